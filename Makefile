@@ -1,0 +1,52 @@
+# make run    the server on 127.0.0.1:8000, the sample wire playing        make setup   .venv with the command polyfloat-news
+# make test   all tests                                                    make check   format, lint, types, layers, coverage
+# make lock   requirements.lock anew from pyproject.toml
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV := $(shell command -v uv 2>/dev/null)
+
+.PHONY: setup run test check format lock clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+ifdef UV
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+else
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+endif
+	touch $@
+
+run: $(STAMP)
+	NEWS_LOG_FORMAT=$${NEWS_LOG_FORMAT:-console} exec $(BIN)/polyfloat-news serve --sample-wire
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/coverage run -m pytest --quiet -m "not browser"
+	$(BIN)/coverage report
+	$(BIN)/coverage report --include "app/core/*" --fail-under 100
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Needs uv. The lock names packages and hashes and no registry.
+lock:
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header \
+		--extra dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
