@@ -1,0 +1,23 @@
+"""Pure rules: no I/O, no clock, no log, no metric, no event loop, no randomness; time is an argument.
+
+    text          what two equal words are, and where a term stands in a text
+    news          NewsItem and RawNews: the item on the wire, and what a source hands in
+    subscription  Filter: what one channel of one user wants
+    reading       an item and a filter as the matcher reads them, tokenised once
+    matching      why_not: the slow, obvious truth about one item and one filter
+    lexicon       terms to slots: which slots listed a term that stands in this text
+    index         the fast truth: one item against every slot, with exact reject counts
+    urls          canonical URLs and item ids
+    entities      tickers, people, category and tags by vocabulary
+    scoring       impact and relevance, 0 to 100
+    nearness      near-duplicate texts
+    strict_json   which JSON is accepted from outside
+    fields        field-by-field conversion that names every bad field
+    messages      what a client may say
+    wire          what the server says, as bytes
+    closing       why a connection ends: codes, words, advice
+    limits        every limit, and the token bucket
+    errors        the one tree of errors
+
+May import: the standard library's pure parts, msgspec, pyroaring. Nothing else of `app`.
+"""

@@ -1,0 +1,113 @@
+"""The one tree of errors. This file owns which words name a failure and what each becomes over HTTP.
+
+    NewsError
+    ├── Theirs: bad input, not found, too large, too fast …
+    │           the caller can mend it; costs us little; never logged as our fault
+    └── Ours:   draining, at capacity, overloaded, storage full, internal …
+                we could not; retryable unless it says otherwise
+
+Handlers raise and do not catch: `adapters/http/problems.py` turns a NewsError into problem+json, `flows/converse.py`
+into an `error` message, both from `Code` and its table here.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Code(StrEnum):
+    """The closed set of error words: in problem+json, in `error` messages, in logs and in metric labels."""
+
+    INVALID_JSON = "invalid_json"
+    INVALID_MESSAGE = "invalid_message"
+    INVALID_PARAMETER = "invalid_parameter"
+    INVALID_FILTER = "invalid_filter"
+    UNKNOWN_TYPE = "unknown_type"
+    UNKNOWN_CHANNEL = "unknown_channel"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    PAYLOAD_TOO_LARGE = "payload_too_large"
+    REQUEST_TIMEOUT = "request_timeout"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    UPGRADE_REQUIRED = "upgrade_required"
+    RATE_LIMITED = "rate_limited"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+    DRAINING = "draining"
+    AT_CAPACITY = "at_capacity"
+    OVERLOADED = "overloaded"
+    STORAGE_FULL = "storage_full"
+    INTERNAL = "internal"
+
+
+class Verdict(NamedTuple):
+    """How a code looks from outside."""
+
+    status: int
+    title: str
+    is_retryable: bool
+
+
+VERDICTS: dict[Code, Verdict] = {
+    Code.INVALID_JSON: Verdict(400, "Invalid JSON", is_retryable=False),
+    Code.INVALID_MESSAGE: Verdict(400, "Invalid message", is_retryable=False),
+    Code.INVALID_PARAMETER: Verdict(400, "Invalid parameter", is_retryable=False),
+    Code.INVALID_FILTER: Verdict(422, "Invalid filters", is_retryable=False),
+    Code.UNKNOWN_TYPE: Verdict(400, "Unknown message type", is_retryable=False),
+    Code.UNKNOWN_CHANNEL: Verdict(404, "Unknown channel", is_retryable=False),
+    Code.NOT_FOUND: Verdict(404, "Not found", is_retryable=False),
+    Code.METHOD_NOT_ALLOWED: Verdict(405, "Method not allowed", is_retryable=False),
+    Code.PAYLOAD_TOO_LARGE: Verdict(413, "Payload too large", is_retryable=False),
+    Code.REQUEST_TIMEOUT: Verdict(408, "Request not received in time", is_retryable=True),
+    Code.UNSUPPORTED_MEDIA_TYPE: Verdict(415, "Unsupported media type", is_retryable=False),
+    Code.UPGRADE_REQUIRED: Verdict(426, "WebSocket upgrade required", is_retryable=False),
+    Code.RATE_LIMITED: Verdict(429, "Too many requests", is_retryable=True),
+    Code.TOO_MANY_CONNECTIONS: Verdict(429, "Too many connections", is_retryable=True),
+    Code.DRAINING: Verdict(503, "The server is restarting", is_retryable=True),
+    Code.AT_CAPACITY: Verdict(503, "The server is at capacity", is_retryable=True),
+    Code.OVERLOADED: Verdict(503, "The server is overloaded", is_retryable=True),
+    Code.STORAGE_FULL: Verdict(507, "The disk is full", is_retryable=True),
+    Code.INTERNAL: Verdict(500, "Internal server error", is_retryable=True),
+}
+
+
+class FieldError(NamedTuple):
+    """One bad field: a JSON pointer (RFC 6901) or a parameter's name, and what was wanted there."""
+
+    pointer: str
+    detail: str
+
+
+class NewsError(Exception):
+    """Anything we tell a caller about. `retry_after_s` is advice before jitter; None means no advice."""
+
+    def __init__(
+        self,
+        code: Code,
+        detail: str = "",
+        *,
+        fields: tuple[FieldError, ...] = (),
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(detail or VERDICTS[code].title)
+        self.code = code
+        self.fields = fields
+        self.retry_after_s = retry_after_s
+
+    @property
+    def detail(self) -> str:
+        return str(self)
+
+    @property
+    def verdict(self) -> Verdict:
+        return VERDICTS[self.code]
+
+
+class Theirs(NewsError):
+    """The caller's mistake: bad input, not allowed, too fast."""
+
+
+class Ours(NewsError):
+    """Our inability: starting, draining, full, broken."""
+
+
+class Damaged(Exception):
+    """Our own state cannot be trusted: a corrupt database, a schema from the future. The process must not start."""

@@ -1,0 +1,105 @@
+"""Field-by-field conversion. This file owns how a decoded object becomes a typed value with every bad field named.
+
+msgspec stops at the first bad field; a person who sends five mistakes should read about five. So: convert in one go,
+and only when that fails, field by field and element by element.
+"""
+
+import re
+from collections.abc import Mapping
+from types import UnionType
+from typing import TypeVar, Union, get_args, get_origin
+
+import msgspec
+
+from app.core.errors import FieldError
+
+Model = TypeVar("Model", bound=msgspec.Struct)
+
+_LOCATION = re.compile(r" - at `\$?(.*)`$")
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+
+
+class BadFields(Exception):
+    """What is wrong with an object, field by field; never empty."""
+
+    def __init__(self, errors: tuple[FieldError, ...]) -> None:
+        super().__init__("; ".join(f"{error.pointer}: {error.detail}" for error in errors))
+        self.errors = errors
+
+
+def convert(data: Mapping[str, object], model: type[Model], pointer: str = "") -> Model:
+    """Convert a decoded object to `model`, ignoring unknown keys. Raises BadFields naming every bad field."""
+    try:
+        return msgspec.convert(data, model)
+    except msgspec.ValidationError:
+        return _convert_slowly(data, model, pointer)
+
+
+def unknown_keys(data: Mapping[str, object], model: type[msgspec.Struct]) -> list[str]:
+    return [key for key in data if key not in model.__struct_fields__]
+
+
+def _convert_slowly(data: Mapping[str, object], model: type[Model], pointer: str) -> Model:
+    values: dict[str, object] = {}
+    errors: list[FieldError] = []
+    for field in msgspec.structs.fields(model):
+        where = f"{pointer}/{field.encode_name}"
+        if field.encode_name not in data:
+            if field.required:
+                errors.append(FieldError(where, "required"))
+            continue
+        try:
+            values[field.name] = _convert_value(data[field.encode_name], field.type, where)
+        except BadFields as error:
+            errors.extend(error.errors)
+    if errors:
+        raise BadFields(tuple(errors))
+    return model(**values)
+
+
+def _convert_value(value: object, wanted: object, where: str) -> object:
+    if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct) and isinstance(value, Mapping):
+        return convert(value, wanted, where)
+    element = _element_type(wanted)
+    if element is not None and isinstance(value, list):
+        _check_elements(value, element, where)
+    try:
+        return msgspec.convert(_integral(value), wanted)
+    except msgspec.ValidationError as error:
+        raise BadFields((_field_error(str(error), where),)) from None
+
+
+def _check_elements(values: list[object], element: object, where: str) -> None:
+    errors = []
+    for position, value in enumerate(values):
+        try:
+            msgspec.convert(value, element)
+        except msgspec.ValidationError as error:
+            errors.append(_field_error(str(error), f"{where}/{position}"))
+    if errors:
+        raise BadFields(tuple(errors))
+
+
+def _element_type(wanted: object) -> object | None:
+    """Give X for tuple[X, ...], also inside Annotated and beside None."""
+    if hasattr(wanted, "__metadata__"):
+        return _element_type(get_args(wanted)[0])
+    if get_origin(wanted) is tuple:
+        element: object = get_args(wanted)[0]
+        return element
+    if get_origin(wanted) in (Union, UnionType):
+        return next(filter(None, map(_element_type, get_args(wanted))), None)
+    return None
+
+
+def _integral(value: object) -> object:
+    """Read 5.0 as 5: JSON knows one kind of number, and JavaScript clients send either."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _field_error(message: str, where: str) -> FieldError:
+    location = _LOCATION.search(message)
+    if location is None:
+        return FieldError(where, message)
+    steps = (name or index for name, index in _STEP.findall(location[1]))
+    return FieldError("/".join([where, *steps]), message[: location.start()])

@@ -1,0 +1,205 @@
+"""One item against every slot at once. This file owns the fast truth: who gets it, how many each step rejected.
+
+A slot is one filter in use (a connection and one of its channels), a small integer. For every step the index holds the
+set of slots that a value admits and the set that any value admits; a match is a few intersections of compressed
+bitmaps, and the sizes between them are the exact reject counts by first failing step. So for every item
+
+    matched + impact + category + source + keyword + error = slots
+
+holds by construction. `matching` says what is right; tests/core/test_index.py holds this file to it.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pyroaring import BitMap
+
+from app.core.lexicon import Lexicon, SlotSets, Table
+from app.core.news import NewsItem, Source
+from app.core.reading import Criteria, Reading, Terms, read_filter, read_item
+from app.core.subscription import Filter
+
+
+class Match(NamedTuple):
+    """The decision on one item: the slots that want it, and how many slots each step rejected."""
+
+    recipients: BitMap
+    impact: int
+    category: int
+    source: int
+    keyword: int
+    error: int
+
+
+class _Lists:
+    """Which slots list what: one table for each list of a filter, or of its `exclude`."""
+
+    __slots__ = ("_categories", "_feeds", "_handles", "_keywords", "_people", "_symbols", "_tickers")
+
+    def __init__(self) -> None:
+        self._handles: SlotSets[str] = SlotSets()
+        self._feeds = Lexicon()
+        self._categories: SlotSets[str] = SlotSets()
+        self._keywords = Lexicon()
+        self._symbols: SlotSets[str] = SlotSets()
+        self._tickers: SlotSets[str] = SlotSets()
+        self._people = Lexicon()
+
+    def add(self, terms: Terms, slot: int) -> None:
+        for table, entries in self._tables(terms):
+            for entry in entries:
+                table.add(entry, slot)
+
+    def discard(self, terms: Terms, slot: int) -> None:
+        for table, entries in self._tables(terms):
+            for entry in entries:
+                table.discard(entry, slot)
+
+    def _tables(self, terms: Terms) -> Iterable[tuple[Table, Iterable[object]]]:
+        return (
+            (self._handles, terms.handles),
+            (self._feeds, terms.feeds),
+            (self._categories, terms.categories),
+            (self._keywords, terms.keywords),
+            (self._symbols, terms.symbols),
+            (self._tickers, terms.tickers),
+            (self._people, terms.people),
+        )
+
+    def sizes(self) -> dict[str, int]:
+        """Count the distinct terms of each step."""
+        return {
+            "category": len(self._categories),
+            "source": len(self._handles) + len(self._feeds),
+            "keyword": len(self._keywords) + len(self._tickers) + len(self._people),
+        }
+
+    def category_hits(self, reading: Reading) -> list[BitMap]:
+        return self._categories.hits((reading.category,))
+
+    def source_hits(self, reading: Reading) -> list[BitMap]:
+        if reading.source is Source.NITTER:
+            return self._handles.hits((reading.handle,))
+        return self._feeds.hits(reading.feed)
+
+    def keyword_hits(self, reading: Reading) -> list[BitMap]:
+        by_text = [*self._keywords.hits(reading.title), *self._keywords.hits(reading.content)]
+        return by_text + self._symbols.hits(reading.tickers)
+
+    def ticker_hits(self, reading: Reading) -> list[BitMap]:
+        return self._tickers.hits(reading.tickers)
+
+    def person_hits(self, reading: Reading) -> list[BitMap]:
+        return [slots for name in reading.people for slots in self._people.hits(name)]
+
+    def all_hits(self, reading: Reading) -> list[BitMap]:
+        return [
+            *self.category_hits(reading),
+            *self.source_hits(reading),
+            *self.keyword_hits(reading),
+            *self.ticker_hits(reading),
+            *self.person_hits(reading),
+        ]
+
+
+class _Open:
+    """Which slots list nothing for a step, and so admit any value of it."""
+
+    __slots__ = ("category", "keyword", "nitter", "person", "rss", "ticker")
+
+    def __init__(self) -> None:
+        self.category, self.nitter, self.rss = BitMap(), BitMap(), BitMap()
+        self.keyword, self.ticker, self.person = BitMap(), BitMap(), BitMap()
+
+    def sets_for(self, criteria: Criteria) -> list[BitMap]:
+        wants = criteria.wants
+        # A list for one kind of source closes the other kind only in a strict filter.
+        is_closed = criteria.is_strict and bool(wants.handles or wants.feeds)
+        openings = (
+            (self.category, not wants.categories),
+            (self.nitter, not wants.handles and not is_closed),
+            (self.rss, not wants.feeds and not is_closed),
+            (self.keyword, not wants.symbols),
+            (self.ticker, not wants.tickers),
+            (self.person, not wants.people),
+        )
+        return [slots for slots, is_open in openings if is_open]
+
+
+class FilterIndex:
+    """Every filter in use, searchable by item."""
+
+    def __init__(self) -> None:
+        self._filters: dict[int, Filter] = {}
+        self._broken = BitMap()
+        # _within[t]: the slots whose threshold is at most t, so that one look-up answers the impact step.
+        self._within = [BitMap() for _ in range(101)]
+        self._open = _Open()
+        self._wanted = _Lists()
+        self._refused = _Lists()
+
+    def __len__(self) -> int:
+        return len(self._filters) + len(self._broken)
+
+    def put(self, slot: int, wants: Filter) -> None:
+        """Give a slot its filter, in place of the one it had."""
+        self.drop(slot)
+        criteria = read_filter(wants)
+        for slots in self._within[criteria.threshold :]:
+            slots.add(slot)
+        for slots in self._open.sets_for(criteria):
+            slots.add(slot)
+        self._wanted.add(criteria.wants, slot)
+        self._refused.add(criteria.refuses, slot)
+        self._filters[slot] = wants
+
+    def put_broken(self, slot: int) -> None:
+        """Keep a slot whose filter cannot be read: it matches nothing and every item counts as an error for it."""
+        self.drop(slot)
+        self._broken.add(slot)
+
+    def drop(self, slot: int) -> None:
+        """Forget a slot; nothing happens when it is unknown."""
+        self._broken.discard(slot)
+        wants = self._filters.pop(slot, None)
+        if wants is None:
+            return
+        criteria = read_filter(wants)
+        for slots in self._within[criteria.threshold :]:
+            slots.discard(slot)
+        for slots in self._open.sets_for(criteria):
+            slots.discard(slot)
+        self._wanted.discard(criteria.wants, slot)
+        self._refused.discard(criteria.refuses, slot)
+
+    def match(self, item: NewsItem) -> Match:
+        """Decide for every slot whether it wants the item."""
+        reading = read_item(item)
+        by_impact = self._within[int(reading.impact)]
+        by_category = by_impact & _either(self._open.category, self._wanted.category_hits(reading))
+        any_source = self._open.nitter if reading.source is Source.NITTER else self._open.rss
+        by_source = by_category & _either(any_source, self._wanted.source_hits(reading))
+        recipients = self._by_text(by_source, reading)
+        return Match(
+            recipients,
+            impact=len(self._filters) - len(by_impact),
+            category=len(by_impact) - len(by_category),
+            source=len(by_category) - len(by_source),
+            keyword=len(by_source) - len(recipients),
+            error=len(self._broken),
+        )
+
+    def sizes(self) -> dict[str, int]:
+        """Count the distinct terms of each step."""
+        return self._wanted.sizes()
+
+    def _by_text(self, candidates: BitMap, reading: Reading) -> BitMap:
+        candidates = candidates & _either(self._open.keyword, self._wanted.keyword_hits(reading))
+        candidates &= _either(self._open.ticker, self._wanted.ticker_hits(reading))
+        candidates &= _either(self._open.person, self._wanted.person_hits(reading))
+        refused = self._refused.all_hits(reading)
+        return candidates - BitMap.union(*refused) if refused else candidates
+
+
+def _either(open_slots: BitMap, hits: list[BitMap]) -> BitMap:
+    return BitMap.union(open_slots, *hits) if hits else open_slots

@@ -1,0 +1,191 @@
+"""Which slots listed something that this item has. This file owns the tables from a term to a bitmap of slots.
+
+A look-up costs what the item's text is long, whatever the number of terms: single words meet in one set intersection,
+runs (phrases, and substrings of unspaced scripts) are found from their first two units by the lengths that exist there.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sized
+from typing import Any, Generic, Protocol, TypeVar
+
+from pyroaring import BitMap
+
+from app.core.text import Term, Text
+
+Key = TypeVar("Key", bound=Hashable)
+Units = tuple[str, ...] | str
+"""A run's units: the words of a phrase, or the characters of a substring."""
+
+
+class Table(Protocol):
+    """What every table here can do with one of its keys."""
+
+    # Any: each table has its own kind of key, and `Lexicon._place` gives each only its own.
+    def add(self, key: Any, slot: int, /) -> object: ...  # noqa: ANN401
+
+    def discard(self, key: Any, slot: int, /) -> object: ...  # noqa: ANN401
+
+
+class SlotSets(Generic[Key]):
+    """Values to the slots that listed them. An empty set is dropped, so that churn leaves nothing behind."""
+
+    __slots__ = ("sets",)
+
+    def __init__(self) -> None:
+        self.sets: dict[Key, BitMap] = {}
+
+    def __len__(self) -> int:
+        return len(self.sets)
+
+    def add(self, key: Key, slot: int) -> bool:
+        """Add a slot; True when the key is new."""
+        slots = self.sets.get(key)
+        if slots is None:
+            self.sets[key] = BitMap((slot,))
+            return True
+        slots.add(slot)
+        return False
+
+    def discard(self, key: Key, slot: int) -> bool:
+        """Take a slot out; True when the key went with it."""
+        slots = self.sets[key]
+        slots.discard(slot)
+        if slots:
+            return False
+        del self.sets[key]
+        return True
+
+    def hits(self, keys: Iterable[Key]) -> list[BitMap]:
+        """Give the slots of every key that is listed."""
+        return [slots for key in keys if (slots := self.sets.get(key)) is not None]
+
+
+class _Runs:
+    """Runs of two units or more, found from their first two units by the lengths that exist there."""
+
+    __slots__ = ("_lengths", "_slots")
+
+    def __init__(self) -> None:
+        self._slots: SlotSets[Units] = SlotSets()
+        self._lengths: dict[Units, Counter[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def add(self, run: Units, slot: int) -> None:
+        if self._slots.add(run, slot):
+            self._lengths.setdefault(run[:2], Counter())[len(run)] += 1
+
+    def discard(self, run: Units, slot: int) -> None:
+        if self._slots.discard(run, slot):
+            lengths = self._lengths[run[:2]]
+            lengths[len(run)] -= 1
+            if not lengths[len(run)]:
+                del lengths[len(run)]
+            if not lengths:
+                del self._lengths[run[:2]]
+
+    def hits(self, units: Units) -> list[BitMap]:
+        if not self._lengths:
+            return []
+        runs = {
+            units[start : start + length]
+            for start in range(len(units) - 1)
+            for length in self._lengths.get(units[start : start + 2], ())
+        }
+        return self._slots.hits(runs)
+
+
+class _Prefixes:
+    """Terms whose last word is only begun: ("rate", "cut") for "rate cut*"."""
+
+    __slots__ = ("_head_sizes", "_slots", "_tail_sizes")
+
+    def __init__(self) -> None:
+        self._slots: SlotSets[tuple[str, ...]] = SlotSets()
+        self._head_sizes: dict[str, Counter[int]] = {}
+        self._tail_sizes: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def add(self, words: tuple[str, ...], slot: int) -> None:
+        if self._slots.add(words, slot):
+            self._head_sizes.setdefault(_first(words), Counter())[len(words)] += 1
+            self._tail_sizes[len(words[-1])] += 1
+
+    def discard(self, words: tuple[str, ...], slot: int) -> None:
+        if self._slots.discard(words, slot):
+            sizes = self._head_sizes[_first(words)]
+            sizes[len(words)] -= 1
+            self._tail_sizes[len(words[-1])] -= 1
+            self._head_sizes[_first(words)] = +sizes
+            self._tail_sizes = +self._tail_sizes
+            if not self._head_sizes[_first(words)]:
+                del self._head_sizes[_first(words)]
+
+    def hits(self, words: tuple[str, ...]) -> list[BitMap]:
+        if not self._slots:
+            return []
+        return self._slots.hits(
+            {(*head, last[:size]) for head, last in self._windows(words) for size in self._tail_sizes}
+        )
+
+    def _windows(self, words: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
+        """Give each (words before, word begun) at which a listed term could stand."""
+        if "" in self._head_sizes:
+            yield from (((), word) for word in set(words))
+        for start, word in enumerate(words):
+            for size in self._head_sizes.get(word, ()):
+                end = start + size - 1
+                if end < len(words):
+                    yield words[start:end], words[end]
+
+
+def _first(words: tuple[str, ...]) -> str:
+    """The word a prefix term is found from: its first, or none when the begun word is all it has."""
+    return words[0] if len(words) > 1 else ""
+
+
+class Lexicon:
+    """Terms to the slots that listed them."""
+
+    __slots__ = ("_characters", "_phrases", "_prefixes", "_substrings", "_words")
+
+    def __init__(self) -> None:
+        self._words: SlotSets[str] = SlotSets()
+        self._phrases = _Runs()
+        self._prefixes = _Prefixes()
+        self._characters: SlotSets[str] = SlotSets()
+        self._substrings = _Runs()
+
+    def __len__(self) -> int:
+        tables: tuple[Sized, ...] = (self._words, self._phrases, self._prefixes, self._characters, self._substrings)
+        return sum(map(len, tables))
+
+    def add(self, term: Term, slot: int) -> None:
+        table, key = self._place(term)
+        table.add(key, slot)
+
+    def discard(self, term: Term, slot: int) -> None:
+        table, key = self._place(term)
+        table.discard(key, slot)
+
+    def _place(self, term: Term) -> tuple[Table, Units]:
+        if term.substring:
+            return (self._characters if len(term.substring) == 1 else self._substrings), term.substring
+        if term.is_prefix:
+            return self._prefixes, term.words
+        if len(term.words) == 1:
+            return self._words, term.words[0]
+        return self._phrases, term.words
+
+    def hits(self, text: Text) -> list[BitMap]:
+        """Give the slots of every listed term that stands in the text."""
+        return [
+            *self._words.hits(self._words.sets.keys() & set(text.words)),
+            *self._phrases.hits(text.words),
+            *self._prefixes.hits(text.words),
+            *self._characters.hits(self._characters.sets.keys() & set(text.plain)),
+            *self._substrings.hits(text.plain),
+        ]

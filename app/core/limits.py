@@ -1,0 +1,50 @@
+"""Every limit. This file owns their values and the token bucket that meters rates."""
+
+from typing import NamedTuple
+
+
+class Limits(NamedTuple):
+    """What the server bears. Sizes in bytes, times in seconds unless the name says otherwise."""
+
+    message_bytes: int = 16 * 1024
+    messages_per_s: float = 10.0
+    message_burst: int = 30
+    connections: int = 10_000
+    connections_per_user: int = 5
+    heartbeat_s: float = 15.0
+    heartbeat_grace_s: float = 10.0
+    write_buffer_bytes: int = 256 * 1024
+    send_buffer_bytes: int = 64 * 1024
+    keep_alive_s: float = 15.0
+    checkpoint_items: int = 100
+    intake_items: int = 10_000
+    broadcast_queue_items: int = 1_000
+    publish_body_bytes: int = 256 * 1024
+    publish_batch_items: int = 100
+    subscription_body_bytes: int = 64 * 1024
+    body_read_s: float = 10.0
+    page_items: int = 500
+    scan_items: int = 20_000
+    history_items: int = 1_000_000
+    feed_bytes: int = 5 * 1024 * 1024
+    feed_fetch_s: float = 20.0
+    feed_redirects: int = 3
+    feed_entries: int = 200
+    drain_s: float = 10.0
+
+
+class TokenBucket:
+    """A rate with a burst. Time is given in seconds of a monotonic clock; one bucket costs two floats."""
+
+    __slots__ = ("_tokens", "_updated_at")
+
+    def __init__(self, burst: float, now: float) -> None:
+        self._tokens = burst
+        self._updated_at = now
+
+    def take(self, now: float, rate: float, burst: float) -> float:
+        """Take one token and give what is left. A negative rest means too fast, and how far in debt, down to -burst."""
+        refilled = min(burst, self._tokens + (now - self._updated_at) * rate)
+        self._updated_at = now
+        self._tokens = max(refilled - 1.0, -burst)
+        return self._tokens

@@ -1,0 +1,87 @@
+"""Why an item does not match a filter. This file owns the meaning of every filter step: the slow, obvious truth.
+
+The steps and their order are the specification (docs/filters.md says it for users); the order is also how a rejection
+is attributed. `index` computes the same for a million filters at once, and a property test holds it to this file.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from app.core.news import NewsItem, Source
+from app.core.reading import Criteria, Reading, Terms, read_filter, read_item
+from app.core.subscription import Filter
+from app.core.text import Term, Text, stands_in
+
+
+class Outcome(StrEnum):
+    """What became of one item for one slot: matched, or the first step that rejected it. Also the metric's label."""
+
+    MATCHED = "matched"
+    IMPACT = "impact"
+    CATEGORY = "category"
+    SOURCE = "source"
+    KEYWORD = "keyword"
+    ERROR = "error"
+
+
+def why_not(item: NewsItem, wants: Filter) -> Outcome | None:
+    """Say which step rejects the item, or None when the filter wants it."""
+    return first_rejection(read_item(item), read_filter(wants))
+
+
+def first_rejection(reading: Reading, criteria: Criteria) -> Outcome | None:
+    """The same for values already read."""
+    if reading.impact < criteria.threshold:
+        return Outcome.IMPACT
+    if criteria.wants.categories and reading.category not in criteria.wants.categories:
+        return Outcome.CATEGORY
+    if not _source_is_wanted(reading, criteria):
+        return Outcome.SOURCE
+    if not _text_is_wanted(reading, criteria.wants) or _is_refused(reading, criteria.refuses):
+        return Outcome.KEYWORD
+    return None
+
+
+def _source_is_wanted(reading: Reading, criteria: Criteria) -> bool:
+    wants = criteria.wants
+    if reading.source is Source.NITTER and wants.handles:
+        return reading.handle in wants.handles
+    if reading.source is Source.RSS and wants.feeds:
+        return _any_stands_in(wants.feeds, reading.feed)
+    # A list for one kind says nothing about the other kind, unless the filter is strict.
+    return not (criteria.is_strict and (wants.handles or wants.feeds))
+
+
+def _text_is_wanted(reading: Reading, wants: Terms) -> bool:
+    return (
+        (not wants.symbols or _has_keyword(reading, wants))
+        and (not wants.tickers or not wants.tickers.isdisjoint(reading.tickers))
+        and (not wants.people or _has_person(reading, wants.people))
+    )
+
+
+def _is_refused(reading: Reading, refuses: Terms) -> bool:
+    return (
+        reading.category in refuses.categories
+        or (reading.source is Source.NITTER and reading.handle in refuses.handles)
+        or (reading.source is Source.RSS and _any_stands_in(refuses.feeds, reading.feed))
+        or _has_keyword(reading, refuses)
+        or not refuses.tickers.isdisjoint(reading.tickers)
+        or _has_person(reading, refuses.people)
+    )
+
+
+def _has_keyword(reading: Reading, terms: Terms) -> bool:
+    return (
+        not terms.symbols.isdisjoint(reading.tickers)
+        or _any_stands_in(terms.keywords, reading.title)
+        or _any_stands_in(terms.keywords, reading.content)
+    )
+
+
+def _has_person(reading: Reading, people: Iterable[Term]) -> bool:
+    return any(stands_in(person, name) for person in people for name in reading.people)
+
+
+def _any_stands_in(terms: Iterable[Term], text: Text) -> bool:
+    return any(stands_in(term, text) for term in terms)

@@ -1,0 +1,108 @@
+"""An item and a filter as the matcher reads them. This file owns the step from wire values to comparable ones.
+
+An item is read once, whatever the number of filters; a filter once when it is put. `matching` and `index` then compare
+the same values, so they can differ only in how they search.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from app.core.news import NewsItem, Source
+from app.core.subscription import Filter
+from app.core.text import Term, Text, handle_key, parse_term, read, ticker_key
+
+
+class Reading(NamedTuple):
+    """An item, tokenised."""
+
+    impact: float
+    category: str
+    source: Source
+    handle: str
+    feed: Text
+    title: Text
+    content: Text
+    tickers: frozenset[str]
+    people: tuple[Text, ...]
+
+
+class Terms(NamedTuple):
+    """The lists of a filter, or of its `exclude`, ready to compare; no value stands twice.
+
+    A keyword is met as a term in the text or as one of the item's tickers, so it stands in `keywords` and in `symbols`.
+    """
+
+    handles: frozenset[str]
+    feeds: frozenset[Term]
+    categories: frozenset[str]
+    keywords: frozenset[Term]
+    symbols: frozenset[str]
+    tickers: frozenset[str]
+    people: frozenset[Term]
+
+
+class Criteria(NamedTuple):
+    """A filter, ready to compare."""
+
+    threshold: int
+    wants: Terms
+    refuses: Terms
+    is_strict: bool
+
+
+def read_item(item: NewsItem) -> Reading:
+    return Reading(
+        impact=item.impact_score,
+        category=item.category.value,
+        source=item.source,
+        handle=handle_key(item.source_account),
+        feed=read(item.source_account),
+        title=read(item.title),
+        content=read(item.content),
+        tickers=frozenset(map(ticker_key, item.tickers)),
+        people=tuple(map(read, item.people)),
+    )
+
+
+@lru_cache(maxsize=8192)
+def read_filter(wants: Filter) -> Criteria:
+    """Read a filter; equal filters share one result, so that replacing one of many like it costs a look-up."""
+    refuses = wants.exclude
+    return Criteria(
+        threshold=wants.impact_threshold,
+        wants=_read_terms(
+            wants.nitter_accounts, wants.rss_feeds, wants.categories, wants.keywords, wants.tickers, wants.people
+        ),
+        refuses=_read_terms(
+            refuses.nitter_accounts,
+            refuses.rss_feeds,
+            refuses.categories,
+            refuses.keywords,
+            refuses.tickers,
+            refuses.people,
+        ),
+        is_strict=wants.sources_strict,
+    )
+
+
+def _read_terms(
+    accounts: tuple[str, ...],
+    feeds: tuple[str, ...],
+    categories: tuple[str, ...],
+    keywords: tuple[str, ...],
+    tickers: tuple[str, ...],
+    people: tuple[str, ...],
+) -> Terms:
+    return Terms(
+        handles=frozenset(map(handle_key, accounts)),
+        feeds=_read_phrases(feeds),
+        categories=frozenset(name.casefold() for name in categories),
+        keywords=_read_phrases(keywords),
+        symbols=frozenset(map(ticker_key, keywords)),
+        tickers=frozenset(map(ticker_key, tickers)),
+        people=_read_phrases(people),
+    )
+
+
+def _read_phrases(phrases: tuple[str, ...]) -> frozenset[Term]:
+    return frozenset(term for phrase in phrases if (term := parse_term(phrase)) is not None)

@@ -1,0 +1,74 @@
+"""What two equal words are. This file owns the text rules that filters, the index and the vocabularies share.
+
+A word is a maximal run of `\\w` after NFKC and casefold. A term is one or more consecutive words; a trailing `*`
+makes its last word a prefix. In scripts that put no spaces between words a term is a substring instead.
+"""
+
+import re
+import unicodedata
+from typing import NamedTuple
+
+WORD = re.compile(r"\w+")
+
+# Thai, Lao, Myanmar, Khmer, kana, Han: a run of \w there is a sentence, not a word.
+UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]"
+)
+
+
+class Text(NamedTuple):
+    """A text as terms are looked for in it: its words, and the whole of it for scripts without word spaces."""
+
+    words: tuple[str, ...]
+    plain: str
+
+
+class Term(NamedTuple):
+    """Something to look for. Exactly one of `words` and `substring` is non-empty."""
+
+    words: tuple[str, ...]
+    is_prefix: bool
+    substring: str
+
+
+def normalise(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def read(text: str) -> Text:
+    plain = normalise(text)
+    return Text(tuple(WORD.findall(plain)), plain)
+
+
+def parse_term(phrase: str) -> Term | None:
+    """Read a keyword, feed or person name as a term; None when it has no letter or digit and so can never be found."""
+    plain = normalise(phrase).strip()
+    stem = plain.rstrip("*").rstrip()
+    if UNSPACED.search(stem):
+        return Term((), is_prefix=False, substring=stem)
+    words = tuple(WORD.findall(plain))
+    return Term(words, is_prefix=plain.endswith("*"), substring="") if words else None
+
+
+def stands_in(term: Term, text: Text) -> bool:
+    """Say whether the term stands in the text: consecutive whole words, the last one perhaps only begun."""
+    if term.substring:
+        return term.substring in text.plain
+    size = len(term.words)
+    return any(_equals(term, text.words[start : start + size]) for start in range(len(text.words) - size + 1))
+
+
+def _equals(term: Term, window: tuple[str, ...]) -> bool:
+    if term.is_prefix:
+        return window[:-1] == term.words[:-1] and window[-1].startswith(term.words[-1])
+    return window == term.words
+
+
+def handle_key(account: str) -> str:
+    """Reduce an account to what two equal handles share: "@Handle" = "handle"."""
+    return normalise(account).strip().removeprefix("@")
+
+
+def ticker_key(symbol: str) -> str:
+    """Reduce a symbol to what two equal tickers share: "$BTC" = "btc"."""
+    return normalise(symbol).strip().lstrip("$#")
