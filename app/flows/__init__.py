@@ -1,0 +1,11 @@
+"""The journeys, one module each. They know ports, core and telemetry; they never see aiohttp, SQL or prometheus_client.
+
+process        NewsProcessor: what a source hands in → a complete item → the log
+broadcast      WebSocketBroadcaster: the log → websocket_queue → match → one frame → every connection that matched
+connections    ConnectionManager: who is connected, who gets a frame, heartbeats, checkpoints, draining
+session        Session: one connection's life
+converse       one inbound message → one action
+subscriptions  a user's stored filter: disk, then index, then "yes"
+history        what the log holds, as a user's filter sees it
+retention      what the log forgets
+"""

@@ -1,0 +1,239 @@
+"""Who is connected. This file owns the registry of sessions and their slots, and everything that goes to many of them.
+
+Nothing here awaits a client: frames are handed to transports, a client that does not take them is cut off.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+import structlog
+from pyroaring import BitMap
+
+from app.core import wire
+from app.core.closing import Ending
+from app.core.errors import Code, Ours, Theirs
+from app.core.index import FilterIndex
+from app.core.limits import Limits
+from app.core.subscription import Filter
+from app.flows.session import Session
+from app.ports import Clock, Link
+from app.telemetry.stats import Stats
+
+# How many sends share one reading of the clock.
+_STAMP_EVERY = 64
+SWEEP_EVERY_S = 1.0
+_CLOSES_PER_S = 1_000
+
+_log = structlog.get_logger("connections")
+
+
+class ConnectionManager:
+    """Every connection, its slot in the filter index, and the ways to write to many."""
+
+    def __init__(self, limits: Limits, clock: Clock, stats: Stats, position: int = 0) -> None:
+        self.index = FilterIndex()
+        self.position = position
+        self.last_item_at: float | None = None
+        self.is_draining = False
+        self._limits = limits
+        self._clock = clock
+        self._stats = stats
+        self._seats: dict[str, Session] = {}
+        self._by_user: dict[str, set[Session]] = {}
+        self._slots: list[Session | None] = []
+        self._free_slots: list[int] = []
+        self._seated = 0
+
+    def __len__(self) -> int:
+        """Count the open connections."""
+        return len(self._slots) - len(self._free_slots)
+
+    @property
+    def users(self) -> int:
+        return len(self._by_user)
+
+    def buffered_bytes(self) -> tuple[int, int]:
+        """Give the bytes in all write buffers, and in the fullest one."""
+        sizes = [session.link.buffered() for session in self._slots if session is not None and session.link is not None]
+        return sum(sizes), max(sizes, default=0)
+
+    def seat(self, user_id: str) -> Session:
+        """Reserve a place, before the upgrade. Raises Ours(DRAINING, AT_CAPACITY) and Theirs(TOO_MANY_CONNECTIONS)."""
+        if self.is_draining:
+            raise Ours(Code.DRAINING, retry_after_s=5)
+        if len(self._seats) >= self._limits.connections:
+            raise Ours(Code.AT_CAPACITY, retry_after_s=30)
+        mine = self._by_user.setdefault(user_id, set())
+        if len(mine) >= self._limits.connections_per_user:
+            raise Theirs(
+                Code.TOO_MANY_CONNECTIONS,
+                f"This user has {self._limits.connections_per_user} connections already",
+                retry_after_s=10,
+            )
+        self._seated += 1
+        session = Session(f"c_{self._seated:x}", user_id, self._clock.monotonic(), self._limits.message_burst)
+        self._seats[session.id] = session
+        mine.add(session)
+        return session
+
+    def open(self, session: Session, link: Link) -> None:
+        """Make a seated session live: from here on it gets what its filter wants."""
+        session.link = link
+        session.checkpoint_seq = self.position
+        if self._free_slots:
+            session.slot = self._free_slots.pop()
+            self._slots[session.slot] = session
+        else:
+            session.slot = len(self._slots)
+            self._slots.append(session)
+        self._index(session)
+        self._stats.connection_opened()
+        _log.info("connection_opened", connection_id=session.id, user_id=session.user_id)
+
+    def leave(self, session: Session, ending: Ending) -> None:
+        """Forget a session, once: what the server began to end keeps its own reason. Also gives back an unused seat."""
+        if self._seats.pop(session.id, None) is None:
+            return
+        mine = self._by_user[session.user_id]
+        mine.discard(session)
+        if not mine:
+            del self._by_user[session.user_id]
+        if session.link is not None:
+            self._close_books(session, session.ending or ending)
+
+    def _close_books(self, session: Session, ending: Ending) -> None:
+        session.ending = ending
+        self.index.drop(session.slot)
+        self._slots[session.slot] = None
+        self._free_slots.append(session.slot)
+        self._stats.connection_closed(ending)
+        life_s = self._clock.monotonic() - session.opened_at
+        _log.info(
+            "connection_closed",
+            connection_id=session.id,
+            user_id=session.user_id,
+            reason=ending.value,
+            duration_s=round(life_s, 3),
+        )
+
+    def cut(self, session: Session, ending: Ending) -> None:
+        """Take a session out of the live set now, and let its socket go."""
+        if session.ending is None:
+            self.index.drop(session.slot)
+            session.end(ending)
+
+    def set_filter(self, user_id: str, wants: Filter) -> None:
+        """Apply a user's new stored filter to all of their connections that follow it."""
+        for session in self._by_user.get(user_id, ()):
+            if not session.has_own_filter:
+                session.wants, session.is_broken = wants, False
+                self._index(session)
+
+    def deliver(self, frame: bytes, seq: int, recipients: BitMap, accepted_at: float) -> None:
+        """Write one item's frame to every slot that matched it, and cut off who took too little before."""
+        now = self._clock.monotonic()
+        limit = self._limits.write_buffer_bytes
+        checkpoint = self._limits.checkpoint_items
+        full: list[Session] = []
+        due: list[Session] = []
+        latencies: list[tuple[float, int]] = []
+        since_stamp = written = 0
+        for slot in recipients:
+            session = self._slots[slot]
+            if session is None or session.link is None:
+                continue
+            session.link.write(frame)
+            written += 1
+            since_stamp += 1
+            session.written_at = now
+            session.delivered += 1
+            if session.delivered >= checkpoint:
+                due.append(session)
+            if session.link.buffered() > limit:
+                full.append(session)
+            if since_stamp == _STAMP_EVERY:
+                latencies.append((self._since(accepted_at), since_stamp))
+                since_stamp = 0
+        latencies.append((self._since(accepted_at), since_stamp))
+        self._stats.item_sent(written, len(recipients) - written, latencies)
+        self.level(seq)
+        self._cut_slow(full)
+        self._checkpoint(due)
+
+    def level(self, seq: int) -> None:
+        """Remember that everything up to `seq` went to whom it matched."""
+        self.position = seq
+        self.last_item_at = self._clock.monotonic()
+
+    def sweep(self) -> None:
+        """Look after every connection: ping the silent, drop the dead, send checkpoints that are due."""
+        now = self._clock.monotonic()
+        due = []
+        for session in [session for session in self._slots if session is not None and session.ending is None]:
+            self._check_heartbeat(session, now)
+            is_quiet = now - session.written_at >= self._limits.keep_alive_s
+            is_behind = self.position - session.checkpoint_seq >= self._limits.checkpoint_items
+            if is_quiet or is_behind:
+                due.append(session)
+        self._checkpoint(due)
+
+    async def run_sweeps(self) -> None:
+        """Sweep for ever."""
+        while True:
+            await self._clock.sleep(SWEEP_EVERY_S)
+            self.sweep()
+
+    async def drain(self, longest_s: float) -> None:
+        """End every connection with 1012, spread so that the clients do not come back all at once."""
+        self.is_draining = True
+        sessions = list(self._seats.values())
+        pause_s = min(longest_s / max(len(sessions), 1), 1 / _CLOSES_PER_S) * _STAMP_EVERY
+        for number, session in enumerate(sessions, start=1):
+            self.cut(session, Ending.SHUTDOWN)
+            if number % _STAMP_EVERY == 0:
+                await self._clock.sleep(pause_s)
+
+    async def wait_until_empty(self, longest_s: float) -> None:
+        """Wait until the last connection is gone; abort who is still there after a while."""
+        until = self._clock.monotonic() + longest_s
+        while self._seats and self._clock.monotonic() < until:
+            await self._clock.sleep(0.02)
+        for session in list(self._seats.values()):
+            if session.link is not None:
+                session.link.abort()
+        await asyncio.sleep(0)
+
+    def _index(self, session: Session) -> None:
+        if session.slot < 0 or session.ending is not None:
+            return
+        if session.wants is None:
+            self.index.put_broken(session.slot)
+        else:
+            self.index.put(session.slot, session.wants)
+
+    def _since(self, accepted_at: float) -> float:
+        return max(self._clock.wall() - accepted_at, 0.0)
+
+    def _cut_slow(self, sessions: Iterable[Session]) -> None:
+        for session in sessions:
+            buffered = session.link.buffered() if session.link else 0
+            _log.warning("slow_consumer", connection_id=session.id, user_id=session.user_id, buffered_bytes=buffered)
+            self.cut(session, Ending.SLOW_CONSUMER)
+
+    def _checkpoint(self, sessions: Iterable[Session]) -> None:
+        now = self._clock.monotonic()
+        age_ms = None if self.last_item_at is None else int((now - self.last_item_at) * 1000)
+        for session in sessions:
+            session.send(wire.keep_alive(self._clock.wall(), self.position, session.delivered, age_ms), now)
+            session.delivered = 0
+            session.checkpoint_seq = self.position
+
+    def _check_heartbeat(self, session: Session, now: float) -> None:
+        silent_s = now - session.heard_at
+        if silent_s > self._limits.heartbeat_s + self._limits.heartbeat_grace_s:
+            self.cut(session, Ending.HEARTBEAT_TIMEOUT)
+        elif (
+            silent_s >= self._limits.heartbeat_s and session.pinged_at <= session.heard_at and session.link is not None
+        ):
+            session.link.write(wire.ping_frame(b""))
+            session.pinged_at = now

@@ -1,0 +1,136 @@
+"""One inbound message, one action. This file owns what a client's frames lead to: metering, order, answers.
+
+A connection's messages are answered in the order they came. While one is being answered the next wait in the session's
+inbox, which the message rate bounds.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+import structlog
+
+from app.core import messages, wire
+from app.core.closing import Ending
+from app.core.errors import Code, FieldError, NewsError, Ours, Theirs
+from app.core.limits import Limits
+from app.core.subscription import DEFAULT_CHANNEL
+from app.flows.connections import ConnectionManager
+from app.flows.session import Session
+from app.flows.subscriptions import Subscriptions
+from app.ports import Clock, Link
+from app.telemetry.stats import Inbound, Stats
+
+_log = structlog.get_logger("converse")
+
+
+class Converse:
+    """The server's side of every conversation. The link calls the `on_` methods; none of them waits."""
+
+    def __init__(
+        self, connections: ConnectionManager, subscriptions: Subscriptions, limits: Limits, clock: Clock, stats: Stats
+    ) -> None:
+        self._connections = connections
+        self._subscriptions = subscriptions
+        self._limits = limits
+        self._clock = clock
+        self._stats = stats
+        self._answering: set[asyncio.Task[None]] = set()
+
+    def on_open(self, session: Session, link: Link) -> None:
+        """Make a session live, and say so where its stored filter lets nothing through."""
+        self._connections.open(session, link)
+        if session.is_broken:
+            broken = Ours(Code.INVALID_FILTER, "Your stored filter cannot be read: subscribe again to get items")
+            self._tell(session, broken, None)
+
+    def on_message(self, session: Session, text: str) -> None:
+        if not self._is_within_rate(session, is_message=True):
+            return
+        session.inbox.append(text)
+        if not session.is_answering:
+            session.is_answering = True
+            task = asyncio.create_task(self._answer_all(session), name=f"answer-{session.id}")
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+
+    def on_ping(self, session: Session, payload: bytes) -> None:
+        if self._is_within_rate(session) and session.link is not None:
+            session.link.write(wire.pong_frame(payload))
+
+    def on_pong(self, session: Session) -> None:
+        self._is_within_rate(session)
+
+    def on_misbehaviour(self, session: Session, ending: Ending) -> None:
+        """End a connection whose client broke the WebSocket protocol or its limits."""
+        self._connections.cut(session, ending)
+
+    def on_closed(self, session: Session, ending: Ending) -> None:
+        self._connections.leave(session, ending)
+
+    async def stop(self) -> None:
+        """Let the answers that are under way come to their end."""
+        if self._answering:
+            await asyncio.wait(self._answering)
+
+    async def _answer_all(self, session: Session) -> None:
+        try:
+            while session.inbox and session.ending is None:
+                await self._answer(session, session.inbox.popleft())
+        # The edge between a client and us: whatever goes wrong inside ends this connection and no other.
+        except Exception:  # noqa: BLE001
+            _log.exception("answer_failed", connection_id=session.id)
+            self._connections.cut(session, Ending.INTERNAL_ERROR)
+        finally:
+            session.is_answering = False
+
+    async def _answer(self, session: Session, text: str) -> None:
+        request_id = None
+        try:
+            message = messages.decode(text)
+            request_id = message.id
+            if isinstance(message, messages.Ping):
+                self._stats.inbound[Inbound.PING] += 1
+                self._pong(session, message)
+            else:
+                self._stats.inbound[Inbound.SUBSCRIBE] += 1
+                await self._subscribe(session, message)
+        except messages.Refused as refused:
+            self._stats.inbound[Inbound.INVALID] += 1
+            self._tell(session, refused.error, refused.request_id)
+        except NewsError as error:
+            self._tell(session, error, request_id)
+
+    def _pong(self, session: Session, ping: messages.Ping) -> None:
+        payload = wire.pong(self._clock.wall(), self._connections.position, ping.t, ping.id)
+        session.send(payload, self._clock.monotonic())
+
+    async def _subscribe(self, session: Session, message: messages.Subscribe) -> None:
+        warnings: Iterable[FieldError] = ()
+        if message.checked is None:
+            wants = await self._subscriptions.refresh(session)
+        else:
+            wants, warnings = message.checked
+            await self._subscriptions.replace(session.user_id, wants, by=session)
+        if message.id is not None:
+            answer = wire.subscribed(message.id, DEFAULT_CHANNEL, wants, self._connections.position, tuple(warnings))
+            session.send(answer, self._clock.monotonic())
+
+    def _is_within_rate(self, session: Session, *, is_message: bool = False) -> bool:
+        """Meter one inbound frame of any kind; answer or end who is too fast."""
+        now = session.heard_at = self._clock.monotonic()
+        if session.ending is not None:
+            return False
+        left = session.bucket.take(now, self._limits.messages_per_s, self._limits.message_burst)
+        if left >= 0:
+            return True
+        self._stats.inbound[Inbound.RATE_LIMITED] += 1
+        if left <= -self._limits.message_burst:
+            _log.warning("flooding", connection_id=session.id, user_id=session.user_id)
+            self._connections.cut(session, Ending.RATE_LIMITED)
+        elif is_message:
+            retry_after_s = -left / self._limits.messages_per_s
+            self._tell(session, Theirs(Code.RATE_LIMITED, "Too many requests", retry_after_s=retry_after_s), None)
+        return False
+
+    def _tell(self, session: Session, error: NewsError, request_id: str | int | None) -> None:
+        session.send(wire.error(self._clock.wall(), error, request_id), self._clock.monotonic())

@@ -1,0 +1,78 @@
+"""What the log holds, as a filter sees it. This file owns reading back: a user's own view, a filter's preview."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from app.core.matching import Outcome, first_rejection
+from app.core.reading import read_filter, read_item
+from app.core.subscription import Filter
+from app.ports import NewsLog, NewsQuery, Record
+
+_SCAN_PAGE = 100
+_SAMPLES = 10
+_REJECTIONS = (Outcome.IMPACT, Outcome.CATEGORY, Outcome.SOURCE, Outcome.KEYWORD)
+
+
+class NewsPage(NamedTuple):
+    """One page of stored items, and how many there are in all."""
+
+    records: list[Record]
+    total: int
+
+
+class Preview(NamedTuple):
+    """What a filter would have let through lately: how many of what was looked at, and the newest of them."""
+
+    scanned: int
+    matched: int
+    rejected: dict[str, int]
+    per_hour: float
+    samples: list[Record]
+
+
+class History:
+    """Reads the log through filters, at most `scan_items` a call."""
+
+    def __init__(self, log: NewsLog, scan_items: int) -> None:
+        self._news_log = log
+        self._scan_items = scan_items
+
+    async def page(self, query: NewsQuery, wants: Filter | None = None) -> NewsPage:
+        """Give a page of stored items; with a filter, of those it wants, counted as far as was looked."""
+        if wants is None:
+            return NewsPage(await self._news_log.select(query), await self._news_log.count(query))
+        criteria = read_filter(wants)
+        # What SQL can decide it decides; the rest of the filter is asked here.
+        narrowed = query._replace(min_impact=max(query.min_impact or 0.0, wants.impact_threshold))
+        found = [
+            record async for record in self._scan(narrowed) if first_rejection(read_item(record.item), criteria) is None
+        ]
+        return NewsPage(found[query.offset : query.offset + query.limit], len(found))
+
+    async def preview(self, wants: Filter, now: float, hours: float) -> Preview:
+        """Try a filter on what was published in the last hours, newest first."""
+        criteria = read_filter(wants)
+        verdicts: Counter[Outcome] = Counter()
+        samples: list[Record] = []
+        async for record in self._scan(NewsQuery(start_time=now - hours * 3600)):
+            verdict = first_rejection(read_item(record.item), criteria) or Outcome.MATCHED
+            verdicts[verdict] += 1
+            if verdict is Outcome.MATCHED and len(samples) < _SAMPLES:
+                samples.append(record)
+        matched = verdicts[Outcome.MATCHED]
+        rejected = {step.value: verdicts[step] for step in _REJECTIONS}
+        return Preview(verdicts.total(), matched, rejected, round(matched / hours, 3), samples)
+
+    async def _scan(self, query: NewsQuery) -> AsyncIterator[Record]:
+        """Give what a query selects, page by page, so that the loop turns in between."""
+        seen: set[int] = set()
+        for offset in range(0, self._scan_items, _SCAN_PAGE):
+            records = await self._news_log.select(query._replace(limit=_SCAN_PAGE, offset=offset))
+            for record in records:
+                # News that arrives meanwhile pushes earlier items into the next page.
+                if record.seq not in seen:
+                    seen.add(record.seq)
+                    yield record
+            if len(records) < _SCAN_PAGE:
+                return

@@ -1,0 +1,173 @@
+"""From what a source hands in to a complete item in the log. This file owns that journey and the queue before it.
+
+Publishers call `publish` and wait for the disk; feeds put into raw_news_queue, whose policy is back-pressure: when it
+is full they wait, nothing is dropped.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import structlog
+
+from app.core import entities, scoring, urls
+from app.core.entities import CategoryRule, Kind, Vocabulary
+from app.core.errors import Code, NewsError, Ours
+from app.core.limits import Limits
+from app.core.nearness import RecentStories
+from app.core.news import HIGH_SIGNAL_ABOVE, MAX_CONTENT, MAX_TITLE, NewsItem, RawNews
+from app.core.text import read
+from app.ports import Appended, Clock, Entry, NewsLog, Record
+from app.telemetry.stats import Intake, Rejection, Stats
+
+_BATCH_ITEMS = 100
+_YIELD_EVERY = 16
+_TITLE_FROM_CONTENT = 120
+
+_log = structlog.get_logger("process")
+
+
+class Arrival(NamedTuple):
+    """An item on its way in, and which way."""
+
+    raw: RawNews
+    intake: Intake
+
+
+class Tables(NamedTuple):
+    """The vocabularies that items are read with."""
+
+    vocabulary: Vocabulary
+    sources: Vocabulary
+    category_rule: CategoryRule
+
+
+class NewsProcessor:
+    """Completes items and appends them to the log."""
+
+    def __init__(
+        self,
+        log: NewsLog,
+        raw_news_queue: asyncio.Queue[Arrival],
+        tables: Tables,
+        to_text: Callable[[str], str],
+        limits: Limits,
+        clock: Clock,
+        stats: Stats,
+    ) -> None:
+        self._news_log = log
+        self._queue = raw_news_queue
+        self._tables = tables
+        self._to_text = to_text
+        self._limits = limits
+        self._clock = clock
+        self._stats = stats
+        self._recent = RecentStories()
+        self._in_hand = 0
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Take nothing new from publishers; what is in raw_news_queue is still processed."""
+        self._is_closed = True
+
+    def remember(self, records: Sequence[Record]) -> None:
+        """Know the stories of earlier items again after a start."""
+        for record in records:
+            item = record.item
+            self._recent.nearest(item.id, item.title, item.content, item.published_at)
+
+    async def publish(self, raws: Sequence[RawNews], intake: Intake = Intake.API) -> list[Appended]:
+        """Complete items and return once they are durable, all or none.
+
+        Raises Ours(DRAINING, OVERLOADED, STORAGE_FULL, INTERNAL).
+        """
+        if self._is_closed and intake is Intake.API:
+            raise Ours(Code.DRAINING, retry_after_s=5)
+        if self._in_hand + len(raws) > self._limits.intake_items:
+            self._stats.rejected[Rejection.QUEUE_FULL] += len(raws)
+            raise Ours(Code.OVERLOADED, retry_after_s=2)
+        self._in_hand += len(raws)
+        try:
+            results = await self._news_log.append(await self._complete_all(raws))
+        except NewsError:
+            self._stats.rejected[Rejection.STORAGE] += len(raws)
+            raise
+        finally:
+            self._in_hand -= len(raws)
+        repeated = sum(result.is_duplicate for result in results)
+        self._stats.accepted[intake] += len(results) - repeated
+        self._stats.rejected[Rejection.DUPLICATE] += repeated
+        return results
+
+    async def run(self) -> None:
+        """Process what feeds put into the queue, for ever."""
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < _BATCH_ITEMS and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            await self._process(batch)
+            for _ in batch:
+                self._queue.task_done()
+
+    async def _process(self, batch: Sequence[Arrival]) -> None:
+        for intake in {arrival.intake for arrival in batch}:
+            raws = [arrival.raw for arrival in batch if arrival.intake is intake]
+            while True:
+                try:
+                    await self.publish(raws, intake)
+                    break
+                except Ours as error:
+                    # Feeds cannot be asked to send again: keep the items and wait until there is room.
+                    _log.error("intake_waits", items=len(raws), reason=error.code.value, detail=error.detail)
+                    await self._clock.sleep(error.retry_after_s or 1.0)
+
+    async def _complete_all(self, raws: Sequence[RawNews]) -> list[Entry]:
+        entries = []
+        for number, raw in enumerate(raws, start=1):
+            entries.append(self._complete(raw))
+            if number % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+        return entries
+
+    def _complete(self, raw: RawNews) -> Entry:
+        now = self._clock.wall()
+        url_key = urls.canonical(raw.url)
+        item_id = raw.id or urls.item_id(raw.source, url_key)
+        content = self._to_text(raw.content)[:MAX_CONTENT] or raw.url
+        title = self._to_text(raw.title or "")[:MAX_TITLE] or _headline(content)
+        account = self._to_text(raw.source_account or "")
+        findings = entities.find(self._tables.vocabulary, title, content)
+        tickers = entities.tickers(findings, title, content) if raw.tickers is None else raw.tickers
+        category = raw.category or entities.category(findings, self._tables.category_rule)
+        authority = max((sense.points for sense in self._tables.sources.senses(read(account))), default=0.0)
+        scores = scoring.score(findings, tickers, category, authority, max(now - raw.published_at, 0.0))
+        impact = scores.impact if raw.impact_score is None else raw.impact_score
+        original = self._recent.nearest(item_id, title, content, raw.published_at)
+        item = NewsItem(
+            id=item_id,
+            source=raw.source,
+            source_account=account,
+            title=title,
+            content=content,
+            url=raw.url,
+            published_at=raw.published_at,
+            impact_score=impact,
+            relevance_score=scores.relevance if raw.relevance_score is None else raw.relevance_score,
+            tickers=tickers,
+            people=findings.labels(Kind.PERSON) if raw.people is None else raw.people,
+            prediction_markets=raw.prediction_markets or (),
+            category=category,
+            tags=findings.labels(Kind.TAG) if raw.tags is None else raw.tags,
+            is_duplicate=original is not None,
+            duplicate_of=original,
+            is_high_signal=impact > HIGH_SIGNAL_ABOVE,
+        )
+        return Entry(item, url_key, now)
+
+
+def _headline(content: str) -> str:
+    """Make a title of a content that has none: its first line, cut at a word."""
+    line = content.split("\n", 1)[0]
+    if len(line) <= _TITLE_FROM_CONTENT:
+        return line
+    return line[:_TITLE_FROM_CONTENT].rsplit(" ", 1)[0] + "…"

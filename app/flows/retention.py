@@ -1,0 +1,38 @@
+"""What the log forgets. This file owns when old items are dropped: in small steps, so that nobody waits behind them."""
+
+import structlog
+
+from app.core.errors import Ours
+from app.ports import Clock, NewsLog
+
+PASS_ITEMS = 5_000
+PASS_EVERY_S = 60.0
+
+_log = structlog.get_logger("retention")
+
+
+class Retention:
+    """Prunes the log to an age and a number of items."""
+
+    def __init__(self, log: NewsLog, clock: Clock, keep_s: float, keep_items: int) -> None:
+        self._news_log = log
+        self._clock = clock
+        self._keep_s = keep_s
+        self._keep_items = keep_items
+
+    async def run(self) -> None:
+        """Prune one step a minute, for ever."""
+        while True:
+            await self._clock.sleep(PASS_EVERY_S)
+            await self.prune()
+
+    async def prune(self) -> int:
+        """Drop one step of what is too old or too much; a jump of the clock drops no more than a step."""
+        try:
+            dropped = await self._news_log.prune(self._clock.wall() - self._keep_s, self._keep_items, PASS_ITEMS)
+        except Ours as error:
+            _log.error("prune_failed", reason=error.code.value, detail=error.detail)
+            return 0
+        if dropped:
+            _log.info("history_pruned", items=dropped, oldest_seq=self._news_log.oldest)
+        return dropped

@@ -1,0 +1,153 @@
+"""What flows need of the world. This file owns the ports; adapters and the tests' fakes pass the same suites.
+
+A port stands here once it has a second implementation: SQLite and memory for the stores, the system's clock and a
+hand-set one, a socket and a recording for links.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple, Protocol
+
+from app.core.closing import Ending
+from app.core.news import NewsItem
+from app.core.subscription import Subscription
+
+
+class Record(NamedTuple):
+    """An item in the log: its place, when it was accepted (Unix seconds), its JSON as every client gets it."""
+
+    seq: int
+    accepted_at: float
+    item: NewsItem
+    item_json: bytes
+
+
+class Appended(NamedTuple):
+    """What became of an item that was handed to the log; of a duplicate, the first one's id and seq."""
+
+    id: str
+    seq: int
+    is_duplicate: bool
+
+
+class Entry(NamedTuple):
+    """An item to append, when it was accepted (Unix seconds), and what makes a second one with its link a duplicate."""
+
+    item: NewsItem
+    url_key: str
+    accepted_at: float
+
+
+class NewsQuery(NamedTuple):
+    """Which stored items to give: every condition that is not None holds. Newest first, by `published_at`, then seq.
+
+    With `after_seq` or `before_seq` the order is by seq, so that pages neither overlap nor skip while news arrives.
+    """
+
+    limit: int = 50
+    offset: int = 0
+    category: str | None = None
+    min_impact: float | None = None
+    source: str | None = None
+    ticker: str | None = None
+    person: str | None = None
+    start_time: float | None = None
+    end_time: float | None = None
+    after_seq: int | None = None
+    before_seq: int | None = None
+
+
+class NewsTotals(NamedTuple):
+    """What the log holds; times in Unix seconds."""
+
+    items: int
+    items_since: int
+    average_impact: float
+
+
+class NewsLog(Protocol):
+    """The durable, ordered log of items: seq 1, 2, 3 … without gaps, assigned inside the commit by one writer."""
+
+    @property
+    def epoch(self) -> str:
+        """Name this log; another log has another epoch, and its seqs mean something else."""
+
+    @property
+    def head(self) -> int:
+        """Give the newest seq, 0 when nothing was ever stored."""
+
+    @property
+    def oldest(self) -> int:
+        """Give the oldest seq still stored, head + 1 when nothing is."""
+
+    async def append(self, entries: Sequence[Entry]) -> list[Appended]:
+        """Store all entries durably or none; return once they are on disk. Raises Ours(STORAGE_FULL)."""
+
+    async def read(self, after: int, limit: int) -> list[Record]:
+        """Give up to `limit` items with a seq above `after`, in order."""
+
+    def follow(self, after: int) -> AsyncIterator[Sequence[Record]]:
+        """Give every item with a seq above `after`, in order, for ever, as soon as it is durable."""
+
+    async def by_id(self, item_id: str) -> Record | None:
+        """Give the item of this id."""
+
+    async def select(self, query: NewsQuery) -> list[Record]:
+        """Give one page of stored items."""
+
+    async def count(self, query: NewsQuery) -> int:
+        """Count what the query's conditions select, whatever its limit and offset."""
+
+    async def totals(self, since: float) -> NewsTotals:
+        """Count the items, and those published since a time."""
+
+    async def prune(self, accepted_before: float, keep_items: int, limit: int) -> int:
+        """Drop up to `limit` of the oldest items that are too old or too many; give how many went."""
+
+
+class CorruptSubscription(Exception):
+    """A stored subscription cannot be read; nothing may be delivered on its account."""
+
+
+class SubscriptionStore(Protocol):
+    """Users' stored filters by channel."""
+
+    async def load(self, user_id: str, channel: str) -> Subscription | None:
+        """Give a stored subscription. Raises CorruptSubscription."""
+
+    async def load_channels(self, user_id: str) -> list[Subscription]:
+        """Give every stored subscription of a user, `default` first. Raises CorruptSubscription."""
+
+    async def save(self, subscription: Subscription) -> Subscription:
+        """Store durably, in place of the one before, and give what is stored now: the first `created_at` stays."""
+
+    async def delete(self, user_id: str) -> bool:
+        """Forget every channel of a user; False when there was none."""
+
+
+class Clock(Protocol):
+    """The time, and nobody else may ask for it."""
+
+    def monotonic(self) -> float:
+        """Give seconds that never jump."""
+
+    def wall(self) -> float:
+        """Give Unix seconds."""
+
+    async def sleep(self, delay_s: float) -> None:
+        """Wait."""
+
+
+class Link(Protocol):
+    """One client's socket, as a session sees it. No method waits for the client."""
+
+    def write(self, frame: bytes) -> None:
+        """Hand bytes to the transport; they are lost in silence when it is closing."""
+
+    def buffered(self) -> int:
+        """Give the bytes that the client has not taken yet and the kernel would not either."""
+
+    def close(self, ending: Ending) -> None:
+        """Send a close frame and abort the transport if the client does not answer within a second."""
+
+    def abort(self) -> None:
+        """Drop the transport now."""
