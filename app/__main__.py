@@ -1,0 +1,173 @@
+"""The command line: serve · publish · listen. This file owns its arguments and exit codes.
+
+Exit codes: 0 done · 1 failed · 2 wrong arguments or settings · 3 the database is damaged.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+import structlog
+import uvloop
+
+from app import __version__
+from app.adapters.feeds.catalogue import BadCatalogue
+from app.adapters.logs import set_up_logging
+from app.client.listen import Refused, as_line, listen
+from app.client.publish import PublishFailed, publish_file
+from app.config import OPTIONS, PREFIX, BadSetting, Settings, read_settings, unknown_variables
+from app.core.errors import Damaged
+from app.wiring import serve
+
+FAILED, WRONG, DAMAGED = 1, 2, 3
+
+_log = structlog.get_logger("main")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and give its exit code."""
+    given = _parser().parse_args(arguments)
+    with suppress(KeyboardInterrupt):
+        return int(given.run(given))
+    return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="polyfloat-news", description="News to traders' terminals in milliseconds.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    _add_serve(commands.add_parser("serve", help="run the server"))
+    _add_publish(commands.add_parser("publish", help="publish items to a server"))
+    _add_listen(commands.add_parser("listen", help="print items as they arrive"))
+    return parser
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    for name, option in OPTIONS.items():
+        wanted = f"{option.help} ({option.wanted}; {PREFIX}{name.upper()})"
+        # A flag may stand alone: --sample-wire is --sample-wire 1.
+        nargs = "?" if option.wanted == "0 or 1" else None
+        parser.add_argument(f"--{name.replace('_', '-')}", help=wanted, nargs=nargs, const="1" if nargs else None)
+    parser.add_argument("--print-config", action="store_true", help="print the settings that result, and stop")
+    parser.set_defaults(run=_serve)
+
+
+def _add_publish(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", help="NDJSON or one JSON item; - reads standard input")
+    _add_server(parser)
+    parser.set_defaults(run=_publish)
+
+
+def _add_listen(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--user", required=True, help="user id; without filters the user's stored filter decides")
+    parser.add_argument("--category", action="append", default=[], help="only this category (may be repeated)")
+    parser.add_argument("--keyword", action="append", default=[], help="only with this keyword (may be repeated)")
+    parser.add_argument("--ticker", action="append", default=[], help="only with this ticker (may be repeated)")
+    parser.add_argument("--min-impact", type=int, help="only from this impact on, 0 to 100")
+    parser.add_argument("--json", action="store_true", help="print every message as it is")
+    _add_server(parser)
+    parser.set_defaults(run=_listen)
+
+
+def _add_server(parser: argparse.ArgumentParser) -> None:
+    default = os.environ.get(f"{PREFIX}URL", "http://127.0.0.1:8000")
+    parser.add_argument("--server", default=default, help=f"where the server is ({PREFIX}URL; {default})")
+
+
+def _serve(given: argparse.Namespace) -> int:
+    try:
+        chosen = {name: value for name in OPTIONS if (value := getattr(given, name)) is not None}
+        settings = read_settings(os.environ, chosen)
+        if given.print_config:
+            _print_config(settings)
+        else:
+            _run_server(settings)
+    except (BadSetting, BadCatalogue) as error:
+        return _complain(error, WRONG)
+    except Damaged as error:
+        return _complain(error, DAMAGED)
+    except (OSError, asyncio.CancelledError) as error:
+        return _complain(str(error) or "stopped before everything was drained", FAILED)
+    except ExceptionGroup:
+        # A worker failed: broken inside state stops the server loudly.
+        _log.exception("worker_failed")
+        return FAILED
+    return 0
+
+
+def _run_server(settings: Settings) -> None:
+    set_up_logging(settings.log_level, settings.log_format)
+    for name in unknown_variables(os.environ):
+        _log.warning("unknown_setting", name=name)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve_until_signalled(settings))
+
+
+async def _serve_until_signalled(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; a second one stops at once."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    serving = asyncio.current_task()
+
+    def stop() -> None:
+        if stopping.is_set() and serving is not None:
+            serving.cancel()
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await serve(settings, stopping, lambda addresses: _announce(settings, addresses))
+
+
+def _announce(settings: Settings, addresses: list[str]) -> None:
+    _log.info("serving", addresses=addresses, database=settings.database, sample_wire=settings.sample_wire)
+    if settings.allow_anonymous:
+        _log.warning("anonymous_access", detail="everyone who reaches this server can read, publish and subscribe")
+
+
+def _publish(given: argparse.Namespace) -> int:
+    try:
+        new = asyncio.run(publish_file(given.file, given.server))
+    except (PublishFailed, OSError) as error:
+        return _complain(error, FAILED)
+    sys.stdout.write(f"{new} new\n")
+    return 0
+
+
+def _listen(given: argparse.Namespace) -> int:
+    wishes = {"categories": given.category, "keywords": given.keyword, "tickers": given.ticker}
+    filters: dict[str, object] = {key: value for key, value in wishes.items() if value}
+    if filters or given.min_impact is not None:
+        filters["impact_threshold"] = given.min_impact or 0
+    try:
+        asyncio.run(listen(given.server, given.user, filters, lambda message: _show(message, as_json=given.json)))
+    except Refused as error:
+        return _complain(error, FAILED)
+    return 0
+
+
+def _show(message: bytes, *, as_json: bool) -> None:
+    line = message.decode() if as_json else as_line(message)
+    if line is not None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+
+def _print_config(settings: Settings) -> None:
+    for name in OPTIONS:
+        value = getattr(settings, name)
+        text = ",".join(value) if isinstance(value, tuple) else str(int(value) if isinstance(value, bool) else value)
+        sys.stdout.write(f"{PREFIX}{name.upper()}={text}\n")
+
+
+def _complain(error: object, code: int) -> int:
+    sys.stderr.write(f"polyfloat-news: {error}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,15 @@
+"""The server. Handlers translate: bytes to typed values on the way in, values to bytes on the way out; flows decide.
+
+parts          what the handlers are given, in one AppKey
+application    every route, CORS, middleware
+problems       errors as application/problem+json, at the one edge where exceptions end
+answers        documents as JSON responses
+bodies         request bodies: bounded, in time, of the right type
+parameters     query parameters: every bad one named
+news           POST and GET /api/v1/news
+subscriptions  /api/v1/subscriptions
+operations     /api/v1/stats, /health, /livez, /readyz, /metrics
+pages          / and its files
+socket         GET /ws/news: admission, handshake, hand-over
+link           SocketLink: an upgraded transport as a session's Link
+"""

@@ -1,0 +1,58 @@
+"""Every route. This file owns the map from paths to handlers, CORS, and the access log."""
+
+import aiohttp_cors
+import structlog
+from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+from prometheus_client.aiohttp import make_aiohttp_handler
+
+from app.adapters.http import news, operations, pages, socket, subscriptions
+from app.adapters.http.parts import PARTS, Parts
+from app.adapters.http.problems import answer_problems, route_of
+
+_MAX_AGE_S = 3600
+
+_log = structlog.get_logger("access")
+
+
+def build_application(parts: Parts) -> web.Application:
+    """Give the application with every route."""
+    app = web.Application(middlewares=[answer_problems])
+    app[PARTS] = parts
+    pages.add_pages(app)
+    # HEAD would be an upgrade without a body to aiohttp; only GET is.
+    app.router.add_get("/ws/news", socket.get_socket, allow_head=False)
+    app.router.add_get("/health", operations.get_health)
+    app.router.add_get("/livez", operations.get_livez)
+    app.router.add_get("/readyz", operations.get_readyz)
+    app.router.add_get("/metrics", make_aiohttp_handler(parts.registry))
+    _add_rest(app, parts.cors_origins)
+    return app
+
+
+def _add_rest(app: web.Application, origins: tuple[str, ...]) -> None:
+    """Add /api/v1, open to the configured origins. CORS does not guard WebSockets: /ws/news is not its business."""
+    routes = [
+        app.router.add_post("/api/v1/news", news.post_news),
+        app.router.add_get("/api/v1/news", news.get_news),
+        app.router.add_get("/api/v1/news/{id}", news.get_news_item),
+        app.router.add_post("/api/v1/subscriptions", subscriptions.post_subscription),
+        app.router.add_post("/api/v1/subscriptions/preview", subscriptions.post_preview),
+        app.router.add_get("/api/v1/subscriptions/{user_id}", subscriptions.get_subscription),
+        app.router.add_delete("/api/v1/subscriptions/{user_id}", subscriptions.delete_subscription),
+        app.router.add_get("/api/v1/stats", operations.get_stats),
+    ]
+    allowed = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]
+        allow_headers=("Content-Type", "Authorization"), expose_headers=("Retry-After",), max_age=_MAX_AGE_S
+    )
+    cors = aiohttp_cors.setup(app, defaults=dict.fromkeys(origins, allowed))
+    for route in routes:
+        cors.add(route)
+
+
+class AccessLog(AbstractAccessLogger):
+    """One line a request at debug level: method, route template, status, time. Never a path, a query or a header."""
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        route = route_of(request) if isinstance(request, web.Request) else "unknown"
+        _log.debug("http_request", method=request.method, route=route, status=response.status, duration_ms=time * 1000)

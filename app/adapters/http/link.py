@@ -1,0 +1,130 @@
+"""An upgraded transport as a session's Link. This file owns the socket of one connection after the handshake.
+
+aiohttp reads the upgrade request; then its objects are let go and this slim protocol takes the transport. So a write is
+one call on the transport, nothing waits for a client, and an idle connection holds no task and no timer. Frames are
+read by aiohttp's own parser (masking, fragments, control frames, UTF-8, limits: RFC 6455).
+"""
+
+import asyncio
+from typing import Protocol
+
+from aiohttp import WSMsgType
+from aiohttp._websocket.models import WebSocketError
+from aiohttp._websocket.reader import WebSocketDataQueue
+from aiohttp.http import WebSocketReader
+
+from app.core import wire
+from app.core.closing import CLOSE_HANDSHAKE_S, CLOSES, Ending, of_client_code
+from app.flows.session import Session
+from app.ports import Link
+
+_BY_CODE = {close.code: ending for ending, close in CLOSES.items()}
+_QUEUE_BYTES = 1 << 20
+
+
+class Conversation(Protocol):
+    """Who is told what a client does."""
+
+    def on_open(self, session: Session, link: Link) -> None: ...
+    def on_message(self, session: Session, text: str) -> None: ...
+    def on_ping(self, session: Session, payload: bytes) -> None: ...
+    def on_pong(self, session: Session) -> None: ...
+    def on_misbehaviour(self, session: Session, ending: Ending) -> None: ...
+    def on_closed(self, session: Session, ending: Ending) -> None: ...
+
+
+class _NoFlowControl:
+    """What the parser's queue may ask of a protocol. The queue is emptied after every read, so it never needs to."""
+
+    _reading_paused = False
+
+    def pause_reading(self) -> None:
+        """Do nothing."""
+
+    def resume_reading(self) -> None:
+        """Do nothing."""
+
+
+_NO_FLOW_CONTROL = _NoFlowControl()
+
+
+class SocketLink(asyncio.Protocol):
+    """One client's socket."""
+
+    __slots__ = ("_conversation", "_messages", "_parser", "_session", "_transport")
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        session: Session,
+        conversation: Conversation,
+        message_bytes: int,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._transport = transport
+        self._session = session
+        self._conversation = conversation
+        self._messages = WebSocketDataQueue(_NO_FLOW_CONTROL, _QUEUE_BYTES, loop=loop)  # type: ignore[arg-type]
+        # The parser refuses a message of exactly its limit.
+        self._parser = WebSocketReader(self._messages, message_bytes + 1, compress=False, decode_text=True)
+
+    def write(self, frame: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(frame)
+
+    def buffered(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def close(self, ending: Ending) -> None:
+        self.write(wire.close_frame(ending))
+        self._abort_later()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+        while self._messages._buffer:
+            kind, payload, _extra = self._messages._read_from_buffer()
+            self._take(kind, payload)
+        error = self._messages.exception()
+        if error is not None and self._session.ending is None:
+            self._conversation.on_misbehaviour(self._session, _ending_of(error))
+
+    def eof_received(self) -> bool:
+        """Close our side too: a client that can no longer speak is gone."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls it so
+        self._conversation.on_closed(self._session, Ending.NETWORK)
+
+    def _take(self, kind: WSMsgType, payload: object) -> None:
+        if kind is WSMsgType.CLOSE and isinstance(payload, int):
+            self._take_close(payload)
+        elif self._session.ending is not None:
+            return
+        elif isinstance(payload, str):
+            self._conversation.on_message(self._session, payload)
+        elif kind is WSMsgType.PING and isinstance(payload, bytes):
+            self._conversation.on_ping(self._session, payload)
+        elif kind is WSMsgType.PONG:
+            self._conversation.on_pong(self._session)
+        else:
+            self._conversation.on_misbehaviour(self._session, Ending.UNSUPPORTED_DATA)
+
+    def _take_close(self, code: int) -> None:
+        if self._session.ending is None:
+            self.write(wire.close_reply_frame(code))
+        self._conversation.on_closed(self._session, of_client_code(code))
+        # The server closes the TCP connection first (RFC 6455 section 7.1.1); what is still buffered goes out before.
+        self._transport.close()
+        self._abort_later()
+
+    def _abort_later(self) -> None:
+        """Drop the transport in a second: a client that does not read would keep it for ever."""
+        asyncio.get_running_loop().call_later(CLOSE_HANDSHAKE_S, self._transport.abort)
+
+
+def _ending_of(error: BaseException) -> Ending:
+    code = error.code if isinstance(error, WebSocketError) else CLOSES[Ending.PROTOCOL_ERROR].code
+    return _BY_CODE.get(int(code), Ending.PROTOCOL_ERROR)

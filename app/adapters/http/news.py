@@ -1,0 +1,97 @@
+"""/api/v1/news. This file owns publishing over HTTP and reading back."""
+
+from collections.abc import Iterable
+
+import msgspec
+from aiohttp import web
+
+from app.adapters.http.answers import json_answer
+from app.adapters.http.bodies import JSON, NDJSON, read_body
+from app.adapters.http.parameters import read_news_query
+from app.adapters.http.parts import PARTS, Parts
+from app.core.errors import Code, FieldError, Theirs
+from app.core.news import RawNews, parse_raw
+from app.core.strict_json import decode_object
+from app.flows.history import NewsPage
+from app.ports import Appended, NewsQuery, Record
+from app.telemetry.stats import Rejection
+
+
+async def post_news(request: web.Request) -> web.Response:
+    """Take one item, or up to 100 as NDJSON, all or none: 202 once they are on the disk."""
+    parts = request.app[PARTS]
+    try:
+        body = await read_body(request, parts.limits.publish_body_bytes, parts.limits.body_read_s, JSON, NDJSON)
+        if request.content_type != NDJSON:
+            [appended] = await parts.processor.publish([parse_raw(decode_object(body))])
+            return json_answer(_receipt(appended), status=202)
+        results = await parts.processor.publish(_parse_lines(body, parts.limits.publish_batch_items))
+        return json_answer({"items": [_receipt(result) for result in results]}, status=202)
+    except Theirs as error:
+        too_large = error.code is Code.PAYLOAD_TOO_LARGE
+        parts.stats.rejected[Rejection.TOO_LARGE if too_large else Rejection.INVALID] += 1
+        raise
+
+
+async def get_news(request: web.Request) -> web.Response:
+    """Give a page of stored items, newest first; as a user's filter sees them with `user_id`."""
+    parts = request.app[PARTS]
+    query, as_user = read_news_query(request.query, parts.limits.page_items)
+    wants = await parts.subscriptions.filter_of(as_user) if as_user is not None else None
+    page = await parts.history.page(query, wants)
+    return json_answer(
+        {
+            "items": _with_seq(page.records),
+            "total": page.total,
+            "limit": query.limit,
+            "offset": query.offset,
+            "next": _next(request, query, page),
+        }
+    )
+
+
+async def get_news_item(request: web.Request) -> web.Response:
+    """Give one stored item."""
+    parts: Parts = request.app[PARTS]
+    record = await parts.log.by_id(request.match_info["id"])
+    if record is None:
+        raise Theirs(Code.NOT_FOUND, "No stored item has this id")
+    return json_answer(_with_seq([record])[0])
+
+
+def _parse_lines(body: bytes, most_items: int) -> list[RawNews]:
+    """Read NDJSON (blank lines are nothing). Raises Theirs naming the bad fields of every line, as /line/field."""
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    if not lines:
+        raise Theirs(Code.INVALID_PARAMETER, "The body holds no item")
+    if len(lines) > most_items:
+        raise Theirs(Code.PAYLOAD_TOO_LARGE, f"{len(lines)} items: want {most_items} at most")
+    raws: list[RawNews] = []
+    errors: list[FieldError] = []
+    for number, line in enumerate(lines):
+        try:
+            raws.append(parse_raw(decode_object(line), f"/{number}"))
+        except Theirs as error:
+            errors += error.fields or (FieldError(f"/{number}", error.detail),)
+    if errors:
+        raise Theirs(Code.INVALID_PARAMETER, "No item was stored: some are not valid", fields=tuple(errors))
+    return raws
+
+
+def _receipt(appended: Appended) -> dict[str, object]:
+    return {"id": appended.id, "seq": appended.seq, "duplicate": appended.is_duplicate}
+
+
+def _with_seq(records: Iterable[Record]) -> list[msgspec.Raw]:
+    """Put the seq before an item's own keys, without reading its JSON again."""
+    return [msgspec.Raw(b'{"seq":%d,%b' % (record.seq, record.item_json[1:])) for record in records]
+
+
+def _next(request: web.Request, query: NewsQuery, page: NewsPage) -> str | None:
+    """Give the link to the next page, None when this is the last one."""
+    by_seq = query.after_seq is not None or query.before_seq is not None
+    if not page.records or query.offset + len(page.records) >= page.total:
+        return None
+    changed = {"before_seq": str(page.records[-1].seq)} if by_seq else {"offset": str(query.offset + query.limit)}
+    kept = {key: value for key, value in request.query.items() if not (by_seq and key == "offset")}
+    return str(request.rel_url.with_query({**kept, **changed}))

@@ -1,0 +1,78 @@
+"""What operators ask. This file owns statistics and health; /metrics is prometheus_client's own handler."""
+
+from http import HTTPStatus
+
+import structlog
+from aiohttp import web
+
+from app.adapters.http.answers import json_answer
+from app.adapters.http.parts import PARTS, Parts
+
+_DAY_S = 86_400.0
+
+_log = structlog.get_logger("operations")
+
+
+async def get_stats(request: web.Request) -> web.Response:
+    """Give the original's statistics, truthfully, and more."""
+    parts = request.app[PARTS]
+    now = parts.clock.wall()
+    totals = await parts.log.totals(now - _DAY_S)
+    feeds = parts.feed_counts()
+    return json_answer(
+        {
+            "total_news_items": totals.items,
+            "items_last_24h": totals.items_since,
+            "average_impact": round(totals.average_impact, 2),
+            "active_connections": len(parts.connections),
+            "nitter_instances": {"total": 0, "healthy": 0, "unhealthy": 0},
+            "rss_feeds": {"total": feeds.total, "active": feeds.active},
+            "uptime_seconds": round(now - parts.started_at, 2),
+            "version": parts.version,
+            "connected_users": parts.connections.users,
+            "epoch": parts.log.epoch,
+            "seq": parts.log.head,
+            "oldest_seq": parts.log.oldest,
+        }
+    )
+
+
+async def get_health(request: web.Request) -> web.Response:
+    """Give the original's health document; 503 when the database does not answer."""
+    parts = request.app[PARTS]
+    is_connected = await _database_answers(parts)
+    document: dict[str, object] = {
+        "status": "healthy" if is_connected else "unhealthy",
+        "database": "connected" if is_connected else "disconnected",
+        "nitter_instances": {},
+        "timestamp": parts.clock.wall(),
+    }
+    return json_answer(document, HTTPStatus.OK if is_connected else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+async def get_livez(_request: web.Request) -> web.Response:
+    """Say that the event loop turns; nothing outside the process is asked."""
+    return json_answer({"status": "alive"})
+
+
+async def get_readyz(request: web.Request) -> web.Response:
+    """Say whether new connections and items are welcome."""
+    parts = request.app[PARTS]
+    checks = {
+        "database": await _database_answers(parts),
+        "not_draining": not parts.connections.is_draining,
+        "below_capacity": len(parts.connections) < parts.limits.connections,
+    }
+    is_ready = all(checks.values())
+    document = {"status": "ready" if is_ready else "not ready", "checks": checks, "version": parts.version}
+    return json_answer(document, HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+async def _database_answers(parts: Parts) -> bool:
+    try:
+        await parts.log.by_id("")
+    # Whatever keeps the log from answering is what a health check is for.
+    except Exception as error:  # noqa: BLE001
+        _log.error("health_check_failed", error=str(error))
+        return False
+    return True

@@ -1,0 +1,108 @@
+"""Query parameters. This file owns how they are read, and that every bad one is named in one answer."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from app.core.errors import Code, FieldError, Theirs
+from app.core.news import Category, Source
+from app.ports import NewsQuery
+
+USER_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,128}")
+_MAX_SEQ = 2**53
+
+Reader = tuple[str, Callable[[str], Any]]
+"""What is wanted, and how a text becomes it (ValueError when it cannot)."""
+
+
+def whole(least: int, most: int) -> Reader:
+    def read(text: str) -> int:
+        if not text.isascii() or not least <= int(text) <= most:
+            raise ValueError(text)
+        return int(text)
+
+    return f"a whole number from {least} to {most}", read
+
+
+def number(least: float, most: float) -> Reader:
+    def read(text: str) -> float:
+        if not math.isfinite(float(text)) or not least <= float(text) <= most:
+            raise ValueError(text)
+        return float(text)
+
+    return f"a number from {least:g} to {most:g}", read
+
+
+def name(most: int) -> Reader:
+    def read(text: str) -> str:
+        if not 1 <= len(text) <= most or "\0" in text or not text.isprintable():
+            raise ValueError(text)
+        return text
+
+    return f"1 to {most} printable characters", read
+
+
+def one_of(words: type[Category | Source]) -> Reader:
+    return "one of " + ", ".join(words), lambda text: words(text.strip().casefold()).value
+
+
+def _user_id(text: str) -> str:
+    if not USER_ID.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
+user_id: Reader = ("1 to 128 of A-Z a-z 0-9 _ . : @ -", _user_id)
+
+
+def read_parameters(query: Mapping[str, str], readers: Mapping[str, Reader]) -> dict[str, Any]:
+    """Read the parameters that are there; others are ignored. Raises Theirs(INVALID_PARAMETER) with every bad one."""
+    values: dict[str, Any] = {}
+    errors = []
+    for key, (wanted, read) in readers.items():
+        if key not in query:
+            continue
+        try:
+            values[key] = read(query[key])
+        except (ValueError, OverflowError):
+            errors.append(FieldError(key, f"want {wanted}"))
+    if errors:
+        raise Theirs(Code.INVALID_PARAMETER, "Invalid query parameters", fields=tuple(errors))
+    return values
+
+
+def check_user_id(text: str) -> str:
+    """Check a user id that stands in a path. Raises Theirs(INVALID_PARAMETER)."""
+    return str(read_parameters({"user_id": text}, {"user_id": user_id})["user_id"])
+
+
+def read_news_query(query: Mapping[str, str], most_items: int) -> tuple[NewsQuery, str | None]:
+    """Read what GET /api/v1/news asks for, and as which user. Raises Theirs(INVALID_PARAMETER)."""
+    score, moment, seq = number(0, 100), number(0, 1e11), whole(0, _MAX_SEQ)
+    values = read_parameters(
+        query,
+        {
+            "limit": whole(1, most_items),
+            "offset": whole(0, 1_000_000),
+            "category": one_of(Category),
+            "min_impact": score,
+            "min_score": score,
+            "source": one_of(Source),
+            "ticker": name(32),
+            "person": name(64),
+            "start_time": moment,
+            "end_time": moment,
+            "after_seq": seq,
+            "before_seq": seq,
+            "user_id": user_id,
+        },
+    )
+    as_user = values.pop("user_id", None)
+    # The original's code calls it min_score, its documentation min_impact.
+    min_score = values.pop("min_score", None)
+    if min_score is not None:
+        values.setdefault("min_impact", min_score)
+    if "ticker" in values:
+        values["ticker"] = values["ticker"].lstrip("$")
+    return NewsQuery(**values), as_user

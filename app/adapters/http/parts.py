@@ -1,0 +1,45 @@
+"""What the handlers are given. This file owns the one AppKey."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from app.core.limits import Limits
+from app.flows.connections import ConnectionManager
+from app.flows.converse import Converse
+from app.flows.history import History
+from app.flows.process import NewsProcessor
+from app.flows.subscriptions import Subscriptions
+from app.ports import Clock, NewsLog
+from app.telemetry.stats import Stats
+
+
+class FeedCounts(NamedTuple):
+    """How many feeds there are, and how many of them could be read lately."""
+
+    total: int
+    active: int
+
+
+class Parts(NamedTuple):
+    """The flows and what is around them, as `wiring` built them."""
+
+    log: NewsLog
+    processor: NewsProcessor
+    history: History
+    subscriptions: Subscriptions
+    connections: ConnectionManager
+    converse: Converse
+    registry: CollectorRegistry
+    stats: Stats
+    limits: Limits
+    clock: Clock
+    cors_origins: tuple[str, ...]
+    feed_counts: Callable[[], FeedCounts]
+    started_at: float
+    version: str
+
+
+PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)

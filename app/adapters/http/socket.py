@@ -1,0 +1,138 @@
+"""GET /ws/news. This file owns admission, the handshake and handing the transport over to a SocketLink.
+
+Everything is decided before the 101, by HTTP status: the original's real client backs off only on that.
+"""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from typing import NoReturn
+
+from aiohttp import HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
+
+from app.adapters.http.link import SocketLink
+from app.adapters.http.parameters import check_user_id
+from app.adapters.http.parts import PARTS, Parts
+from app.core.closing import Ending
+from app.core.errors import Code, FieldError, NewsError, Theirs
+from app.core.strict_json import decode_object
+from app.core.subscription import Filter, parse_filter
+from app.flows.session import Session
+from app.telemetry.stats import Refusal
+
+# RFC 6455 section 1.3.
+_KEY_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_VERSION = "13"
+
+_REFUSALS = {
+    Code.AT_CAPACITY: Refusal.CAPACITY,
+    Code.TOO_MANY_CONNECTIONS: Refusal.USER_LIMIT,
+    Code.DRAINING: Refusal.DRAINING,
+    Code.INTERNAL: Refusal.INTERNAL_ERROR,
+}
+
+
+class _HandedOver(web.StreamResponse):
+    """What the handler returns: the answer went out already and the transport is no longer aiohttp's."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Do nothing."""
+
+
+async def get_socket(request: web.Request) -> web.StreamResponse:
+    """Upgrade to a WebSocket, or refuse by status."""
+    parts = request.app[PARTS]
+    try:
+        accept = _check_handshake(request)
+        session = parts.connections.seat(_user_id(request))
+    except NewsError as error:
+        parts.stats.refused[_REFUSALS.get(error.code, _default_refusal(request))] += 1
+        raise
+    try:
+        await _choose_filter(request, session, parts)
+        _hand_over(request, session, parts, accept)
+    except NewsError as error:
+        parts.stats.refused[_REFUSALS.get(error.code, Refusal.BAD_REQUEST)] += 1
+        raise
+    finally:
+        if session.link is None:
+            parts.connections.leave(session, Ending.NETWORK)
+    return _HandedOver(status=101)
+
+
+async def _choose_filter(request: web.Request, session: Session, parts: Parts) -> None:
+    """Take the filter that stands in the URL for this connection alone, or else the one the user has stored."""
+    if "filters" in request.query:
+        session.wants = _filter_in_url(request.query["filters"])
+        session.has_own_filter = True
+    else:
+        await parts.subscriptions.prepare(session)
+
+
+def _filter_in_url(text: str) -> Filter:
+    try:
+        return parse_filter(decode_object(text.encode(errors="replace"))).wants
+    except Theirs as error:
+        where = tuple(FieldError(f"filters{bad.pointer}", bad.detail) for bad in error.fields)
+        raise Theirs(error.code, f"filters: {error.detail}", fields=where) from None
+
+
+def _user_id(request: web.Request) -> str:
+    if "user_id" not in request.query:
+        raise Theirs(Code.INVALID_PARAMETER, "user_id is required", fields=(FieldError("user_id", "required"),))
+    return check_user_id(request.query["user_id"])
+
+
+def _default_refusal(request: web.Request) -> Refusal:
+    return Refusal.BAD_REQUEST if "user_id" in request.query else Refusal.MISSING_USER
+
+
+def _check_handshake(request: web.Request) -> str:
+    """Check the opening handshake (RFC 6455 section 4.2.1) and give Sec-WebSocket-Accept. Raises Theirs."""
+    headers = request.headers
+    if "websocket" not in headers.get("Upgrade", "").lower() or "upgrade" not in headers.get("Connection", "").lower():
+        raise Theirs(Code.UPGRADE_REQUIRED, "This address speaks WebSocket: connect with a WebSocket client")
+    if request.version != HttpVersion11:
+        raise Theirs(Code.UPGRADE_REQUIRED, "A WebSocket upgrade needs HTTP/1.1")
+    if headers.get("Sec-WebSocket-Version") != _VERSION:
+        _refuse_header("Sec-WebSocket-Version", f"want {_VERSION}")
+    key = headers.get("Sec-WebSocket-Key", "").strip()
+    try:
+        if len(base64.b64decode(key, validate=True)) != 16:
+            _refuse_header("Sec-WebSocket-Key", "want 16 bytes in base64")
+    except (binascii.Error, ValueError):
+        _refuse_header("Sec-WebSocket-Key", "want 16 bytes in base64")
+    return base64.b64encode(hashlib.sha1(key.encode() + _KEY_SUFFIX, usedforsecurity=False).digest()).decode()
+
+
+def _refuse_header(name: str, wanted: str) -> NoReturn:
+    raise Theirs(Code.INVALID_PARAMETER, f"{name}: {wanted}", fields=(FieldError(name, wanted),))
+
+
+def _hand_over(request: web.Request, session: Session, parts: Parts, accept: str) -> None:
+    """Answer 101 and move the transport from aiohttp to a SocketLink; what the client has sent already goes along.
+
+    Leans on aiohttp internals that tests/http/test_handover.py names: `protocol.transport`, `connection_lost`,
+    `_message_tail`.
+    """
+    protocol, transport = request.protocol, request.transport
+    if not isinstance(transport, asyncio.Transport) or transport.is_closing():
+        raise ConnectionResetError("the client left during the handshake")
+    transport.write(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: %b\r\n\r\n" % accept.encode()
+    )
+    link = SocketLink(transport, session, parts.converse, parts.limits.message_bytes, asyncio.get_running_loop())
+    transport.set_protocol(link)
+    early = protocol._message_tail
+    # aiohttp lets go of the connection as if it were lost, and must not close the transport doing so.
+    protocol.transport = None
+    protocol.connection_lost(None)
+    parts.converse.on_open(session, link)
+    if early:
+        link.data_received(early)

@@ -1,0 +1,114 @@
+"""/api/v1/subscriptions. This file owns stored filters over HTTP."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from app.adapters.http.answers import json_answer
+from app.adapters.http.bodies import JSON, read_body
+from app.adapters.http.parameters import check_user_id
+from app.adapters.http.parts import PARTS, Parts
+from app.core import fields
+from app.core.errors import Code, FieldError, Theirs
+from app.core.strict_json import decode_object
+from app.core.subscription import Checked, Filter, Subscription, parse_filter
+
+UserId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:@-]{1,128}$(?!\n)")]
+AlertChannels = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=128)], ...], Meta(max_length=20)]
+
+
+class _Owner(msgspec.Struct, frozen=True):
+    """The keys of a subscription's body beside its filter."""
+
+    user_id: UserId
+    alert_channels: AlertChannels | None = None
+
+
+class _Window(msgspec.Struct, frozen=True):
+    """The keys of a preview's body beside its filter."""
+
+    hours: Annotated[float, Meta(gt=0, le=168)] = 24.0
+
+
+async def post_subscription(request: web.Request) -> web.Response:
+    """Create a user's subscription (201) or replace it (200); it is live at once on all of the user's connections."""
+    parts = request.app[PARTS]
+    owner, checked = _split(await _read(request, parts), _Owner)
+    stored, is_new = await parts.subscriptions.replace(owner.user_id, checked.wants, owner.alert_channels)
+    document: dict[str, object] = {
+        "status": "created" if is_new else "updated",
+        "user_id": stored.user_id,
+        "created_at": stored.created_at,
+        "updated_at": stored.updated_at,
+    }
+    if checked.warnings:
+        document["warnings"] = [{"pointer": pointer, "detail": detail} for pointer, detail in checked.warnings]
+    return json_answer(document, status=201 if is_new else 200)
+
+
+async def get_subscription(request: web.Request) -> web.Response:
+    """Give a user's subscription."""
+    user_id = check_user_id(request.match_info["user_id"])
+    return json_answer(_document(await request.app[PARTS].subscriptions.find(user_id)))
+
+
+async def delete_subscription(request: web.Request) -> web.Response:
+    """Forget a user's subscription."""
+    user_id = check_user_id(request.match_info["user_id"])
+    await request.app[PARTS].subscriptions.remove(user_id)
+    return json_answer({"status": "deleted", "user_id": user_id})
+
+
+async def post_preview(request: web.Request) -> web.Response:
+    """Try a filter on recent history, without storing it."""
+    parts = request.app[PARTS]
+    window, checked = _split(await _read(request, parts), _Window)
+    preview = await parts.history.preview(checked.wants, parts.clock.wall(), window.hours)
+    return json_answer(
+        {
+            "hours": window.hours,
+            "scanned": preview.scanned,
+            "matched": preview.matched,
+            "rejected": preview.rejected,
+            "per_hour": preview.per_hour,
+            "samples": [msgspec.Raw(record.item_json) for record in preview.samples],
+        }
+    )
+
+
+async def _read(request: web.Request, parts: Parts) -> dict[str, object]:
+    return decode_object(await read_body(request, parts.limits.subscription_body_bytes, parts.limits.body_read_s, JSON))
+
+
+def _split(body: Mapping[str, object], head: type[fields.Model]) -> tuple[fields.Model, Checked]:
+    """Part a body into its head and its filter. Raises Theirs(INVALID_FILTER) with the bad fields of both."""
+    wishes = {key: value for key, value in body.items() if key not in head.__struct_fields__}
+    try:
+        first = fields.convert(body, head)
+    except fields.BadFields as error:
+        raise _invalid(error.errors + _filter_errors(wishes)) from None
+    try:
+        return first, parse_filter(wishes)
+    except Theirs as error:
+        raise _invalid(error.fields) from None
+
+
+def _filter_errors(wishes: Mapping[str, object]) -> tuple[FieldError, ...]:
+    try:
+        parse_filter(wishes)
+    except Theirs as error:
+        return error.fields
+    return ()
+
+
+def _invalid(errors: tuple[FieldError, ...]) -> Theirs:
+    return Theirs(Code.INVALID_FILTER, "The subscription is not valid", fields=errors)
+
+
+def _document(stored: Subscription) -> dict[str, object]:
+    wants = {name: getattr(stored.wants, name) for name in Filter.__struct_fields__}
+    times = {"created_at": stored.created_at, "updated_at": stored.updated_at}
+    return {"user_id": stored.user_id, **wants, "alert_channels": stored.alert_channels, **times}

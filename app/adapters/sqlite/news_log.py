@@ -1,0 +1,207 @@
+"""NewsLog on SQLite. This file owns group commit, the tail in memory, and how rows become records.
+
+Appends that wait while a commit is on its way to the disk share the next one: that is the group commit, and no timer is
+involved. Seqs are assigned inside the transaction by the only writer, so they have no gaps and no order but that of the
+commits; nobody sees an item before its commit returned.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import aiosqlite
+import msgspec
+
+from app.adapters.sqlite.database import Database, Row
+from app.adapters.sqlite.queries import conditions, ordering
+from app.core.news import NewsItem
+from app.ports import Appended, Entry, NewsQuery, NewsTotals, Record
+
+TAIL_ITEMS = 2_048
+FOLLOW_ITEMS = 256
+
+_COLUMNS = "seq, accepted_at, item"
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(NewsItem).decode
+
+
+class _Row(NamedTuple):
+    record: Record
+    url_key: str
+
+
+class _Batch:
+    """The appends that one commit will make durable."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.commit: asyncio.Task[list[Appended]] | None = None
+
+
+class SqliteNewsLog:
+    """The log in a SQLite file. Open it with `open_log`."""
+
+    def __init__(self, database: Database, epoch: str, oldest: int, head: int) -> None:
+        self._database = database
+        self._epoch = epoch
+        self._oldest = oldest
+        self._head = head
+        self._tail: deque[Record] = deque(maxlen=TAIL_ITEMS)
+        self._waiting = _Batch()
+        self._grown = asyncio.Event()
+
+    @property
+    def epoch(self) -> str:
+        return self._epoch
+
+    @property
+    def head(self) -> int:
+        return self._head
+
+    @property
+    def oldest(self) -> int:
+        return self._oldest
+
+    async def append(self, entries: Sequence[Entry]) -> list[Appended]:
+        batch = self._waiting
+        first = len(batch.entries)
+        batch.entries.extend(entries)
+        if batch.commit is None:
+            batch.commit = asyncio.create_task(self._commit(batch), name="news-log-commit")
+        results = await asyncio.shield(batch.commit)
+        return results[first : first + len(entries)]
+
+    async def read(self, after: int, limit: int) -> list[Record]:
+        if self._tail and after + 1 >= self._tail[0].seq:
+            return list(islice(self._tail, after + 1 - self._tail[0].seq, after + 1 - self._tail[0].seq + limit))
+        rows = await self._database.read(
+            f"SELECT {_COLUMNS} FROM news_log WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
+        )
+        return [_record(row) for row in rows]
+
+    async def follow(self, after: int) -> AsyncIterator[Sequence[Record]]:
+        while True:
+            while self._head <= after:
+                self._grown.clear()
+                await self._grown.wait()
+            records = await self.read(after, FOLLOW_ITEMS)
+            after = records[-1].seq
+            yield records
+
+    async def by_id(self, item_id: str) -> Record | None:
+        rows = await self._database.read(f"SELECT {_COLUMNS} FROM news_log WHERE id = ?", (item_id,))
+        return _record(rows[0]) if rows else None
+
+    async def select(self, query: NewsQuery) -> list[Record]:
+        where, values = conditions(query)
+        rows = await self._database.read(
+            f"SELECT {_COLUMNS} FROM news_log WHERE {where} ORDER BY {ordering(query)} LIMIT ? OFFSET ?",
+            (*values, query.limit, query.offset),
+        )
+        return [_record(row) for row in rows]
+
+    async def count(self, query: NewsQuery) -> int:
+        where, values = conditions(query)
+        [(total,)] = await self._database.read(f"SELECT count(*) FROM news_log WHERE {where}", values)
+        return int(total)
+
+    async def totals(self, since: float) -> NewsTotals:
+        [(items, average)] = await self._database.read("SELECT count(*), coalesce(avg(impact), 0) FROM news_log")
+        [(recent,)] = await self._database.read("SELECT count(*) FROM news_log WHERE published_at > ?", (since,))
+        return NewsTotals(items, recent, average)
+
+    async def prune(self, accepted_before: float, keep_items: int, limit: int) -> int:
+        # Only ever a prefix, so that everything from `oldest` on is there; the newest item stays: it remembers the
+        # head.
+        end = min(self._oldest + limit, self._head)
+        too_many_below = self._head - keep_items + 1
+
+        async def drop(connection: aiosqlite.Connection) -> int:
+            sql = "SELECT coalesce(min(seq), ?) FROM news_log WHERE seq < ? AND seq >= ? AND accepted_at >= ?"
+            async with connection.execute(sql, (end, end, too_many_below, accepted_before)) as rows:
+                [(first_kept,)] = await rows.fetchall()
+            cursor = await connection.execute("DELETE FROM news_log WHERE seq < ?", (first_kept,))
+            self._oldest = first_kept
+            return cursor.rowcount
+
+        return await self._database.write(drop) if self._oldest < end else 0
+
+    async def _commit(self, batch: _Batch) -> list[Appended]:
+        fresh: list[_Row] = []
+
+        async def store(connection: aiosqlite.Connection) -> list[Appended]:
+            # From here on the batch is closed: later appends wait for the next commit.
+            self._waiting = _Batch()
+            results = _number(batch.entries, await _known(connection, batch.entries), self._head, fresh)
+            await connection.executemany("INSERT INTO news_log VALUES (?,?,?,?,?,?,?,?,?)", map(_columns, fresh))
+            return results
+
+        return await self._database.write(store, committed=lambda: self._publish(fresh))
+
+    def _publish(self, rows: list[_Row]) -> None:
+        self._tail.extend(row.record for row in rows)
+        self._head += len(rows)
+        self._grown.set()
+
+
+async def open_log(database: Database) -> SqliteNewsLog:
+    """Open the log of a database."""
+    [(epoch,)] = await database.read("SELECT epoch FROM log_identity")
+    [(oldest, head)] = await database.read("SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM news_log")
+    return SqliteNewsLog(database, epoch, oldest, head)
+
+
+async def _known(connection: aiosqlite.Connection, entries: list[Entry]) -> dict[str, Appended]:
+    """Look up which ids and links of the entries are stored already."""
+    ids = [entry.item.id for entry in entries]
+    url_keys = [entry.url_key for entry in entries]
+    marks = ",".join("?" * len(entries))
+    sql = (
+        f"SELECT id, url_key, seq FROM news_log WHERE id IN ({marks})"
+        f" UNION SELECT id, url_key, seq FROM news_log WHERE url_key IN ({marks})"
+    )
+    async with connection.execute(sql, (*ids, *url_keys)) as rows:
+        stored = await rows.fetchall()
+    return {
+        key: Appended(row[0], row[2], is_duplicate=True) for row in stored for key in (_by_id(row[0]), _by_url(row[1]))
+    }
+
+
+def _number(entries: list[Entry], known: dict[str, Appended], head: int, fresh: list[_Row]) -> list[Appended]:
+    """Give each entry its seq, or the first one's where it is a duplicate; the new ones go to `fresh`."""
+    results = []
+    for item, url_key, accepted_at in entries:
+        first = known.get(_by_id(item.id)) or known.get(_by_url(url_key))
+        if first is None:
+            seq = head + len(fresh) + 1
+            fresh.append(_Row(Record(seq, accepted_at, item, _encode(item)), url_key))
+            first = Appended(item.id, seq, is_duplicate=True)
+            known[_by_id(item.id)] = known[_by_url(url_key)] = first
+            results.append(first._replace(is_duplicate=False))
+        else:
+            results.append(first)
+    return results
+
+
+def _by_id(item_id: str) -> str:
+    return f"id {item_id}"
+
+
+def _by_url(url_key: str) -> str:
+    return f"url {url_key}"
+
+
+def _columns(row: _Row) -> tuple[object, ...]:
+    seq, accepted_at, item, item_json = row.record
+    return (
+        *(seq, item.id, row.url_key, accepted_at, item.published_at),
+        *(item.source, item.category, item.impact_score, item_json.decode()),
+    )
+
+
+def _record(row: Row) -> Record:
+    seq, accepted_at, item_json = row
+    encoded = item_json.encode()
+    return Record(seq, accepted_at, _decode(encoded), encoded)

@@ -1,0 +1,88 @@
+"""The tables. This file owns the database's layout and its version, and brings an older layout up to date.
+
+Version 0 is an empty file or a database of the original: its `user_subscriptions` is used as it is, row for row; its
+`news_items` and `news` are left alone.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable
+
+import aiosqlite
+
+from app.core.errors import Damaged
+
+VERSION = 1
+
+_TO_VERSION_1 = (
+    # The original's table, column for column.
+    """
+    CREATE TABLE IF NOT EXISTS user_subscriptions (
+        user_id TEXT PRIMARY KEY,
+        nitter_accounts TEXT,
+        rss_feeds TEXT,
+        categories TEXT,
+        keywords TEXT,
+        impact_threshold INTEGER DEFAULT 70,
+        alert_channels TEXT,
+        created_at REAL,
+        updated_at REAL
+    )
+    """,
+    # Filter keys that the original does not have, as one JSON object.
+    "CREATE TABLE subscription_extras (user_id TEXT PRIMARY KEY, extras TEXT NOT NULL) STRICT",
+    """
+    CREATE TABLE subscription_channels (
+        user_id TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        filter TEXT NOT NULL,
+        alert_channels TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        updated_at REAL NOT NULL,
+        PRIMARY KEY (user_id, channel)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # Columns beside `item` repeat what queries select by.
+    """
+    CREATE TABLE news_log (
+        seq INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        url_key TEXT NOT NULL UNIQUE,
+        accepted_at REAL NOT NULL,
+        published_at REAL NOT NULL,
+        source TEXT NOT NULL,
+        category TEXT NOT NULL,
+        impact REAL NOT NULL,
+        item TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX news_log_by_time ON news_log (published_at, seq, impact)",
+    "CREATE TABLE log_identity (epoch TEXT NOT NULL) STRICT",
+)
+
+_MIGRATIONS: tuple[Iterable[str], ...] = (_TO_VERSION_1,)
+
+
+async def bring_up_to_date(
+    connection: aiosqlite.Connection, new_epoch: Callable[[], str] = lambda: secrets.token_hex(4)
+) -> None:
+    """Create or migrate the tables in one transaction. Raises Damaged for a layout from the future."""
+    version = await read_version(connection)
+    if version > VERSION:
+        raise Damaged(f"the database has layout {version}, this release knows up to {VERSION}")
+    if version == VERSION:
+        return
+    await connection.execute("BEGIN IMMEDIATE")
+    for statements in _MIGRATIONS[version:]:
+        for statement in statements:
+            await connection.execute(statement)
+    await connection.execute(
+        "INSERT INTO log_identity SELECT ? WHERE NOT EXISTS (SELECT 1 FROM log_identity)", (new_epoch(),)
+    )
+    await connection.execute(f"PRAGMA user_version = {VERSION}")
+    await connection.commit()
+
+
+async def read_version(connection: aiosqlite.Connection) -> int:
+    async with connection.execute("PRAGMA user_version") as rows:
+        row = await rows.fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,153 @@
+"""SubscriptionStore on SQLite. This file owns how a filter lies in the original's table and beside it.
+
+The filter of channel `default` is the user's row in `user_subscriptions`, exactly as the original wrote it: lists as
+JSON arrays, empty or NULL for none. Keys that the original does not have lie in `subscription_extras`, named channels
+in `subscription_channels`. Stored values are not held to today's limits: what was accepted once keeps working.
+"""
+
+import aiosqlite
+import msgspec
+
+from app.adapters.sqlite.database import Database, Row
+from app.core.subscription import DEFAULT_CHANNEL, DEFAULT_THRESHOLD, Exclude, Filter, Subscription
+from app.ports import CorruptSubscription
+
+_encode = msgspec.json.Encoder().encode
+
+_SELECT_DEFAULT = """
+    SELECT s.user_id, nitter_accounts, rss_feeds, categories, keywords, impact_threshold, alert_channels,
+           created_at, updated_at, extras
+    FROM user_subscriptions AS s LEFT JOIN subscription_extras USING (user_id) WHERE s.user_id = ?
+"""
+_SELECT_CHANNEL = """
+    SELECT user_id, channel, filter, alert_channels, created_at, updated_at FROM subscription_channels WHERE user_id = ?
+"""
+_UPSERT_DEFAULT = """
+    INSERT INTO user_subscriptions VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (user_id) DO UPDATE SET
+        nitter_accounts = excluded.nitter_accounts, rss_feeds = excluded.rss_feeds, categories = excluded.categories,
+        keywords = excluded.keywords, impact_threshold = excluded.impact_threshold,
+        alert_channels = excluded.alert_channels, updated_at = excluded.updated_at
+    RETURNING created_at
+"""
+_UPSERT_CHANNEL = """
+    INSERT INTO subscription_channels VALUES (?,?,?,?,?,?) ON CONFLICT (user_id, channel) DO UPDATE SET
+        filter = excluded.filter, alert_channels = excluded.alert_channels, updated_at = excluded.updated_at
+    RETURNING created_at
+"""
+
+
+class _Extras(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The filter keys that the original's table has no column for."""
+
+    tickers: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    exclude: Exclude = Exclude()
+    sources_strict: bool = False
+
+
+class SqliteSubscriptionStore:
+    """Subscriptions in a SQLite file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def load(self, user_id: str, channel: str) -> Subscription | None:
+        if channel == DEFAULT_CHANNEL:
+            rows = await self._database.read(_SELECT_DEFAULT, (user_id,))
+            return _default_of(rows[0]) if rows else None
+        rows = await self._database.read(f"{_SELECT_CHANNEL} AND channel = ?", (user_id, channel))
+        return _channel_of(rows[0]) if rows else None
+
+    async def load_channels(self, user_id: str) -> list[Subscription]:
+        default = await self.load(user_id, DEFAULT_CHANNEL)
+        rows = await self._database.read(f"{_SELECT_CHANNEL} ORDER BY channel", (user_id,))
+        return [*([default] if default else []), *map(_channel_of, rows)]
+
+    async def save(self, subscription: Subscription) -> Subscription:
+        save = _save_default if subscription.channel == DEFAULT_CHANNEL else _save_channel
+        created_at = await self._database.write(lambda connection: save(connection, subscription))
+        return subscription._replace(created_at=created_at)
+
+    async def delete(self, user_id: str) -> bool:
+        async def forget(connection: aiosqlite.Connection) -> bool:
+            tables = ("user_subscriptions", "subscription_extras", "subscription_channels")
+            dropped = [
+                await connection.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,)) for table in tables
+            ]
+            return any(cursor.rowcount for cursor in dropped)
+
+        return await self._database.write(forget)
+
+
+async def _save_default(connection: aiosqlite.Connection, subscription: Subscription) -> float:
+    wants = subscription.wants
+    extras = _Extras(wants.tickers, wants.people, wants.exclude, wants.sources_strict)
+    row = (
+        subscription.user_id,
+        *(_text(names) for names in (wants.nitter_accounts, wants.rss_feeds, wants.categories, wants.keywords)),
+        *(wants.impact_threshold, _text(subscription.alert_channels), subscription.created_at, subscription.updated_at),
+    )
+    created_at = await _returned(connection, _UPSERT_DEFAULT, row)
+    await connection.execute(
+        "INSERT INTO subscription_extras VALUES (?,?) ON CONFLICT (user_id) DO UPDATE SET extras = excluded.extras",
+        (subscription.user_id, _text(extras)),
+    )
+    return subscription.created_at if created_at is None else created_at
+
+
+async def _save_channel(connection: aiosqlite.Connection, subscription: Subscription) -> float:
+    user_id, channel, wants, alert_channels, created_at, updated_at = subscription
+    row = (user_id, channel, _text(wants), _text(alert_channels), created_at, updated_at)
+    first = await _returned(connection, _UPSERT_CHANNEL, row)
+    return created_at if first is None else first
+
+
+async def _returned(connection: aiosqlite.Connection, sql: str, row: tuple[object, ...]) -> float | None:
+    async with connection.execute(sql, row) as cursor:
+        [(created_at,)] = await cursor.fetchall()
+    return float(created_at) if created_at is not None else None
+
+
+def _default_of(row: Row) -> Subscription:
+    user_id, nitter_accounts, rss_feeds, categories, keywords, threshold, alert_channels, created, updated, extras = row
+    try:
+        more = msgspec.json.decode(extras or "{}", type=_Extras)
+        wants = Filter(
+            nitter_accounts=_names(nitter_accounts),
+            rss_feeds=_names(rss_feeds),
+            categories=tuple(name.casefold() for name in _names(categories)),
+            keywords=_names(keywords),
+            impact_threshold=_threshold(threshold),
+            tickers=more.tickers,
+            people=more.people,
+            exclude=more.exclude,
+            sources_strict=more.sources_strict,
+        )
+        return Subscription(user_id, DEFAULT_CHANNEL, wants, _names(alert_channels), created or 0.0, updated or 0.0)
+    except (msgspec.MsgspecError, TypeError, ValueError) as error:
+        raise CorruptSubscription(f"user_subscriptions row: {error}") from error
+
+
+def _channel_of(row: Row) -> Subscription:
+    user_id, channel, wants, alert_channels, created_at, updated_at = row
+    try:
+        stored = msgspec.json.decode(wants, type=Filter)
+        return Subscription(user_id, channel, stored, _names(alert_channels), created_at, updated_at)
+    except msgspec.MsgspecError as error:
+        raise CorruptSubscription(f"subscription_channels row: {error}") from error
+
+
+def _names(stored: str | None) -> tuple[str, ...]:
+    return msgspec.json.decode(stored, type=tuple[str, ...]) if stored else ()
+
+
+def _threshold(stored: object) -> int:
+    if stored is None:
+        return DEFAULT_THRESHOLD
+    if isinstance(stored, int) and 0 <= stored <= 100:
+        return stored
+    raise ValueError(f"impact_threshold {stored!r}: want a whole number from 0 to 100")
+
+
+def _text(value: object) -> str:
+    return _encode(value).decode()

@@ -1,0 +1,58 @@
+"""The bundled data files as values. This file owns reading app/data: vocabularies and the sample wire."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from typing import Any
+
+import msgspec
+
+from app.core.entities import CategoryRule, Kind, Sense, Vocabulary
+from app.flows.process import Tables
+
+
+def load_tables() -> Tables:
+    """Read every vocabulary. A malformed table is a bug of ours and raises."""
+    categories = _toml("categories.toml")
+    rule = CategoryRule(categories.pop("threshold"), categories.pop("margin"))
+    signals = _toml("signals.toml")
+    entries = [
+        *(_pointed(Kind.CATEGORY, label, table) for label, table in categories.items()),
+        *(_named(Kind.TICKER, table) for table in _toml("tickers.toml").values()),
+        _people(_toml("people.toml")["people"]),
+        _pointed(Kind.IMPACT, "", signals["impact"]),
+        _pointed(Kind.RELEVANCE, "", signals["relevance"]),
+        _named(Kind.TAG, signals["tags"]),
+    ]
+    vocabulary = Vocabulary(sense for table in entries for sense in table)
+    sources = Vocabulary(_pointed(Kind.IMPACT, "", _toml("sources.toml")["authority"]))
+    return Tables(vocabulary, sources, rule)
+
+
+def load_sample_wire() -> list[dict[str, object]]:
+    """Give the bundled items, as a publisher would send them but without `published_at`."""
+    lines = (resources.files("app") / "data" / "sample_wire.ndjson").read_bytes().splitlines()
+    return [msgspec.json.decode(line, type=dict[str, object]) for line in lines]
+
+
+def _pointed(kind: Kind, label: str, table: Mapping[str, list[str]]) -> Iterator[Sense]:
+    """Read a table of points to terms; without a label each term is evidence of its own."""
+    for points, terms in table.items():
+        for term in terms:
+            yield Sense(term, kind, label or term, float(points))
+
+
+def _named(kind: Kind, table: Mapping[str, list[str]]) -> Iterator[Sense]:
+    for label, terms in table.items():
+        for term in terms:
+            yield Sense(term, kind, label, 0.0)
+
+
+def _people(table: Mapping[str, Mapping[str, Any]]) -> Iterator[Sense]:
+    for name, person in table.items():
+        for term in person["names"]:
+            yield Sense(term, Kind.PERSON, name, float(person["weight"]))
+
+
+def _toml(name: str) -> dict[str, Any]:
+    return tomllib.loads((resources.files("app") / "data" / name).read_text())

@@ -1,0 +1,79 @@
+"""Publishing from the command line. This file owns batching, retrying and reporting."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import msgspec
+
+from app.client.backoff import pause_s
+
+_BATCH_ITEMS = 100
+_BATCH_BYTES = 200_000
+_TRIES = 8
+_RETRYABLE = (429, 503, 507)
+
+
+class PublishFailed(Exception):
+    """The server would not take a batch; the message says what it said."""
+
+
+async def publish_file(source: str, server: str) -> int:
+    """Publish NDJSON or one item from a file or `-`; give how many were new. Raises PublishFailed."""
+    text = sys.stdin.buffer.read() if source == "-" else await asyncio.to_thread(Path(source).read_bytes)
+    new = 0
+    async with aiohttp.ClientSession() as session:
+        for batch in _batches(_lines(text)):
+            receipts = await _send(session, f"{server}/api/v1/news", b"\n".join(batch))
+            new += sum(not receipt["duplicate"] for receipt in receipts)
+    return new
+
+
+def _lines(text: bytes) -> list[bytes]:
+    """Give one line an item; a single item may be spread over many lines."""
+    try:
+        return [msgspec.json.encode(msgspec.json.decode(text))]
+    except msgspec.DecodeError:
+        return [line for line in text.splitlines() if line.strip()]
+
+
+def _batches(lines: list[bytes]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    size = 0
+    for line in lines:
+        if batch and (len(batch) == _BATCH_ITEMS or size + len(line) > _BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line) + 1
+    if batch:
+        yield batch
+
+
+async def _send(session: aiohttp.ClientSession, url: str, body: bytes) -> list[dict[str, object]]:
+    """Post a batch until the server has it: publishing twice is the same item, so a doubtful try is simply repeated."""
+    for attempt in range(_TRIES):
+        try:
+            async with session.post(url, data=body, headers={"Content-Type": "application/x-ndjson"}) as answer:
+                text = await answer.read()
+                if answer.ok:
+                    return list(msgspec.json.decode(text)["items"])
+                if answer.status not in _RETRYABLE:
+                    raise PublishFailed(_explain(answer.status, text))
+                await asyncio.sleep(float(answer.headers.get("Retry-After", pause_s(attempt))))
+        except aiohttp.ClientConnectionError as error:
+            if attempt == _TRIES - 1:
+                raise PublishFailed(f"{url}: {error}") from error
+            await asyncio.sleep(pause_s(attempt))
+    raise PublishFailed(f"{url}: still busy after {_TRIES} tries")
+
+
+def _explain(status: int, text: bytes) -> str:
+    try:
+        problem = msgspec.json.decode(text)
+        places = [f"  {bad['pointer']}: {bad['detail']}" for bad in problem.get("errors", [])]
+        return "\n".join([f"{status} {problem['detail']}", *places])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return f"{status} {text[:200]!r}"

@@ -1,0 +1,55 @@
+// The page's own client of the wire. What arrives is put in as text, never as markup.
+
+const SHOWN = 40;
+const BASE_MS = 500;
+const CAP_MS = 30_000;
+const HEALTHY_MS = 60_000;
+
+const wire = document.getElementById("wire");
+const state = document.getElementById("state");
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+function show(item, direction = "prepend") {
+  const line = document.createElement("li");
+  if (item.is_high_signal) line.className = "high";
+  const headline = document.createElement("div");
+  const link = element("a", "", item.title);
+  if (/^https?:/.test(item.url)) link.href = item.url;
+  link.rel = "noreferrer noopener";
+  const time = new Date(item.published_at * 1000).toLocaleTimeString();
+  headline.append(link, element("small", "", [time, item.source_account, ...item.tickers].filter(Boolean).join(" · ")));
+  line.append(element("span", "impact", Math.round(item.impact_score)), element("span", "category", item.category), headline);
+  wire[direction](line);
+  while (wire.childElementCount > SHOWN) wire.lastElementChild.remove();
+}
+
+function connect(attempt) {
+  const openedAt = Date.now();
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  const socket = new WebSocket(`${scheme}://${location.host}/ws/news?user_id=page-${crypto.randomUUID()}`);
+  socket.onopen = () => { state.textContent = "connected"; };
+  socket.onmessage = (event) => {
+    const message = JSON.parse(event.data);
+    if (message.type === "news_item") show(message.data);
+  };
+  socket.onclose = () => {
+    state.textContent = "not connected";
+    const next = Date.now() - openedAt > HEALTHY_MS ? 0 : attempt + 1;
+    // Full jitter: clients that were dropped together do not come back together.
+    setTimeout(() => connect(next), Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** next));
+  };
+}
+
+async function start() {
+  const answer = await fetch(`/api/v1/news?limit=${SHOWN}`);
+  if (answer.ok) for (const item of (await answer.json()).items) show(item, "append");
+  connect(0);
+}
+
+start();
