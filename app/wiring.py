@@ -13,7 +13,7 @@ This file owns how parts are built, started, and stopped in order.
 import asyncio
 import platform
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -24,10 +24,11 @@ from aiohttp import web
 import app
 from app.adapters.clock import SystemClock
 from app.adapters.descriptors import usable_descriptors
-from app.adapters.feeds.catalogue import read_catalogue
+from app.adapters.feeds.catalogue import Feed, read_catalogue
 from app.adapters.feeds.poller import RssPoller
 from app.adapters.feeds.sample_wire import SampleWire
 from app.adapters.http.application import AccessLog, build_application
+from app.adapters.http.pages import Page, load_pages
 from app.adapters.http.parts import FeedCounts, Parts
 from app.adapters.markup import to_text
 from app.adapters.memory.news_log import MemoryNewsLog
@@ -42,7 +43,7 @@ from app.flows.broadcast import WebSocketBroadcaster
 from app.flows.connections import ConnectionManager
 from app.flows.converse import Converse
 from app.flows.history import History
-from app.flows.process import Arrival, NewsProcessor
+from app.flows.process import Arrival, NewsProcessor, Tables
 from app.flows.retention import Retention
 from app.flows.subscriptions import Subscriptions
 from app.ports import Clock, NewsLog, Record, SubscriptionStore
@@ -68,6 +69,15 @@ class Stores(NamedTuple):
     subscriptions: SubscriptionStore
 
 
+class Files(NamedTuple):
+    """What is read from files once, before anything runs."""
+
+    tables: Tables
+    feeds: Sequence[Feed]
+    sample_wire: Sequence[dict[str, object]]
+    pages: Mapping[str, Page]
+
+
 class Server(NamedTuple):
     """Every part that has a beginning and an end, ready to run."""
 
@@ -85,7 +95,8 @@ async def serve(settings: Settings, stopping: asyncio.Event, started: Callable[[
     stops the server loudly.
     """
     async with _open_stores(settings) as stores:
-        server = build(settings, stores, SystemClock())
+        files = await asyncio.to_thread(read_files, settings)
+        server = build(settings, stores, files, SystemClock())
         newest = await stores.log.read(max(stores.log.head - _REMEMBERED_ITEMS, 0), _REMEMBERED_ITEMS)
         server.parts.processor.remember(newest)
         async with asyncio.TaskGroup() as tasks:
@@ -99,20 +110,29 @@ async def serve(settings: Settings, stopping: asyncio.Event, started: Callable[[
                 task.cancel()
 
 
-def build(settings: Settings, stores: Stores, clock: Clock) -> Server:
-    """Build every part and connect them; nothing runs yet. Raises BadCatalogue."""
+def read_files(settings: Settings) -> Files:
+    """Read everything that is read once. Raises BadCatalogue."""
+    return Files(
+        tables=load_tables(),
+        feeds=read_catalogue(settings.feeds) if settings.feeds else [],
+        sample_wire=load_sample_wire() if settings.sample_wire else [],
+        pages=load_pages(),
+    )
+
+
+def build(settings: Settings, stores: Stores, files: Files, clock: Clock) -> Server:
+    """Build every part and connect them; nothing runs yet."""
     limits = _limits(settings)
     stats = Stats()
     raw_news_queue: asyncio.Queue[Arrival] = asyncio.Queue(limits.intake_items)
     websocket_queue: asyncio.Queue[Record] = asyncio.Queue(limits.broadcast_queue_items)
     connections = ConnectionManager(limits, clock, stats, position=stores.log.head)
     subscriptions = Subscriptions(stores.subscriptions, connections, clock)
-    processor = NewsProcessor(stores.log, raw_news_queue, load_tables(), to_text, limits, clock, stats)
+    processor = NewsProcessor(stores.log, raw_news_queue, files.tables, to_text, limits, clock, stats)
     broadcaster = WebSocketBroadcaster(stores.log, websocket_queue, connections, clock, stats)
     retention = Retention(stores.log, clock, settings.retention_days * _DAY_S, limits.history_items)
-    feeds = read_catalogue(settings.feeds) if settings.feeds else []
-    poller = RssPoller(feeds, raw_news_queue, limits, clock, stats)
-    sample_wire = [SampleWire(load_sample_wire(), raw_news_queue, clock)] if settings.sample_wire else []
+    poller = RssPoller(files.feeds, raw_news_queue, limits, clock, stats)
+    sample_wire = [SampleWire(files.sample_wire, raw_news_queue, clock)] if files.sample_wire else []
     parts = Parts(
         log=stores.log,
         processor=processor,
@@ -120,10 +140,11 @@ def build(settings: Settings, stores: Stores, clock: Clock) -> Server:
         subscriptions=subscriptions,
         connections=connections,
         converse=Converse(connections, subscriptions, limits, clock, stats),
-        registry=build_registry(stats, _gauges(connections, raw_news_queue, websocket_queue, limits), _build_info()),
+        registry=build_registry(stats, _gauges(connections, processor, websocket_queue, limits), _build_info()),
         stats=stats,
         limits=limits,
         clock=clock,
+        pages=files.pages,
         cors_origins=settings.cors_origins,
         feed_counts=lambda: FeedCounts(poller.total, poller.active),
         started_at=clock.wall(),
@@ -195,7 +216,7 @@ def _limits(settings: Settings) -> Limits:
 
 def _gauges(
     connections: ConnectionManager,
-    raw_news_queue: asyncio.Queue[Arrival],
+    processor: NewsProcessor,
     websocket_queue: asyncio.Queue[Record],
     limits: Limits,
 ) -> list[Gauge]:
@@ -208,7 +229,7 @@ def _gauges(
         ),
         Gauge("news_queue_items", "Items waiting for the broadcaster.", websocket_queue.qsize),
         Gauge("news_queue_capacity_items", "Bound of the broadcaster's queue.", lambda: websocket_queue.maxsize),
-        Gauge("news_intake_queue_items", "Raw items waiting for the processor.", raw_news_queue.qsize),
+        Gauge("news_intake_queue_items", "Items of feeds that are not in the log yet.", lambda: processor.waiting),
         Gauge("news_send_buffer_bytes", "Bytes in all write buffers.", lambda: connections.buffered_bytes()[0]),
         Gauge(
             "news_send_buffer_max_bytes", "Bytes in the fullest write buffer.", lambda: connections.buffered_bytes()[1]

@@ -64,7 +64,13 @@ class NewsProcessor:
         self._stats = stats
         self._recent = RecentStories()
         self._in_hand = 0
+        self._taken = 0
         self._is_closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Count the items of feeds that are not in the log yet."""
+        return self._queue.qsize() + self._taken
 
     def close(self) -> None:
         """Take nothing new from publishers; what is in raw_news_queue is still processed."""
@@ -105,7 +111,9 @@ class NewsProcessor:
             batch = [await self._queue.get()]
             while len(batch) < _BATCH_ITEMS and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
+            self._taken = len(batch)
             await self._process(batch)
+            self._taken = 0
             for _ in batch:
                 self._queue.task_done()
 

@@ -29,7 +29,9 @@ class _Entry(NamedTuple):
     published_at: float | None
 
 
-_Feed = tuple[str, list[_Entry]]
+class _Feed(NamedTuple):
+    title: str
+    entries: list[_Entry]
 
 
 def parse(body: bytes, name: str, now: float, most_entries: int) -> list[RawNews]:
@@ -37,40 +39,41 @@ def parse(body: bytes, name: str, now: float, most_entries: int) -> list[RawNews
     if b"<!ENTITY" in body.replace(b"\0", b"").upper():
         # Entities are how a kilobyte becomes a gigabyte; no real feed needs to declare any.
         raise ParseFailed("entity declarations are refused")
-    title, entries = _attempt(_parse_fast, body) or _attempt(_parse_forgiving, body) or ("", [])
-    if not entries:
-        raise ParseFailed("not a feed, or one without entries")
-    raws = [_raw(entry, name or title, now) for entry in entries[:most_entries] if _is_usable(entry.url)]
+    feed = _attempt(_parse_fast, body) or _attempt(_parse_forgiving, body)
+    if feed is None:
+        raise ParseFailed("not a feed")
+    raws = [_raw(entry, name or feed.title, now) for entry in feed.entries[:most_entries] if _is_usable(entry.url)]
     # Feeds list the newest first; the log wants what happened first to come first.
     return sorted(raws, key=lambda raw: raw.published_at)
 
 
-def _attempt(parser: Callable[[bytes], _Feed], body: bytes) -> _Feed | None:
+def _attempt(parser: Callable[[bytes], _Feed | None], body: bytes) -> _Feed | None:
     try:
-        feed = parser(body)
+        return parser(body)
     # The parsers' errors, and those of what they stand on, have no common base. Whatever a document does to a parser,
     # it is that document's failure and not the server's.
     except Exception:  # noqa: BLE001
         return None
-    return feed if feed[1] else None
 
 
-def _parse_fast(body: bytes) -> _Feed:
+def _parse_fast(body: bytes) -> _Feed | None:
+    """Read what is plainly a feed; one without entries is left to the other parser's judgement."""
     feed = fastfeedparser.parse(body)
     entries = [
         _Entry(entry.get("title") or "", _markup(entry), entry.get("link") or "", _iso_seconds(entry.get("published")))
         for entry in feed.entries
     ]
-    return feed.feed.get("title") or "", entries
+    return _Feed(feed.feed.get("title") or "", entries) if entries else None
 
 
-def _parse_forgiving(body: bytes) -> _Feed:
+def _parse_forgiving(body: bytes) -> _Feed | None:
     feed = feedparser.parse(body)
     entries = [
         _Entry(entry.get("title", ""), _markup(entry), entry.get("link", ""), _tuple_seconds(_dates(entry)))
         for entry in feed.entries
     ]
-    return feed.feed.get("title", ""), entries
+    # A version is what feedparser gives to a document that it recognised, entries or none.
+    return _Feed(feed.feed.get("title", ""), entries) if feed.version else None
 
 
 def _markup(entry: Any) -> str:  # noqa: ANN401 - both parsers give dictionaries of their own kinds

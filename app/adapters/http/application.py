@@ -19,7 +19,7 @@ def build_application(parts: Parts) -> web.Application:
     """Give the application with every route."""
     app = web.Application(middlewares=[answer_problems])
     app[PARTS] = parts
-    pages.add_pages(app)
+    pages.add_pages(app, parts.pages)
     # HEAD would be an upgrade without a body to aiohttp; only GET is.
     app.router.add_get("/ws/news", socket.get_socket, allow_head=False)
     app.router.add_get("/health", operations.get_health)

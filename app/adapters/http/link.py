@@ -8,7 +8,7 @@ read by aiohttp's own parser (masking, fragments, control frames, UTF-8, limits:
 import asyncio
 from typing import Protocol
 
-from aiohttp import WSMsgType
+from aiohttp import WSMessage, WSMsgType
 from aiohttp._websocket.models import WebSocketError
 from aiohttp._websocket.reader import WebSocketDataQueue
 from aiohttp.http import WebSocketReader
@@ -85,7 +85,7 @@ class SocketLink(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
         while self._messages._buffer:
-            kind, payload, _extra = self._messages._read_from_buffer()
+            kind, payload, _extra = self._next_message()
             self._take(kind, payload)
         error = self._messages.exception()
         if error is not None and self._session.ending is None:
@@ -98,6 +98,15 @@ class SocketLink(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls it so
         self._conversation.on_closed(self._session, Ending.NETWORK)
 
+    def _next_message(self) -> WSMessage:
+        """Take a message that is there: the queue's coroutine then ends without ever waiting."""
+        try:
+            self._messages.read().send(None)
+        except StopIteration as message:
+            taken: WSMessage = message.value
+            return taken
+        raise AssertionError("the queue was empty")
+
     def _take(self, kind: WSMsgType, payload: object) -> None:
         if kind is WSMsgType.CLOSE and isinstance(payload, int):
             self._take_close(payload)
@@ -105,8 +114,8 @@ class SocketLink(asyncio.Protocol):
             return
         elif isinstance(payload, str):
             self._conversation.on_message(self._session, payload)
-        elif kind is WSMsgType.PING and isinstance(payload, bytes):
-            self._conversation.on_ping(self._session, payload)
+        elif kind is WSMsgType.PING and isinstance(payload, bytes | bytearray):
+            self._conversation.on_ping(self._session, bytes(payload))
         elif kind is WSMsgType.PONG:
             self._conversation.on_pong(self._session)
         else:

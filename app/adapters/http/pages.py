@@ -1,6 +1,9 @@
 """The page at / and its files. This file owns what a browser is given, and under which policy."""
 
+from collections.abc import Mapping
+from functools import partial
 from importlib import resources
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -22,14 +25,24 @@ _FILES = {
 }
 
 
-async def get_page(request: web.Request) -> web.Response:
-    """Give one of the few files there are; no path from outside is ever opened."""
-    name, content_type = _FILES[request.match_info.route.resource.canonical]  # type: ignore[union-attr]
-    text = (resources.files("app") / "web" / name).read_text(encoding="utf-8")
-    return web.Response(text=text, content_type=content_type, headers=_HEADERS)
+class Page(NamedTuple):
+    """A file for the browser."""
+
+    text: str
+    content_type: str
 
 
-def add_pages(app: web.Application) -> None:
-    """Add the routes of the page and its files."""
-    for path in _FILES:
-        app.router.add_get(path, get_page)
+def load_pages() -> dict[str, Page]:
+    """Read the few files there are; no path from outside is ever opened."""
+    folder = resources.files("app") / "web"
+    return {path: Page((folder / name).read_text(encoding="utf-8"), kind) for path, (name, kind) in _FILES.items()}
+
+
+def add_pages(app: web.Application, pages: Mapping[str, Page]) -> None:
+    """Add a route for each page."""
+    for path, page in pages.items():
+        app.router.add_get(path, partial(_get_page, page))
+
+
+async def _get_page(page: Page, _request: web.Request) -> web.Response:
+    return web.Response(text=page.text, content_type=page.content_type, headers=_HEADERS)

@@ -1,11 +1,12 @@
 """What the handlers are given. This file owns the one AppKey."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from app.adapters.http.pages import Page
 from app.core.limits import Limits
 from app.flows.connections import ConnectionManager
 from app.flows.converse import Converse
@@ -36,6 +37,7 @@ class Parts(NamedTuple):
     stats: Stats
     limits: Limits
     clock: Clock
+    pages: Mapping[str, Page]
     cors_origins: tuple[str, ...]
     feed_counts: Callable[[], FeedCounts]
     started_at: float

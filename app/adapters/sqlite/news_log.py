@@ -113,8 +113,7 @@ class SqliteNewsLog:
         return NewsTotals(items, recent, average)
 
     async def prune(self, accepted_before: float, keep_items: int, limit: int) -> int:
-        # Only ever a prefix, so that everything from `oldest` on is there; the newest item stays: it remembers the
-        # head.
+        # Only ever a prefix, so that everything from `oldest` on is there; the newest stays: it remembers the head.
         end = min(self._oldest + limit, self._head)
         too_many_below = self._head - keep_items + 1
 
@@ -122,11 +121,15 @@ class SqliteNewsLog:
             sql = "SELECT coalesce(min(seq), ?) FROM news_log WHERE seq < ? AND seq >= ? AND accepted_at >= ?"
             async with connection.execute(sql, (end, end, too_many_below, accepted_before)) as rows:
                 [(first_kept,)] = await rows.fetchall()
-            cursor = await connection.execute("DELETE FROM news_log WHERE seq < ?", (first_kept,))
-            self._oldest = first_kept
-            return cursor.rowcount
+            await connection.execute("DELETE FROM news_log WHERE seq < ?", (first_kept,))
+            return int(first_kept)
 
-        return await self._database.write(drop) if self._oldest < end else 0
+        if self._oldest >= end:
+            return 0
+        before, self._oldest = self._oldest, await self._database.write(drop)
+        while self._tail and self._tail[0].seq < self._oldest:
+            self._tail.popleft()
+        return self._oldest - before
 
     async def _commit(self, batch: _Batch) -> list[Appended]:
         fresh: list[_Row] = []

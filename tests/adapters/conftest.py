@@ -1,0 +1,29 @@
+"""The ports, each in every implementation: one suite a port runs over all of them."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from app.adapters.memory.news_log import MemoryNewsLog
+from app.adapters.memory.subscription_store import MemorySubscriptionStore
+from app.adapters.sqlite.database import Database, open_database
+from app.adapters.sqlite.news_log import open_log
+from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
+from app.ports import NewsLog, SubscriptionStore
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with open_database(str(tmp_path / "news.db")) as database:
+        yield database
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def log(request: pytest.FixtureRequest, database: Database) -> NewsLog:
+    return MemoryNewsLog() if request.param == "memory" else await open_log(database)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, database: Database) -> SubscriptionStore:
+    return MemorySubscriptionStore() if request.param == "memory" else SqliteSubscriptionStore(database)

@@ -1,0 +1,293 @@
+"""Feeds: the catalogue, fetching with its caps, parsing, and the poller against a real server on loopback."""
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from app.adapters.feeds.catalogue import BadCatalogue, Feed, read_catalogue
+from app.adapters.feeds.fetching import FetchFailed, Validators, fetch
+from app.adapters.feeds.parsing import ParseFailed, parse
+from app.adapters.feeds.poller import RssPoller
+from app.adapters.feeds.sample_wire import SampleWire
+from app.adapters.tables import load_sample_wire
+from app.core.limits import Limits
+from app.core.urls import canonical
+from app.flows.process import Arrival
+from app.telemetry.stats import Fetch, Stats
+from tests.support.clock import FakeClock
+
+NOW = 1_800_000_000.0
+WIRE = load_sample_wire()
+
+RSS = """<?xml version="1.0"?><rss version="2.0"><channel><title>Example Markets</title>
+<item><title>Newer &amp; better</title><link>https://e.com/2</link><description>&lt;p&gt;Two&lt;/p&gt;</description>
+<pubDate>Tue, 02 Jan 2024 10:00:00 GMT</pubDate></item>
+<item><title>Older</title><link>https://e.com/1</link><pubDate>Mon, 01 Jan 2024 10:00:00 GMT</pubDate></item>
+<item><title>No link</title></item>
+<item><title>Bad link</title><link>javascript:alert(1)</link></item>
+<item><title>From the future</title><link>https://e.com/3</link><pubDate>Mon, 01 Jan 2199 10:00:00 GMT</pubDate></item>
+</channel></rss>"""
+
+ATOM = """<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom"><title>Atom wire</title>
+<entry><title>One</title><link href="https://e.com/a"/><updated>2024-01-01T10:00:00Z</updated>
+<content type="html">&lt;b&gt;x&lt;/b&gt;</content></entry></feed>"""
+
+RDF = """<?xml version="1.0"?><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/">
+<channel rdf:about="x"><title>RDF wire</title></channel>
+<item rdf:about="https://e.com/r"><title>R</title><link>https://e.com/r</link></item></rdf:RDF>"""
+
+
+def test_entries_come_oldest_first_and_unusable_ones_not_at_all() -> None:
+    raws = parse(RSS.encode(), "", NOW, 200)
+
+    assert [raw.url for raw in raws] == ["https://e.com/1", "https://e.com/2", "https://e.com/3"]
+    assert raws[0].published_at == 1_704_103_200.0
+    assert raws[2].published_at == NOW
+    assert {raw.source_account for raw in raws} == {"Example Markets"}
+    assert raws[0].content == "Older"
+    assert "Two" in raws[1].content
+
+
+def test_a_name_of_the_operators_replaces_the_feeds_own() -> None:
+    assert parse(ATOM.encode(), "Desk", NOW, 200)[0].source_account == "Desk"
+
+
+def test_what_the_fast_parser_finds_nothing_in_the_forgiving_one_reads() -> None:
+    [raw] = parse(RDF.encode(), "", NOW, 200)
+
+    assert (raw.url, raw.source_account, raw.published_at) == ("https://e.com/r", "RDF wire", NOW)
+
+
+def test_a_feed_without_entries_is_a_feed() -> None:
+    assert parse(b'<rss version="2.0"><channel><title>Quiet</title></channel></rss>', "", NOW, 200) == []
+
+
+def test_no_more_entries_than_the_limit() -> None:
+    assert len(parse(RSS.encode(), "", NOW, 1)) == 1
+
+
+BOMB = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa">]>' + RSS.split("?>", 1)[1]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html><body>Not found</body></html>",
+        b"\x00\x01",
+        b'{"a":1}',
+        BOMB.encode(),
+        BOMB.encode("utf-16"),
+    ],
+)
+def test_what_is_no_feed_or_must_not_be_parsed_is_refused(body: bytes) -> None:
+    with pytest.raises(ParseFailed):
+        parse(body, "", NOW, 200)
+
+
+def test_a_catalogue_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "feeds.toml"
+    path.write_text(
+        '[[feed]]\nurl = "https://e.com/a.xml"\n[[feed]]\nurl = "http://e.com/b"\nname = "B"\nevery_s = 5\n'
+        '[[feed]]\nurl = "https://e.com/a.xml"\n'
+    )
+
+    assert read_catalogue(str(path)) == [
+        Feed(url="https://e.com/a.xml"),
+        Feed(url="http://e.com/b", name="B", every_s=5.0),
+    ]
+
+
+BAD_CATALOGUES = [
+    ("[[feed]\n", "feeds.toml"),
+    ("feed = 5\n", "want [[feed]] tables"),
+    ("[[feed]]\nname = 'x'\n", "/feed/0/url: required"),
+    ("[[feed]]\nurl = 'ftp://x'\n", "/feed/0/url: want an http"),
+    ("[[feed]]\nurl = 'https://x'\nevery_s = 0\n", "/feed/0/every_s"),
+    ("[[feed]]\nurl = 'https://x'\nevry_s = 9\n", "/feed/0/evry_s: unknown key"),
+]
+
+
+@pytest.mark.parametrize(("text", "part"), BAD_CATALOGUES)
+def test_a_bad_catalogue_is_named_with_its_place(tmp_path: Path, text: str, part: str) -> None:
+    path = tmp_path / "feeds.toml"
+    path.write_text(text)
+
+    with pytest.raises(BadCatalogue) as caught:
+        read_catalogue(str(path))
+
+    assert part in str(caught.value)
+
+
+def test_a_missing_catalogue_is_named() -> None:
+    with pytest.raises(BadCatalogue, match="nowhere"):
+        read_catalogue("/nowhere/feeds.toml")
+
+
+Serve = Callable[[web.Request], web.StreamResponse]
+
+
+class FeedServer:
+    """A web server whose answers a test sets."""
+
+    def __init__(self) -> None:
+        self.requests: list[web.Request] = []
+        self.answer: Serve = lambda _request: web.Response(text=RSS)
+        app = web.Application()
+        app.router.add_get("/{name}", self._serve)
+        self.server = TestServer(app)
+
+    def url(self, name: str = "feed.xml") -> str:
+        return str(self.server.make_url(f"/{name}"))
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(request)
+        return self.answer(request)
+
+
+@pytest.fixture
+async def feeds() -> AsyncIterator[FeedServer]:
+    feeds = FeedServer()
+    await feeds.server.start_server()
+    yield feeds
+    await feeds.server.close()
+
+
+async def fetch_once(feeds: FeedServer, limits: Limits = Limits(), known: Validators = Validators()) -> bytes | None:  # noqa: B008
+    async with aiohttp.ClientSession() as session:
+        return (await fetch(session, feeds.url(), known, limits)).body
+
+
+async def test_validators_go_back_and_304_means_unchanged(feeds: FeedServer) -> None:
+    feeds.answer = lambda _request: web.Response(status=304)
+
+    body = await fetch_once(feeds, known=Validators('"v1"', "Mon, 01 Jan 2024 10:00:00 GMT"))
+
+    assert body is None
+    assert feeds.requests[0].headers["If-None-Match"] == '"v1"'
+    assert feeds.requests[0].headers["If-Modified-Since"] == "Mon, 01 Jan 2024 10:00:00 GMT"
+
+
+async def test_a_small_body_that_unpacks_to_a_large_one_is_cut_off(feeds: FeedServer) -> None:
+    bomb = gzip.compress(b" " * 10_000_000)
+    feeds.answer = lambda _request: web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
+
+    with pytest.raises(FetchFailed, match="more than 100000 bytes"):
+        await fetch_once(feeds, Limits(feed_bytes=100_000))
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (web.Response(status=500), "status 500"),
+        (web.Response(status=302, headers={"Location": "/feed.xml"}), "TooManyRedirects"),
+        (web.Response(body=b"no gzip at all" * 9, headers={"Content-Encoding": "gzip"}), "Error"),
+    ],
+)
+async def test_a_failed_fetch_says_why(feeds: FeedServer, answer: web.Response, part: str) -> None:
+    feeds.answer = lambda _request: web.Response(body=answer.body, status=answer.status, headers=answer.headers)
+
+    with pytest.raises(FetchFailed, match=part):
+        await fetch_once(feeds)
+
+
+async def test_a_feed_that_never_answers_is_given_up() -> None:
+    given_up = asyncio.Event()
+
+    async def silent(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await given_up.wait()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(FetchFailed, match="no answer within"):
+            await fetch(session, f"http://127.0.0.1:{port}/", Validators(), Limits(feed_fetch_s=0.1))
+    given_up.set()
+    server.close()
+    await server.wait_closed()
+    await asyncio.sleep(0.01)
+
+
+async def test_the_poller_hands_on_what_is_new_and_only_that(feeds: FeedServer) -> None:
+    queue: asyncio.Queue[Arrival] = asyncio.Queue()
+    clock, stats = FakeClock(NOW), Stats()
+    poller = RssPoller([Feed(url=feeds.url(), every_s=60)], queue, Limits(), clock, stats)
+    polling = asyncio.create_task(poller.run())
+    first = [await asyncio.wait_for(queue.get(), 5) for _ in range(3)]
+    while not stats.fetches[Fetch.NEW]:
+        await asyncio.sleep(0)
+
+    feeds.answer = lambda _request: web.Response(text=RSS.replace("https://e.com/2", "https://e.com/9"))
+    clock.move(70)
+    later = await asyncio.wait_for(queue.get(), 5)
+    polling.cancel()
+
+    assert [arrival.raw.url for arrival in first] == ["https://e.com/1", "https://e.com/2", "https://e.com/3"]
+    assert later.raw.url == "https://e.com/9"
+    assert queue.empty()
+
+
+async def test_a_failing_feed_is_left_alone_for_longer_and_longer_and_then_read_again(feeds: FeedServer) -> None:
+    queue: asyncio.Queue[Arrival] = asyncio.Queue()
+    clock, stats = FakeClock(NOW), Stats()
+    poller = RssPoller([Feed(url=feeds.url(), every_s=10)], queue, Limits(), clock, stats)
+    feeds.answer = lambda _request: web.Response(text="<html>down</html>")
+    polling = asyncio.create_task(poller.run())
+    while stats.fetches[Fetch.FAILED] < 1:
+        await asyncio.sleep(0.001)
+    assert (poller.total, poller.active) == (1, 0)
+
+    clock.move(12)
+    await asyncio.sleep(0.05)
+    assert stats.fetches[Fetch.FAILED] == 1
+    feeds.answer = lambda _request: web.Response(text=ATOM)
+    clock.move(12)
+    arrival = await asyncio.wait_for(queue.get(), 5)
+    while not poller.active:
+        await asyncio.sleep(0.001)
+    polling.cancel()
+
+    assert arrival.raw.url == "https://e.com/a"
+
+
+async def test_retry_after_is_respected(feeds: FeedServer) -> None:
+    clock, stats = FakeClock(NOW), Stats()
+    feeds.answer = lambda _request: web.Response(status=429, headers={"Retry-After": "500"})
+    polling = asyncio.create_task(RssPoller([Feed(url=feeds.url())], asyncio.Queue(), Limits(), clock, stats).run())
+    while stats.fetches[Fetch.FAILED] < 1:
+        await asyncio.sleep(0.001)
+
+    clock.move(450)
+    await asyncio.sleep(0.05)
+    polling.cancel()
+
+    assert stats.fetches[Fetch.FAILED] == 1
+
+
+async def test_the_sample_wire_plays_its_items_over_and_over_as_new_ones() -> None:
+    items = WIRE[:2]
+    queue: asyncio.Queue[Arrival] = asyncio.Queue()
+    clock = FakeClock(NOW)
+    playing = asyncio.create_task(SampleWire(items, queue, clock, every_s=1.0).run())
+
+    links = []
+    for _ in range(4):
+        links.append(canonical((await asyncio.wait_for(queue.get(), 1)).raw.url))
+        clock.move(1.0)
+    playing.cancel()
+
+    assert len(set(links)) == 4
+
+
+def test_the_bundled_wire_is_about_everything() -> None:
+    assert len(WIRE) == 200
+    assert len({str(item["url"]) for item in WIRE}) == 200
+    assert {item["source"] for item in WIRE} == {"rss", "nitter"}

@@ -1,0 +1,210 @@
+"""What only the SQLite file can do: last, open the original's data, refuse to be damaged."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import aiosqlite
+import pytest
+
+from app.adapters.sqlite import schema
+from app.adapters.sqlite.database import Database, open_database
+from app.adapters.sqlite.news_log import TAIL_ITEMS, open_log
+from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
+from app.core.errors import Code, Damaged, Ours
+from app.core.subscription import Filter, Subscription
+from app.ports import CorruptSubscription
+from tests.support.items import entry
+
+ORIGINAL = """
+    CREATE TABLE user_subscriptions (
+        user_id TEXT PRIMARY KEY, nitter_accounts TEXT, rss_feeds TEXT, categories TEXT, keywords TEXT,
+        impact_threshold INTEGER DEFAULT 70, alert_channels TEXT, created_at REAL, updated_at REAL
+    );
+    CREATE TABLE news_items (id TEXT PRIMARY KEY, title TEXT);
+    INSERT INTO news_items VALUES ('rss_1', 'kept');
+    INSERT INTO user_subscriptions VALUES
+        ('alice', '["@elonmusk"]', '["wsj"]', '["Crypto"]', '["btc"]', 55, '["terminal"]', 1.5, 2.5),
+        ('nulls', NULL, NULL, NULL, '', 70, NULL, NULL, NULL),
+        ('none', '[]', '[]', '[]', '[]', NULL, '[]', 1, 1),
+        ('long', '[]', '[]', '["tech"]', '["x", ""]', 70, '[]', 1, 1);
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "news.db")
+
+
+async def test_the_log_goes_on_after_a_restart(path: str) -> None:
+    async with open_database(path) as database:
+        log = await open_log(database)
+        epoch = log.epoch
+        await log.append([entry(1), entry(2)])
+
+    async with open_database(path) as database:
+        log = await open_log(database)
+        [again, fresh] = await log.append([entry(1), entry(3)])
+
+    assert log.epoch == epoch
+    assert (again.seq, again.is_duplicate, fresh.seq) == (1, True, 3)
+
+
+async def test_another_file_is_another_epoch(tmp_path: Path) -> None:
+    epochs = set()
+    for name in ("a.db", "b.db"):
+        async with open_database(str(tmp_path / name)) as database:
+            epochs.add((await open_log(database)).epoch)
+
+    assert len(epochs) == 2
+
+
+async def test_every_commit_is_on_the_disk(path: str) -> None:
+    async with open_database(path) as database:
+        await (await open_log(database)).append([entry(1)])
+        for pragma, wanted in (("synchronous", 2), ("journal_mode", "wal")):
+            async with database._writer.execute(f"PRAGMA {pragma}") as rows:
+                assert [row[0] for row in await rows.fetchall()] == [wanted]
+
+        with closing(sqlite3.connect(path)) as other:
+            assert other.execute("SELECT count(*) FROM news_log").fetchone() == (1,)
+
+
+async def test_waiting_appends_share_a_commit(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    commits = 0
+    commit = database._writer.commit
+
+    async def counted() -> None:
+        nonlocal commits
+        commits += 1
+        await commit()
+
+    monkeypatch.setattr(database._writer, "commit", counted)
+    log = await open_log(database)
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(200):
+            tasks.create_task(log.append([entry(number)]))
+
+    assert log.head == 200
+    assert commits <= 3
+
+
+async def test_reading_is_the_same_from_memory_and_from_disk(database: Database) -> None:
+    log = await open_log(database)
+    for start in range(0, TAIL_ITEMS + 200, 100):
+        await log.append([entry(number) for number in range(start, start + 100)])
+
+    from_disk = await log.read(50, 100)
+    across = await log.read(log.head - TAIL_ITEMS - 5, 10)
+    from_memory = await log.read(log.head - 10, 100)
+
+    assert [record.seq for record in from_disk] == list(range(51, 151))
+    assert len(across) == 10
+    assert [record.seq for record in from_memory] == list(range(log.head - 9, log.head + 1))
+    reopened = await open_log(database)
+    assert await reopened.read(log.head - 10, 100) == from_memory
+
+
+async def test_a_failed_append_leaves_nothing_and_the_next_one_works(database: Database) -> None:
+    log = await open_log(database)
+    await database._writer.execute("CREATE TRIGGER no BEFORE INSERT ON news_log BEGIN SELECT RAISE(ABORT, 'no'); END")
+    with pytest.raises(Ours) as caught:
+        await log.append([entry(1), entry(2)])
+    await database._writer.execute("DROP TRIGGER no")
+
+    [result] = await log.append([entry(2)])
+
+    assert caught.value.code is Code.INTERNAL
+    assert (result.seq, log.head) == (1, 1)
+
+
+async def test_a_full_disk_is_storage_full_and_heals(database: Database) -> None:
+    log = await open_log(database)
+    [(pages,)] = await database.read("PRAGMA page_count")
+    await database._writer.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(Ours) as caught:
+        await log.append([entry(number, content="x" * 10_000) for number in range(50)])
+    await database._writer.execute("PRAGMA max_page_count = 1000000")
+
+    assert caught.value.code is Code.STORAGE_FULL
+    assert [result.seq for result in await log.append([entry(1)])] == [1]
+
+
+async def test_a_caller_who_gives_up_does_not_undo_the_others(database: Database) -> None:
+    log = await open_log(database)
+    impatient = asyncio.create_task(log.append([entry(1)]))
+    patient = asyncio.create_task(log.append([entry(2)]))
+    await asyncio.sleep(0)
+
+    impatient.cancel()
+
+    assert [result.seq for result in await patient] == [2]
+    assert log.head == 2
+
+
+async def test_the_originals_rows_are_read_as_they_are(path: str) -> None:
+    with closing(sqlite3.connect(path)) as original:
+        original.executescript(ORIGINAL)
+
+    async with open_database(path) as database:
+        store = SqliteSubscriptionStore(database)
+        alice = await store.load("alice", "default")
+        nulls = await store.load("nulls", "default")
+        none = await store.load("none", "default")
+        long = await store.load("long", "default")
+        await store.save(Subscription("alice", "default", Filter(tickers=("BTC",)), ("terminal",), 9.0, 9.0))
+
+    assert alice is not None
+    assert (alice.wants.nitter_accounts, alice.wants.categories, alice.created_at) == (("@elonmusk",), ("crypto",), 1.5)
+    assert alice.wants.impact_threshold == 55
+    assert nulls is not None
+    assert nulls.wants == Filter()
+    assert none is not None
+    assert none.wants.impact_threshold == 70
+    assert long is not None
+    assert long.wants.keywords == ("x", "")
+    with closing(sqlite3.connect(path)) as original:
+        row = original.execute("SELECT * FROM user_subscriptions WHERE user_id = 'alice'").fetchone()
+        assert row == ("alice", "[]", "[]", "[]", "[]", 70, '["terminal"]', 1.5, 9.0)
+        assert original.execute("SELECT title FROM news_items").fetchone() == ("kept",)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("keywords", "not json"), ("categories", '{"a":1}'), ("rss_feeds", "[1]"), ("impact_threshold", "high")],
+)
+async def test_a_row_that_cannot_be_read_is_said_to_be_corrupt(database: Database, column: str, value: str) -> None:
+    store = SqliteSubscriptionStore(database)
+    await store.save(Subscription("u", "default", Filter(), (), 1.0, 1.0))
+    await database._writer.execute(f"UPDATE user_subscriptions SET {column} = ?", (value,))
+
+    with pytest.raises(CorruptSubscription):
+        await store.load("u", "default")
+
+
+async def test_a_channel_that_cannot_be_read_is_said_to_be_corrupt(database: Database) -> None:
+    store = SqliteSubscriptionStore(database)
+    await store.save(Subscription("u", "btc", Filter(), (), 1.0, 1.0))
+    await database._writer.execute("UPDATE subscription_channels SET filter = '[]'")
+
+    with pytest.raises(CorruptSubscription):
+        await store.load("u", "btc")
+
+
+async def test_a_file_that_is_no_database_is_refused(path: str) -> None:
+    Path(path).write_bytes(b"this is not a database" * 100)
+
+    with pytest.raises(Damaged, match="cannot be used"):
+        async with open_database(path):
+            pass
+
+
+async def test_a_layout_from_the_future_is_refused(path: str) -> None:
+    async with aiosqlite.connect(path) as connection:
+        await connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+
+    with pytest.raises(Damaged, match="knows up to"):
+        async with open_database(path):
+            pass

@@ -1,0 +1,54 @@
+"""One suite for every SubscriptionStore."""
+
+from app.core.subscription import Exclude, Filter, Subscription
+from app.ports import SubscriptionStore
+
+WANTS = Filter(
+    nitter_accounts=("@whale_alert",),
+    rss_feeds=("wsj", "Börse"),
+    categories=("crypto",),
+    keywords=("rate cut*", "利下げ"),
+    impact_threshold=0,
+    tickers=("BTC",),
+    people=("Powell",),
+    exclude=Exclude(keywords=("rumor",)),
+    sources_strict=True,
+)
+
+
+def subscription(user_id: str = "u", channel: str = "default", wants: Filter = WANTS, at: float = 10.0) -> Subscription:
+    return Subscription(user_id, channel, wants, ("terminal",), at, at)
+
+
+async def test_an_unknown_user_has_nothing(store: SubscriptionStore) -> None:
+    assert await store.load("u", "default") is None
+    assert await store.load_channels("u") == []
+    assert not await store.delete("u")
+
+
+async def test_what_is_loaded_is_what_was_saved(store: SubscriptionStore) -> None:
+    for channel in ("default", "btc"):
+        saved = await store.save(subscription(channel=channel))
+
+        assert await store.load("u", channel) == saved == subscription(channel=channel)
+
+
+async def test_saving_again_replaces_everything_but_the_beginning(store: SubscriptionStore) -> None:
+    for channel in ("default", "btc"):
+        await store.save(subscription(channel=channel))
+
+        saved = await store.save(subscription(channel=channel, wants=Filter(), at=20.0))
+
+        assert saved == await store.load("u", channel)
+        assert (saved.wants, saved.created_at, saved.updated_at) == (Filter(), 10.0, 20.0)
+
+
+async def test_users_and_channels_do_not_touch_each_other(store: SubscriptionStore) -> None:
+    for user in ("a", "b"):
+        for channel in ("z", "default", "y"):
+            await store.save(subscription(user, channel))
+
+    assert await store.delete("a")
+
+    assert await store.load_channels("a") == []
+    assert [stored.channel for stored in await store.load_channels("b")] == ["default", "y", "z"]

@@ -1,0 +1,42 @@
+"""Fixtures for every test: whoever blocks the event loop fails."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import settings
+
+# Plain lines: structlog's console would read source files to draw a traceback, on the loop.
+structlog.configure(
+    processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+    logger_factory=lambda *_names: structlog.PrintLogger(),
+)
+
+settings.register_profile("default", deadline=None, max_examples=100, derandomize=True)
+settings.register_profile("long", deadline=None, max_examples=5_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> Iterator[BlockBuster]:
+    """Fail the test in which code of ours blocks the event loop."""
+    with blockbuster_ctx("app") as blockbuster:
+        # /proc is the kernel's memory, not a disk.
+        for name in ("io.BufferedReader.read", "os.listdir"):
+            blockbuster.functions[name].can_block_in("prometheus_client/process_collector.py", "collect")
+        yield blockbuster
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs real inputs where they are not beside the project."""
+    if REAL_DATA.is_dir():
+        return
+    skip = pytest.mark.skip(reason=f"real inputs are not at {REAL_DATA}")
+    for item in items:
+        if "real_data" in item.keywords:
+            item.add_marker(skip)

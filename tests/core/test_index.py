@@ -1,0 +1,130 @@
+"""The index against the truth, and the truth against the oracle."""
+
+from collections import Counter
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from app.core.index import FilterIndex, Match
+from app.core.matching import Outcome, why_not
+from app.core.news import NewsItem
+from app.core.subscription import EVERYTHING, Filter
+from tests.core.strategies import filters, items
+from tests.support import oracle
+from tests.support.items import item
+
+
+def truth(item: NewsItem, live: dict[int, Filter | None]) -> tuple[set[int], Counter[Outcome]]:
+    """Ask `matching` about every slot, one by one; None stands for a broken filter."""
+    verdicts = {
+        slot: Outcome.ERROR if wants is None else why_not(item, wants) or Outcome.MATCHED
+        for slot, wants in live.items()
+    }
+    recipients = {slot for slot, verdict in verdicts.items() if verdict is Outcome.MATCHED}
+    return recipients, Counter(verdicts.values())
+
+
+def check(match: Match, item: NewsItem, live: dict[int, Filter | None]) -> None:
+    recipients, counts = truth(item, live)
+    assert set(match.recipients) == recipients
+    for outcome in (Outcome.IMPACT, Outcome.CATEGORY, Outcome.SOURCE, Outcome.KEYWORD, Outcome.ERROR):
+        assert getattr(match, outcome.value) == counts[outcome], outcome
+
+
+class IndexUnderChange(RuleBasedStateMachine):
+    """Random filters put, replaced and dropped; random items matched in between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index = FilterIndex()
+        self.live: dict[int, Filter | None] = {}
+
+    @rule(slot=st.integers(0, 7), wants=filters)
+    def put(self, slot: int, wants: Filter) -> None:
+        self.index.put(slot, wants)
+        self.live[slot] = wants
+
+    @rule(slot=st.integers(0, 7))
+    def drop(self, slot: int) -> None:
+        self.index.drop(slot)
+        self.live.pop(slot, None)
+
+    @rule(slot=st.integers(0, 7))
+    def put_broken(self, slot: int) -> None:
+        self.index.put_broken(slot)
+        self.live[slot] = None
+
+    @rule(news=items)
+    def match(self, news: NewsItem) -> None:
+        check(self.index.match(news), news, self.live)
+
+    @invariant()
+    def every_slot_is_counted(self) -> None:
+        assert len(self.index) == len(self.live)
+
+
+TestIndexUnderChange = IndexUnderChange.TestCase
+
+
+@given(st.lists(filters, min_size=1, max_size=8), st.lists(items, min_size=1, max_size=4))
+def test_the_index_gives_the_recipients_and_counts_of_the_truth(wishes: list[Filter], news: list[NewsItem]) -> None:
+    index = FilterIndex()
+    live: dict[int, Filter | None] = dict(enumerate(wishes))
+    for slot, wants in enumerate(wishes):
+        index.put(slot, wants)
+
+    for each in news:
+        check(index.match(each), each, live)
+
+
+@given(filters, items)
+def test_the_truth_agrees_with_the_oracle(wants: Filter, news: NewsItem) -> None:
+    asked = msgspec.to_builtins(wants)
+
+    assert (why_not(news, wants) is None) is oracle.wants(asked, msgspec.to_builtins(news))
+
+
+@given(st.lists(filters, min_size=1, max_size=6))
+def test_dropped_filters_leave_nothing_behind(wishes: list[Filter]) -> None:
+    index = FilterIndex()
+    for slot, wants in enumerate(wishes):
+        index.put(slot, wants)
+
+    for slot in range(len(wishes)):
+        index.drop(slot)
+
+    assert len(index) == 0
+    assert set(index.sizes().values()) == {0}
+    assert not index.match(item()).recipients
+
+
+def test_an_impact_between_two_whole_numbers_meets_the_lower_threshold() -> None:
+    index = FilterIndex()
+    index.put(1, Filter(impact_threshold=70))
+
+    assert not index.match(item(impact_score=69.99)).recipients
+    assert index.match(item(impact_score=70.0)).recipients
+    assert index.match(item(impact_score=100.0)).recipients
+
+
+def test_a_broken_filter_matches_nothing_and_counts_as_an_error() -> None:
+    index = FilterIndex()
+    index.put(1, EVERYTHING)
+    index.put_broken(1)
+
+    match = index.match(item())
+
+    assert not match.recipients
+    assert match.error == 1
+
+
+def test_a_thousand_phrases_with_one_beginning_cost_the_text_and_not_the_phrases() -> None:
+    index = FilterIndex()
+    for slot in range(1_000):
+        index.put(slot, Filter(impact_threshold=0, keywords=(f"the fed number {slot}",)))
+
+    match = index.match(item(title="the fed number 77 said"))
+
+    assert list(match.recipients) == [77]

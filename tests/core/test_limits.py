@@ -1,0 +1,20 @@
+from app.core.limits import TokenBucket
+
+
+def test_a_burst_passes_and_then_only_the_rate() -> None:
+    bucket = TokenBucket(burst=3, now=0.0)
+
+    left = [bucket.take(0.0, rate=10, burst=3) for _ in range(4)]
+
+    assert left == [2, 1, 0, -1]
+    assert bucket.take(0.2, rate=10, burst=3) == 0.0
+
+
+def test_debt_has_a_bottom_and_is_paid_off_by_time() -> None:
+    bucket = TokenBucket(burst=2, now=0.0)
+
+    least = min(bucket.take(0.0, rate=1, burst=2) for _ in range(100))
+
+    assert least == -2
+    assert bucket.take(3.0, rate=1, burst=2) == 0.0
+    assert bucket.take(1_000.0, rate=1, burst=2) == 1.0

@@ -1,0 +1,58 @@
+from app.core import nearness
+from app.core.nearness import RecentStories
+
+TITLE = "Fed cuts rates by half a point in surprise move"
+TEXT = (
+    "The Federal Reserve cut its benchmark rate by fifty basis points on Tuesday, two weeks before its regular meeting."
+)
+
+
+def test_the_same_story_in_nearly_the_same_words_is_near() -> None:
+    stories = RecentStories()
+    stories.nearest("a", TITLE, TEXT, 0.0)
+
+    assert stories.nearest("b", TITLE, TEXT.replace("on Tuesday", "Tuesday"), 60.0) == "a"
+
+
+def test_another_story_is_not_near() -> None:
+    stories = RecentStories()
+    stories.nearest("a", TITLE, TEXT, 0.0)
+
+    assert (
+        stories.nearest("b", "ECB holds rates", "The ECB kept its deposit rate unchanged and gave no hint.", 0.0)
+        is None
+    )
+
+
+def test_an_item_is_never_its_own_duplicate() -> None:
+    stories = RecentStories()
+
+    assert stories.nearest("a", TITLE, TEXT, 0.0) is None
+    assert stories.nearest("a", TITLE, TEXT, 0.0) is None
+
+
+def test_short_texts_repeat_nothing() -> None:
+    stories = RecentStories()
+    stories.nearest("a", "BTC up", "", 0.0)
+
+    assert stories.nearest("b", "BTC up", "", 0.0) is None
+
+
+def test_a_story_from_last_week_is_news_again() -> None:
+    stories = RecentStories()
+    stories.nearest("a", TITLE, TEXT, 0.0)
+
+    assert stories.nearest("b", TITLE, TEXT, 7 * 86_400.0) is None
+
+
+def test_what_is_forgotten_leaves_nothing_behind(monkeypatch: object) -> None:
+    stories = RecentStories()
+
+    for number in range(nearness.MEMORY_ITEMS + 10):
+        stories.nearest(
+            str(number), f"number {number}", f"story {number} about {number} and other {number} things", 0.0
+        )
+
+    assert len(stories._stories) == nearness.MEMORY_ITEMS
+    held = {holder for holders in stories._holders.values() for holder in holders}
+    assert held == set(stories._stories)

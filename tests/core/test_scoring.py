@@ -1,0 +1,99 @@
+"""The worked examples of docs/scoring.md, and the laws behind them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.adapters.tables import load_tables
+from app.core import entities, scoring
+from app.core.entities import CategoryRule, Findings, Kind, Sense, Vocabulary
+from app.core.news import Category
+from app.core.text import read
+
+TABLES = load_tables()
+
+EXAMPLES = [
+    # title, source, category, tickers, least and most impact
+    ("BREAKING: Fed announces emergency rate cut of 50 basis points", "Reuters", "economics", (), 90, 100),
+    ("Bitcoin ETF approved by SEC", "@deitaone", "crypto", ("BTC",), 70, 90),
+    ("Ceasefire agreed in Gaza", "AP", "politics", (), 65, 90),
+    ("LeBron James ruled out for game 7", "@shamscharania", "sports", (), 60, 90),
+    ("$NVDA beats earnings estimates", "Bloomberg", "economics", ("NVDA",), 40, 70),
+    ("Local library is open on Sundays", "Village News", "other", (), 0, 10),
+]
+
+
+@pytest.mark.parametrize(("title", "source", "category", "tickers", "least", "most"), EXAMPLES)
+def test_worked_examples(
+    title: str, source: str, category: str, tickers: tuple[str, ...], least: int, most: int
+) -> None:
+    findings = entities.find(TABLES.vocabulary, title, title)
+    found = entities.category(findings, TABLES.category_rule)
+    symbols = entities.tickers(findings, title, "")
+    authority = max((sense.points for sense in TABLES.sources.senses(read(source))), default=0.0)
+
+    scores = scoring.score(findings, symbols, found, authority, age_s=0)
+
+    assert found.value == category
+    assert symbols == tickers
+    assert least <= scores.impact <= most
+
+
+senses = st.builds(Sense, st.text(max_size=3), st.sampled_from(Kind), st.text(max_size=3), st.floats(0, 60))
+
+
+@given(st.lists(senses, max_size=30), senses, st.floats(0, 40), st.floats(0, 1e7))
+def test_more_evidence_never_lowers_a_score_and_none_leaves_the_range(
+    found: list[Sense], more: Sense, authority: float, age_s: float
+) -> None:
+    before = scoring.score(Findings(tuple(found), ()), (), Category.OTHER, authority, age_s)
+    after = scoring.score(Findings((*found, more), ()), (), Category.OTHER, authority, age_s)
+
+    assert 0 <= before.impact <= after.impact <= 100
+    assert 0 <= before.relevance <= after.relevance <= 100
+
+
+def test_old_news_moves_less() -> None:
+    shares = [scoring.freshness(hours * 3600) for hours in (0, 12, 36, 100, 1_000)]
+
+    assert shares == sorted(shares, reverse=True)
+    assert (shares[0], shares[-1]) == (1.0, 0.5)
+
+
+def test_a_sense_in_the_title_is_not_counted_again_for_the_content() -> None:
+    vocabulary = Vocabulary([Sense("goal", Kind.CATEGORY, "sports", 5.0)])
+
+    once = entities.find(vocabulary, "goal", "")
+    twice = entities.find(vocabulary, "goal", "goal goal")
+
+    assert once == twice
+
+
+def test_a_category_that_is_not_certain_is_other() -> None:
+    vocabulary = Vocabulary(
+        [Sense("goal", Kind.CATEGORY, "sports", 5.0), Sense("rates", Kind.CATEGORY, "economics", 5.0)]
+    )
+    rule = CategoryRule(threshold=8, margin=1.3)
+
+    def category(title: str, content: str) -> Category:
+        return entities.category(entities.find(vocabulary, title, content), rule)
+
+    assert category("goal", "") is Category.SPORTS
+    assert category("", "goal") is Category.OTHER
+    assert category("goal rates", "") is Category.OTHER
+    assert category("", "") is Category.OTHER
+
+
+def test_cashtags_are_tickers_and_amounts_are_not() -> None:
+    nothing = Findings((), ())
+
+    assert entities.tickers(nothing, "$TSLA and $BRK.B up, $5 and $1bn not", "A$AP no, ($QQQ) yes") == (
+        "TSLA",
+        "BRK.B",
+        "QQQ",
+    )
+
+
+def test_a_term_without_letters_is_a_bug_in_a_table() -> None:
+    with pytest.raises(ValueError, match="no letter or digit"):
+        Vocabulary([Sense("!!", Kind.TAG, "x", 0.0)])

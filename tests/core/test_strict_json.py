@@ -1,0 +1,66 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.errors import Code, Theirs
+from app.core.strict_json import decode_object
+
+REFUSED = [
+    (b"", "truncated"),
+    (b"not json", "malformed"),
+    (b"[1,2]", "object at the top"),
+    (b'"text"', "object at the top"),
+    (b"null", "object at the top"),
+    (b'{"a":1} {"b":2}', "trailing"),
+    (b'{"a":NaN}', "malformed"),
+    (b'{"a":-Infinity}', "malformed"),
+    (b'{"a":1e999}', "out of range"),
+    (b'{"a":1,"a":2}', "twice"),
+    (b'{"b":{"a":1,"a":2}}', "twice"),
+    (b'{"a":"\\u0000"}', "NUL"),
+    (b'{"a":["x",{"\\u0000":1}]}', "NUL"),
+    (b'{"a":"\\ud800"}', "JSON"),
+    (b'{"a":"\xff"}', "utf-8"),
+    (b'{"a":9007199254740993}', "2^53"),
+    (b'{"a":[-9007199254740993]}', "2^53"),
+    (b'{"a":' + b"[" * 8 + b"]" * 8 + b"}", "deeper than 8"),
+    (b"[" * 100_000, "deeper than 8"),
+    (b'{"a":' * 50_000, "deeper than 8"),
+]
+
+
+@pytest.mark.parametrize(("body", "part"), REFUSED)
+def test_what_is_refused_is_refused_in_words(body: bytes, part: str) -> None:
+    with pytest.raises(Theirs, match=part.replace("^", r"\^")) as caught:
+        decode_object(body)
+
+    assert caught.value.code is Code.INVALID_JSON
+    assert str(caught.value).startswith("Invalid JSON")
+
+
+ACCEPTED: list[tuple[bytes, object]] = [
+    (b"{}", {}),
+    (b'{"a":{"a":1}}', {"a": {"a": 1}}),
+    (b'{"a:b":"c:d [[[[[[[[[[[[ {{{{"}', {"a:b": "c:d [[[[[[[[[[[[ {{{{"}),
+    (b'{"a":"\\\\u0000"}', {"a": "\\u0000"}),
+    (b'{"a":"\\"quoted\\" : text"}', {"a": '"quoted" : text'}),
+    (b'{"a":9007199254740992}', {"a": 2**53}),
+    (b'{"a":0.12345678901234567890}', {"a": 0.12345678901234567890}),
+    (b'{"a":"\xe5\x88\xa9"}', {"a": "利"}),
+    (b'{"a":' + b"[" * 7 + b"]" * 7 + b"}", {"a": [[[[[[[]]]]]]]}),
+]
+
+
+@pytest.mark.parametrize(("body", "expected"), ACCEPTED)
+def test_what_is_well_formed_is_read(body: bytes, expected: object) -> None:
+    assert decode_object(body) == expected
+
+
+@given(st.binary(max_size=200) | st.text('{}[]":,\\1eu0\0 ', max_size=60).map(str.encode))
+def test_any_bytes_are_read_or_refused_and_never_more(body: bytes) -> None:
+    try:
+        document = decode_object(body)
+    except Theirs:
+        return
+
+    assert isinstance(document, dict)

@@ -1,0 +1,58 @@
+from typing import Any
+
+import pytest
+
+from app.core.errors import Code, Theirs
+from app.core.subscription import DEFAULT_THRESHOLD, EVERYTHING, Filter, parse_filter
+
+
+def test_an_empty_filter_asks_for_the_default_impact_and_nothing_else() -> None:
+    assert parse_filter({}).wants == Filter(impact_threshold=DEFAULT_THRESHOLD)
+    assert EVERYTHING.impact_threshold == 0
+
+
+def test_categories_are_read_in_any_case_and_once() -> None:
+    checked = parse_filter({"categories": ["Crypto", "CRYPTO ", "sports"], "exclude": {"categories": ["Other"]}})
+
+    assert checked.wants.categories == ("crypto", "sports")
+    assert checked.wants.exclude.categories == ("other",)
+
+
+def test_an_integral_float_is_a_whole_number() -> None:
+    assert parse_filter({"impact_threshold": 55.0}).wants.impact_threshold == 55
+
+
+def test_keys_that_nobody_reads_are_a_warning() -> None:
+    checked = parse_filter({"impact_threshold": 70, "min_impact": 75}, "/filters")
+
+    assert [warning.pointer for warning in checked.warnings] == ["/filters/min_impact"]
+
+
+BAD: list[tuple[dict[str, Any], set[str]]] = [
+    ({"impact_threshold": 101}, {"/impact_threshold"}),
+    ({"impact_threshold": -1}, {"/impact_threshold"}),
+    ({"impact_threshold": 70.5}, {"/impact_threshold"}),
+    ({"impact_threshold": True}, {"/impact_threshold"}),
+    ({"impact_threshold": "70"}, {"/impact_threshold"}),
+    ({"keywords": "fed"}, {"/keywords"}),
+    ({"keywords": ["fed", "x", 3, "y" * 65]}, {"/keywords/1", "/keywords/2", "/keywords/3"}),
+    ({"keywords": ["fed"] * 201}, {"/keywords"}),
+    ({"keywords": ["fed", "!!", "**"]}, {"/keywords/1", "/keywords/2"}),
+    ({"rss_feeds": ["…"]}, {"/rss_feeds/0"}),
+    ({"categories": ["crypto", "weather"]}, {"/categories/1"}),
+    ({"nitter_accounts": [None]}, {"/nitter_accounts/0"}),
+    ({"sources_strict": "yes"}, {"/sources_strict"}),
+    ({"exclude": []}, {"/exclude"}),
+    ({"exclude": {"keywords": ["a"], "people": 5}}, {"/exclude/keywords/0", "/exclude/people"}),
+    ({"exclude": {"categories": ["x"]}}, {"/exclude/categories/0"}),
+    ({"keywords": [1], "impact_threshold": 500}, {"/keywords/0", "/impact_threshold"}),
+]
+
+
+@pytest.mark.parametrize(("wishes", "pointers"), BAD)
+def test_every_bad_field_of_a_filter_is_named_at_once(wishes: dict[str, Any], pointers: set[str]) -> None:
+    with pytest.raises(Theirs) as caught:
+        parse_filter(wishes)
+
+    assert caught.value.code is Code.INVALID_FILTER
+    assert {error.pointer for error in caught.value.fields} == pointers

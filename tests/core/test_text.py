@@ -1,0 +1,55 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.text import handle_key, parse_term, read, stands_in, ticker_key
+from tests.support import oracle
+
+CASES = [
+    ("eth", "whether the weather", False),
+    ("eth", "ETH breaks out", True),
+    ("eth", "buy eth.", True),
+    ("rate cut", "A surprise rate cut today", True),
+    ("rate cut", "rate of the cut", False),
+    ("rate cut", "RATE-CUT looms", True),
+    ("rate cut*", "rate cutting cycle", True),
+    ("elect*", "the election", True),
+    ("elect*", "reelection", False),
+    ("*", "anything", False),
+    ("fed", "Fed's Powell", True),
+    ("Ｆｅｄ", "the fed", True),
+    ("straße", "Auf der STRASSE", True),
+    ("利下げ", "日銀が利下げ決定", True),
+    ("利下げ*", "日銀が利下げ決定", True),
+    ("利上げ", "日銀が利下げ決定", False),
+    ("выборы", "Выборы прошли", True),
+    ("выбор", "Выборы прошли", False),
+    ("s&p 500", "The S&P 500 fell", True),
+    ("whale_alert", "whale_alert says", True),
+    ("naïve", "a nai\u0308ve view", True),
+]
+
+
+@pytest.mark.parametrize(("phrase", "text", "expected"), CASES)
+def test_a_term_stands_in_a_text_as_whole_words(phrase: str, text: str, expected: bool) -> None:
+    term = parse_term(phrase)
+
+    assert (term is not None and stands_in(term, read(text))) is expected
+
+
+@pytest.mark.parametrize("phrase", ["", "  ", "*", "!!!", "$", "…", "🚀"])
+def test_a_phrase_without_a_letter_or_digit_is_no_term(phrase: str) -> None:
+    assert parse_term(phrase) is None
+
+
+@given(st.text(alphabet="ab c*-'éß利下", max_size=8), st.text(alphabet="ab c-'éß利下İ", max_size=30))
+def test_terms_are_found_where_a_regular_expression_finds_them(phrase: str, text: str) -> None:
+    term = parse_term(phrase)
+
+    assert (term is not None and stands_in(term, read(text))) is oracle.found(phrase, text)
+
+
+def test_handles_and_tickers_are_equal_without_their_sign_and_case() -> None:
+    assert handle_key("@WhaleAlert ") == handle_key("whalealert")
+    assert ticker_key("$btc") == ticker_key("BTC")
+    assert ticker_key("BRK.B") != ticker_key("BRKB")

@@ -1,0 +1,106 @@
+import msgspec
+import pytest
+
+from app.core import closing, messages, wire
+from app.core.closing import BY_CLIENT, CLOSES, Ending
+from app.core.errors import VERDICTS, Code, FieldError, Theirs
+from tests.support.items import item
+from tests.support.link import payload_of
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
+def test_a_frame_declares_its_length_in_the_shortest_form(size: int) -> None:
+    frame = wire.text_frame(b"x" * size)
+
+    assert frame[0] == 0x81
+    assert payload_of(frame) == b"x" * size
+    assert len(frame) - size == (2 if size < 126 else 4 if size < 65_536 else 10)
+
+
+def test_a_news_item_message_carries_the_stored_json_unchanged() -> None:
+    stored = msgspec.json.encode(item())
+
+    message = msgspec.json.decode(wire.news_item(7, 12.5, stored))
+
+    assert (message["type"], message["seq"], message["timestamp"]) == ("news_item", 7, 12.5)
+    assert msgspec.json.encode(message["data"]) == stored
+
+
+def test_an_error_message_says_where_what_and_when_to_try_again() -> None:
+    error = Theirs(Code.RATE_LIMITED, "Too many requests", retry_after_s=1.5, fields=(FieldError("/a", "want b"),))
+
+    message = msgspec.json.decode(wire.error(5.0, error, 9))
+
+    assert message == {
+        "type": "error",
+        "message": "Too many requests",
+        "timestamp": 5.0,
+        "code": "rate_limited",
+        "retryable": True,
+        "id": 9,
+        "retry_after_ms": 1500,
+        "errors": [{"pointer": "/a", "detail": "want b"}],
+    }
+
+
+@pytest.mark.parametrize("ending", [ending for ending in Ending if ending not in BY_CLIENT])
+def test_what_the_server_closes_with_has_a_code_clients_back_off_on(ending: Ending) -> None:
+    payload = payload_of(wire.close_frame(ending))
+
+    assert int.from_bytes(payload[:2], "big") == CLOSES[ending].code
+    assert CLOSES[ending].code not in (1000, 1001, 1005, 1006)
+    assert payload[2:].decode().startswith(ending.value)
+    assert len(payload) <= 125
+
+
+def test_every_ending_has_a_row_and_every_code_a_verdict() -> None:
+    assert set(CLOSES) == set(Ending)
+    assert set(VERDICTS) == set(Code)
+    assert closing.of_client_code(1001) is Ending.GOING_AWAY
+    assert closing.of_client_code(1000) is closing.of_client_code(0) is Ending.CLIENT
+
+
+def test_a_close_frame_is_answered_with_its_own_code_or_none() -> None:
+    assert payload_of(wire.close_reply_frame(1000)) == b"\x03\xe8"
+    assert payload_of(wire.close_reply_frame(0)) == b""
+
+
+def test_a_ping_is_read() -> None:
+    assert messages.decode('{"type":"ping"}') == messages.Ping()
+    assert messages.decode('{"type":"ping","t":1.5,"id":"a","x":{}}') == messages.Ping("a", 1.5)
+
+
+def test_a_subscribe_is_read() -> None:
+    read = messages.decode('{"type":"subscribe","id":4,"filters":{"categories":["crypto"]}}')
+
+    assert isinstance(read, messages.Subscribe)
+    assert read.checked is not None
+    assert (read.id, read.checked.wants.categories) == (4, ("crypto",))
+    assert messages.decode('{"type":"subscribe"}') == messages.Subscribe(None, None)
+
+
+REFUSED = [
+    ("nonsense", Code.INVALID_JSON, None, []),
+    ("[]", Code.INVALID_JSON, None, []),
+    ('{"id":3}', Code.INVALID_MESSAGE, 3, ["/type"]),
+    ('{"id":3,"type":7}', Code.INVALID_MESSAGE, 3, ["/type"]),
+    ('{"id":"q","type":"sing"}', Code.UNKNOWN_TYPE, "q", ["/type"]),
+    ('{"type":"ping","id":{}}', Code.INVALID_MESSAGE, None, ["/id"]),
+    ('{"type":"ping","id":true}', Code.INVALID_MESSAGE, None, ["/id"]),
+    ('{"type":"ping","t":[]}', Code.INVALID_MESSAGE, None, ["/t"]),
+    ('{"type":"subscribe","id":1,"filters":[]}', Code.INVALID_FILTER, 1, ["/filters"]),
+    ('{"type":"subscribe","filters":{"keywords":[1,"ok"]}}', Code.INVALID_FILTER, None, ["/filters/keywords/0"]),
+    ('{"type":"subscribe","id":1,"channel":"btc","filters":{}}', Code.UNKNOWN_CHANNEL, 1, ["/channel"]),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "request_id", "pointers"), REFUSED)
+def test_a_refused_message_says_why_and_keeps_its_id(
+    text: str, code: Code, request_id: object, pointers: list[str]
+) -> None:
+    with pytest.raises(messages.Refused) as caught:
+        messages.decode(text)
+
+    assert caught.value.error.code is code
+    assert caught.value.request_id == request_id
+    assert [error.pointer for error in caught.value.error.fields] == pointers

@@ -1,0 +1,94 @@
+"""The broadcaster over a log in memory."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from app.adapters.memory.news_log import MemoryNewsLog
+from app.core.limits import Limits
+from app.core.matching import Outcome
+from app.core.subscription import EVERYTHING
+from app.flows.broadcast import WebSocketBroadcaster
+from app.flows.connections import ConnectionManager
+from app.flows.retention import PASS_EVERY_S, Retention
+from app.ports import Record
+from app.telemetry.stats import Broadcast, Stats
+from tests.support.clock import FakeClock
+from tests.support.items import entry
+from tests.support.link import RecordingLink
+
+
+async def test_items_go_out_in_log_order_through_a_queue_that_is_too_small() -> None:
+    log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
+    connections = ConnectionManager(Limits(), clock, stats)
+    queue: asyncio.Queue[Record] = asyncio.Queue(2)
+    broadcaster = WebSocketBroadcaster(log, queue, connections, clock, stats)
+    session = connections.seat("u")
+    session.wants = EVERYTHING
+    link = RecordingLink()
+    connections.open(session, link)
+
+    async with asyncio.TaskGroup() as tasks:
+        workers = [tasks.create_task(broadcaster.follow()), tasks.create_task(broadcaster.run())]
+        for number in range(20):
+            await log.append([entry(number)])
+        while connections.position < 20:
+            await asyncio.sleep(0)
+        for worker in workers:
+            worker.cancel()
+
+    assert [message["seq"] for message in link.messages] == list(range(1, 21))
+    assert stats.broadcast[Broadcast.DELIVERED] == 20
+
+
+async def test_what_was_stored_before_the_start_is_not_sent_again() -> None:
+    log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
+    await log.append([entry(1)])
+    connections = ConnectionManager(Limits(), clock, stats, position=log.head)
+    queue: asyncio.Queue[Record] = asyncio.Queue(2)
+    following = asyncio.create_task(WebSocketBroadcaster(log, queue, connections, clock, stats).follow())
+
+    await log.append([entry(2)])
+    record = await asyncio.wait_for(queue.get(), 1)
+    following.cancel()
+
+    assert record.seq == 2
+
+
+async def test_an_item_that_cannot_be_matched_goes_to_nobody_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
+    connections = ConnectionManager(Limits(), clock, stats)
+    broadcaster = WebSocketBroadcaster(log, asyncio.Queue(), connections, clock, stats)
+    session = connections.seat("u")
+    session.wants = EVERYTHING
+    link = RecordingLink()
+    connections.open(session, link)
+    await log.append([entry(1), entry(2)])
+    first, second = await log.read(0, 2)
+
+    def broken(_item: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as broken_index:
+        broken_index.setattr(connections.index, "match", broken)
+        broadcaster.broadcast(first)
+    broadcaster.broadcast(second)
+
+    assert [message["seq"] for message in link.messages] == [2]
+    assert stats.decisions[Outcome.ERROR] == 1
+    assert stats.broadcast == {Broadcast.ERROR: 1, Broadcast.DELIVERED: 1}
+
+
+async def test_retention_prunes_every_minute_what_is_too_old() -> None:
+    log, clock = MemoryNewsLog(), FakeClock(now=100.0)
+    await log.append([entry(number, accepted_at=100.0 + number) for number in range(5)])
+    pruning = asyncio.create_task(Retention(log, clock, keep_s=60.0, keep_items=1_000).run())
+    await asyncio.sleep(0)
+
+    clock.move(PASS_EVERY_S + 2.5)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    pruning.cancel()
+
+    assert log.oldest == 4

@@ -1,0 +1,212 @@
+"""ConnectionManager with hand-set time and recording links."""
+
+from typing import NamedTuple
+
+import pytest
+
+from app.core import wire
+from app.core.closing import Ending
+from app.core.errors import Code, NewsError
+from app.core.limits import Limits
+from app.core.subscription import EVERYTHING, Filter
+from app.flows.connections import ConnectionManager
+from app.flows.session import Session
+from app.telemetry.stats import Sent, Stats
+from tests.support.clock import FakeClock
+from tests.support.items import item
+from tests.support.link import RecordingLink
+
+LIMITS = Limits(connections=4, connections_per_user=2, write_buffer_bytes=200)
+PING = wire.ping_frame(b"")
+
+
+class Hall(NamedTuple):
+    connections: ConnectionManager
+    clock: FakeClock
+    stats: Stats
+
+    def join(
+        self, user_id: str = "u", wants: Filter = EVERYTHING, *, stalled: bool = False
+    ) -> tuple[Session, RecordingLink]:
+        session = self.connections.seat(user_id)
+        session.wants = wants
+        link = RecordingLink(stalled=stalled)
+        self.connections.open(session, link)
+        return session, link
+
+    def broadcast(self, seq: int = 1, size: int = 50) -> None:
+        match = self.connections.index.match(item())
+        self.stats.item_decided(match)
+        self.connections.deliver(wire.text_frame(b"x" * size), seq, match.recipients, self.clock.wall())
+
+
+@pytest.fixture
+def hall() -> Hall:
+    clock, stats = FakeClock(), Stats()
+    return Hall(ConnectionManager(LIMITS, clock, stats), clock, stats)
+
+
+def test_everybody_who_matches_gets_the_same_bytes(hall: Hall) -> None:
+    links = [hall.join(user)[1] for user in "abc"]
+    _, picky = hall.join("d", Filter(impact_threshold=100))
+
+    hall.broadcast()
+
+    assert all(link.frames == [wire.text_frame(b"x" * 50)] for link in links)
+    assert picky.frames == []
+    assert hall.stats.sends[Sent.WRITTEN] == 3
+    assert sum(hall.stats.decisions.values()) == 4
+
+
+def test_a_place_is_given_back_once(hall: Hall) -> None:
+    session, _ = hall.join()
+
+    hall.connections.leave(session, Ending.CLIENT)
+    hall.connections.leave(session, Ending.NETWORK)
+
+    assert len(hall.connections) == hall.connections.users == len(hall.connections.index) == 0
+    assert hall.stats.opened == 1
+    assert hall.stats.closed == {Ending.CLIENT: 1}
+
+
+def test_an_unused_seat_is_given_back_without_a_trace(hall: Hall) -> None:
+    session = hall.connections.seat("u")
+
+    hall.connections.leave(session, Ending.NETWORK)
+
+    assert hall.connections.users == 0
+    assert hall.stats.opened == sum(hall.stats.closed.values()) == 0
+
+
+def test_slots_are_used_again(hall: Hall) -> None:
+    first, _ = hall.join("a")
+    hall.connections.leave(first, Ending.CLIENT)
+
+    second, link = hall.join("b")
+    hall.broadcast()
+
+    assert second.slot == first.slot
+    assert len(link.frames) == 1
+
+
+def test_seats_are_counted_before_connections_open(hall: Hall) -> None:
+    hall.connections.seat("a")
+    hall.connections.seat("a")
+    with pytest.raises(NewsError) as third_of_a:
+        hall.connections.seat("a")
+    hall.connections.seat("b")
+    hall.connections.seat("c")
+    with pytest.raises(NewsError) as fifth:
+        hall.connections.seat("d")
+
+    assert third_of_a.value.code is Code.TOO_MANY_CONNECTIONS
+    assert fifth.value.code is Code.AT_CAPACITY
+
+
+def test_a_client_that_takes_nothing_is_cut_off_and_delays_nobody(hall: Hall) -> None:
+    stalled, link = hall.join("slow", stalled=True)
+    _, healthy = hall.join("fast")
+
+    for seq in range(1, 11):
+        hall.broadcast(seq)
+
+    assert link.endings == [Ending.SLOW_CONSUMER]
+    assert len(link.frames) == 4
+    assert len(healthy.frames) == 10
+    hall.connections.leave(stalled, Ending.NETWORK)
+    assert hall.stats.closed == {Ending.SLOW_CONSUMER: 1}
+
+
+def test_silence_is_answered_with_a_ping_and_then_with_the_end(hall: Hall) -> None:
+    session, link = hall.join()
+
+    hall.clock.move(14)
+    hall.connections.sweep()
+    assert PING not in link.frames
+    hall.clock.move(2)
+    hall.connections.sweep()
+    hall.connections.sweep()
+    assert link.frames.count(PING) == 1
+    hall.clock.move(10)
+    hall.connections.sweep()
+
+    assert link.endings == [Ending.HEARTBEAT_TIMEOUT]
+    assert session.ending is Ending.HEARTBEAT_TIMEOUT
+    assert len(hall.connections.index) == 0
+
+
+def test_who_answers_lives_on(hall: Hall) -> None:
+    session, link = hall.join()
+
+    for _ in range(10):
+        hall.clock.move(16)
+        hall.connections.sweep()
+        session.heard_at = hall.clock.monotonic()
+
+    assert link.frames.count(PING) == 10
+    assert link.endings == []
+
+
+def test_a_quiet_client_gets_a_keep_alive_that_says_where_it_stands(hall: Hall) -> None:
+    _, link = hall.join(wants=Filter(impact_threshold=100))
+    hall.broadcast(seq=41)
+    hall.connections.sweep()
+    assert link.messages == []
+
+    hall.clock.move(15)
+    hall.connections.sweep()
+
+    [message] = link.messages
+    assert (message["type"], message["seq"], message["delivered"]) == ("keep_alive", 41, 0)
+    assert message["feed"] == {"status": "ok", "last_item_age_ms": 15_000}
+    hall.clock.move(5)
+    hall.connections.sweep()
+    assert len(link.messages) == 1
+
+
+def test_a_checkpoint_comes_at_least_every_hundred_items(hall: Hall) -> None:
+    limits = Limits(write_buffer_bytes=10**9)
+    hall = Hall(ConnectionManager(limits, hall.clock, hall.stats), hall.clock, hall.stats)
+    _, busy = hall.join("busy")
+    _, idle = hall.join("idle", Filter(impact_threshold=100))
+
+    for seq in range(1, 251):
+        hall.broadcast(seq, size=0)
+        hall.connections.sweep()
+
+    texts = [frame for frame in busy.frames if len(frame) > 2]
+    assert len(texts) == 2
+    assert b'"seq":100,"delivered":100' in texts[0]
+    assert b'"seq":200,"delivered":100' in texts[1]
+    assert [message["seq"] for message in idle.messages] == [100, 200]
+
+
+def test_a_new_filter_reaches_those_who_follow_it(hall: Hall) -> None:
+    follower, _ = hall.join()
+    own, _ = hall.join()
+    own.has_own_filter = True
+
+    hall.connections.set_filter("u", Filter(impact_threshold=100))
+
+    assert list(hall.connections.index.match(item()).recipients) == [own.slot]
+    assert follower.wants == Filter(impact_threshold=100)
+
+
+async def test_draining_ends_everybody_with_a_restart_and_seats_nobody(hall: Hall) -> None:
+    links = [hall.join(user)[1] for user in "abc"]
+
+    await hall.connections.drain(longest_s=10)
+
+    assert all(link.endings == [Ending.SHUTDOWN] for link in links)
+    with pytest.raises(NewsError) as refused:
+        hall.connections.seat("d")
+    assert refused.value.code is Code.DRAINING
+
+
+def test_latency_is_counted_once_a_send(hall: Hall) -> None:
+    hall.join("a")
+    hall.join("b")
+
+    hall.broadcast()
+
+    assert sum(hall.stats.delivery_latency.counts) == 2

@@ -1,0 +1,150 @@
+"""NewsProcessor over a log in memory."""
+
+import asyncio
+from typing import NamedTuple
+
+import pytest
+
+from app.adapters.markup import to_text
+from app.adapters.memory.news_log import MemoryNewsLog
+from app.adapters.tables import load_tables
+from app.core.errors import Code, Ours
+from app.core.limits import Limits
+from app.core.news import RawNews, parse_raw
+from app.flows.process import Arrival, NewsProcessor
+from app.ports import Appended, Entry
+from app.telemetry.stats import Intake, Rejection, Stats
+from tests.support.clock import FakeClock
+from tests.support.items import raw
+
+TABLES = load_tables()
+
+
+class Desk(NamedTuple):
+    log: MemoryNewsLog
+    queue: asyncio.Queue[Arrival]
+    processor: NewsProcessor
+    clock: FakeClock
+    stats: Stats
+
+
+class FullLog(MemoryNewsLog):
+    """A log whose disk is full until it is told otherwise."""
+
+    is_full = True
+
+    async def append(self, entries: list[Entry]) -> list[Appended]:  # type: ignore[override]
+        if self.is_full:
+            raise Ours(Code.STORAGE_FULL, retry_after_s=30)
+        return await super().append(entries)
+
+
+def desk(log: MemoryNewsLog | None = None, limits: Limits = Limits()) -> Desk:  # noqa: B008 - frozen
+    log = log or MemoryNewsLog()
+    queue: asyncio.Queue[Arrival] = asyncio.Queue(limits.intake_items)
+    clock, stats = FakeClock(), Stats()
+    return Desk(log, queue, NewsProcessor(log, queue, TABLES, to_text, limits, clock, stats), clock, stats)
+
+
+def news(number: int, **changes: object) -> RawNews:
+    return parse_raw(raw(number, **changes))
+
+
+async def test_feeds_and_publishers_end_in_one_log() -> None:
+    one = desk()
+    working = asyncio.create_task(one.processor.run())
+    for number in range(3):
+        await one.queue.put(Arrival(news(number), Intake.RSS))
+
+    await one.processor.publish([news(10)])
+    await one.queue.join()
+    working.cancel()
+
+    assert one.log.head == 4
+    assert one.stats.accepted == {Intake.RSS: 3, Intake.API: 1}
+
+
+async def test_duplicates_are_counted_apart() -> None:
+    one = desk()
+
+    await one.processor.publish([news(1), news(1), news(2)])
+
+    assert one.stats.accepted[Intake.API] == 2
+    assert one.stats.rejected[Rejection.DUPLICATE] == 1
+
+
+async def test_stories_of_before_the_start_are_known() -> None:
+    words = "A long enough story about the federal reserve and what it did to rates on Tuesday"
+    before = desk()
+    await before.processor.publish([news(1, content=words)])
+    after = desk()
+
+    after.processor.remember(await before.log.read(0, 10))
+    await after.processor.publish([news(2, title="Story 1", content=words)])
+    [record] = await after.log.read(0, 10)
+
+    assert record.item.is_duplicate
+    assert record.item.duplicate_of == (await before.log.read(0, 1))[0].item.id
+
+
+async def test_a_full_intake_refuses_and_stores_nothing() -> None:
+    one = desk(limits=Limits(intake_items=2))
+
+    with pytest.raises(Ours) as caught:
+        await one.processor.publish([news(1), news(2), news(3)])
+
+    assert caught.value.code is Code.OVERLOADED
+    assert one.log.head == 0
+    assert one.stats.rejected[Rejection.QUEUE_FULL] == 3
+
+
+async def test_feeds_wait_while_the_disk_is_full_and_lose_nothing() -> None:
+    log = FullLog()
+    one = desk(log)
+    working = asyncio.create_task(one.processor.run())
+    await one.queue.put(Arrival(news(1), Intake.RSS))
+    while not one.stats.rejected[Rejection.STORAGE]:
+        await asyncio.sleep(0)
+    with pytest.raises(Ours):
+        await one.processor.publish([news(2)])
+
+    log.is_full = False
+    one.clock.move(31)
+    await one.queue.join()
+    working.cancel()
+
+    assert log.head == 1
+
+
+async def test_a_closed_desk_takes_nothing_from_publishers_and_finishes_what_it_has() -> None:
+    one = desk()
+    await one.queue.put(Arrival(news(1), Intake.RSS))
+
+    one.processor.close()
+    with pytest.raises(Ours) as caught:
+        await one.processor.publish([news(2)])
+    working = asyncio.create_task(one.processor.run())
+    await one.queue.join()
+    working.cancel()
+
+    assert caught.value.code is Code.DRAINING
+    assert one.log.head == 1
+
+
+async def test_a_title_is_made_of_a_long_content_at_a_word() -> None:
+    one = desk()
+
+    await one.processor.publish([news(1, title="", content="word " * 100)])
+    [record] = await one.log.read(0, 1)
+
+    assert record.item.title == ("word " * 24).strip() + "…"
+    assert len(record.item.content) == 499
+
+
+async def test_a_content_of_nothing_but_markup_falls_back_to_the_link() -> None:
+    one = desk()
+
+    await one.processor.publish([news(1, title="", content="<img src=x>")])
+    [record] = await one.log.read(0, 1)
+
+    assert record.item.content == record.item.title == record.item.url

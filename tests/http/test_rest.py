@@ -1,0 +1,333 @@
+"""The REST API: what publishers, readers and subscribers get, and what bad input gets."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.items import raw
+from tests.support.server import RunningServer, running
+
+JSON = {"Content-Type": "application/json"}
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+async def post(server: RunningServer, path: str, body: bytes | str, headers: dict[str, str] = JSON) -> tuple[int, Any]:
+    async with server.http.post(server.url + path, data=body, headers=headers) as answer:
+        return answer.status, await answer.json(content_type=None)
+
+
+async def test_an_item_is_accepted_with_its_seq_and_found_by_its_id(server: RunningServer) -> None:
+    async with server.http.post(f"{server.url}/api/v1/news", json=raw(1, impact_score=33, tickers=["BTC"])) as answer:
+        receipt = await answer.json()
+
+    item = await server.get(f"/api/v1/news/{receipt['id']}")
+
+    assert (answer.status, receipt["seq"], receipt["duplicate"]) == (202, 1, False)
+    assert (item["id"], item["seq"], item["impact_score"], item["tickers"]) == (receipt["id"], 1, 33.0, ["BTC"])
+
+
+async def test_publishing_again_gives_the_first_seq(server: RunningServer) -> None:
+    [first] = await server.publish(raw(1))
+    [again] = await server.publish(raw(1, title="Other words", url="http://www.example.com/1/?utm_source=x#top"))
+
+    assert again == first | {"duplicate": True}
+    assert (await server.get("/api/v1/stats"))["total_news_items"] == 1
+
+
+async def test_what_is_missing_is_computed_and_what_is_given_is_kept(server: RunningServer) -> None:
+    bare = {
+        "source": "nitter",
+        "content": "<p>BREAKING: Fed cuts rates, $BTC jumps, Jerome Powell says &amp; more</p><script>x()</script>",
+        "url": "https://x.com/a/1",
+        "published_at": 1.0,
+    }
+    [receipt] = await server.publish(bare)
+    item = await server.get(f"/api/v1/news/{receipt['id']}")
+
+    assert item["content"] == "BREAKING: Fed cuts rates, $BTC jumps, Jerome Powell says & more"
+    assert item["title"] == item["content"]
+    assert "BTC" in item["tickers"]
+    assert item["people"] == ["Jerome Powell"]
+    assert item["category"] == "economics"
+    assert item["impact_score"] > 0
+    assert "fed" in item["tags"]
+
+
+async def test_a_near_duplicate_is_flagged_and_delivered(server: RunningServer) -> None:
+    text = "The Federal Reserve cut its benchmark rate by fifty basis points on Tuesday in a surprise move."
+    one, other = await server.publish(
+        raw(1, title="Fed cuts", content=text), raw(2, title="Fed cuts", content=text + " AP")
+    )
+
+    item = await server.get(f"/api/v1/news/{other['id']}")
+
+    assert other["duplicate"] is False
+    assert (item["is_duplicate"], item["duplicate_of"]) == (True, one["id"])
+
+
+async def test_a_batch_is_all_or_none(server: RunningServer) -> None:
+    body = b'{"source":"rss","content":"x","url":"https://e.com/1","published_at":1}\n{"source":"fax"}\nnot json\n'
+
+    status, problem = await post(server, "/api/v1/news", body, NDJSON)
+
+    assert (status, problem["code"]) == (400, "invalid_parameter")
+    pointers = {error["pointer"] for error in problem["errors"]}
+    assert pointers == {"/1/source", "/1/content", "/1/url", "/1/published_at", "/2"}
+    assert (await server.get("/api/v1/stats"))["total_news_items"] == 0
+
+
+VALID = b'{"source":"rss","content":"x","url":"https://e.com/1","published_at":1}'
+BAD_BODIES: list[tuple[bytes, dict[str, str], int, str]] = [
+    (b"", JSON, 400, "invalid_json"),
+    (b"{", JSON, 400, "invalid_json"),
+    (b"[" * 10_000, JSON, 400, "invalid_json"),
+    (b"[]", JSON, 400, "invalid_json"),
+    (b'{"a":1,"a":1}', JSON, 400, "invalid_json"),
+    (b"{}", JSON, 400, "invalid_parameter"),
+    (b"\xff\xfe", JSON, 400, "invalid_json"),
+    (VALID.replace(b"1}", b"NaN}"), JSON, 400, "invalid_json"),
+    (VALID.replace(b'"x"', b'"' + b"x" * 20_000 + b'"'), JSON, 400, "invalid_parameter"),
+    (b"x" * (256 * 1024 + 1), JSON, 413, "payload_too_large"),
+    (VALID, {"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
+    (VALID, {"Content-Type": "application/xml"}, 415, "unsupported_media_type"),
+    (b"\n\n", NDJSON, 400, "invalid_parameter"),
+    (b"\n".join([VALID] * 101), NDJSON, 413, "payload_too_large"),
+]
+
+
+@pytest.mark.parametrize(("body", "headers", "status", "code"), BAD_BODIES)
+async def test_a_bad_body_gets_a_problem_and_is_counted(
+    server: RunningServer, body: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    got, problem = await post(server, "/api/v1/news", body, headers)
+
+    assert (got, problem["status"], problem["code"]) == (status, status, code)
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["instance"] == "/api/v1/news"
+    assert (await server.get("/api/v1/stats"))["total_news_items"] == 0
+    reason = "too_large" if status == 413 else "invalid"
+    assert await server.metric("news_items_rejected_total", reason=reason) == 1
+
+
+async def test_a_chunked_body_is_cut_off_at_the_limit(server: RunningServer) -> None:
+    async def endless() -> Any:
+        for _ in range(100):
+            yield b" " * 10_000
+
+    async with server.http.post(f"{server.url}/api/v1/news", data=endless(), headers=JSON) as answer:
+        assert answer.status == 413
+
+
+@pytest.fixture
+async def library(server: RunningServer) -> RunningServer:
+    await server.publish(
+        raw(1, published_at=100.0, category="crypto", impact_score=90, tickers=["BTC"], content="alpha"),
+        raw(2, published_at=300.0, category="sports", impact_score=20, people=["Jerome Powell"]),
+        raw(3, published_at=200.0, category="crypto", impact_score=50, source="nitter", source_account="@whale"),
+    )
+    return server
+
+
+QUERIES = [
+    ("", [2, 3, 1]),
+    ("limit=1", [2]),
+    ("limit=1&offset=1", [3]),
+    ("category=Crypto", [3, 1]),
+    ("min_impact=50", [3, 1]),
+    ("min_score=60", [1]),
+    ("source=nitter", [3]),
+    ("ticker=btc", [1]),
+    ("ticker=$BTC", [1]),
+    ("person=powell", [2]),
+    ("start_time=150&end_time=250", [3]),
+    ("after_seq=1", [3, 2]),
+    ("before_seq=2", [1]),
+    ("category=politics", []),
+    ("_=cachebuster", [2, 3, 1]),
+]
+
+
+@pytest.mark.parametrize(("query", "expected"), QUERIES)
+async def test_queries_give_what_they_ask_for(library: RunningServer, query: str, expected: list[int]) -> None:
+    page = await library.get(f"/api/v1/news?{query}")
+
+    assert [item["seq"] for item in page["items"]] == expected
+    assert set(page) == {"items", "total", "limit", "offset", "next"}
+
+
+@pytest.mark.parametrize("start", ["/api/v1/news?limit=2", "/api/v1/news?limit=2&after_seq=0&category=crypto"])
+async def test_following_next_gives_everything_once(library: RunningServer, start: str) -> None:
+    await library.publish(*(raw(number, category="crypto", published_at=50.0 + number) for number in range(10, 15)))
+    seqs, link = [], start
+    while link:
+        page = await library.get(link)
+        seqs += [item["seq"] for item in page["items"]]
+        link = page["next"]
+
+    assert len(seqs) == len(set(seqs)) == (8 if "category" not in start else 7)
+
+
+async def test_a_users_view_is_what_their_filter_lets_through(library: RunningServer) -> None:
+    await library.subscribe("u", impact_threshold=0, keywords=["alpha"])
+
+    page = await library.get("/api/v1/news?user_id=u")
+    everything = await library.get("/api/v1/news?user_id=nobody&limit=2")
+
+    assert [item["seq"] for item in page["items"]] == [1]
+    assert page["total"] == 1
+    assert everything["total"] == 3
+
+
+BAD_QUERIES = [
+    ("limit=0", {"limit"}),
+    ("limit=501", {"limit"}),
+    ("limit=ten&offset=-1", {"limit", "offset"}),
+    ("category=weather&source=fax", {"category", "source"}),
+    ("min_impact=101", {"min_impact"}),
+    ("min_impact=nan", {"min_impact"}),
+    ("start_time=inf", {"start_time"}),
+    ("after_seq=1.5", {"after_seq"}),
+    ("before_seq=99999999999999999999", {"before_seq"}),
+    ("ticker=", {"ticker"}),
+    ("person=%00", {"person"}),
+    ("user_id=a%20b", {"user_id"}),
+    ("limit=%D9%A3", {"limit"}),
+]
+
+
+@pytest.mark.parametrize(("query", "names"), BAD_QUERIES)
+async def test_every_bad_parameter_is_named(server: RunningServer, query: str, names: set[str]) -> None:
+    async with server.http.get(f"{server.url}/api/v1/news?{query}") as answer:
+        problem = await answer.json(content_type="application/problem+json")
+
+    assert (answer.status, problem["code"]) == (400, "invalid_parameter")
+    assert {error["pointer"] for error in problem["errors"]} == names
+    assert all(error["detail"].startswith("want ") for error in problem["errors"])
+
+
+async def test_a_subscription_is_created_updated_read_and_deleted(server: RunningServer) -> None:
+    body = b'{"user_id":"a.b:c@d-e_1","nitter_accounts":["@x"],"keywords":["fed"],"alert_channels":["terminal","mail"]}'
+    created, first = await post(server, "/api/v1/subscriptions", body)
+    stored = await server.get("/api/v1/subscriptions/a.b:c@d-e_1")
+    updated, second = await post(server, "/api/v1/subscriptions", b'{"user_id":"a.b:c@d-e_1","impact_threshold":5}')
+    again = await server.get("/api/v1/subscriptions/a.b:c@d-e_1")
+    async with server.http.delete(f"{server.url}/api/v1/subscriptions/a.b:c@d-e_1") as answer:
+        deleted = await answer.json()
+
+    assert (created, first["status"], updated, second["status"]) == (201, "created", 200, "updated")
+    assert second["created_at"] == first["created_at"]
+    assert stored["nitter_accounts"] == ["@x"]
+    assert (stored["impact_threshold"], stored["alert_channels"]) == (70, ["terminal", "mail"])
+    assert (again["keywords"], again["impact_threshold"], again["alert_channels"]) == ([], 5, ["terminal", "mail"])
+    assert deleted == {"status": "deleted", "user_id": "a.b:c@d-e_1"}
+    for method in ("GET", "DELETE"):
+        async with server.http.request(method, f"{server.url}/api/v1/subscriptions/a.b:c@d-e_1") as answer:
+            assert answer.status == 404
+
+
+BAD_SUBSCRIPTIONS: list[tuple[bytes, int, str, set[str]]] = [
+    (b"{", 400, "invalid_json", set()),
+    (b"{}", 422, "invalid_filter", {"/user_id"}),
+    (b'{"user_id":"a b"}', 422, "invalid_filter", {"/user_id"}),
+    (b'{"user_id":"a\\n"}', 422, "invalid_filter", {"/user_id"}),
+    (b'{"user_id":5,"keywords":["x"]}', 422, "invalid_filter", {"/user_id", "/keywords/0"}),
+    (b'{"user_id":"u","impact_threshold":101}', 422, "invalid_filter", {"/impact_threshold"}),
+    (b'{"user_id":"u","alert_channels":[""]}', 422, "invalid_filter", {"/alert_channels/0"}),
+    (b'{"user_id":"u","categories":["x"]}', 422, "invalid_filter", {"/categories/0"}),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "code", "pointers"), BAD_SUBSCRIPTIONS)
+async def test_a_bad_subscription_is_refused_and_not_stored(
+    server: RunningServer, body: bytes, status: int, code: str, pointers: set[str]
+) -> None:
+    got, problem = await post(server, "/api/v1/subscriptions", body)
+
+    assert (got, problem["code"]) == (status, code)
+    assert {error["pointer"] for error in problem.get("errors", [])} == pointers
+    assert (await server.http.get(f"{server.url}/api/v1/subscriptions/u")).status == 404
+
+
+async def test_a_preview_says_what_a_filter_would_have_let_through(server: RunningServer) -> None:
+    await server.publish(*(raw(number, impact_score=number * 10, published_at=4e9) for number in range(1, 6)))
+
+    status, preview = await post(server, "/api/v1/subscriptions/preview", b'{"impact_threshold":35,"hours":2}')
+    bad, problem = await post(server, "/api/v1/subscriptions/preview", b'{"impact_threshold":350,"hours":0}')
+
+    assert status == 200
+    assert (preview["scanned"], preview["matched"], preview["per_hour"]) == (5, 2, 1.0)
+    assert preview["rejected"] == {"impact": 3, "category": 0, "source": 0, "keyword": 0}
+    assert len(preview["samples"]) == 2
+    assert bad == 422
+    assert {error["pointer"] for error in problem["errors"]} == {"/impact_threshold", "/hours"}
+
+
+async def test_health_readiness_and_liveness(server: RunningServer) -> None:
+    health = await server.get("/health")
+
+    assert (health["status"], health["database"], health["nitter_instances"]) == ("healthy", "connected", {})
+    assert (await server.get("/readyz"))["status"] == "ready"
+    assert (await server.get("/livez"))["status"] == "alive"
+
+
+async def test_statistics_have_the_originals_keys(server: RunningServer) -> None:
+    await server.publish(raw(1, impact_score=10), raw(2, impact_score=20))
+
+    stats = await server.get("/api/v1/stats")
+
+    assert (stats["total_news_items"], stats["average_impact"], stats["active_connections"]) == (2, 15.0, 0)
+    assert stats["nitter_instances"] == {"total": 0, "healthy": 0, "unhealthy": 0}
+    assert stats["rss_feeds"] == {"total": 0, "active": 0}
+    assert {"items_last_24h", "uptime_seconds", "version"} <= set(stats)
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("PATCH", "/api/v1/news", 405)])
+async def test_unknown_paths_and_methods_are_problems(
+    server: RunningServer, method: str, path: str, status: int
+) -> None:
+    async with server.http.request(method, server.url + path) as answer:
+        problem = await answer.json(content_type="application/problem+json")
+
+    assert (answer.status, problem["status"]) == (status, status)
+
+
+async def test_an_unknown_item_is_not_found(server: RunningServer) -> None:
+    assert (await server.http.get(f"{server.url}/api/v1/news/rss_none")).status == 404
+
+
+async def test_the_page_says_where_everything_is_and_runs_nothing_inline(server: RunningServer) -> None:
+    async with server.http.get(server.url) as answer:
+        text = await answer.text()
+
+    assert "/ws/news" in text
+    assert "/metrics" in text
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    for path in ("/web/page.css", "/web/page.js"):
+        assert (await server.http.get(server.url + path)).status == 200
+
+
+async def test_other_origins_may_use_the_rest_api_only_where_configured() -> None:
+    async with running(cors_origins=("https://desk.example",)) as server:
+        for origin, allowed in (("https://desk.example", True), ("https://evil.example", False)):
+            async with server.http.get(f"{server.url}/api/v1/stats", headers={"Origin": origin}) as answer:
+                assert ("Access-Control-Allow-Origin" in answer.headers) is allowed
+        preflight = {
+            "Origin": "https://desk.example",
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "content-type",
+        }
+        async with server.http.options(f"{server.url}/api/v1/news", headers=preflight) as answer:
+            assert answer.status == 200
+            assert answer.headers["Access-Control-Allow-Origin"] == "https://desk.example"
+
+
+async def test_metrics_are_there_from_the_start_in_both_formats(server: RunningServer) -> None:
+    assert await server.metric("news_filter_decisions_total", outcome="matched") == 0
+    assert await server.metric("news_delivery_latency_seconds_count") == 0
+    async with server.http.get(
+        f"{server.url}/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"}
+    ) as answer:
+        text = await answer.text()
+    assert answer.content_type == "application/openmetrics-text"
+    assert text.endswith("# EOF\n")

@@ -1,0 +1,358 @@
+"""The WebSocket endpoint, spoken to by other people's clients."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import aiosqlite
+import pytest
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.support.items import raw
+from tests.support.server import RunningServer, running
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": KEY}
+
+
+async def receive(socket: ClientConnection) -> Any:
+    return json.loads(await asyncio.wait_for(socket.recv(), 5))
+
+
+async def ask(socket: ClientConnection, message: object) -> Any:
+    await socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
+    return await receive(socket)
+
+
+async def settled(socket: ClientConnection) -> None:
+    """Wait until the server has read everything that was sent before."""
+    assert (await ask(socket, {"type": "ping", "id": "settled"}))["id"] == "settled"
+
+
+async def test_the_first_answer_is_to_the_first_message(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        answer = await ask(socket, {"type": "ping"})
+
+    assert answer["type"] == "pong"
+    assert isinstance(answer["timestamp"], float)
+
+
+async def test_a_pong_brings_back_what_the_ping_carried(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        answer = await ask(socket, {"type": "ping", "t": 1.25, "id": 7})
+
+    assert (answer["t"], answer["id"], answer["seq"]) == (1.25, 7, 0)
+
+
+async def test_a_user_without_a_subscription_gets_everything(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        [receipt] = await server.publish(raw(impact_score=1))
+        message = await receive(socket)
+
+    assert (message["type"], message["seq"]) == ("news_item", receipt["seq"])
+    assert message["data"]["id"] == receipt["id"]
+    assert message["data"]["impact_score"] == 1
+
+
+async def test_a_stored_subscription_filters(server: RunningServer) -> None:
+    await server.subscribe("u", impact_threshold=50)
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        await server.publish(raw(1, impact_score=10), raw(2, impact_score=90))
+
+        assert (await receive(socket))["data"]["title"] == "Story 2"
+
+
+async def test_subscribing_on_the_socket_is_silent_stored_and_live_at_once(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        await socket.send('{"type":"subscribe","filters":{"impact_threshold":50,"min_impact":75}}')
+        await settled(socket)
+        await server.publish(raw(1, impact_score=10), raw(2, impact_score=90))
+
+        assert (await receive(socket))["data"]["title"] == "Story 2"
+    assert (await server.get("/api/v1/subscriptions/u"))["impact_threshold"] == 50
+
+
+async def test_a_subscribe_with_an_id_is_confirmed_with_its_normal_form(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        answer = await ask(socket, {"type": "subscribe", "id": 1, "filters": {"categories": ["CRYPTO"], "colour": 1}})
+        again = await ask(socket, {"type": "subscribe", "id": 2})
+
+    assert (answer["type"], answer["id"], answer["channel"]) == ("subscribed", 1, "default")
+    assert answer["filters"]["categories"] == ["crypto"]
+    assert answer["filters"]["impact_threshold"] == 70
+    assert answer["warnings"] == [{"pointer": "/filters/colour", "detail": "unknown key, ignored"}]
+    assert again["filters"] == answer["filters"]
+
+
+async def test_a_change_over_rest_reaches_every_connection_of_the_user(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as one, connect(f"{server.ws_url}?user_id=u") as other:
+        await server.subscribe("u", impact_threshold=50)
+        await server.publish(raw(1, impact_score=10), raw(2, impact_score=90))
+        titles = {(await receive(socket))["data"]["title"] for socket in (one, other)}
+
+        async with server.http.delete(f"{server.url}/api/v1/subscriptions/u"):
+            await server.publish(raw(3, impact_score=10))
+        after = await receive(one)
+
+    assert titles == {"Story 2"}
+    assert after["data"]["title"] == "Story 3"
+
+
+async def test_a_filter_in_the_url_is_for_that_connection_alone(server: RunningServer) -> None:
+    await server.subscribe("u", impact_threshold=90)
+    query = urlencode({"user_id": "u", "filters": json.dumps({"impact_threshold": 0, "keywords": ["two"]})})
+    async with connect(f"{server.ws_url}?{query}") as own, connect(f"{server.ws_url}?user_id=u") as stored:
+        await server.publish(raw(1, title="one", impact_score=95), raw(2, title="two", impact_score=5))
+
+        assert (await receive(own))["data"]["title"] == "two"
+        assert (await receive(stored))["data"]["title"] == "one"
+        await own.send('{"type":"subscribe"}')
+        await settled(own)
+        await server.publish(raw(3, title="two three", impact_score=5), raw(4, title="four", impact_score=95))
+        assert (await receive(own))["data"]["title"] == "four"
+
+
+BAD_MESSAGES = [
+    ("nonsense", "invalid_json"),
+    ("[]", "invalid_json"),
+    ('{"type":"ping","type":"ping"}', "invalid_json"),
+    ("[" * 5_000, "invalid_json"),
+    ('{"type":"ping","t":NaN}', "invalid_json"),
+    ('{"type":"dance"}', "unknown_type"),
+    ('{"no":"type"}', "invalid_message"),
+    ('{"type":"subscribe","filters":5}', "invalid_filter"),
+    ('{"type":"subscribe","filters":{"impact_threshold":"high","keywords":[1]}}', "invalid_filter"),
+    ('{"type":"subscribe","channel":"btc","filters":{}}', "unknown_channel"),
+]
+
+
+@pytest.mark.parametrize(("message", "code"), BAD_MESSAGES)
+async def test_a_bad_message_gets_its_error_and_the_connection_lives_on(
+    server: RunningServer, message: str, code: str
+) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        error = await ask(socket, message)
+        await settled(socket)
+
+    assert (error["type"], error["code"]) == ("error", code)
+    assert error["message"]
+    assert isinstance(error["timestamp"], float)
+
+
+async def test_invalid_json_is_answered_in_the_originals_words(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        assert (await ask(socket, "{"))["message"].startswith("Invalid JSON")
+
+
+CLOSING = [
+    (b"\x00binary", 1003, "unsupported_data"),
+    ("x" * 16_385, 1009, "message_too_big"),
+]
+
+
+@pytest.mark.parametrize(("message", "code", "reason"), CLOSING)
+async def test_what_cannot_be_answered_closes_with_its_code(
+    server: RunningServer, message: str | bytes, code: int, reason: str
+) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        await socket.send(message)
+        with pytest.raises(websockets.ConnectionClosed) as caught:
+            await receive(socket)
+
+    assert caught.value.rcvd is not None
+    assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (code, reason)
+    assert await server.metric("news_connections_closed_total", reason=reason) == 1
+
+
+async def test_a_message_of_exactly_the_limit_is_read(server: RunningServer) -> None:
+    ping = '{"type":"ping","pad":""}'
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        answer = await ask(socket, ping.replace('""', f'"{"x" * (16_384 - len(ping))}"'))
+
+    assert answer["type"] == "pong"
+
+
+async def test_fragments_with_control_frames_between_them_are_one_message(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+
+        async def fragments() -> AsyncIterator[str]:
+            yield '{"type":'
+            await asyncio.wait_for(await socket.ping(b"between"), 5)
+            yield '"ping","t":"frag'
+            yield 'mented"}'
+
+        await socket.send(fragments())
+        answer = await receive(socket)
+
+    assert answer["t"] == "fragmented"
+
+
+async def test_protocol_pings_are_answered_with_their_payload(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        await asyncio.wait_for(await socket.ping(b"payload"), 5)
+
+
+async def test_a_client_that_closes_is_answered_and_forgotten(server: RunningServer) -> None:
+    socket = await connect(f"{server.ws_url}?user_id=u")
+
+    await socket.close(1000)
+
+    assert socket.close_code == 1000
+    assert await server.metric("news_connections_closed_total", reason="client") == 1
+    assert await server.metric("news_connections") == 0
+    assert await server.metric("news_filter_slots") == 0
+
+
+async def test_a_client_that_vanishes_is_forgotten(server: RunningServer) -> None:
+    socket = await connect(f"{server.ws_url}?user_id=u")
+    socket.transport.abort()
+
+    while await server.metric("news_connections"):
+        await asyncio.sleep(0.01)
+
+    assert await server.metric("news_connections_closed_total", reason="network") == 1
+
+
+async def test_messages_are_answered_in_their_order(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        for number in range(10):
+            kind = "subscribe" if number % 2 else "ping"
+            await socket.send(json.dumps({"type": kind, "id": number, "filters": {}}))
+
+        assert [(await receive(socket))["id"] for _ in range(10)] == list(range(10))
+
+
+async def test_too_many_messages_are_refused_and_then_the_connection_goes(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as flooder, connect(f"{server.ws_url}?user_id=v") as other:
+        for _ in range(100):
+            await flooder.send('{"type":"ping"}')
+        answers: list[dict[str, Any]] = []
+        with pytest.raises(websockets.ConnectionClosed) as caught:
+            while True:
+                answers.append(await receive(flooder))
+        await settled(other)
+
+    assert caught.value.rcvd is not None
+    assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (4029, "rate_limited;retry_after_ms=30000")
+    refused = [answer for answer in answers if answer["type"] == "error"]
+    assert refused
+    assert all(answer["code"] == "rate_limited" and answer["retryable"] for answer in refused)
+
+
+REFUSED: list[tuple[str, dict[str, str], int, str]] = [
+    ("?user_id=u", {}, 426, "upgrade_required"),
+    ("", UPGRADE, 400, "invalid_parameter"),
+    ("?user_id=", UPGRADE, 400, "invalid_parameter"),
+    ("?user_id=a%20b", UPGRADE, 400, "invalid_parameter"),
+    ("?user_id=" + "a" * 129, UPGRADE, 400, "invalid_parameter"),
+    ("?user_id=u%0A", UPGRADE, 400, "invalid_parameter"),
+    ("?user_id=u", {**UPGRADE, "Sec-WebSocket-Version": "12"}, 400, "invalid_parameter"),
+    ("?user_id=u", {**UPGRADE, "Sec-WebSocket-Key": "short"}, 400, "invalid_parameter"),
+    ("?user_id=u&filters={", UPGRADE, 400, "invalid_json"),
+    ('?user_id=u&filters={"impact_threshold":700}', UPGRADE, 422, "invalid_filter"),
+]
+
+
+@pytest.mark.parametrize(("query", "headers", "status", "code"), REFUSED)
+async def test_an_upgrade_is_refused_by_status_before_the_101(
+    server: RunningServer, query: str, headers: dict[str, str], status: int, code: str
+) -> None:
+    async with server.http.get(f"{server.url}/ws/news{query}", headers=headers) as answer:
+        problem = await answer.json(content_type="application/problem+json")
+
+    assert (answer.status, problem["code"], problem["status"]) == (status, code, status)
+    assert await server.metric("news_connections_opened_total") == 0
+    assert await server.metric("news_users") == 0
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT"])
+async def test_other_methods_are_refused(server: RunningServer, method: str) -> None:
+    async with server.http.request(method, f"{server.url}/ws/news?user_id=u", headers=UPGRADE) as answer:
+        assert answer.status == 405
+
+
+async def test_http_1_0_is_refused(server: RunningServer) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    lines = ["GET /ws/news?user_id=u HTTP/1.0", "Host: x", *(f"{key}: {value}" for key, value in UPGRADE.items())]
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+
+    status = await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+
+    assert b" 426 " in status
+
+
+async def test_a_user_has_at_most_five_places(server: RunningServer) -> None:
+    url = f"{server.ws_url}?user_id=u"
+    sockets = [await connect(url) for _ in range(5)]
+
+    with pytest.raises(websockets.InvalidStatus) as caught:
+        await connect(url)
+    await sockets[0].close()
+    again = await connect(url)
+
+    assert caught.value.response.status_code == 429
+    assert int(caught.value.response.headers["Retry-After"]) >= 1
+    assert await server.metric("news_handshake_failures_total", reason="user_limit") == 1
+    for socket in (again, *sockets[1:]):
+        await socket.close()
+
+
+async def test_a_full_server_says_so() -> None:
+    async with running(max_connections=1) as server, connect(f"{server.ws_url}?user_id=a"):
+        with pytest.raises(websockets.InvalidStatus) as caught:
+            await connect(f"{server.ws_url}?user_id=b")
+
+        assert caught.value.response.status_code == 503
+        assert (await server.http.get(f"{server.url}/readyz")).status == 503
+
+
+async def test_what_a_client_sends_with_the_handshake_is_read(server: RunningServer) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    lines = ["GET /ws/news?user_id=u HTTP/1.1", "Host: x", *(f"{key}: {value}" for key, value in UPGRADE.items())]
+    payload = b'{"type":"ping"}'
+    frame = bytes((0x81, 0x80 | len(payload), 0, 0, 0, 0)) + payload
+
+    writer.write("\r\n".join([*lines, "", ""]).encode() + frame)
+
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    assert b"101" in head
+    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
+    assert b'"pong"' in await asyncio.wait_for(reader.read(200), 5)
+    writer.close()
+
+
+async def test_statistics_count_the_connections(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=a"), connect(f"{server.ws_url}?user_id=b"):
+        stats = await server.get("/api/v1/stats")
+
+    assert (stats["active_connections"], stats["connected_users"]) == (2, 2)
+
+
+async def test_a_filter_that_cannot_be_read_lets_nothing_through_and_says_so(tmp_path: Path) -> None:
+    path = str(tmp_path / "news.db")
+    async with running(database=path) as server:
+        await server.subscribe("u", impact_threshold=0)
+    async with aiosqlite.connect(path) as connection:
+        await connection.execute("UPDATE user_subscriptions SET keywords = 'broken'")
+        await connection.commit()
+
+    async with running(database=path) as server, connect(f"{server.ws_url}?user_id=u") as socket:
+        told = await receive(socket)
+        await server.publish(raw(1))
+        await settled(socket)
+        assert await server.metric("news_filter_decisions_total", outcome="error") == 1
+        assert (await server.http.get(f"{server.url}/api/v1/subscriptions/u")).status == 500
+        await socket.send('{"type":"subscribe","filters":{"impact_threshold":0}}')
+        await settled(socket)
+        await server.publish(raw(2))
+        mended = await receive(socket)
+
+    assert (told["type"], told["code"]) == ("error", "invalid_filter")
+    assert mended["data"]["title"] == "Story 2"

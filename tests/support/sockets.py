@@ -1,0 +1,26 @@
+"""A WebSocket client that does only what a test tells it: it need not read, answer or close."""
+
+import asyncio
+import socket
+from urllib.parse import urlsplit
+
+REQUEST = (
+    "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+async def open_raw(ws_url: str, user_id: str, receive_buffer_bytes: int = 4096) -> socket.socket:
+    """Connect and upgrade; from then on nothing is read unless the test does."""
+    loop = asyncio.get_running_loop()
+    parts = urlsplit(ws_url)
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+    raw.setblocking(False)
+    await loop.sock_connect(raw, (parts.hostname, parts.port))
+    await loop.sock_sendall(raw, REQUEST.format(path=f"{parts.path}?user_id={user_id}").encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += await loop.sock_recv(raw, 1)
+    assert b" 101 " in head
+    return raw
