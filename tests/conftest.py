@@ -1,11 +1,13 @@
 """Fixtures for every test: whoever blocks the event loop fails."""
 
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+import uvloop
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import settings
 
@@ -20,6 +22,11 @@ settings.register_profile("long", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run on the loop that the server runs on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(autouse=True)

@@ -121,7 +121,7 @@ def _hand_over(request: web.Request, session: Session, parts: Parts, accept: str
     `_message_tail`.
     """
     protocol, transport = request.protocol, request.transport
-    if not isinstance(transport, asyncio.Transport) or transport.is_closing():
+    if transport is None or transport.is_closing():
         raise ConnectionResetError("the client left during the handshake")
     transport.write(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

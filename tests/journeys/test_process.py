@@ -1,0 +1,215 @@
+"""The server as a process: starting, stopping, being killed, and the commands around it."""
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+
+import aiohttp
+import pytest
+import websockets
+from websockets.asyncio.client import connect
+
+from tests.support.items import raw
+from tests.support.process import run_command, server_process, spawn
+from tests.support.sockets import open_raw
+
+
+async def test_sigterm_drains_in_order_and_exits_with_0(tmp_path: Path) -> None:
+    async with server_process("--database", str(tmp_path / "news.db")) as running:
+        server = running.server
+        async with connect(f"{server.ws_url}?user_id=u") as socket:
+            ghost = await open_raw(server.ws_url, "ghost")
+            await server.publish(raw(1))
+            await socket.recv()
+            running.process.send_signal(signal.SIGTERM)
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                await asyncio.wait_for(socket.recv(), 5)
+            # One client does not answer the close; until it is dropped the server is there and says what it does.
+            async with server.http.get(f"{server.url}/readyz") as ready:
+                checks = (await ready.json())["checks"]
+            async with server.http.post(f"{server.url}/api/v1/news", json=raw(2)) as publish:
+                refusal = await publish.json(content_type="application/problem+json")
+            with pytest.raises(websockets.InvalidStatus) as upgrade:
+                await connect(f"{server.ws_url}?user_id=v")
+        code = await asyncio.wait_for(running.process.wait(), 10)
+        ghost.close()
+
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1012, "shutdown;retry_after_ms=3000")
+    assert (ready.status, checks["not_draining"]) == (503, False)
+    assert (publish.status, refusal["code"]) == (503, "draining")
+    assert "Retry-After" in publish.headers
+    assert upgrade.value.response.status_code == 503
+    assert code == 0
+
+
+async def test_a_second_sigterm_stops_at_once(tmp_path: Path) -> None:
+    async with server_process("--database", str(tmp_path / "news.db")) as running:
+        ghost = await open_raw(running.server.ws_url, "ghost")
+        running.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.1)
+
+        code = await asyncio.wait_for(running.end(), 2)
+        ghost.close()
+
+    assert code == 1
+
+
+async def test_ctrl_c_ends_it_too(tmp_path: Path) -> None:
+    async with server_process("--database", str(tmp_path / "news.db")) as running:
+        assert await running.end(signal.SIGINT) == 0
+
+
+async def test_kill_9_under_load_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    path = str(tmp_path / "news.db")
+    acknowledged: dict[str, int] = {}
+    attempted = 0
+    for _ in range(3):
+        async with server_process("--database", path) as running:
+
+            async def publish(start: int, running: object = running) -> None:
+                nonlocal attempted
+                for number in range(start, start + 10_000):
+                    attempted += 1
+                    [receipt] = await server.publish(raw(number))
+                    acknowledged[receipt["id"]] = receipt["seq"]
+
+            server, first = running.server, attempted * 10
+            publishers = [asyncio.create_task(publish(first + lane * 100_000)) for lane in range(4)]
+            await asyncio.sleep(0.4)
+            assert await running.end(signal.SIGKILL) == -signal.SIGKILL
+            for publisher in publishers:
+                with suppress(aiohttp.ClientError):
+                    await publisher
+
+    async with server_process("--database", path) as running:
+        stored = {}
+        link = "/api/v1/news?limit=500&after_seq=0"
+        while link:
+            page = await running.server.get(link)
+            stored |= {item["id"]: item["seq"] for item in page["items"]}
+            link = page["next"]
+
+    lost = acknowledged.keys() - stored.keys()
+    print(f"published {attempted}, acknowledged {len(acknowledged)}, stored {len(stored)}, lost {len(lost)}, kills 3")  # noqa: T201
+    assert len(acknowledged) > 100
+    assert not lost
+    assert {item_id: stored[item_id] for item_id in acknowledged} == acknowledged
+    assert sorted(stored.values()) == list(range(1, len(stored) + 1))
+
+
+async def test_publish_and_listen_work_from_the_command_line(tmp_path: Path) -> None:
+    async with server_process("--database", ":memory:") as running:
+        server = running.server
+        listener = await spawn("listen", "--user", "me", "--category", "crypto", "--min-impact", "50", "--server", server.url)
+        while not await server.metric("news_connections"):
+            await asyncio.sleep(0.02)
+        lines = [raw(1, category="crypto", impact_score=80, tickers=["BTC"]), raw(2, category="sports", impact_score=80)]
+        ndjson = "\n".join(map(json.dumps, lines)).encode()
+
+        first = await run_command("publish", "-", "--server", server.url, stdin=ndjson)
+        again = await run_command("publish", "-", "--server", server.url, stdin=ndjson)
+        one = tmp_path / "one.json"
+        one.write_text(json.dumps(raw(3), indent=2))
+        single = await run_command("publish", str(one), "--server", server.url)
+        bad = await run_command("publish", "-", "--server", server.url, stdin=b'{"source":"fax"}\n')
+        assert listener.stdout is not None
+        heard = (await asyncio.wait_for(listener.stdout.readline(), 5)).decode()
+        listener.send_signal(signal.SIGINT)
+        await listener.wait()
+
+    assert (first.code, first.out) == (0, "2 new\n")
+    assert (again.out, single.out) == ("0 new\n", "1 new\n")
+    assert bad.code == 1
+    assert "/0/content: required" in bad.err
+    assert "80.0 crypto" in heard
+    assert "[BTC]" in heard
+
+
+async def test_listen_stops_where_the_server_will_not_have_it(tmp_path: Path) -> None:
+    async with server_process("--database", ":memory:") as running:
+        refused = await run_command("listen", "--user", "a b", "--server", running.server.url)
+
+    assert refused.code == 1
+    assert "400" in refused.err
+
+
+async def test_publish_names_a_file_that_is_not_there() -> None:
+    finished = await run_command("publish", "/nowhere/items.ndjson")
+
+    assert finished.code == 1
+    assert "/nowhere/items.ndjson" in finished.err
+
+
+BAD_SETTINGS = [
+    ({"NEWS_PORT": "x"}, "NEWS_PORT='x': want a whole number from 0 to 65535"),
+    ({"NEWS_HOST": "0.0.0.0"}, "NEWS_HOST='0.0.0.0': want a loopback address"),
+    ({"NEWS_JWT_SECRET": "secret"}, "NEWS_JWT_SECRET"),
+    ({"NEWS_ENGINE": "nats"}, "NEWS_ENGINE='nats': want sqlite"),
+    ({"NEWS_FEEDS": "/nowhere.toml"}, "/nowhere.toml"),
+]
+
+
+@pytest.mark.parametrize(("environment", "part"), BAD_SETTINGS)
+async def test_a_wrong_setting_stops_the_start_with_its_name(environment: dict[str, str], part: str) -> None:
+    finished = await run_command("serve", "--database", ":memory:", **environment)
+
+    assert finished.code == 2
+    assert part in finished.err
+
+
+async def test_a_damaged_database_refuses_to_start_with_3(tmp_path: Path) -> None:
+    path = tmp_path / "news.db"
+    path.write_bytes(os.urandom(8192))
+
+    finished = await run_command("serve", "--database", str(path))
+
+    assert finished.code == 3
+    assert str(path) in finished.err
+
+
+async def test_a_port_that_is_taken_is_named_and_nothing_hangs(tmp_path: Path) -> None:
+    async with server_process("--database", ":memory:") as running:
+        port = running.server.url.rsplit(":", 1)[1]
+
+        finished = await run_command("serve", "--port", port, "--database", str(tmp_path / "news.db"))
+
+    assert finished.code == 1
+    assert "in use" in finished.err
+
+
+async def test_the_settings_that_result_can_be_printed() -> None:
+    finished = await run_command("serve", "--print-config", "--sample-wire", "--port", "9000", NEWS_PORT="8500")
+
+    assert finished.code == 0
+    assert "NEWS_PORT=9000\n" in finished.out
+    assert "NEWS_SAMPLE_WIRE=1\n" in finished.out
+
+
+async def test_the_sample_wire_plays_without_any_network(tmp_path: Path) -> None:
+    async with server_process("--database", ":memory:", "--sample-wire") as running:
+        async with connect(f"{running.server.ws_url}?user_id=u") as socket:
+            message = json.loads(await asyncio.wait_for(socket.recv(), 5))
+
+    assert message["type"] == "news_item"
+
+
+async def test_a_database_of_the_original_opens_and_decides(tmp_path: Path) -> None:
+    path = tmp_path / "news_api.db"
+    with closing(sqlite3.connect(path)) as original:
+        original.executescript(
+            "CREATE TABLE user_subscriptions (user_id TEXT PRIMARY KEY, nitter_accounts TEXT, rss_feeds TEXT, categories TEXT,"
+            " keywords TEXT, impact_threshold INTEGER DEFAULT 70, alert_channels TEXT, created_at REAL, updated_at REAL);"
+            "INSERT INTO user_subscriptions VALUES ('old', '[]', '[]', '[\"crypto\"]', '[]', 10, '[\"terminal\"]', 1, 1);"
+        )
+
+    async with server_process("--database", str(path)) as running:
+        async with connect(f"{running.server.ws_url}?user_id=old") as socket:
+            await running.server.publish(raw(1, category="sports"), raw(2, category="crypto", impact_score=20))
+            message = json.loads(await asyncio.wait_for(socket.recv(), 5))
+
+    assert message["data"]["title"] == "Story 2"

@@ -1,0 +1,85 @@
+"""The server as its users run it: a process of its own, started by the command line."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+
+from tests.support.server import RunningServer
+
+ROOT = Path(__file__).parents[2]
+
+
+class Finished(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def spawn(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("NEWS_")}
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app", *arguments),
+        cwd=ROOT,
+        env={**clean, **environment},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def run_command(*arguments: str, stdin: bytes = b"", **environment: str) -> Finished:
+    """Run a command to its end."""
+    process = await spawn(*arguments, **environment)
+    out, err = await asyncio.wait_for(process.communicate(stdin), 15)
+    return Finished(process.returncode or 0, out.decode(), err.decode())
+
+
+class ServerProcess(NamedTuple):
+    """A running server and its process."""
+
+    server: RunningServer
+    process: asyncio.subprocess.Process
+
+    async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and give the exit code."""
+        self.process.send_signal(number)
+        return await asyncio.wait_for(self.process.wait(), 30)
+
+
+@asynccontextmanager
+async def server_process(*arguments: str, **environment: str) -> AsyncIterator[ServerProcess]:
+    """Start a server on a free port, and end it by its own pid if the test has not."""
+    process = await spawn("serve", "--port", "0", *arguments, **environment)
+    assert process.stderr is not None
+    address = ""
+    while not address:
+        line = await asyncio.wait_for(process.stderr.readline(), 15)
+        assert line, "the server ended before it served"
+        event = json.loads(line)
+        if event["event"] == "serving":
+            [address] = event["addresses"]
+    # What the server logs must not fill the pipe and stop it.
+    drain = asyncio.create_task(_swallow(process.stderr))
+    async with aiohttp.ClientSession() as http:
+        try:
+            yield ServerProcess(RunningServer(address, http, asyncio.Event()), process)
+        finally:
+            drain.cancel()
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+async def _swallow(stream: asyncio.StreamReader) -> None:
+    while await stream.read(65_536):
+        pass
