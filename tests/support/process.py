@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Finished(NamedTuple):
     err: str
 
 
-async def spawn(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
+async def spawn(*arguments: str, environment: Mapping[str, str] = {}) -> asyncio.subprocess.Process:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("NEWS_")}
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "app", *arguments),
@@ -37,9 +37,9 @@ async def spawn(*arguments: str, **environment: str) -> asyncio.subprocess.Proce
     )
 
 
-async def run_command(*arguments: str, stdin: bytes = b"", **environment: str) -> Finished:
+async def run_command(*arguments: str, stdin: bytes = b"", environment: Mapping[str, str] = {}) -> Finished:
     """Run a command to its end."""
-    process = await spawn(*arguments, **environment)
+    process = await spawn(*arguments, environment=environment)
     out, err = await asyncio.wait_for(process.communicate(stdin), 15)
     return Finished(process.returncode or 0, out.decode(), err.decode())
 
@@ -57,9 +57,9 @@ class ServerProcess(NamedTuple):
 
 
 @asynccontextmanager
-async def server_process(*arguments: str, **environment: str) -> AsyncIterator[ServerProcess]:
+async def server_process(*arguments: str) -> AsyncIterator[ServerProcess]:
     """Start a server on a free port, and end it by its own pid if the test has not."""
-    process = await spawn("serve", "--port", "0", *arguments, **environment)
+    process = await spawn("serve", "--port", "0", *arguments)
     assert process.stderr is not None
     address = ""
     while not address:

@@ -22,6 +22,7 @@ _FILES = {
     "/": ("index.html", "text/html"),
     "/web/page.css": ("page.css", "text/css"),
     "/web/page.js": ("page.js", "text/javascript"),
+    "/web/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 
 

@@ -1,0 +1,93 @@
+import json
+from typing import Any
+
+import pytest
+import structlog
+
+from app.adapters.logs import set_up_logging
+from app.config import BadSetting, LogFormat, LogLevel, Settings, read_settings, unknown_variables
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    settings = read_settings({}, {})
+
+    assert settings == Settings()
+    assert (settings.host, settings.port, settings.database) == ("127.0.0.1", 8000, "news.db")
+
+
+def test_the_command_line_comes_before_the_environment() -> None:
+    environment = {
+        "NEWS_PORT": "1",
+        "NEWS_CORS_ORIGINS": "https://a.example/, https://b.example",
+        "NEWS_SAMPLE_WIRE": "yes",
+    }
+
+    settings = read_settings(environment, {"port": "2"})
+
+    assert (settings.port, settings.sample_wire) == (2, True)
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+
+
+BAD: list[tuple[dict[str, str], str]] = [
+    ({"NEWS_PORT": "70000"}, "NEWS_PORT='70000': want a whole number from 0 to 65535"),
+    ({"NEWS_PORT": ""}, "NEWS_PORT=''"),
+    ({"NEWS_HEARTBEAT_S": "nan"}, "NEWS_HEARTBEAT_S='nan': want a number from 1 to 3600"),
+    ({"NEWS_LOG_LEVEL": "loud"}, "NEWS_LOG_LEVEL='loud': want debug, info, warning or error"),
+    ({"NEWS_LOG_FORMAT": "xml"}, "want json or console"),
+    ({"NEWS_SAMPLE_WIRE": "maybe"}, "want 0 or 1"),
+    ({"NEWS_CORS_ORIGINS": "desk.example"}, "want http(s) origins"),
+    ({"NEWS_DATABASE": ""}, "want a path"),
+    ({"NEWS_HOST": "::"}, "want a loopback address"),
+    ({"NEWS_HOST": "example.com"}, "want a loopback address"),
+    ({"NEWS_ALLOWED_ORIGINS": "https://x"}, "does not have that feature"),
+]
+
+
+@pytest.mark.parametrize(("environment", "part"), BAD)
+def test_a_bad_setting_is_named_with_its_value_and_what_was_wanted(environment: dict[str, str], part: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        read_settings(environment, {})
+
+    assert part in str(caught.value)
+
+
+def test_a_secret_is_not_repeated_in_the_message() -> None:
+    with pytest.raises(BadSetting) as caught:
+        read_settings({"NEWS_JWT_SECRET": "hunter2"}, {})
+
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback_needs_no_permission(host: str) -> None:
+    assert read_settings({"NEWS_HOST": host}, {}).host == host
+
+
+def test_others_are_served_only_by_permission() -> None:
+    assert read_settings({"NEWS_HOST": "0.0.0.0", "NEWS_ALLOW_ANONYMOUS": "1"}, {}).allow_anonymous
+
+
+def test_variables_that_nobody_reads_are_named() -> None:
+    assert unknown_variables({"NEWS_PORT": "1", "NEWS_PROT": "1", "OTHER": "1", "NEWS_URL": "x"}) == ["NEWS_PROT"]
+
+
+@pytest.fixture
+def restored_logging() -> Any:
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+def test_a_log_line_is_one_json_object_whatever_stands_in_it(
+    capsys: pytest.CaptureFixture[str], restored_logging: None
+) -> None:
+    set_up_logging(LogLevel.INFO, LogFormat.JSON)
+
+    structlog.get_logger("desk").info("something", user_id='evil"\n{"event":"forged"}\u2028')
+    structlog.get_logger("desk").debug("not this")
+
+    [line] = capsys.readouterr().err.splitlines()
+    entry = json.loads(line)
+    assert (entry["event"], entry["level"], entry["logger"]) == ("something", "info", "desk")
+    assert entry["user_id"].startswith("evil")
+    assert line.isascii()

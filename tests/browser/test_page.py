@@ -1,0 +1,84 @@
+"""The page at / and a browser's own WebSocket, in a real Chromium."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Page, async_playwright
+
+from tests.support.items import raw
+from tests.support.process import server_process
+from tests.support.server import RunningServer
+
+CHROMIUM = shutil.which("chromium") or ""
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(60)]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[RunningServer]:
+    async with server_process("--database", ":memory:") as running:
+        yield running.server
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    if not CHROMIUM:
+        assert not os.environ.get("CI"), "CI must have chromium"
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield await browser.new_page()
+        await browser.close()
+
+
+async def test_the_page_shows_news_as_it_comes_and_never_as_markup(server: RunningServer, page: Page) -> None:
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    await server.publish(raw(1, title="Stored before"))
+
+    await page.goto(server.url)
+    await page.get_by_text("connected", exact=True).wait_for()
+    await server.publish(raw(2, title="5 < 6 &lt;img src=x onerror=alert(1)&gt;", impact_score=90, tickers=["BTC"]))
+    await page.get_by_text("5 < 6 <img src=x onerror=alert(1)>").wait_for()
+
+    assert await page.get_by_text("Stored before").count() == 1
+    assert await page.locator("img").count() == 0
+    assert await page.locator("li.high").count() == 1
+    assert problems == []
+
+
+CLIENT = """
+(url) => new Promise((resolve, reject) => {
+  const seen = [];
+  const socket = new WebSocket(url);
+  socket.onopen = () => socket.send(JSON.stringify({type: 'ping'}));
+  socket.onerror = () => reject(new Error('no connection'));
+  socket.onmessage = (event) => {
+    const data = JSON.parse(event.data);
+    seen.push(data.type === 'news_item' ? data.data.title : data.type);
+    if (seen.length === 2) { socket.close(); resolve(seen); }
+  };
+})
+"""
+
+
+async def test_a_browsers_own_websocket_pings_and_receives(server: RunningServer, page: Page) -> None:
+    await page.goto(server.url)
+    seen = asyncio.create_task(page.evaluate(CLIENT, f"{server.ws_url}?user_id=browser_client"))
+    while not await server.metric("news_client_messages_total", type="ping"):
+        await asyncio.sleep(0.02)
+
+    await server.publish(raw(1))
+
+    assert await seen == ["pong", "Story 1"]

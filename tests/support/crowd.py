@@ -1,0 +1,70 @@
+"""Many cheap clients: protocols that count frames and read nothing but a time stamp, so that the server is measured."""
+
+import asyncio
+import time
+from typing import cast
+from urllib.parse import urlsplit
+
+from tests.support.sockets import REQUEST
+
+_STAMP = b'"published_at":'
+
+
+class CountingClient(asyncio.Protocol):
+    """Upgrades, then counts the text frames it gets and how old each item was."""
+
+    def __init__(self, path: str) -> None:
+        self.items = 0
+        self.ages_s: list[float] = []
+        self.upgraded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._path = path
+        self._buffer = bytearray()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports do not derive from asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.write(REQUEST.format(path=self._path).encode())
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if not self.upgraded.done():
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            assert self._buffer.startswith(b"HTTP/1.1 101 "), bytes(self._buffer)
+            del self._buffer[: end + 4]
+            self.upgraded.set_result(None)
+        self._count_frames()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _count_frames(self) -> None:
+        now, start, buffer = time.time(), 0, self._buffer
+        while len(buffer) - start >= 10:
+            size, head = buffer[start + 1], 2
+            if size == 126:
+                size, head = int.from_bytes(buffer[start + 2 : start + 4], "big"), 4
+            if len(buffer) - start < head + size:
+                break
+            stamp = buffer.find(_STAMP, start, start + head + size)
+            if stamp >= 0:
+                end = buffer.index(b",", stamp)
+                self.ages_s.append(now - float(buffer[stamp + len(_STAMP) : end]))
+                self.items += 1
+            start += head + size
+        del buffer[:start]
+
+
+async def join(ws_url: str, user_id: str) -> CountingClient:
+    """Connect one client."""
+    parts = urlsplit(ws_url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    _, client = await asyncio.get_running_loop().create_connection(
+        lambda: CountingClient(f"{parts.path}?user_id={user_id}"), parts.hostname, parts.port
+    )
+    await client.upgraded
+    return client
