@@ -15,8 +15,7 @@ from app.core.errors import FieldError
 
 Model = TypeVar("Model", bound=msgspec.Struct)
 
-_LOCATION = re.compile(r" - at `\$?(.*)`$")
-_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+_LOCATION = re.compile(r" - at `\$.*`$")
 
 
 class BadFields(Exception):
@@ -98,8 +97,5 @@ def _integral(value: object) -> object:
 
 
 def _field_error(message: str, where: str) -> FieldError:
-    location = _LOCATION.search(message)
-    if location is None:
-        return FieldError(where, message)
-    steps = (name or index for name, index in _STEP.findall(location[1]))
-    return FieldError("/".join([where, *steps]), message[: location.start()])
+    """Say what was wanted, without msgspec's own notation of the place."""
+    return FieldError(where, _LOCATION.sub("", message))

@@ -1,3 +1,5 @@
+import pytest
+
 from app.core import nearness
 from app.core.nearness import RecentStories
 
@@ -45,7 +47,16 @@ def test_a_story_from_last_week_is_news_again() -> None:
     assert stories.nearest("b", TITLE, TEXT, 7 * 86_400.0) is None
 
 
-def test_what_is_forgotten_leaves_nothing_behind(monkeypatch: object) -> None:
+def test_forgetting_one_of_two_like_stories_keeps_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nearness, "MEMORY_ITEMS", 1)
+    stories = RecentStories()
+    stories.nearest("a", TITLE, TEXT, 0.0)
+    stories.nearest("b", TITLE, TEXT, 0.0)
+
+    assert stories.nearest("c", TITLE, TEXT, 0.0) == "b"
+
+
+def test_what_is_forgotten_leaves_nothing_behind() -> None:
     stories = RecentStories()
 
     for number in range(nearness.MEMORY_ITEMS + 10):

@@ -1,9 +1,12 @@
 """The REST API: what publishers, readers and subscribers get, and what bad input gets."""
 
+import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 
+from app.core.limits import Limits
 from tests.support.items import raw
 from tests.support.server import RunningServer, running
 
@@ -331,3 +334,52 @@ async def test_metrics_are_there_from_the_start_in_both_formats(server: RunningS
         text = await answer.text()
     assert answer.content_type == "application/openmetrics-text"
     assert text.endswith("# EOF\n")
+
+
+async def test_what_nobody_expected_is_a_500_without_details(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_arguments: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("app.flows.history.History.page", broken)
+
+    async with server.http.get(f"{server.url}/api/v1/news") as answer:
+        text = await answer.text()
+
+    assert answer.status == 500
+    assert "Internal server error" in text
+    assert "secret detail" not in text
+
+
+async def test_health_says_when_the_database_does_not_answer(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_arguments: object) -> None:
+        raise OSError("gone")
+
+    monkeypatch.setattr("app.adapters.sqlite.news_log.SqliteNewsLog.by_id", broken)
+
+    for path, key, value in (("/health", "status", "unhealthy"), ("/readyz", "status", "not ready")):
+        async with server.http.get(server.url + path) as answer:
+            assert answer.status == 503
+            assert (await answer.json())[key] == value
+
+
+async def test_a_redirect_or_a_lone_surrogate_in_a_path_breaks_nothing(server: RunningServer) -> None:
+    async with server.http.get(f"{server.url}/%ED%A0%80/nowhere") as answer:
+        assert answer.status == 404
+
+
+async def test_a_body_that_does_not_arrive_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.wiring.Limits", partial(Limits, body_read_s=0.1))
+
+    async def stalled() -> Any:
+        yield b"{"
+        await asyncio.sleep(1)
+
+    async with running() as server:
+        async with server.http.post(f"{server.url}/api/v1/news", data=stalled(), headers=JSON) as answer:
+            problem = await answer.json(content_type=None)
+
+    assert (answer.status, problem["code"]) == (408, "request_timeout")

@@ -12,6 +12,7 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
+from app.core.errors import Code, Ours
 from tests.support.items import raw
 from tests.support.server import RunningServer, running
 
@@ -356,3 +357,57 @@ async def test_a_filter_that_cannot_be_read_lets_nothing_through_and_says_so(tmp
 
     assert (told["type"], told["code"]) == ("error", "invalid_filter")
     assert mended["data"]["title"] == "Story 2"
+
+
+async def test_a_bug_of_ours_ends_that_connection_with_1011_and_no_other(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket, connect(f"{server.ws_url}?user_id=v") as other:
+        with monkeypatch.context() as broken:
+            broken.setattr("app.core.messages.decode", lambda _text: 1 / 0)
+            await socket.send('{"type":"ping"}')
+            with pytest.raises(websockets.ConnectionClosed) as caught:
+                await receive(socket)
+        await settled(other)
+
+    assert caught.value.rcvd is not None
+    assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (1011, "internal_error;retry_after_ms=5000")
+
+
+async def test_a_subscription_that_cannot_be_stored_is_not_confirmed(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_arguments: object) -> None:
+        raise Ours(Code.STORAGE_FULL, retry_after_s=30)
+
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        with monkeypatch.context() as broken:
+            broken.setattr("app.adapters.sqlite.subscription_store.SqliteSubscriptionStore.save", full)
+            error = await ask(socket, {"type": "subscribe", "id": 5, "filters": {"impact_threshold": 100}})
+        await server.publish(raw(1, impact_score=1))
+        item = await receive(socket)
+
+    assert (error["code"], error["id"], error["retryable"], error["retry_after_ms"]) == (
+        "storage_full",
+        5,
+        True,
+        30_000,
+    )
+    assert item["type"] == "news_item"
+
+
+async def test_a_flood_of_protocol_pings_is_a_flood(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        with pytest.raises(websockets.ConnectionClosed) as caught:
+            _pongs = [await socket.ping() for _ in range(200)]
+            await receive(socket)
+
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 4029
+
+
+async def test_the_server_pings_the_silent_and_drops_who_does_not_answer() -> None:
+    async with running(heartbeat_s=1.0) as server:
+        async with connect(f"{server.ws_url}?user_id=alive"):
+            await asyncio.sleep(2.5)
+            assert await server.metric("news_connections") == 1
