@@ -9,7 +9,7 @@ import re
 
 import msgspec
 
-from app.core.errors import Code, Theirs
+from app.core.errors import Code, FieldError, Theirs
 
 MAX_DEPTH = 8
 MAX_SAFE_INTEGER = 2**53
@@ -79,4 +79,5 @@ def _has_unsafe_integer(value: object) -> bool:
 
 
 def _refusal(detail: str) -> Theirs:
-    return Theirs(Code.INVALID_JSON, f"Invalid JSON: {detail}")
+    # The empty pointer is the whole document (RFC 6901). The message is the original's, to the letter.
+    return Theirs(Code.INVALID_JSON, "Invalid JSON", fields=(FieldError("", detail),))

@@ -80,8 +80,8 @@ def test_a_subscribe_is_read() -> None:
 
 
 REFUSED = [
-    ("nonsense", Code.INVALID_JSON, None, []),
-    ("[]", Code.INVALID_JSON, None, []),
+    ("nonsense", Code.INVALID_JSON, None, [""]),
+    ("[]", Code.INVALID_JSON, None, [""]),
     ('{"id":3}', Code.INVALID_MESSAGE, 3, ["/type"]),
     ('{"id":3,"type":7}', Code.INVALID_MESSAGE, 3, ["/type"]),
     ('{"id":"q","type":"sing"}', Code.UNKNOWN_TYPE, "q", ["/type"]),

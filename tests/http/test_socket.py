@@ -146,7 +146,10 @@ async def test_a_bad_message_gets_its_error_and_the_connection_lives_on(
 
 async def test_invalid_json_is_answered_in_the_originals_words(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
-        assert (await ask(socket, "{"))["message"].startswith("Invalid JSON")
+        error = await ask(socket, "{")
+
+    assert error["message"] == "Invalid JSON"
+    assert error["errors"][0]["detail"]
 
 
 CLOSING = [

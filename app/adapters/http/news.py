@@ -72,10 +72,15 @@ def _parse_lines(body: bytes, most_items: int) -> list[RawNews]:
         try:
             raws.append(parse_raw(decode_object(line), f"/{number}"))
         except Theirs as error:
-            errors += error.fields or (FieldError(f"/{number}", error.detail),)
+            errors += error.fields if error.code is not Code.INVALID_JSON else _on_line(number, error)
     if errors:
         raise Theirs(Code.INVALID_PARAMETER, "No item was stored: some are not valid", fields=tuple(errors))
     return raws
+
+
+def _on_line(number: int, error: Theirs) -> list[FieldError]:
+    """Say of a line that is no JSON which line it is."""
+    return [FieldError(f"/{number}", f"{error.detail}: {bad.detail}") for bad in error.fields]
 
 
 def _receipt(appended: Appended) -> dict[str, object]:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
+import structlog
 
 from app.adapters.sqlite import schema
 from app.core.errors import Code, Damaged, Ours
@@ -19,6 +20,8 @@ Result = TypeVar("Result")
 # Any: what a column holds is known only where its query stands.
 Row = tuple[Any, ...]
 Job = Callable[[aiosqlite.Connection], Awaitable[Result]]
+
+_log = structlog.get_logger("sqlite")
 
 
 class _Queued(NamedTuple):
@@ -114,4 +117,5 @@ def _explain(error: Exception) -> Exception:
         return error
     if getattr(error, "sqlite_errorname", "").startswith("SQLITE_FULL"):
         return Ours(Code.STORAGE_FULL, retry_after_s=30)
-    return Ours(Code.INTERNAL, f"The database refused: {error}")
+    _log.error("write_failed", error=str(error), error_name=getattr(error, "sqlite_errorname", type(error).__name__))
+    return Ours(Code.INTERNAL)
