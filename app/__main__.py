@@ -21,6 +21,7 @@ from app.client.listen import Refused, as_line, listen
 from app.client.publish import PublishFailed, publish_file
 from app.config import OPTIONS, PREFIX, BadSetting, Settings, read_settings, unknown_variables
 from app.core.errors import Damaged
+from app.telemetry.stats import Stats
 from app.wiring import serve
 
 FAILED, WRONG, DAMAGED = 1, 2, 3
@@ -100,14 +101,15 @@ def _serve(given: argparse.Namespace) -> int:
 
 
 def _run_server(settings: Settings) -> None:
-    set_up_logging(settings.log_level, settings.log_format)
+    stats = Stats()
+    set_up_logging(settings.log_level, settings.log_format, stats.line_logged)
     for name in unknown_variables(os.environ):
         _log.warning("unknown_setting", name=name)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve_until_signalled(settings))
+        runner.run(_serve_until_signalled(settings, stats))
 
 
-async def _serve_until_signalled(settings: Settings) -> None:
+async def _serve_until_signalled(settings: Settings, stats: Stats) -> None:
     """Serve until SIGTERM or SIGINT; a second one stops at once."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -120,7 +122,7 @@ async def _serve_until_signalled(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    await serve(settings, stopping, lambda addresses: _announce(settings, addresses))
+    await serve(settings, stopping, lambda addresses: _announce(settings, addresses), stats)
 
 
 def _announce(settings: Settings, addresses: list[str]) -> None:
@@ -158,6 +160,8 @@ def _show(message: bytes, *, as_json: bool) -> None:
 
 
 def _print_config(settings: Settings) -> None:
+    for name in unknown_variables(os.environ):
+        sys.stderr.write(f"polyfloat-news: {name} is not a setting\n")
     for name in OPTIONS:
         value = getattr(settings, name)
         text = ",".join(value) if isinstance(value, tuple) else str(int(value) if isinstance(value, bool) else value)

@@ -13,12 +13,16 @@ from app.core.subscription import Subscription
 
 
 class Record(NamedTuple):
-    """An item in the log: its place, when it was accepted (Unix seconds), its JSON as every client gets it."""
+    """An item in the log: its place, when it was accepted (Unix seconds), its JSON as every client gets it.
+
+    The trace is known until the process ends; it is not stored.
+    """
 
     seq: int
     accepted_at: float
     item: NewsItem
     item_json: bytes
+    trace_id: str = ""
 
 
 class Appended(NamedTuple):
@@ -35,12 +39,14 @@ class Entry(NamedTuple):
     item: NewsItem
     url_key: str
     accepted_at: float
+    trace_id: str = ""
 
 
 class NewsQuery(NamedTuple):
     """Which stored items to give: every condition that is not None holds. Newest first, by `published_at`, then seq.
 
-    With `after_seq` or `before_seq` the order is by seq, so that pages neither overlap nor skip while news arrives.
+    With `after_seq` or `before_seq` the order is by seq, so that pages neither overlap nor skip while news arrives;
+    `older_than` goes on in the usual order behind an item's (published_at, seq).
     """
 
     limit: int = 50
@@ -54,6 +60,7 @@ class NewsQuery(NamedTuple):
     end_time: float | None = None
     after_seq: int | None = None
     before_seq: int | None = None
+    older_than: tuple[float, int] | None = None
 
 
 class NewsTotals(NamedTuple):
@@ -78,6 +85,10 @@ class NewsLog(Protocol):
     @property
     def oldest(self) -> int:
         """Give the oldest seq still stored, head + 1 when nothing is."""
+
+    @property
+    def oldest_at(self) -> float:
+        """Give when the oldest item still stored was accepted (Unix seconds), 0 when nothing is."""
 
     async def append(self, entries: Sequence[Entry]) -> list[Appended]:
         """Store all entries durably or none; return once they are on disk. Raises Ours(STORAGE_FULL)."""
@@ -140,8 +151,8 @@ class Clock(Protocol):
 class Link(Protocol):
     """One client's socket, as a session sees it. No method waits for the client."""
 
-    def write(self, frame: bytes) -> None:
-        """Hand bytes to the transport; they are lost in silence when it is closing."""
+    def write(self, frame: bytes) -> bool:
+        """Hand bytes to the transport; False when it is closing and they went nowhere."""
 
     def buffered(self) -> int:
         """Give the bytes that the client has not taken yet and the kernel would not either."""

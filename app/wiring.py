@@ -13,8 +13,9 @@ This file owns how parts are built, started, and stopped in order.
 import asyncio
 import platform
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -39,15 +40,17 @@ from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
 from app.adapters.tables import load_sample_wire, load_tables
 from app.config import MEMORY, Settings
 from app.core.limits import Limits
-from app.flows.broadcast import WebSocketBroadcaster
+from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
 from app.flows.connections import ConnectionManager
 from app.flows.converse import Converse
 from app.flows.history import History
 from app.flows.process import Arrival, NewsProcessor, Tables
 from app.flows.retention import Retention
 from app.flows.subscriptions import Subscriptions
-from app.ports import Clock, NewsLog, Record, SubscriptionStore
-from app.telemetry.exposition import Gauge, build_registry
+from app.flows.vigil import watch_loop
+from app.ports import Clock, NewsLog, SubscriptionStore
+from app.telemetry.catalogue import GaugeFamily, gauge, gauges
+from app.telemetry.exposition import build_registry
 from app.telemetry.stats import Stats
 
 # Descriptors that are not WebSockets: listener, database, feeds, scrapes, REST clients.
@@ -63,10 +66,12 @@ _log = structlog.get_logger("wiring")
 
 
 class Stores(NamedTuple):
-    """What outlives the process, or stands in for it."""
+    """What outlives the process, or stands in for it, and how it is doing."""
 
     log: NewsLog
     subscriptions: SubscriptionStore
+    pending_operations: Callable[[], float] = lambda: 0.0
+    file_sizes: Callable[[], Mapping[str, float]] = lambda: {"main": 0.0, "wal": 0.0}
 
 
 class Files(NamedTuple):
@@ -85,27 +90,28 @@ class Server(NamedTuple):
     raw_news_queue: asyncio.Queue[Arrival]
     broadcaster: WebSocketBroadcaster
     sources: Sequence[RssPoller | SampleWire]
-    workers: Sequence[Callable[[], Awaitable[None]]]
+    workers: Sequence[Callable[[], Coroutine[None, None, None]]]
 
 
-async def serve(settings: Settings, stopping: asyncio.Event, started: Callable[[list[str]], None]) -> None:
+async def serve(
+    settings: Settings, stopping: asyncio.Event, started: Callable[[list[str]], None], stats: Stats
+) -> None:
     """Run the server until `stopping` is set, then drain. `started` gets the addresses it listens on.
 
     Raises Damaged, BadCatalogue, OSError (address in use), and ExceptionGroup when a worker fails: broken inside state
     stops the server loudly.
     """
-    async with _open_stores(settings) as stores:
+    async with _open_stores(settings, stats) as stores:
         files = await asyncio.to_thread(read_files, settings)
-        server = build(settings, stores, files, SystemClock())
+        server = build(settings, stores, files, SystemClock(), stats)
         newest = await stores.log.read(max(stores.log.head - _REMEMBERED_ITEMS, 0), _REMEMBERED_ITEMS)
         server.parts.processor.remember(newest)
-        async with asyncio.TaskGroup() as tasks:
-            workers = [tasks.create_task(_forever(work)) for work in server.workers]
-            intake = [tasks.create_task(_forever(source.run)) for source in server.sources]
-            async with _listening(server.parts, settings) as addresses:
-                started(addresses)
-                await stopping.wait()
-                await _drain(server, intake)
+        async with _listening(server.parts, settings) as addresses, asyncio.TaskGroup() as tasks:
+            workers = [tasks.create_task(work()) for work in server.workers]
+            intake = [tasks.create_task(source.run()) for source in server.sources]
+            started(addresses)
+            await stopping.wait()
+            await _drain(server, intake)
             for task in workers:
                 task.cancel()
 
@@ -120,12 +126,11 @@ def read_files(settings: Settings) -> Files:
     )
 
 
-def build(settings: Settings, stores: Stores, files: Files, clock: Clock) -> Server:
+def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats: Stats) -> Server:
     """Build every part and connect them; nothing runs yet."""
     limits = _limits(settings)
-    stats = Stats()
     raw_news_queue: asyncio.Queue[Arrival] = asyncio.Queue(limits.intake_items)
-    websocket_queue: asyncio.Queue[Record] = asyncio.Queue(limits.broadcast_queue_items)
+    websocket_queue = BroadcastQueue(limits.broadcast_queue_items)
     connections = ConnectionManager(limits, clock, stats, position=stores.log.head)
     subscriptions = Subscriptions(stores.subscriptions, connections, clock)
     processor = NewsProcessor(stores.log, raw_news_queue, files.tables, to_text, limits, clock, stats)
@@ -133,6 +138,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock) -> Ser
     retention = Retention(stores.log, clock, settings.retention_days * _DAY_S, limits.history_items)
     poller = RssPoller(files.feeds, raw_news_queue, limits, clock, stats)
     sample_wire = [SampleWire(files.sample_wire, raw_news_queue, clock)] if files.sample_wire else []
+    observed = _gauges(stores, connections, processor, websocket_queue, limits, clock)
     parts = Parts(
         log=stores.log,
         processor=processor,
@@ -140,27 +146,29 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock) -> Ser
         subscriptions=subscriptions,
         connections=connections,
         converse=Converse(connections, subscriptions, limits, clock, stats),
-        registry=build_registry(stats, _gauges(connections, processor, websocket_queue, limits), _build_info()),
+        registry=build_registry(stats, observed, _build_info()),
         stats=stats,
         limits=limits,
         clock=clock,
         pages=files.pages,
         cors_origins=settings.cors_origins,
         feed_counts=lambda: FeedCounts(poller.total, poller.active),
-        started_at=clock.wall(),
+        started_at=clock.monotonic(),
         version=app.__version__,
     )
-    workers = (broadcaster.follow, broadcaster.run, processor.run, connections.run_sweeps, retention.run)
+    lag = partial(watch_loop, clock, stats)
+    workers = (broadcaster.follow, broadcaster.run, processor.run, connections.run_sweeps, retention.run, lag)
     return Server(parts, raw_news_queue, broadcaster, (poller, *sample_wire), workers)
 
 
 @asynccontextmanager
-async def _open_stores(settings: Settings) -> AsyncIterator[Stores]:
+async def _open_stores(settings: Settings, stats: Stats) -> AsyncIterator[Stores]:
     if settings.database == MEMORY:
         yield Stores(MemoryNewsLog(), MemorySubscriptionStore())
         return
-    async with open_database(settings.database) as database:
-        yield Stores(await open_log(database), SqliteSubscriptionStore(database))
+    async with open_database(settings.database, stats) as database:
+        log, subscriptions = await open_log(database), SqliteSubscriptionStore(database)
+        yield Stores(log, subscriptions, lambda: database.pending, database.file_sizes)
 
 
 @asynccontextmanager
@@ -198,12 +206,8 @@ async def _drain(server: Server, intake: Sequence[asyncio.Task[None]]) -> None:
         _log.warning("drain_cut_short", waiting_items=server.raw_news_queue.qsize())
     await parts.connections.drain(parts.limits.drain_s)
     await parts.connections.wait_until_empty(_STRAGGLERS_S)
-    await parts.converse.stop()
+    await parts.converse.stop(_STRAGGLERS_S)
     _log.info("drained")
-
-
-async def _forever(work: Callable[[], Awaitable[None]]) -> None:
-    await work()
 
 
 def _limits(settings: Settings) -> Limits:
@@ -215,26 +219,40 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _gauges(
+    stores: Stores,
     connections: ConnectionManager,
     processor: NewsProcessor,
-    websocket_queue: asyncio.Queue[Record],
+    websocket_queue: BroadcastQueue,
     limits: Limits,
-) -> list[Gauge]:
+    clock: Clock,
+) -> list[GaugeFamily]:
+    """Connect every gauge to what it asks at scrape."""
+    log, index = stores.log, connections.index
     return [
-        Gauge("news_connections", "Connections open now.", lambda: len(connections)),
-        Gauge("news_connections_limit", "Most connections at once.", lambda: limits.connections),
-        Gauge("news_users", "Distinct users with a connection.", lambda: connections.users),
-        Gauge(
-            "news_filter_slots", "Live slots: filters that every item is decided for.", lambda: len(connections.index)
+        gauge("news_connections", "Connections open now.", lambda: len(connections)),
+        gauge("news_connections_limit", "Most connections at once.", lambda: limits.connections),
+        gauge("news_connections_paused", "Connections with over 64 KiB unsent.", lambda: connections.buffers().paused),
+        gauge("news_users", "Distinct users with a connection.", lambda: connections.users),
+        gauge("news_filter_slots", "Live slots: filters that every item is decided for.", lambda: len(index)),
+        gauges("news_subscriptions", "Connections by what their filter is like.", "state", connections.kinds),
+        gauges("news_filter_index_terms", "Distinct terms in the match index.", "dimension", index.sizes),
+        gauge("news_queue_items", "Items waiting for the broadcaster.", websocket_queue.qsize),
+        gauge("news_queue_capacity_items", "Bound of the broadcaster's queue.", lambda: websocket_queue.maxsize),
+        gauge(
+            "news_queue_oldest_age_seconds",
+            "Age of the oldest waiting item, 0 when none waits.",
+            lambda: websocket_queue.oldest_age_s(clock.wall()),
         ),
-        Gauge("news_queue_items", "Items waiting for the broadcaster.", websocket_queue.qsize),
-        Gauge("news_queue_capacity_items", "Bound of the broadcaster's queue.", lambda: websocket_queue.maxsize),
-        Gauge("news_intake_queue_items", "Items of feeds that are not in the log yet.", lambda: processor.waiting),
-        Gauge("news_send_buffer_bytes", "Bytes in all write buffers.", lambda: connections.buffered_bytes()[0]),
-        Gauge(
-            "news_send_buffer_max_bytes", "Bytes in the fullest write buffer.", lambda: connections.buffered_bytes()[1]
-        ),
-        Gauge("news_ready", "1 while new connections are welcome.", lambda: float(not connections.is_draining)),
+        gauge("news_intake_queue_items", "Items of feeds that are not in the log yet.", lambda: processor.waiting),
+        gauge("news_send_buffer_bytes", "Bytes in all write buffers.", lambda: connections.buffers().bytes),
+        gauge("news_send_buffer_max_bytes", "Bytes in the fullest.", lambda: connections.buffers().most_bytes),
+        gauge("news_history_items", "Items in durable history.", lambda: log.head - log.oldest + 1),
+        gauge("news_history_oldest_timestamp_seconds", "When the oldest was accepted.", lambda: log.oldest_at),
+        gauge("news_history_head_sequence", "Sequence number of the newest item.", lambda: log.head),
+        gauge("news_db_pending_operations", "Operations at or before SQLite's threads.", stores.pending_operations),
+        gauges("news_db_size_bytes", "Database file sizes.", "file", stores.file_sizes),
+        gauge("news_event_loop_tasks", "asyncio tasks alive.", lambda: len(asyncio.all_tasks())),
+        gauge("news_ready", "1 while new connections are welcome.", lambda: float(not connections.is_draining)),
     ]
 
 

@@ -2,15 +2,25 @@
 
 import logging
 import sys
+from collections.abc import Callable
 
 import structlog
 
 from app.config import LogFormat, LogLevel
 
 
-def set_up_logging(level: LogLevel, form: LogFormat) -> None:
-    """Send structlog's events, and the warnings of libraries, to standard error in one form."""
+def set_up_logging(level: LogLevel, form: LogFormat, count: Callable[[str], None] = lambda _level: None) -> None:
+    """Send structlog's events, and the warnings of libraries, to standard error in one form.
+
+    `count` is called with the level of every line.
+    """
+
+    def counted(_logger: object, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+        count(method)
+        return event
+
     shared: list[structlog.types.Processor] = [
+        counted,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -30,6 +40,8 @@ def set_up_logging(level: LogLevel, form: LogFormat) -> None:
         structlog.stdlib.ProcessorFormatter(processor=render, foreign_pre_chain=[_name_foreign, *shared])
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    # What it would say is a traceback a malformed request; what our handlers raise is logged at our own edge.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
 class _Named(structlog.PrintLogger):

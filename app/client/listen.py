@@ -45,7 +45,7 @@ async def _listen_once(
     except aiohttp.WSServerHandshakeError as error:
         if error.status < 500 and error.status != 429:
             raise Refused(f"{error.status} {error.message}") from error
-    except aiohttp.ClientError:
+    except (aiohttp.ClientError, OSError):
         return
 
 

@@ -66,6 +66,7 @@ async def _send(session: aiohttp.ClientSession, url: str, body: bytes) -> list[d
         except aiohttp.ClientConnectionError as error:
             if attempt == _TRIES - 1:
                 raise PublishFailed(f"{url}: {error}") from error
+            sys.stderr.write(f"polyfloat-news: {error}; trying again\n")
             await asyncio.sleep(pause_s(attempt))
     raise PublishFailed(f"{url}: still busy after {_TRIES} tries")
 

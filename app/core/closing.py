@@ -64,6 +64,11 @@ def reason_text(ending: Ending) -> str:
     return ending.value if retry_after_s is None else f"{ending.value};retry_after_ms={int(retry_after_s * 1000)}"
 
 
+def may_be_sent(code: int) -> bool:
+    """Say whether a peer may put the code on the wire (RFC 6455 sections 7.4.1 and 7.4.2)."""
+    return code in (1000, 1001, 1002, 1003) or 1007 <= code <= 1014 or 3000 <= code <= 4999
+
+
 def of_client_code(code: int) -> Ending:
     """Name the ending that a client's close frame announces."""
     return Ending.GOING_AWAY if code == CLOSES[Ending.GOING_AWAY].code else Ending.CLIENT

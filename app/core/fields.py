@@ -12,18 +12,23 @@ from typing import TypeVar, Union, get_args, get_origin
 import msgspec
 
 from app.core.errors import FieldError
+from app.core.strict_json import MAX_SAFE_INTEGER
 
 Model = TypeVar("Model", bound=msgspec.Struct)
 
 _LOCATION = re.compile(r" - at `\$.*`$")
 
 
+MAX_ERRORS = 20
+"""How many bad fields are named: a body full of mistakes must not become a far larger answer."""
+
+
 class BadFields(Exception):
-    """What is wrong with an object, field by field; never empty."""
+    """What is wrong with an object, field by field; never empty, never more than MAX_ERRORS."""
 
     def __init__(self, errors: tuple[FieldError, ...]) -> None:
         super().__init__("; ".join(f"{error.pointer}: {error.detail}" for error in errors))
-        self.errors = errors
+        self.errors = errors[:MAX_ERRORS]
 
 
 def convert(data: Mapping[str, object], model: type[Model], pointer: str = "") -> Model:
@@ -34,8 +39,15 @@ def convert(data: Mapping[str, object], model: type[Model], pointer: str = "") -
         return _convert_slowly(data, model, pointer)
 
 
-def unknown_keys(data: Mapping[str, object], model: type[msgspec.Struct]) -> list[str]:
-    return [key for key in data if key not in model.__struct_fields__]
+def unknown_keys(data: Mapping[str, object], model: type[msgspec.Struct], pointer: str = "") -> tuple[FieldError, ...]:
+    """Name the keys that nobody reads, MAX_ERRORS at most."""
+    ignored = [key for key in data if key not in model.__struct_fields__][:MAX_ERRORS]
+    return tuple(FieldError(f"{pointer}/{escape(key)}", "unknown key, ignored") for key in ignored)
+
+
+def escape(key: str) -> str:
+    """Write a key as a part of a JSON pointer (RFC 6901 section 3)."""
+    return key.replace("~", "~0").replace("/", "~1")[:64]
 
 
 def _convert_slowly(data: Mapping[str, object], model: type[Model], pointer: str) -> Model:
@@ -63,18 +75,23 @@ def _convert_value(value: object, wanted: object, where: str) -> object:
     if element is not None and isinstance(value, list):
         _check_elements(value, element, where)
     try:
-        return msgspec.convert(_integral(value), wanted)
+        return msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:
+        if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_SAFE_INTEGER:
+            # JSON knows one kind of number: 5.0 is 5.
+            return _convert_value(int(value), wanted, where)
         raise BadFields((_field_error(str(error), where),)) from None
 
 
 def _check_elements(values: list[object], element: object, where: str) -> None:
-    errors = []
+    errors: list[FieldError] = []
     for position, value in enumerate(values):
         try:
             msgspec.convert(value, element)
         except msgspec.ValidationError as error:
             errors.append(_field_error(str(error), f"{where}/{position}"))
+            if len(errors) == MAX_ERRORS:
+                break
     if errors:
         raise BadFields(tuple(errors))
 
@@ -89,11 +106,6 @@ def _element_type(wanted: object) -> object | None:
     if get_origin(wanted) in (Union, UnionType):
         return next(filter(None, map(_element_type, get_args(wanted))), None)
     return None
-
-
-def _integral(value: object) -> object:
-    """Read 5.0 as 5: JSON knows one kind of number, and JavaScript clients send either."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _field_error(message: str, where: str) -> FieldError:

@@ -20,8 +20,17 @@ from app.core.reading import Criteria, Reading, Terms, read_filter, read_item
 from app.core.subscription import Filter
 
 
+class Misses(NamedTuple):
+    """How many slots each step alone would have rejected, whatever the others say."""
+
+    impact: int
+    category: int
+    source: int
+    keyword: int
+
+
 class Match(NamedTuple):
-    """The decision on one item: the slots that want it, and how many slots each step rejected."""
+    """The decision on one item: the slots that want it, and how many slots each step was the first to reject."""
 
     recipients: BitMap
     impact: int
@@ -29,6 +38,7 @@ class Match(NamedTuple):
     source: int
     keyword: int
     error: int
+    misses: Misses
 
 
 class _Lists:
@@ -175,30 +185,35 @@ class FilterIndex:
     def match(self, item: NewsItem) -> Match:
         """Decide for every slot whether it wants the item."""
         reading = read_item(item)
-        by_impact = self._within[int(reading.impact)]
-        by_category = by_impact & _either(self._open.category, self._wanted.category_hits(reading))
+        impact = self._within[int(reading.impact)]
+        category = _either(self._open.category, self._wanted.category_hits(reading))
         any_source = self._open.nitter if reading.source is Source.NITTER else self._open.rss
-        by_source = by_category & _either(any_source, self._wanted.source_hits(reading))
-        recipients = self._by_text(by_source, reading)
+        source = _either(any_source, self._wanted.source_hits(reading))
+        keyword = self._admitted_by_text(reading)
+        by_category = impact & category
+        by_source = by_category & source
+        recipients = by_source & keyword
+        slots = len(self._filters)
         return Match(
             recipients,
-            impact=len(self._filters) - len(by_impact),
-            category=len(by_impact) - len(by_category),
+            impact=slots - len(impact),
+            category=len(impact) - len(by_category),
             source=len(by_category) - len(by_source),
             keyword=len(by_source) - len(recipients),
             error=len(self._broken),
+            misses=Misses(slots - len(impact), slots - len(category), slots - len(source), slots - len(keyword)),
         )
 
     def sizes(self) -> dict[str, int]:
         """Count the distinct terms of each step."""
         return self._wanted.sizes()
 
-    def _by_text(self, candidates: BitMap, reading: Reading) -> BitMap:
-        candidates = candidates & _either(self._open.keyword, self._wanted.keyword_hits(reading))
-        candidates &= _either(self._open.ticker, self._wanted.ticker_hits(reading))
-        candidates &= _either(self._open.person, self._wanted.person_hits(reading))
+    def _admitted_by_text(self, reading: Reading) -> BitMap:
+        admitted = _either(self._open.keyword, self._wanted.keyword_hits(reading))
+        admitted = admitted & _either(self._open.ticker, self._wanted.ticker_hits(reading))
+        admitted &= _either(self._open.person, self._wanted.person_hits(reading))
         refused = self._refused.all_hits(reading)
-        return candidates - BitMap.union(*refused) if refused else candidates
+        return admitted - BitMap.union(*refused) if refused else admitted
 
 
 def _either(open_slots: BitMap, hits: list[BitMap]) -> BitMap:

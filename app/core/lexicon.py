@@ -63,11 +63,13 @@ class SlotSets(Generic[Key]):
 class _Runs:
     """Runs of two units or more, found from their first two units by the lengths that exist there."""
 
-    __slots__ = ("_lengths", "_slots")
+    __slots__ = ("_lengths", "_longest", "_slots")
 
     def __init__(self) -> None:
         self._slots: SlotSets[Units] = SlotSets()
         self._lengths: dict[Units, Counter[int]] = {}
+        # The longest there ever was: a window of it holds every run that begins there.
+        self._longest = 0
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -75,6 +77,7 @@ class _Runs:
     def add(self, run: Units, slot: int) -> None:
         if self._slots.add(run, slot):
             self._lengths.setdefault(run[:2], Counter())[len(run)] += 1
+            self._longest = max(self._longest, len(run))
 
     def discard(self, run: Units, slot: int) -> None:
         if self._slots.discard(run, slot):
@@ -88,12 +91,13 @@ class _Runs:
     def hits(self, units: Units) -> list[BitMap]:
         if not self._lengths:
             return []
-        runs = {
-            units[start : start + length]
+        # Equal windows once: a text that repeats itself must not cost what it is long times every length.
+        windows = {
+            units[start : start + self._longest]
             for start in range(len(units) - 1)
-            for length in self._lengths.get(units[start : start + 2], ())
+            if units[start : start + 2] in self._lengths
         }
-        return self._slots.hits(runs)
+        return self._slots.hits({window[:length] for window in windows for length in self._lengths[window[:2]]})
 
 
 class _Prefixes:
@@ -128,7 +132,12 @@ class _Prefixes:
         if not self._slots:
             return []
         return self._slots.hits(
-            {(*head, last[:size]) for head, last in self._windows(words) for size in self._tail_sizes}
+            {
+                (*head, last[:size])
+                for head, last in self._windows(words)
+                for size in self._tail_sizes
+                if size <= len(last)
+            }
         )
 
     def _windows(self, words: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:

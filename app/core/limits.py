@@ -24,7 +24,7 @@ class Limits(NamedTuple):
     subscription_body_bytes: int = 64 * 1024
     body_read_s: float = 10.0
     page_items: int = 500
-    scan_items: int = 20_000
+    scan_items: int = 5_000
     history_items: int = 1_000_000
     feed_bytes: int = 5 * 1024 * 1024
     feed_fetch_s: float = 20.0

@@ -11,14 +11,15 @@ from app.core.errors import Code, FieldError, NewsError, Theirs
 from app.core.strict_json import decode_object
 from app.core.subscription import DEFAULT_CHANNEL, Checked, parse_filter
 
-RequestId = Annotated[str, Meta(max_length=64)] | int | None
+MAX_ID = 64
+RequestId = Annotated[str, Meta(max_length=MAX_ID)] | int | None
 
 
 class Ping(msgspec.Struct, frozen=True):
     """Asks for a pong; `t` comes back unchanged."""
 
     id: RequestId = None
-    t: float | str | None = None
+    t: float | Annotated[str, Meta(max_length=64)] | None = None
 
 
 class SubscribeFields(msgspec.Struct, frozen=True):
@@ -26,6 +27,15 @@ class SubscribeFields(msgspec.Struct, frozen=True):
 
     id: RequestId = None
     channel: str = DEFAULT_CHANNEL
+
+
+class SubscribeKeys(msgspec.Struct, frozen=True):
+    """Every key that a subscribe message is read for."""
+
+    type: str
+    id: RequestId
+    channel: str
+    filters: object
 
 
 class Subscribe(msgspec.Struct, frozen=True):
@@ -80,7 +90,9 @@ def _read_subscribe(document: Mapping[str, object]) -> Subscribe:
     filters = document["filters"]
     if not isinstance(filters, dict):
         raise Theirs(Code.INVALID_FILTER, "Invalid filters", fields=(FieldError("/filters", "want an object"),))
-    return Subscribe(head.id, parse_filter(filters, "/filters"))
+    checked = parse_filter(filters, "/filters")
+    ignored = fields.unknown_keys(document, SubscribeKeys)
+    return Subscribe(head.id, checked._replace(warnings=checked.warnings + ignored))
 
 
 def _convert(document: Mapping[str, object], model: type[fields.Model]) -> fields.Model:
@@ -92,4 +104,6 @@ def _convert(document: Mapping[str, object], model: type[fields.Model]) -> field
 
 def _request_id(document: Mapping[str, object]) -> str | int | None:
     given = document.get("id")
-    return given if isinstance(given, str | int) and not isinstance(given, bool) else None
+    if isinstance(given, str):
+        return given if len(given) <= MAX_ID else None
+    return given if isinstance(given, int) and not isinstance(given, bool) else None

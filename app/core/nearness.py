@@ -6,7 +6,7 @@ so only items with a hash in common are compared, whatever the number remembered
 """
 
 import zlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import NamedTuple
 
 from app.core.text import read
@@ -18,6 +18,9 @@ MIN_WORDS = 8
 
 _SHINGLE_WORDS = 3
 _SKETCH_HASHES = 12
+# Two texts that overlap by NEAR share about that part of their sketches; fewer is chance.
+_MIN_SHARED = 3
+_MAX_CANDIDATES = 16
 
 
 class _Story(NamedTuple):
@@ -34,39 +37,44 @@ class RecentStories:
         self._holders: dict[int, set[str]] = {}
 
     def nearest(self, item_id: str, title: str, content: str, published_at: float) -> str | None:
-        """Name the remembered item that this one repeats, and remember this one. Short texts repeat nothing."""
+        """Name the item that this one repeats, or else remember this one. Short texts repeat nothing."""
         shingles = _shingles(title, content)
         if not shingles:
             return None
         story = _Story(shingles, tuple(sorted(shingles)[:_SKETCH_HASHES]), published_at)
         near = self._find(item_id, story)
-        self._remember(item_id, story)
+        if near is None:
+            # The first of its kind stands for all, so that a story told a thousand times is compared with one.
+            self._remember(item_id, story)
         return near
 
-    def _find(self, item_id: str, story: _Story) -> str | None:
-        candidates = {holder for value in story.sketch for holder in self._holders.get(value, ())} - {item_id}
-        likeness = ((_jaccard(story.shingles, self._stories[other].shingles), other) for other in candidates)
-        near = [
-            (score, other)
-            for score, other in likeness
-            if score >= NEAR and abs(self._stories[other].published_at - story.published_at) <= MEMORY_S
-        ]
-        return max(near)[1] if near else None
-
-    def _remember(self, item_id: str, story: _Story) -> None:
-        self._forget(item_id)
-        self._stories[item_id] = story
-        for value in story.sketch:
-            self._holders.setdefault(value, set()).add(item_id)
-        if len(self._stories) > MEMORY_ITEMS:
-            self._forget(next(iter(self._stories)))
-
-    def _forget(self, item_id: str) -> None:
+    def forget(self, item_id: str) -> None:
+        """Take back an item that did not come to be; nothing happens when it is unknown."""
         story = self._stories.pop(item_id, None)
         for value in story.sketch if story else ():
             self._holders[value].discard(item_id)
             if not self._holders[value]:
                 del self._holders[value]
+
+    def _find(self, item_id: str, story: _Story) -> str | None:
+        shared = Counter(holder for value in story.sketch for holder in self._holders.get(value, ()))
+        del shared[item_id]
+        near = [
+            (score, other)
+            for other, hashes in shared.most_common(_MAX_CANDIDATES)
+            if hashes >= _MIN_SHARED
+            and abs(self._stories[other].published_at - story.published_at) <= MEMORY_S
+            and (score := _jaccard(story.shingles, self._stories[other].shingles)) >= NEAR
+        ]
+        return max(near)[1] if near else None
+
+    def _remember(self, item_id: str, story: _Story) -> None:
+        self.forget(item_id)
+        self._stories[item_id] = story
+        for value in story.sketch:
+            self._holders.setdefault(value, set()).add(item_id)
+        if len(self._stories) > MEMORY_ITEMS:
+            self.forget(next(iter(self._stories)))
 
 
 def _shingles(title: str, content: str) -> frozenset[int]:

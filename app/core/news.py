@@ -87,13 +87,25 @@ class RawNews(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse_raw(data: Mapping[str, object], pointer: str = "") -> RawNews:
     """Check a publisher's decoded object. Raises Theirs(INVALID_PARAMETER) with every bad field named."""
+    errors = _url_errors(data.get("url"), pointer)
     try:
         raw = fields.convert(data, RawNews, pointer)
     except fields.BadFields as error:
-        raise Theirs(Code.INVALID_PARAMETER, "The news item is not valid", fields=error.errors) from None
-    try:
-        urls.canonical(raw.url)
-    except ValueError as error:
-        bad = FieldError(f"{pointer}/url", str(error))
-        raise Theirs(Code.INVALID_PARAMETER, "The news item is not valid", fields=(bad,)) from None
+        raise _invalid(error.errors + errors) from None
+    if errors:
+        raise _invalid(errors)
     return raw
+
+
+def _url_errors(url: object, pointer: str) -> tuple[FieldError, ...]:
+    if not isinstance(url, str) or not url:
+        return ()
+    try:
+        urls.canonical(url)
+    except ValueError as error:
+        return (FieldError(f"{pointer}/url", str(error)),)
+    return ()
+
+
+def _invalid(errors: tuple[FieldError, ...]) -> Theirs:
+    return Theirs(Code.INVALID_PARAMETER, "The news item is not valid", fields=errors[: fields.MAX_ERRORS])

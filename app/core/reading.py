@@ -64,9 +64,9 @@ def read_item(item: NewsItem) -> Reading:
     )
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=64)
 def read_filter(wants: Filter) -> Criteria:
-    """Read a filter; equal filters share one result, so that replacing one of many like it costs a look-up."""
+    """Read a filter. The few read last are kept: a filter is often used several times in a row, and many are alike."""
     refuses = wants.exclude
     return Criteria(
         threshold=wants.impact_threshold,

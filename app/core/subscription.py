@@ -1,6 +1,6 @@
 """What one channel of one user wants. This file owns the filter's fields, its limits and its check."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -12,14 +12,16 @@ from app.core.news import Category
 
 DEFAULT_CHANNEL = "default"
 DEFAULT_THRESHOLD = 70
+MAX_ENTRIES = 200
+USER_ID = r"^[A-Za-z0-9_.:@-]{1,128}$(?!\n)"
 
 Account = Annotated[str, Meta(min_length=1, max_length=64)]
-Accounts = Annotated[tuple[Account, ...], Meta(max_length=200)]
+Accounts = Annotated[tuple[Account, ...], Meta(max_length=MAX_ENTRIES)]
 Keyword = Annotated[str, Meta(min_length=2, max_length=64)]
-Keywords = Annotated[tuple[Keyword, ...], Meta(max_length=200)]
+Keywords = Annotated[tuple[Keyword, ...], Meta(max_length=MAX_ENTRIES)]
 Symbol = Annotated[str, Meta(min_length=1, max_length=32)]
-Symbols = Annotated[tuple[Symbol, ...], Meta(max_length=200)]
-CategoryNames = Annotated[tuple[str, ...], Meta(max_length=20)]
+Symbols = Annotated[tuple[Symbol, ...], Meta(max_length=MAX_ENTRIES)]
+CategoryNames = Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(max_length=20)]
 Threshold = Annotated[int, Meta(ge=0, le=100)]
 
 
@@ -72,43 +74,59 @@ class Checked(NamedTuple):
 
 def parse_filter(data: Mapping[str, object], pointer: str = "") -> Checked:
     """Check a client's decoded filter and normalise it. Raises Theirs(INVALID_FILTER) with every bad field named."""
+    exclude = data.get("exclude")
+    excluded: Mapping[str, object] = exclude if isinstance(exclude, dict) else {}
+    errors = (*_meaningless(data, pointer), *_meaningless(excluded, f"{pointer}/exclude"))
     try:
         wants = fields.convert(data, Filter, pointer)
     except fields.BadFields as error:
-        raise Theirs(Code.INVALID_FILTER, "Invalid filters", fields=error.errors) from None
-    errors = (*_unfindable(wants, pointer), *_unknown_categories(wants, pointer))
+        named = {bad.pointer for bad in error.errors}
+        raise _invalid((*error.errors, *(bad for bad in errors if bad.pointer not in named))) from None
     if errors:
-        raise Theirs(Code.INVALID_FILTER, "Invalid filters", fields=errors)
-    ignored = fields.unknown_keys(data, Filter)
-    return Checked(_normalise(wants), tuple(FieldError(f"{pointer}/{key}", "unknown key, ignored") for key in ignored))
-
-
-def _unfindable(wants: Filter, pointer: str) -> list[FieldError]:
-    """Name the terms without a letter or digit: nothing could ever match them."""
-    places: tuple[tuple[str, tuple[str, ...]], ...] = (
-        ("rss_feeds", wants.rss_feeds),
-        ("keywords", wants.keywords),
-        ("people", wants.people),
-        ("exclude/rss_feeds", wants.exclude.rss_feeds),
-        ("exclude/keywords", wants.exclude.keywords),
-        ("exclude/people", wants.exclude.people),
+        raise _invalid(errors)
+    ignored = (
+        *fields.unknown_keys(data, Filter, pointer),
+        *fields.unknown_keys(excluded, Exclude, f"{pointer}/exclude"),
     )
+    return Checked(_normalise(wants), ignored)
+
+
+def _meaningless(lists: Mapping[str, object], pointer: str) -> list[FieldError]:
+    """Name the entries of the right form that nothing could ever match."""
     return [
-        FieldError(f"{pointer}/{place}/{position}", "want at least one letter or digit")
-        for place, phrases in places
-        for position, phrase in enumerate(phrases)
-        if text.parse_term(phrase) is None
+        FieldError(f"{pointer}/{key}/{position}", wanted)
+        for key, (is_findable, wanted) in _FINDABLE.items()
+        for position, entry in enumerate(_entries(lists.get(key)))
+        if isinstance(entry, str) and entry and not is_findable(entry)
     ]
 
 
-def _unknown_categories(wants: Filter, pointer: str) -> list[FieldError]:
-    known = [category.value for category in Category]
-    return [
-        FieldError(f"{pointer}/{place}/{position}", f"want one of {', '.join(known)}")
-        for place, names in (("categories", wants.categories), ("exclude/categories", wants.exclude.categories))
-        for position, name in enumerate(names)
-        if name.strip().casefold() not in known
-    ]
+def _entries(values: object) -> list[object]:
+    """Give a list's entries as far as a list may be long."""
+    return values[:MAX_ENTRIES] if isinstance(values, list) else []
+
+
+def _is_category(name: str) -> bool:
+    return name.strip().casefold() in set(Category)
+
+
+def _is_term(phrase: str) -> bool:
+    return text.parse_term(phrase) is not None
+
+
+_A_WORD = "want at least one letter or digit"
+_FINDABLE: dict[str, tuple[Callable[[str], object], str]] = {
+    "categories": (_is_category, f"want one of {', '.join(Category)}"),
+    "keywords": (_is_term, _A_WORD),
+    "people": (_is_term, _A_WORD),
+    "rss_feeds": (_is_term, _A_WORD),
+    "nitter_accounts": (text.handle_key, _A_WORD),
+    "tickers": (text.ticker_key, _A_WORD),
+}
+
+
+def _invalid(errors: tuple[FieldError, ...]) -> Theirs:
+    return Theirs(Code.INVALID_FILTER, "Invalid filters", fields=errors[: fields.MAX_ERRORS])
 
 
 def _normalise(wants: Filter) -> Filter:

@@ -22,14 +22,21 @@ def canonical(url: str) -> str:
     The scheme, a leading `www.`, a trailing slash and the fragment do not tell two stories apart and are dropped too,
     so the result is a key, not a link to follow. Raises ValueError when the link is not http(s) with a host.
     """
+    # A lone surrogate is a ValueError of its own kind (UnicodeEncodeError).
+    url.encode()
+    if not url.isprintable() or " " in url:
+        raise ValueError("want no spaces or control characters")
     parts = urlsplit(url)
     host = parts.hostname
     if parts.scheme not in _DEFAULT_PORTS or not host:
         raise ValueError("want an http or https URL with a host")
+    if "@" in parts.netloc:
+        raise ValueError("want a URL without user name and password: everybody reads it")
     port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
-    query = urlencode(
-        sorted(pair for pair in parse_qsl(parts.query, keep_blank_values=True) if not _is_tracking(pair[0]))
-    )
+    # Escapes that are no UTF-8 must stay as different as they are.
+    pairs = parse_qsl(parts.query, keep_blank_values=True, errors="surrogateescape")
+    kept = sorted(pair for pair in pairs if not _is_tracking(pair[0]))
+    query = urlencode(kept, errors="surrogateescape")
     return urlunsplit(("", host.removeprefix("www.") + port, parts.path.rstrip("/"), query, ""))
 
 

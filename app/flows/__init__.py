@@ -8,4 +8,5 @@ converse       one inbound message → one action
 subscriptions  a user's stored filter: disk, then index, then "yes"
 history        what the log holds, as a user's filter sees it
 retention      what the log forgets
+vigil          whether the event loop turns
 """

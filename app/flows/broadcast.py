@@ -5,15 +5,36 @@ come.
 """
 
 import asyncio
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
 
 import structlog
 
 from app.core import wire
+from app.core.index import Match
+from app.core.matching import Outcome
 from app.flows.connections import ConnectionManager
 from app.ports import Clock, NewsLog, Record
+from app.telemetry.labels import Stage
 from app.telemetry.stats import Stats
 
+STEPS = (Outcome.IMPACT, Outcome.CATEGORY, Outcome.SOURCE, Outcome.KEYWORD, Outcome.ERROR)
+_IDLE_TURN_S = 5.0
+
 _log = structlog.get_logger("broadcast")
+
+
+class BroadcastQueue(asyncio.Queue[Record]):
+    """websocket_queue: bounded, and able to say how long its first item has waited."""
+
+    def oldest_age_s(self, now: float) -> float:
+        """Give the age of the oldest waiting item, 0 when none waits; `now` in Unix seconds."""
+        return max(now - self._queue[0].accepted_at, 0.0) if not self.empty() else 0.0
+
+    # asyncio.Queue documents _init, _put and _get as its points for subclasses.
+    def _init(self, maxsize: int) -> None:  # noqa: ARG002
+        self._queue: deque[Record] = deque()
 
 
 class WebSocketBroadcaster:
@@ -22,7 +43,7 @@ class WebSocketBroadcaster:
     def __init__(
         self,
         log: NewsLog,
-        websocket_queue: asyncio.Queue[Record],
+        websocket_queue: BroadcastQueue,
         connections: ConnectionManager,
         clock: Clock,
         stats: Stats,
@@ -40,11 +61,13 @@ class WebSocketBroadcaster:
                 await self._queue.put(record)
 
     async def run(self) -> None:
-        """Broadcast what is in the queue, for ever."""
+        """Broadcast what is in the queue, for ever; turn every few seconds when there is nothing."""
         while True:
-            record = await self._queue.get()
-            self.broadcast(record)
-            self._queue.task_done()
+            self._stats.last_loop_at = self._clock.wall()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_IDLE_TURN_S):
+                    self.broadcast(await self._queue.get())
+                    self._queue.task_done()
             # Transports write between two turns of the loop: without one here a burst would pile up in their buffers
             # and every client would look slow.
             await asyncio.sleep(0)
@@ -55,26 +78,43 @@ class WebSocketBroadcaster:
             await self._clock.sleep(0.005)
 
     def broadcast(self, record: Record) -> None:
-        """Send one item to every slot that wants it. An item that cannot be matched goes to nobody, and is counted."""
+        """Send one item to every slot that wants it. An item that cannot be sent goes to nobody, and is counted."""
+        now = self._clock.wall()
+        self._stats.item_taken(max(now - record.accepted_at, 0.0), now)
         try:
-            match = self._connections.index.match(record.item)
+            self._broadcast(record)
         # Broken inside state must not stop the wire for the items behind; it is loud in log and metric.
         except Exception:  # noqa: BLE001
-            _log.exception("match_failed", item_id=record.item.id, seq=record.seq)
-            self._stats.item_undecided(len(self._connections.index))
+            _log.exception("broadcast_failed", item_id=record.item.id, sequence=record.seq)
+            self._stats.item_failed()
             self._connections.level(record.seq)
-            return
-        self._stats.item_decided(match)
+
+    def _broadcast(self, record: Record) -> None:
+        began = self._clock.monotonic()
+        match = self._match(record)
+        matched = self._clock.monotonic()
         frame = wire.text_frame(wire.news_item(record.seq, record.accepted_at, record.item_json))
-        self._connections.deliver(frame, record.seq, match.recipients, record.accepted_at)
-        _log.debug(
-            "item_broadcast",
-            item_id=record.item.id,
-            seq=record.seq,
-            recipients=len(match.recipients),
-            impact=match.impact,
-            category=match.category,
-            source=match.source,
-            keyword=match.keyword,
-            error=match.error,
-        )
+        encoded = self._clock.monotonic()
+        self._connections.deliver(frame, record, match.recipients)
+        written = self._clock.monotonic()
+        stages = ((Stage.MATCH, matched - began), (Stage.ENCODE, encoded - matched), (Stage.WRITE, written - encoded))
+        self._stats.staged(stages)
+        _log.info("item_broadcast", **_summary(record, match, stages))
+
+    def _match(self, record: Record) -> Match:
+        try:
+            match = self._connections.index.match(record.item)
+        except Exception:
+            self._stats.item_undecided(len(self._connections.index))
+            raise
+        self._stats.item_decided(match)
+        return match
+
+
+def _summary(record: Record, match: Match, stages: Iterable[tuple[Stage, float]]) -> dict[str, object]:
+    """Say in one line what became of an item, in the words of the metrics."""
+    rejected = {step.value: count for step in STEPS if (count := getattr(match, step.value))}
+    times = {f"{stage}_ms": round(seconds * 1000, 3) for stage, seconds in stages}
+    trace = {"trace_id": record.trace_id} if record.trace_id else {}
+    names = {"item_id": record.item.id, "sequence": record.seq, "recipients": len(match.recipients)}
+    return {**names, "rejected_by": rejected, **times, **trace}

@@ -5,6 +5,7 @@ Nothing here awaits a client: frames are handed to transports, a client that doe
 
 import asyncio
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import structlog
 from pyroaring import BitMap
@@ -14,17 +15,30 @@ from app.core.closing import Ending
 from app.core.errors import Code, Ours, Theirs
 from app.core.index import FilterIndex
 from app.core.limits import Limits
-from app.core.subscription import Filter
+from app.core.subscription import EVERYTHING, Filter
 from app.flows.session import Session
-from app.ports import Clock, Link
-from app.telemetry.stats import Stats
+from app.ports import Clock, Link, Record
+from app.telemetry.histogram import Example
+from app.telemetry.labels import SlowAction
+from app.telemetry.stats import SLOW_DELIVERY_S, Fanout, Stats
 
 # How many sends share one reading of the clock.
 _STAMP_EVERY = 64
 SWEEP_EVERY_S = 1.0
 _CLOSES_PER_S = 1_000
+_CLOSES_AT_ONCE = 50
+# From here on a connection counts as paused: its client takes less than is written.
+_PAUSED_BYTES = 64 * 1024
 
 _log = structlog.get_logger("connections")
+
+
+class Buffers(NamedTuple):
+    """What waits in write buffers: all bytes, those of the fullest, and how many hold more than a little."""
+
+    bytes: int
+    most_bytes: int
+    paused: int
 
 
 class ConnectionManager:
@@ -52,10 +66,18 @@ class ConnectionManager:
     def users(self) -> int:
         return len(self._by_user)
 
-    def buffered_bytes(self) -> tuple[int, int]:
-        """Give the bytes in all write buffers, and in the fullest one."""
+    def buffers(self) -> Buffers:
+        """Look at every write buffer."""
         sizes = [session.link.buffered() for session in self._slots if session is not None and session.link is not None]
-        return sum(sizes), max(sizes, default=0)
+        return Buffers(sum(sizes), max(sizes, default=0), sum(size > _PAUSED_BYTES for size in sizes))
+
+    def kinds(self) -> dict[str, int]:
+        """Count the open connections by what their filter is like."""
+        kinds = dict.fromkeys(("filtered", "unfiltered", "broken"), 0)
+        for session in self._slots:
+            if session is not None:
+                kinds[_kind(session)] += 1
+        return kinds
 
     def seat(self, user_id: str) -> Session:
         """Reserve a place, before the upgrade. Raises Ours(DRAINING, AT_CAPACITY) and Theirs(TOO_MANY_CONNECTIONS)."""
@@ -87,6 +109,8 @@ class ConnectionManager:
             session.slot = len(self._slots)
             self._slots.append(session)
         self._index(session)
+        if session.ending is not None:
+            link.close(session.ending)
         self._stats.connection_opened()
         _log.info("connection_opened", connection_id=session.id, user_id=session.user_id)
 
@@ -106,8 +130,8 @@ class ConnectionManager:
         self.index.drop(session.slot)
         self._slots[session.slot] = None
         self._free_slots.append(session.slot)
-        self._stats.connection_closed(ending)
         life_s = self._clock.monotonic() - session.opened_at
+        self._stats.connection_closed(ending, life_s)
         _log.info(
             "connection_closed",
             connection_id=session.id,
@@ -117,10 +141,20 @@ class ConnectionManager:
         )
 
     def cut(self, session: Session, ending: Ending) -> None:
-        """Take a session out of the live set now, and let its socket go."""
+        """Take a session out of the live set now and let its socket go; a seat not open yet ends as it opens."""
         if session.ending is None:
-            self.index.drop(session.slot)
+            if session.slot >= 0:
+                self.index.drop(session.slot)
             session.end(ending)
+
+    def write(self, session: Session, frame: bytes) -> None:
+        """Write a frame to one client alone. Who does not read what it is answered is cut off like any slow client."""
+        if session.link is None or session.ending is not None:
+            return
+        session.link.write(frame)
+        session.written_at = self._clock.monotonic()
+        if session.link.buffered() > self._limits.write_buffer_bytes:
+            self._cut_slow([session])
 
     def set_filter(self, user_id: str, wants: Filter) -> None:
         """Apply a user's new stored filter to all of their connections that follow it."""
@@ -129,34 +163,35 @@ class ConnectionManager:
                 session.wants, session.is_broken = wants, False
                 self._index(session)
 
-    def deliver(self, frame: bytes, seq: int, recipients: BitMap, accepted_at: float) -> None:
+    def deliver(self, frame: bytes, record: Record, recipients: BitMap) -> None:
         """Write one item's frame to every slot that matched it, and cut off who took too little before."""
         now = self._clock.monotonic()
-        limit = self._limits.write_buffer_bytes
-        checkpoint = self._limits.checkpoint_items
+        limit, checkpoint = self._limits.write_buffer_bytes, self._limits.checkpoint_items
         full: list[Session] = []
         due: list[Session] = []
         latencies: list[tuple[float, int]] = []
-        since_stamp = written = 0
+        written = stamped = 0
         for slot in recipients:
             session = self._slots[slot]
             if session is None or session.link is None:
                 continue
-            session.link.write(frame)
-            written += 1
-            since_stamp += 1
+            if not session.link.write(frame):
+                continue
             session.written_at = now
             session.delivered += 1
             if session.delivered >= checkpoint:
                 due.append(session)
             if session.link.buffered() > limit:
                 full.append(session)
-            if since_stamp == _STAMP_EVERY:
-                latencies.append((self._since(accepted_at), since_stamp))
-                since_stamp = 0
-        latencies.append((self._since(accepted_at), since_stamp))
-        self._stats.item_sent(written, len(recipients) - written, latencies)
-        self.level(seq)
+            written += 1
+            if written - stamped == _STAMP_EVERY:
+                latencies.append((self._since(record.accepted_at), _STAMP_EVERY))
+                stamped = written
+        latencies.append((self._since(record.accepted_at), written - stamped))
+        closed = len(recipients) - written
+        self._stats.item_sent(Fanout(written, closed, len(record.item_json), len(frame), latencies))
+        self._exemplify(record, latencies[-1][0], written)
+        self.level(record.seq)
         self._cut_slow(full)
         self._checkpoint(due)
 
@@ -187,10 +222,10 @@ class ConnectionManager:
         """End every connection with 1012, spread so that the clients do not come back all at once."""
         self.is_draining = True
         sessions = list(self._seats.values())
-        pause_s = min(longest_s / max(len(sessions), 1), 1 / _CLOSES_PER_S) * _STAMP_EVERY
+        pause_s = min(longest_s / max(len(sessions), 1), 1 / _CLOSES_PER_S) * _CLOSES_AT_ONCE
         for number, session in enumerate(sessions, start=1):
             self.cut(session, Ending.SHUTDOWN)
-            if number % _STAMP_EVERY == 0:
+            if number % _CLOSES_AT_ONCE == 0:
                 await self._clock.sleep(pause_s)
 
     async def wait_until_empty(self, longest_s: float) -> None:
@@ -214,17 +249,25 @@ class ConnectionManager:
     def _since(self, accepted_at: float) -> float:
         return max(self._clock.wall() - accepted_at, 0.0)
 
+    def _exemplify(self, record: Record, latency_s: float, written: int) -> None:
+        """Leave a slow delivery behind as an exemplar, with its trace, so that a panel leads to the item."""
+        if written and latency_s > SLOW_DELIVERY_S:
+            labels = {"item_id": record.item.id[:64]} | ({"trace_id": record.trace_id} if record.trace_id else {})
+            self._stats.delivery_was_slow(Example(labels, latency_s, self._clock.wall()))
+
     def _cut_slow(self, sessions: Iterable[Session]) -> None:
         for session in sessions:
             buffered = session.link.buffered() if session.link else 0
             _log.warning("slow_consumer", connection_id=session.id, user_id=session.user_id, buffered_bytes=buffered)
+            self._stats.slow[SlowAction.DISCONNECTED] += 1
             self.cut(session, Ending.SLOW_CONSUMER)
 
     def _checkpoint(self, sessions: Iterable[Session]) -> None:
         now = self._clock.monotonic()
         age_ms = None if self.last_item_at is None else int((now - self.last_item_at) * 1000)
         for session in sessions:
-            session.send(wire.keep_alive(self._clock.wall(), self.position, session.delivered, age_ms), now)
+            keep_alive = wire.keep_alive(self._clock.wall(), self.position, session.delivered, age_ms)
+            self.write(session, wire.text_frame(keep_alive))
             session.delivered = 0
             session.checkpoint_seq = self.position
 
@@ -237,3 +280,9 @@ class ConnectionManager:
         ):
             session.link.write(wire.ping_frame(b""))
             session.pinged_at = now
+
+
+def _kind(session: Session) -> str:
+    if session.wants is None:
+        return "broken"
+    return "unfiltered" if session.wants == EVERYTHING else "filtered"

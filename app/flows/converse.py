@@ -18,7 +18,11 @@ from app.flows.connections import ConnectionManager
 from app.flows.session import Session
 from app.flows.subscriptions import Subscriptions
 from app.ports import Clock, Link
-from app.telemetry.stats import Inbound, Stats
+from app.telemetry.labels import Inbound, Invalid
+from app.telemetry.stats import Stats
+
+_INVALID = {Code.INVALID_JSON: Invalid.NOT_JSON, Code.UNKNOWN_TYPE: Invalid.UNKNOWN_TYPE}
+_MISBEHAVIOUR = {Ending.UNSUPPORTED_DATA: Invalid.BINARY, Ending.MESSAGE_TOO_BIG: Invalid.TOO_BIG}
 
 _log = structlog.get_logger("converse")
 
@@ -43,6 +47,9 @@ class Converse:
             broken = Ours(Code.INVALID_FILTER, "Your stored filter cannot be read: subscribe again to get items")
             self._tell(session, broken, None)
 
+    def on_data(self, size: int) -> None:
+        self._stats.received_bytes += size
+
     def on_message(self, session: Session, text: str) -> None:
         if not self._is_within_rate(session, is_message=True):
             return
@@ -54,23 +61,29 @@ class Converse:
             task.add_done_callback(self._answering.discard)
 
     def on_ping(self, session: Session, payload: bytes) -> None:
-        if self._is_within_rate(session) and session.link is not None:
-            session.link.write(wire.pong_frame(payload))
+        if self._is_within_rate(session):
+            self._connections.write(session, wire.pong_frame(payload))
 
     def on_pong(self, session: Session) -> None:
+        if session.pinged_at > session.heard_at:
+            self._stats.pong_received(self._clock.monotonic() - session.pinged_at)
         self._is_within_rate(session)
 
     def on_misbehaviour(self, session: Session, ending: Ending) -> None:
         """End a connection whose client broke the WebSocket protocol or its limits."""
+        if ending in _MISBEHAVIOUR:
+            self._stats.message_refused(_MISBEHAVIOUR[ending])
         self._connections.cut(session, ending)
 
     def on_closed(self, session: Session, ending: Ending) -> None:
         self._connections.leave(session, ending)
 
-    async def stop(self) -> None:
-        """Let the answers that are under way come to their end."""
+    async def stop(self, within_s: float) -> None:
+        """Let the answers that are under way come to their end, and end those that do not."""
         if self._answering:
-            await asyncio.wait(self._answering)
+            _, late = await asyncio.wait(self._answering, timeout=within_s)
+            for task in late:
+                task.cancel()
 
     async def _answer_all(self, session: Session) -> None:
         try:
@@ -95,14 +108,15 @@ class Converse:
                 self._stats.inbound[Inbound.SUBSCRIBE] += 1
                 await self._subscribe(session, message)
         except messages.Refused as refused:
-            self._stats.inbound[Inbound.INVALID] += 1
+            self._stats.message_refused(_INVALID.get(refused.error.code, Invalid.SCHEMA))
+            if refused.error.code is Code.UNKNOWN_TYPE:
+                self._stats.inbound[Inbound.UNKNOWN] += 1
             self._tell(session, refused.error, refused.request_id)
         except NewsError as error:
             self._tell(session, error, request_id)
 
     def _pong(self, session: Session, ping: messages.Ping) -> None:
-        payload = wire.pong(self._clock.wall(), self._connections.position, ping.t, ping.id)
-        session.send(payload, self._clock.monotonic())
+        self._send(session, wire.pong(self._clock.wall(), self._connections.position, ping.t, ping.id))
 
     async def _subscribe(self, session: Session, message: messages.Subscribe) -> None:
         warnings: Iterable[FieldError] = ()
@@ -113,7 +127,7 @@ class Converse:
             await self._subscriptions.replace(session.user_id, wants, by=session)
         if message.id is not None:
             answer = wire.subscribed(message.id, DEFAULT_CHANNEL, wants, self._connections.position, tuple(warnings))
-            session.send(answer, self._clock.monotonic())
+            self._send(session, answer)
 
     def _is_within_rate(self, session: Session, *, is_message: bool = False) -> bool:
         """Meter one inbound frame of any kind; answer or end who is too fast."""
@@ -123,7 +137,7 @@ class Converse:
         left = session.bucket.take(now, self._limits.messages_per_s, self._limits.message_burst)
         if left >= 0:
             return True
-        self._stats.inbound[Inbound.RATE_LIMITED] += 1
+        self._stats.message_refused(Invalid.RATE_LIMITED)
         if left <= -self._limits.message_burst:
             _log.warning("flooding", connection_id=session.id, user_id=session.user_id)
             self._connections.cut(session, Ending.RATE_LIMITED)
@@ -133,4 +147,7 @@ class Converse:
         return False
 
     def _tell(self, session: Session, error: NewsError, request_id: str | int | None) -> None:
-        session.send(wire.error(self._clock.wall(), error, request_id), self._clock.monotonic())
+        self._send(session, wire.error(self._clock.wall(), error, request_id))
+
+    def _send(self, session: Session, payload: bytes) -> None:
+        self._connections.write(session, wire.text_frame(payload))

@@ -65,14 +65,18 @@ class History:
         return Preview(verdicts.total(), matched, rejected, round(matched / hours, 3), samples)
 
     async def _scan(self, query: NewsQuery) -> AsyncIterator[Record]:
-        """Give what a query selects, page by page, so that the loop turns in between."""
-        seen: set[int] = set()
-        for offset in range(0, self._scan_items, _SCAN_PAGE):
-            records = await self._news_log.select(query._replace(limit=_SCAN_PAGE, offset=offset))
+        """Give what a query selects, newest first, in small pages, so that the loop turns in between."""
+        for _ in range(0, self._scan_items, _SCAN_PAGE):
+            records = await self._news_log.select(query._replace(limit=_SCAN_PAGE, offset=0))
             for record in records:
-                # News that arrives meanwhile pushes earlier items into the next page.
-                if record.seq not in seen:
-                    seen.add(record.seq)
-                    yield record
+                yield record
             if len(records) < _SCAN_PAGE:
                 return
+            query = _behind(query, records[-1])
+
+
+def _behind(query: NewsQuery, last: Record) -> NewsQuery:
+    """Ask for what comes after an item, in the query's own order."""
+    if query.after_seq is not None or query.before_seq is not None:
+        return query._replace(before_seq=last.seq)
+    return query._replace(older_than=(last.item.published_at, last.seq))

@@ -2,7 +2,6 @@
 
 from collections import deque
 
-from app.core import wire
 from app.core.closing import Ending
 from app.core.limits import TokenBucket
 from app.core.subscription import Filter
@@ -50,12 +49,6 @@ class Session:
         self.checkpoint_seq = 0
         self.inbox: deque[str] = deque()
         self.is_answering = False
-
-    def send(self, payload: bytes, now: float) -> None:
-        """Write one message to this client alone."""
-        if self.link is not None and self.ending is None:
-            self.link.write(wire.text_frame(payload))
-            self.written_at = now
 
     def end(self, ending: Ending) -> None:
         """Begin to end: the first reason stays, and the socket goes within a second."""

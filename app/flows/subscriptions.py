@@ -1,6 +1,8 @@
 """A user's stored filter. This file owns the order: disk, then index, then "yes", so that no "yes" is forgotten."""
 
+import asyncio
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -29,6 +31,7 @@ class Subscriptions:
         self._store = store
         self._connections = connections
         self._clock = clock
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def prepare(self, session: Session) -> None:
         """Give a seated session the filter its user has stored; without one it wants everything.
@@ -66,28 +69,35 @@ class Subscriptions:
         self, user_id: str, wants: Filter, alert_channels: tuple[str, ...] | None = None, by: Session | None = None
     ) -> Replaced:
         """Store a user's filter and apply it to every connection that follows it, and to the one that asks (`by`)."""
-        before = await self._stored_or_none(user_id)
-        if alert_channels is None:
-            alert_channels = before.alert_channels if before else DEFAULT_ALERT_CHANNELS
-        now = self._clock.wall()
-        stored = await self._store.save(Subscription(user_id, DEFAULT_CHANNEL, wants, alert_channels, now, now))
-        if by is not None:
-            by.has_own_filter = False
-        self._connections.set_filter(user_id, wants)
-        return Replaced(stored, is_new=before is None)
+        async with self._turn(user_id):
+            before = await self._stored_or_none(user_id)
+            if alert_channels is None:
+                alert_channels = before.alert_channels if before else DEFAULT_ALERT_CHANNELS
+            now = self._clock.wall()
+            stored = await self._store.save(Subscription(user_id, DEFAULT_CHANNEL, wants, alert_channels, now, now))
+            if by is not None:
+                by.has_own_filter = False
+            self._connections.set_filter(user_id, wants)
+            return Replaced(stored, is_new=before is None)
 
     async def remove(self, user_id: str) -> None:
         """Forget a user's subscription: their connections want everything again. Raises Theirs(NOT_FOUND)."""
-        if not await self._store.delete(user_id):
-            raise Theirs(Code.NOT_FOUND, f"User subscription '{user_id}' not found")
-        self._connections.set_filter(user_id, EVERYTHING)
+        async with self._turn(user_id):
+            if not await self._store.delete(user_id):
+                raise Theirs(Code.NOT_FOUND, f"User subscription '{user_id}' not found")
+            self._connections.set_filter(user_id, EVERYTHING)
 
     async def refresh(self, session: Session) -> Filter:
         """Put a session back on its user's stored filter, and give it. Raises Ours(INTERNAL)."""
-        wants = await self.filter_of(session.user_id)
-        session.has_own_filter = False
-        self._connections.set_filter(session.user_id, wants)
-        return wants
+        async with self._turn(session.user_id):
+            wants = await self.filter_of(session.user_id)
+            session.has_own_filter = False
+            self._connections.set_filter(session.user_id, wants)
+            return wants
+
+    def _turn(self, user_id: str) -> asyncio.Lock:
+        """Let one user's changes happen one after the other, so that what is live is what was stored last."""
+        return self._turns.setdefault(user_id, asyncio.Lock())
 
     async def _stored_or_none(self, user_id: str) -> Subscription | None:
         try:

@@ -1,8 +1,10 @@
 """What the server counts. Every instrument stands here; others call verbs on `Stats` and know no metric name.
 
-    stats      plain integers, cheap enough for the hot path; closed label sets are enums
-    exposition the registry: one collector renders `Stats`, gauges are read at scrape
+labels      the closed sets of label values, one enum each
+histogram   counts by upper edge, with the exemplar of each bucket
+stats       plain integers, cheap enough for the hot path
+catalogue   every family: its name, its help, its labels, and where its samples are read
+exposition  the registry: one collector renders the catalogue; gauges are read at scrape
 
-Counters live here and never in a connection, so nothing falls when a connection goes. May import: core,
-prometheus_client.
+Counters live here and never in a connection, so nothing falls when one goes. May import: core, prometheus_client.
 """

@@ -1,14 +1,14 @@
-"""The registry. This file owns every metric's name, help and labels, and renders `Stats` at scrape.
+"""The registry. This file owns how the catalogue becomes an exposition.
 
-Every label value is present from the start, at 0. Gauges are functions, asked at scrape: a gauge that is counted up and
-down drifts. Labels come from enums only; nothing from outside ever becomes one.
+Rendering runs on the event loop, so it is one pass over plain integers; a gauge that cannot be read is left out and
+counted, and the rest is there.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from enum import StrEnum
+import time
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
-from typing import NamedTuple, TypeVar
 
+import structlog
 from prometheus_client import (
     CollectorRegistry,
     GCCollector,
@@ -19,99 +19,86 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
-from app.core.closing import Ending
-from app.core.matching import Outcome
-from app.telemetry.stats import (
-    Broadcast,
-    Fetch,
-    Histogram,
-    Inbound,
-    Intake,
-    Refusal,
-    Rejection,
-    Sent,
-    Stats,
-)
+from app.telemetry.catalogue import COUNTERS, HISTOGRAMS, CounterFamily, GaugeFamily, HistogramFamily, stats_gauges
+from app.telemetry.histogram import Histogram
+from app.telemetry.stats import Stats
 
-Label = TypeVar("Label", bound=StrEnum)
+_log = structlog.get_logger("metrics")
 
 
-class Gauge(NamedTuple):
-    """A value that is asked for at scrape."""
+class CatalogueCollector(Collector):
+    """Renders every family of the catalogue, and the gauges that `wiring` connects."""
 
-    name: str
-    help: str
-    read: Callable[[], float]
-
-
-class _StatsCollector(Collector):
-    """Renders `Stats` and the gauges."""
-
-    def __init__(self, stats: Stats, gauges: Iterable[Gauge], build: Mapping[str, str]) -> None:
+    def __init__(self, stats: Stats, gauges: Iterable[GaugeFamily], build: Mapping[str, str]) -> None:
         self._stats = stats
-        self._gauges = tuple(gauges)
+        self._gauges = (*gauges, *stats_gauges(stats))
         self._build = dict(build)
 
+    def describe(self) -> Iterable[Metric]:
+        """Say nothing at registration: what there is is known only at scrape."""
+        return ()
+
     def collect(self) -> Iterable[Metric]:
+        """Render everything there is."""
+        started = time.perf_counter()
         yield InfoMetricFamily("news_build", "Build and runtime versions.", self._build)
-        yield from self._connections()
-        yield from self._items()
+        for counter in COUNTERS:
+            yield _counter(counter, self._stats)
+        for histogram in HISTOGRAMS:
+            yield _histogram(histogram, self._stats)
         for gauge in self._gauges:
-            yield GaugeMetricFamily(gauge.name, gauge.help, gauge.read())
+            yield from self._gauge(gauge)
+        self._stats.scrape_s = time.perf_counter() - started
 
-    def _connections(self) -> Iterable[Metric]:
-        stats = self._stats
-        yield CounterMetricFamily("news_connections_opened", "WebSocket connections accepted.", stats.opened)
-        yield _counter(
-            "news_connections_closed", "Connections closed, by what ended them.", "reason", Ending, stats.closed
-        )
-        yield _counter(
-            "news_handshake_failures", "Upgrade requests refused, by reason.", "reason", Refusal, stats.refused
-        )
-        yield _counter("news_client_messages", "Messages received from clients.", "type", Inbound, stats.inbound)
-
-    def _items(self) -> Iterable[Metric]:
-        stats = self._stats
-        yield _counter(
-            "news_items_accepted", "Items stored, by the way they came in.", "source_type", Intake, stats.accepted
-        )
-        yield _counter("news_items_rejected", "Items not stored, by reason.", "reason", Rejection, stats.rejected)
-        yield _counter("news_items_broadcast", "Items that left the broadcaster.", "result", Broadcast, stats.broadcast)
-        yield _counter(
-            "news_filter_decisions",
-            "Item x slot decisions: matched, or the first step that rejected. Sums to items x live slots.",
-            "outcome",
-            Outcome,
-            stats.decisions,
-        )
-        yield _counter("news_sends", "Item x connection sends by result. Sums to matched.", "result", Sent, stats.sends)
-        yield _counter("news_feed_fetches", "Looks at feeds by result.", "result", Fetch, stats.fetches)
-        yield _histogram(
-            "news_delivery_latency_seconds", "Item accepted to frame handed to the socket.", stats.delivery_latency
-        )
-        yield _histogram("news_broadcast_recipients", "Slots matched by one item.", stats.recipients)
+    def _gauge(self, family: GaugeFamily) -> Iterable[Metric]:
+        try:
+            samples = family.read()
+        # One gauge that fails must not take the other metrics with it; it is counted, and an alert asks.
+        except Exception:  # noqa: BLE001
+            _log.exception("gauge_failed", name=family.name)
+            self._stats.scrape_errors += 1
+            return
+        metric = GaugeMetricFamily(family.name, family.help, labels=family.labels)
+        for labels, value in samples.items():
+            metric.add_metric(labels, value)
+        yield metric
 
 
-def build_registry(stats: Stats, gauges: Iterable[Gauge], build: Mapping[str, str]) -> CollectorRegistry:
+def build_registry(stats: Stats, gauges: Iterable[GaugeFamily], build: Mapping[str, str]) -> CollectorRegistry:
     """Give a registry with our metrics and those of the process."""
     disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
-    registry.register(_StatsCollector(stats, gauges, build))
+    registry.register(CatalogueCollector(stats, gauges, build))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return registry
 
 
-def _counter(name: str, text: str, label: str, values: type[Label], counts: Mapping[Label, int]) -> Metric:
-    family = CounterMetricFamily(name, text, labels=(label,))
-    for value in values:
-        family.add_metric((value.value,), counts.get(value, 0))
-    return family
+def _counter(family: CounterFamily, stats: Stats) -> Metric:
+    metric = CounterMetricFamily(family.name, family.help, labels=family.labels)
+    for labels, value in family.read(stats).items():
+        metric.add_metric(labels, value)
+    return metric
 
 
-def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
-    edges = [*(repr(float(edge)) for edge in histogram.edges), "+Inf"]
-    buckets = list(zip(edges, map(float, accumulate(histogram.counts)), strict=True))
-    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=histogram.total)
+def _histogram(family: HistogramFamily, stats: Stats) -> Metric:
+    metric = HistogramMetricFamily(family.name, family.help, labels=family.labels)
+    for labels, histogram in family.read(stats).items():
+        metric.add_metric(labels, _buckets(histogram), histogram.total)
+    return metric
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
+    """Give (upper edge, count up to there), with the bucket's example where there is one."""
+    edges = [*(repr(edge) for edge in histogram.edges), "+Inf"]
+    buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
+    for number, (edge, count) in enumerate(zip(edges, accumulate(histogram.counts), strict=True)):
+        example = histogram.examples.get(number)
+        if example is None:
+            buckets.append((edge, float(count)))
+        else:
+            buckets.append((edge, float(count), Exemplar(dict(example.labels), example.value, example.at)))
+    return buckets

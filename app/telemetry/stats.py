@@ -1,142 +1,189 @@
-"""Plain integers. This file owns what is counted and the verbs that count it; `exposition` owns names and rendering.
+"""Plain integers. This file owns what is counted and the verbs that count it; `catalogue` owns names and meanings.
 
 Only the event loop's thread counts. A broadcast is counted once, not once a recipient: its send latencies arrive as
-(seconds, number of sends) pairs.
+(seconds, number of sends) pairs, which costs a few additions for thousands of sends.
 """
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
-from enum import StrEnum
+from typing import NamedTuple
 
 from app.core.closing import Ending
 from app.core.index import Match
 from app.core.matching import Outcome
+from app.telemetry import histogram
+from app.telemetry.histogram import Example, Histogram
+from app.telemetry.labels import (
+    Beat,
+    Broadcast,
+    Encoding,
+    Fault,
+    Fetch,
+    Inbound,
+    Intake,
+    Invalid,
+    Method,
+    Operation,
+    ProbeResult,
+    RateScope,
+    Refusal,
+    Rejection,
+    Sent,
+    Severity,
+    SlowAction,
+    Stage,
+    StatusClass,
+)
 
-DELIVERY_EDGES_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""An edge lies exactly on the objective of 100 ms."""
-RECIPIENT_EDGES = (0, 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000)
-
-
-class Intake(StrEnum):
-    """Which way an item came in."""
-
-    RSS = "rss"
-    API = "api"
-    SAMPLE = "sample"
-
-
-class Rejection(StrEnum):
-    """Why an item did not get into the log."""
-
-    DUPLICATE = "duplicate"
-    INVALID = "invalid"
-    TOO_LARGE = "too_large"
-    QUEUE_FULL = "queue_full"
-    STORAGE = "storage"
-
-
-class Refusal(StrEnum):
-    """Why an upgrade request was refused."""
-
-    BAD_REQUEST = "bad_request"
-    MISSING_USER = "missing_user"
-    CAPACITY = "capacity"
-    USER_LIMIT = "user_limit"
-    DRAINING = "draining"
-    INTERNAL_ERROR = "internal_error"
+SLOW_DELIVERY_S = 0.05
+"""From here on a delivery leaves an exemplar: what it was, and its trace."""
 
 
-class Inbound(StrEnum):
-    """What a client's message was."""
-
-    PING = "ping"
-    SUBSCRIBE = "subscribe"
-    INVALID = "invalid"
-    RATE_LIMITED = "rate_limited"
+_SEVERITIES = {severity.value: severity for severity in Severity} | {"exception": Severity.ERROR}
 
 
-class Sent(StrEnum):
-    """What became of an item for a connection that matched it."""
+class Fanout(NamedTuple):
+    """What handing one frame to its recipients came to."""
 
-    WRITTEN = "written"
-    CLOSED = "closed"
-
-
-class Broadcast(StrEnum):
-    """What became of an item that left the queue."""
-
-    DELIVERED = "delivered"
-    UNMATCHED = "unmatched"
-    ERROR = "error"
-
-
-class Fetch(StrEnum):
-    """What became of one look at a feed."""
-
-    NEW = "new"
-    UNCHANGED = "unchanged"
-    FAILED = "failed"
-
-
-class Histogram:
-    """Counts by upper edge; the last count is for everything above the last edge."""
-
-    __slots__ = ("counts", "edges", "total")
-
-    def __init__(self, edges: tuple[float, ...]) -> None:
-        self.edges = edges
-        self.counts = [0] * (len(edges) + 1)
-        self.total = 0.0
-
-    def observe(self, value: float, times: int = 1) -> None:
-        self.counts[bisect_left(self.edges, value)] += times
-        self.total += value * times
+    written: int
+    closed: int
+    payload_bytes: int
+    frame_bytes: int
+    latencies: list[tuple[float, int]]
 
 
 class Stats:
     """Everything counted since the start."""
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # noqa: PLR0915 - one line a counter
         self.opened = 0
         self.closed: Counter[Ending] = Counter()
+        self.lives = Histogram(histogram.LIFE_S)
         self.refused: Counter[Refusal] = Counter()
+        self.handshakes = Histogram(histogram.REQUEST_S)
+        self.beats: Counter[Beat] = Counter()
+        self.round_trips = Histogram(histogram.ROUND_TRIP_S)
         self.inbound: Counter[Inbound] = Counter()
+        self.invalid: Counter[Invalid] = Counter()
+        self.received_bytes = 0
+        self.rate_limited: Counter[RateScope] = Counter()
         self.accepted: Counter[Intake] = Counter()
         self.rejected: Counter[Rejection] = Counter()
-        self.broadcast: Counter[Broadcast] = Counter()
-        self.decisions: Counter[Outcome] = Counter()
-        self.sends: Counter[Sent] = Counter()
         self.fetches: Counter[Fetch] = Counter()
-        self.delivery_latency = Histogram(DELIVERY_EDGES_S)
-        self.recipients = Histogram(RECIPIENT_EDGES)
+        self.queue_wait = Histogram(histogram.DELIVERY_S)
+        self.broadcast: Counter[Broadcast] = Counter()
+        self.stages = {stage: Histogram(histogram.WORK_S) for stage in Stage}
+        self.recipients = Histogram(histogram.RECIPIENTS)
+        self.decisions: Counter[Outcome] = Counter()
+        self.misses: Counter[Outcome] = Counter()
+        self.sends: Counter[Sent] = Counter()
+        self.delivery = Histogram(histogram.DELIVERY_S)
+        self.slow: Counter[SlowAction] = Counter()
+        self.payload_bytes: Counter[Encoding] = Counter()
+        self.wire_bytes: Counter[Encoding] = Counter()
+        self.frames: Counter[Encoding] = Counter()
+        self.requests: Counter[tuple[str, Method, StatusClass]] = Counter()
+        self.request_methods: tuple[tuple[str, Method], ...] = ()
+        self.request_times: dict[str, Histogram] = {}
+        self.db_times = {operation: Histogram(histogram.REQUEST_S) for operation in Operation}
+        self.db_faults: Counter[tuple[Operation, Fault]] = Counter()
+        self.loop_lag = Histogram(histogram.LOOP_LAG_S)
+        self.log_lines: Counter[Severity] = Counter()
+        self.probes: Counter[ProbeResult] = Counter()
+        self.probe_times = Histogram(histogram.DELIVERY_S)
+        self.last_loop_at = self.last_item_at = self.last_probe_at = 0.0
+        self.scrape_s = 0.0
+        self.scrape_errors = 0
 
     def connection_opened(self) -> None:
         self.opened += 1
 
-    def connection_closed(self, ending: Ending) -> None:
+    def connection_closed(self, ending: Ending, life_s: float) -> None:
         self.closed[ending] += 1
+        self.lives.observe(life_s)
+        if ending is Ending.HEARTBEAT_TIMEOUT:
+            self.beats[Beat.TIMEOUT] += 1
+
+    def pong_received(self, round_trip_s: float) -> None:
+        self.beats[Beat.PONG] += 1
+        self.round_trips.observe(round_trip_s)
+
+    def message_refused(self, why: Invalid) -> None:
+        self.invalid[why] += 1
+        if why is Invalid.RATE_LIMITED:
+            self.rate_limited[RateScope.MESSAGE] += 1
+
+    def item_taken(self, waited_s: float, now: float) -> None:
+        """Count an item that leaves the queue; `now` in Unix seconds."""
+        self.queue_wait.observe(waited_s)
+        self.last_item_at = now
 
     def item_decided(self, match: Match) -> None:
         """Count one item's decisions, and how many it reached."""
-        decisions = self.decisions
+        decisions, misses = self.decisions, self.misses
         decisions[Outcome.MATCHED] += len(match.recipients)
         decisions[Outcome.IMPACT] += match.impact
         decisions[Outcome.CATEGORY] += match.category
         decisions[Outcome.SOURCE] += match.source
         decisions[Outcome.KEYWORD] += match.keyword
         decisions[Outcome.ERROR] += match.error
+        misses[Outcome.IMPACT] += match.misses.impact
+        misses[Outcome.CATEGORY] += match.misses.category
+        misses[Outcome.SOURCE] += match.misses.source
+        misses[Outcome.KEYWORD] += match.misses.keyword
         self.recipients.observe(len(match.recipients))
-        self.broadcast[Broadcast.DELIVERED if match.recipients else Broadcast.UNMATCHED] += 1
 
     def item_undecided(self, slots: int) -> None:
-        """Count an item whose matching failed: it went to nobody, and every slot's decision was an error."""
+        """Count an item whose matching failed: every slot's decision was an error."""
         self.decisions[Outcome.ERROR] += slots
+
+    def item_failed(self) -> None:
+        """Count an item that could not be broadcast."""
         self.broadcast[Broadcast.ERROR] += 1
 
-    def item_sent(self, written: int, closed: int, latencies: Iterable[tuple[float, int]]) -> None:
-        """Count one item's sends; `latencies` are (seconds from acceptance, number of sends)."""
-        self.sends[Sent.WRITTEN] += written
-        self.sends[Sent.CLOSED] += closed
-        for seconds, times in latencies:
-            self.delivery_latency.observe(seconds, times)
+    def item_sent(self, fanout: Fanout) -> None:
+        """Count one item that went out, and its sends."""
+        self.broadcast[Broadcast.DELIVERED if fanout.written + fanout.closed else Broadcast.UNMATCHED] += 1
+        self.sends[Sent.WRITTEN] += fanout.written
+        self.sends[Sent.CLOSED] += fanout.closed
+        self.payload_bytes[Encoding.IDENTITY] += fanout.payload_bytes * fanout.written
+        self.wire_bytes[Encoding.IDENTITY] += fanout.frame_bytes * fanout.written
+        self.frames[Encoding.IDENTITY] += 1
+        for seconds, times in fanout.latencies:
+            self.delivery.observe(seconds, times)
+
+    def delivery_was_slow(self, example: Example) -> None:
+        self.delivery.exemplify(example)
+
+    def staged(self, times: Iterable[tuple[Stage, float]]) -> None:
+        """Count what one broadcast spent on each stage, in seconds."""
+        for stage, seconds in times:
+            self.stages[stage].observe(seconds)
+
+    def request_answered(self, route: str, method: Method, status: int, seconds: float) -> None:
+        """Count an HTTP request; `route` is one of `know_routes`."""
+        self.requests[route, method, StatusClass(f"{status // 100}xx")] += 1
+        self.request_times[route].observe(seconds)
+
+    def know_routes(self, routes: Iterable[tuple[str, Method]]) -> None:
+        """Say once which routes and methods there are, so that their series are there from the start."""
+        self.request_methods = tuple(dict.fromkeys(routes))
+        self.request_times = {route: Histogram(histogram.REQUEST_S) for route, _ in self.request_methods}
+
+    def database_worked(self, operation: Operation, seconds: float, fault: Fault | None = None) -> None:
+        self.db_times[operation].observe(seconds)
+        if fault is not None:
+            self.db_faults[operation, fault] += 1
+
+    def line_logged(self, level: str) -> None:
+        """Count a log line that somebody may have to read; others are not counted."""
+        severity = _SEVERITIES.get(level)
+        if severity is not None:
+            self.log_lines[severity] += 1
+
+    def probed(self, result: ProbeResult, seconds: float, now: float) -> None:
+        """Count a canary's probe; `now` in Unix seconds."""
+        self.probes[result] += 1
+        if result is ProbeResult.OK:
+            self.probe_times.observe(seconds)
+            self.last_probe_at = now

@@ -11,11 +11,12 @@ from app.adapters.sqlite.database import Database, open_database
 from app.adapters.sqlite.news_log import open_log
 from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
 from app.ports import NewsLog, SubscriptionStore
+from app.telemetry.stats import Stats
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(str(tmp_path / "news.db")) as database:
+    async with open_database(str(tmp_path / "news.db"), Stats()) as database:
         yield database
 
 

@@ -19,7 +19,8 @@ from app.adapters.tables import load_sample_wire
 from app.core.limits import Limits
 from app.core.urls import canonical
 from app.flows.process import Arrival
-from app.telemetry.stats import Fetch, Stats
+from app.telemetry.labels import Fetch
+from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
 
 NOW = 1_800_000_000.0
@@ -91,6 +92,30 @@ def test_what_is_no_feed_or_must_not_be_parsed_is_refused(body: bytes) -> None:
         parse(body, "", NOW, 200)
 
 
+ODDITIES = [
+    b'{"version":"https://jsonfeed.org/version/1.1","title":7,"items":[%b]}' % item
+    for item in (
+        b'{"title":5,"url":"https://e.com/1"}',
+        b'{"title":["x"],"url":"https://e.com/1","content_html":{}}',
+        b'{"title":"t","url":7}',
+        b'{"title":"t","url":"http://a/\\ud800"}',
+        b'{"title":"\\ud800 t","url":"https://e.com/1","content_text":"\\udfff"}',
+        b'{"title":"t","url":"https://e.com/1","date_published":true,"tags":5}',
+        b"5",
+    )
+]
+
+
+@pytest.mark.parametrize("body", ODDITIES)
+def test_a_json_feed_may_hold_anything_anywhere(body: bytes) -> None:
+    try:
+        raws = parse(body, "", NOW, 200)
+    except ParseFailed:
+        return
+
+    assert all(isinstance(raw.title, str) and isinstance(raw.content, str) for raw in raws)
+
+
 def test_a_catalogue_is_read(tmp_path: Path) -> None:
     path = tmp_path / "feeds.toml"
     path.write_text(
@@ -107,6 +132,7 @@ def test_a_catalogue_is_read(tmp_path: Path) -> None:
 BAD_CATALOGUES = [
     ("[[feed]\n", "feeds.toml"),
     ("feed = 5\n", "want [[feed]] tables"),
+    ("[[feeds]]\nurl = 'https://x'\n", "unknown key 'feeds'"),
     ("[[feed]]\nname = 'x'\n", "/feed/0/url: required"),
     ("[[feed]]\nurl = 'ftp://x'\n", "/feed/0/url: want an http"),
     ("[[feed]]\nurl = 'https://x'\nevery_s = 0\n", "/feed/0/every_s"),

@@ -113,7 +113,15 @@ async def library(log: NewsLog) -> NewsLog:
         [
             entry(1, published_at=30.0, category=Category.CRYPTO, impact_score=90.0, tickers=("BTC", "ETH")),
             entry(2, published_at=10.0, category=Category.SPORTS, impact_score=20.0, people=("Jerome Powell",)),
-            entry(3, published_at=20.0, category=Category.CRYPTO, impact_score=50.0, source=Source.NITTER),
+            entry(
+                3,
+                published_at=20.0,
+                category=Category.CRYPTO,
+                impact_score=50.0,
+                source=Source.NITTER,
+                tickers=("$SOL",),
+                people=("Éric Zemmour",),
+            ),
         ]
     )
     return log
@@ -129,6 +137,11 @@ QUERIES = [
     (NewsQuery(ticker="eth"), [1]),
     (NewsQuery(ticker="TH"), []),
     (NewsQuery(person="powell"), [2]),
+    (NewsQuery(person="ÉRIC"), [3]),
+    (NewsQuery(ticker="$BTC"), [1]),
+    (NewsQuery(ticker="sol"), [3]),
+    (NewsQuery(older_than=(30.0, 1)), [3, 2]),
+    (NewsQuery(older_than=(20.0, 3)), [2]),
     (NewsQuery(start_time=20.0), [1, 3]),
     (NewsQuery(end_time=20.0), [3, 2]),
     (NewsQuery(after_seq=1), [3, 2]),

@@ -9,12 +9,14 @@ import aiosqlite
 import pytest
 
 from app.adapters.sqlite import schema
-from app.adapters.sqlite.database import Database, open_database
+from app.adapters.sqlite.database import CannotOpen, Database, open_database
 from app.adapters.sqlite.news_log import TAIL_ITEMS, open_log
 from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
 from app.core.errors import Code, Damaged, Ours
 from app.core.subscription import Filter, Subscription
 from app.ports import CorruptSubscription
+from app.telemetry.labels import Fault, Operation
+from app.telemetry.stats import Stats
 from tests.support.items import entry
 
 ORIGINAL = """
@@ -38,12 +40,12 @@ def path(tmp_path: Path) -> str:
 
 
 async def test_the_log_goes_on_after_a_restart(path: str) -> None:
-    async with open_database(path) as database:
+    async with open_database(path, Stats()) as database:
         log = await open_log(database)
         epoch = log.epoch
         await log.append([entry(1), entry(2)])
 
-    async with open_database(path) as database:
+    async with open_database(path, Stats()) as database:
         log = await open_log(database)
         [again, fresh] = await log.append([entry(1), entry(3)])
 
@@ -54,14 +56,14 @@ async def test_the_log_goes_on_after_a_restart(path: str) -> None:
 async def test_another_file_is_another_epoch(tmp_path: Path) -> None:
     epochs = set()
     for name in ("a.db", "b.db"):
-        async with open_database(str(tmp_path / name)) as database:
+        async with open_database(str(tmp_path / name), Stats()) as database:
             epochs.add((await open_log(database)).epoch)
 
     assert len(epochs) == 2
 
 
 async def test_every_commit_is_on_the_disk(path: str) -> None:
-    async with open_database(path) as database:
+    async with open_database(path, Stats()) as database:
         await (await open_log(database)).append([entry(1)])
         for pragma, wanted in (("synchronous", 2), ("journal_mode", "wal")):
             async with database._writer.execute(f"PRAGMA {pragma}") as rows:
@@ -122,7 +124,7 @@ async def test_a_failed_append_leaves_nothing_and_the_next_one_works(database: D
 
 async def test_a_full_disk_is_storage_full_and_heals(database: Database) -> None:
     log = await open_log(database)
-    [(pages,)] = await database.read("PRAGMA page_count")
+    [(pages,)] = await database.read(Operation.READ_HISTORY, "PRAGMA page_count")
     await database._writer.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(Ours) as caught:
         await log.append([entry(number, content="x" * 10_000) for number in range(50)])
@@ -144,11 +146,93 @@ async def test_a_caller_who_gives_up_does_not_undo_the_others(database: Database
     assert log.head == 2
 
 
+async def test_a_database_that_is_held_by_another_program_is_free_again_when_it_is_let_go(path: str) -> None:
+    async with open_database(path, Stats()) as database:
+        log = await open_log(database)
+        await database._writer.execute("PRAGMA busy_timeout = 10")
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(Ours) as caught:
+                await log.append([entry(1)])
+            other.execute("ROLLBACK")
+
+        [result] = await log.append([entry(2)])
+
+    assert caught.value.code is Code.OVERLOADED
+    assert caught.value.retry_after_s
+    assert database._stats.db_faults[Operation.APPEND_HISTORY, Fault.BUSY] == 1
+    assert result.seq == 1
+
+
+async def test_a_job_that_fails_in_any_way_is_its_callers_failure_and_no_other(database: Database) -> None:
+    async def broken(_connection: aiosqlite.Connection) -> None:
+        raise KeyError("a bug")
+
+    with pytest.raises(Ours) as caught:
+        await database.write(Operation.SAVE_SUBSCRIPTION, broken)
+
+    assert caught.value.code is Code.INTERNAL
+    assert (await (await open_log(database)).append([entry(1)]))[0].seq == 1
+
+
+async def test_a_row_whose_times_are_text_can_be_replaced(database: Database) -> None:
+    store = SqliteSubscriptionStore(database)
+    await store.save(Subscription("u", "default", Filter(), (), 1.0, 1.0))
+    await database._writer.execute("UPDATE user_subscriptions SET created_at = 'yesterday', updated_at = 'x'")
+
+    saved = await store.save(Subscription("u", "default", Filter(impact_threshold=5), (), 7.0, 7.0))
+
+    assert (saved.created_at, saved.wants.impact_threshold) == (7.0, 5)
+    assert await store.load("u", "default") is not None
+
+
+async def test_a_second_server_on_the_same_file_is_refused(path: str) -> None:
+    async with open_database(path, Stats()):
+        with pytest.raises(CannotOpen, match="another server"):
+            async with open_database(path, Stats()):
+                pass
+
+
+@pytest.mark.parametrize("name", ["nowhere/news.db", "."])
+async def test_a_path_that_cannot_be_a_file_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CannotOpen, match="NEWS_DATABASE"):
+        async with open_database(str(tmp_path / name), Stats()):
+            pass
+
+
+async def test_a_damaged_log_is_refused(path: str) -> None:
+    async with open_database(path, Stats()) as database:
+        await database._writer.execute("DROP TABLE news_log")
+        with pytest.raises(Damaged, match="cannot be read"):
+            await open_log(database)
+
+
+async def test_searches_that_take_too_long_are_broken_off_and_few_may_wait(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.adapters.sqlite.database._SEARCH_S", 0.2)
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+    async with asyncio.TaskGroup() as tasks:
+        searches = [tasks.create_task(refused(database, endless)) for _ in range(9)]
+        quick = await database.read(Operation.READ_HISTORY, "SELECT 1")
+
+    assert [search.result() for search in searches] == [Code.OVERLOADED] * 9
+    assert quick == [(1,)]
+    assert await database.search(Operation.QUERY_HISTORY, "SELECT normalise('ÉRIC')") == [("éric",)]
+
+
+async def refused(database: Database, sql: str) -> Code:
+    with pytest.raises(Ours) as caught:
+        await database.search(Operation.QUERY_HISTORY, sql)
+    return caught.value.code
+
+
 async def test_the_originals_rows_are_read_as_they_are(path: str) -> None:
     with closing(sqlite3.connect(path)) as original:
         original.executescript(ORIGINAL)
 
-    async with open_database(path) as database:
+    async with open_database(path, Stats()) as database:
         store = SqliteSubscriptionStore(database)
         alice = await store.load("alice", "default")
         nulls = await store.load("nulls", "default")
@@ -197,7 +281,7 @@ async def test_a_file_that_is_no_database_is_refused(path: str) -> None:
     Path(path).write_bytes(b"this is not a database" * 100)
 
     with pytest.raises(Damaged, match="cannot be used"):
-        async with open_database(path):
+        async with open_database(path, Stats()):
             pass
 
 
@@ -206,5 +290,5 @@ async def test_a_layout_from_the_future_is_refused(path: str) -> None:
         await connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
 
     with pytest.raises(Damaged, match="knows up to"):
-        async with open_database(path):
+        async with open_database(path, Stats()):
             pass

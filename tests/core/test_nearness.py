@@ -1,5 +1,3 @@
-import pytest
-
 from app.core import nearness
 from app.core.nearness import RecentStories
 
@@ -47,13 +45,22 @@ def test_a_story_from_last_week_is_news_again() -> None:
     assert stories.nearest("b", TITLE, TEXT, 7 * 86_400.0) is None
 
 
-def test_forgetting_one_of_two_like_stories_keeps_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nearness, "MEMORY_ITEMS", 1)
+def test_the_first_of_its_kind_stands_for_all() -> None:
+    stories = RecentStories()
+
+    assert [stories.nearest(name, TITLE, TEXT, 0.0) for name in "abc"] == [None, "a", "a"]
+
+
+def test_a_story_that_is_taken_back_is_nobodys_original() -> None:
     stories = RecentStories()
     stories.nearest("a", TITLE, TEXT, 0.0)
-    stories.nearest("b", TITLE, TEXT, 0.0)
+    half = " ".join(TEXT.split()[:9])
+    stories.nearest("b", half, "and then it goes on about something else altogether, at some length", 0.0)
 
-    assert stories.nearest("c", TITLE, TEXT, 0.0) == "b"
+    stories.forget("a")
+    stories.forget("unknown")
+
+    assert stories.nearest("c", TITLE, TEXT, 0.0) is None
 
 
 def test_what_is_forgotten_leaves_nothing_behind() -> None:

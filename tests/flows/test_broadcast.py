@@ -9,11 +9,11 @@ from app.adapters.memory.news_log import MemoryNewsLog
 from app.core.limits import Limits
 from app.core.matching import Outcome
 from app.core.subscription import EVERYTHING
-from app.flows.broadcast import WebSocketBroadcaster
+from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
 from app.flows.connections import ConnectionManager
 from app.flows.retention import PASS_EVERY_S, Retention
-from app.ports import Record
-from app.telemetry.stats import Broadcast, Stats
+from app.telemetry.labels import Broadcast
+from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
 from tests.support.items import entry
 from tests.support.link import RecordingLink
@@ -22,7 +22,7 @@ from tests.support.link import RecordingLink
 async def test_items_go_out_in_log_order_through_a_queue_that_is_too_small() -> None:
     log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
     connections = ConnectionManager(Limits(), clock, stats)
-    queue: asyncio.Queue[Record] = asyncio.Queue(2)
+    queue = BroadcastQueue(2)
     broadcaster = WebSocketBroadcaster(log, queue, connections, clock, stats)
     session = connections.seat("u")
     session.wants = EVERYTHING
@@ -46,7 +46,7 @@ async def test_what_was_stored_before_the_start_is_not_sent_again() -> None:
     log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
     await log.append([entry(1)])
     connections = ConnectionManager(Limits(), clock, stats, position=log.head)
-    queue: asyncio.Queue[Record] = asyncio.Queue(2)
+    queue = BroadcastQueue(2)
     following = asyncio.create_task(WebSocketBroadcaster(log, queue, connections, clock, stats).follow())
 
     await log.append([entry(2)])
@@ -59,7 +59,7 @@ async def test_what_was_stored_before_the_start_is_not_sent_again() -> None:
 async def test_an_item_that_cannot_be_matched_goes_to_nobody_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
     connections = ConnectionManager(Limits(), clock, stats)
-    broadcaster = WebSocketBroadcaster(log, asyncio.Queue(), connections, clock, stats)
+    broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections, clock, stats)
     session = connections.seat("u")
     session.wants = EVERYTHING
     link = RecordingLink()
@@ -78,6 +78,16 @@ async def test_an_item_that_cannot_be_matched_goes_to_nobody_and_is_counted(monk
     assert [message["seq"] for message in link.messages] == [2]
     assert stats.decisions[Outcome.ERROR] == 1
     assert stats.broadcast == {Broadcast.ERROR: 1, Broadcast.DELIVERED: 1}
+
+
+async def test_the_queue_knows_how_long_its_first_item_has_waited() -> None:
+    log, queue = MemoryNewsLog(), BroadcastQueue(5)
+    assert queue.oldest_age_s(now=10.0) == 0.0
+    await log.append([entry(1, accepted_at=3.0), entry(2, accepted_at=9.0)])
+    for record in await log.read(0, 2):
+        await queue.put(record)
+
+    assert queue.oldest_age_s(now=10.0) == 7.0
 
 
 async def test_retention_prunes_every_minute_what_is_too_old() -> None:

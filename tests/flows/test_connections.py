@@ -11,13 +11,19 @@ from app.core.limits import Limits
 from app.core.subscription import EVERYTHING, Filter
 from app.flows.connections import ConnectionManager
 from app.flows.session import Session
-from app.telemetry.stats import Sent, Stats
+from app.ports import Record
+from app.telemetry.labels import Beat, Sent, SlowAction
+from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
 from tests.support.items import item
 from tests.support.link import RecordingLink
 
 LIMITS = Limits(connections=4, connections_per_user=2, write_buffer_bytes=200)
 PING = wire.ping_frame(b"")
+
+
+def record(seq: int, accepted_at: float) -> Record:
+    return Record(seq, accepted_at, item(), b"{}", trace_id="trace")
 
 
 class Hall(NamedTuple):
@@ -37,7 +43,7 @@ class Hall(NamedTuple):
     def broadcast(self, seq: int = 1, size: int = 50) -> None:
         match = self.connections.index.match(item())
         self.stats.item_decided(match)
-        self.connections.deliver(wire.text_frame(b"x" * size), seq, match.recipients, self.clock.wall())
+        self.connections.deliver(wire.text_frame(b"x" * size), record(seq, self.clock.wall()), match.recipients)
 
 
 @pytest.fixture
@@ -133,6 +139,8 @@ def test_silence_is_answered_with_a_ping_and_then_with_the_end(hall: Hall) -> No
     assert link.endings == [Ending.HEARTBEAT_TIMEOUT]
     assert session.ending is Ending.HEARTBEAT_TIMEOUT
     assert len(hall.connections.index) == 0
+    hall.connections.leave(session, session.ending)
+    assert hall.stats.beats == {Beat.TIMEOUT: 1}
 
 
 def test_who_answers_lives_on(hall: Hall) -> None:
@@ -209,4 +217,61 @@ def test_latency_is_counted_once_a_send(hall: Hall) -> None:
 
     hall.broadcast()
 
-    assert sum(hall.stats.delivery_latency.counts) == 2
+    assert hall.stats.delivery.count == 2
+    assert not hall.stats.delivery.examples
+
+
+def test_a_slow_delivery_leaves_its_trace(hall: Hall) -> None:
+    hall.join("a")
+    accepted_at = hall.clock.wall() - 0.2
+
+    hall.connections.deliver(b"x", record(1, accepted_at), hall.connections.index.match(item()).recipients)
+
+    [example] = hall.stats.delivery.examples.values()
+    assert example.labels == {"item_id": item().id, "trace_id": "trace"}
+    assert example.value == pytest.approx(0.2)
+
+
+def test_a_client_that_asks_and_never_reads_is_cut_off(hall: Hall) -> None:
+    session, link = hall.join(stalled=True)
+
+    for _ in range(20):
+        hall.connections.write(session, b"x" * 50)
+
+    assert link.endings == [Ending.SLOW_CONSUMER]
+    assert len(link.frames) == 5
+    assert hall.stats.slow[SlowAction.DISCONNECTED] == 1
+
+
+def test_a_frame_for_a_closing_socket_is_not_counted_as_written(hall: Hall) -> None:
+    _, link = hall.join()
+    link.is_closing = True
+
+    hall.broadcast()
+
+    assert hall.stats.sends == {Sent.WRITTEN: 0, Sent.CLOSED: 1}
+
+
+async def test_a_seat_that_opens_during_the_drain_ends_at_once(hall: Hall) -> None:
+    session = hall.connections.seat("u")
+    session.wants = EVERYTHING
+    link = RecordingLink()
+
+    await hall.connections.drain(longest_s=10)
+    hall.connections.open(session, link)
+    hall.broadcast()
+
+    assert link.endings == [Ending.SHUTDOWN]
+    assert link.frames == []
+    hall.connections.leave(session, Ending.NETWORK)
+    assert hall.stats.closed == {Ending.SHUTDOWN: 1}
+
+
+def test_connections_are_counted_by_their_filter(hall: Hall) -> None:
+    hall.join("a")
+    hall.join("b", Filter(impact_threshold=5))
+    broken, _ = hall.join("c")
+    broken.wants = None
+
+    assert hall.connections.kinds() == {"filtered": 1, "unfiltered": 1, "broken": 1}
+    assert hall.connections.buffers() == (0, 0, 0)

@@ -3,6 +3,7 @@
 import asyncio
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from app.adapters.markup import to_text
@@ -13,7 +14,8 @@ from app.core.limits import Limits
 from app.core.news import RawNews, parse_raw
 from app.flows.process import Arrival, NewsProcessor
 from app.ports import Appended, Entry
-from app.telemetry.stats import Intake, Rejection, Stats
+from app.telemetry.labels import Intake, Rejection
+from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
 from tests.support.items import raw
 
@@ -148,3 +150,33 @@ async def test_a_content_of_nothing_but_markup_falls_back_to_the_link() -> None:
     [record] = await one.log.read(0, 1)
 
     assert record.item.content == record.item.title == record.item.url
+
+
+async def test_no_item_is_the_duplicate_of_one_that_nobody_can_read() -> None:
+    one = desk()
+    words = "A long enough story about the federal reserve and what it did to rates on Tuesday"
+    await one.processor.publish([news(1, content=words)])
+    await one.processor.publish(
+        [news(1, id="ghost", content="Quite another story about oil, tankers and the price of both")]
+    )
+
+    await one.processor.publish(
+        [news(2, title="Story 1", content="Quite another story about oil, tankers and the price of both")]
+    )
+    [_, last] = await one.log.read(0, 10)
+
+    assert last.item.duplicate_of is None
+
+
+async def test_an_item_of_a_feed_that_cannot_be_completed_is_dropped_alone() -> None:
+    one = desk()
+    bad = msgspec.structs.replace(news(1), url="https://[")
+    for each in (bad, news(2)):
+        await one.queue.put(Arrival(each, Intake.RSS))
+    working = asyncio.create_task(one.processor.run())
+
+    await one.queue.join()
+    working.cancel()
+
+    assert one.log.head == 1
+    assert one.stats.rejected[Rejection.INVALID] == 1

@@ -93,6 +93,10 @@ BAD_BODIES: list[tuple[bytes, dict[str, str], int, str]] = [
     (b"x" * (256 * 1024 + 1), JSON, 413, "payload_too_large"),
     (VALID, {"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
     (VALID, {"Content-Type": "application/xml"}, 415, "unsupported_media_type"),
+    (VALID, {"Content-Type": ""}, 415, "unsupported_media_type"),
+    (VALID, {**JSON, "Content-Encoding": "gzip"}, 400, "invalid_parameter"),
+    (VALID.replace(b"https://e.com/1", b"https://a b/c"), JSON, 400, "invalid_parameter"),
+    (VALID.replace(b"https://e.com/1", b"https://u:p@e.com/1"), JSON, 400, "invalid_parameter"),
     (b"\n\n", NDJSON, 400, "invalid_parameter"),
     (b"\n".join([VALID] * 101), NDJSON, 413, "payload_too_large"),
 ]
@@ -196,6 +200,8 @@ BAD_QUERIES = [
     ("person=%00", {"person"}),
     ("user_id=a%20b", {"user_id"}),
     ("limit=%D9%A3", {"limit"}),
+    ("limit=1_0&offset=%2B5", {"limit", "offset"}),
+    ("limit=5&limit=6", {"limit"}),
 ]
 
 
@@ -264,6 +270,57 @@ async def test_a_preview_says_what_a_filter_would_have_let_through(server: Runni
     assert len(preview["samples"]) == 2
     assert bad == 422
     assert {error["pointer"] for error in problem["errors"]} == {"/impact_threshold", "/hours"}
+
+
+async def test_what_is_no_http_gets_400_and_leaves_no_trace_of_a_bug(
+    server: RunningServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    for garbage in (b"BLAH\r\n\r\n", b"GET /%zz\xff HTTP/1.1\r\n\r\n", b"\x16\x03\x01 HTTP/1.1\r\n\r\n"):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(garbage)
+        assert b" 400 " in await asyncio.wait_for(reader.readline(), 5)
+        writer.close()
+
+    assert await server.metric("news_http_requests_total", route="/metrics", method="GET", code="2xx") >= 0
+    assert [record for record in caplog.records if record.levelname == "CRITICAL"] == []
+
+
+async def test_requests_are_counted_under_their_template(server: RunningServer) -> None:
+    for path in ("/api/v1/news/a", "/api/v1/news/b", "/nowhere/<script>"):
+        await server.http.get(server.url + path)
+
+    assert await server.metric("news_http_requests_total", route="/api/v1/news/{id}", method="GET", code="4xx") == 2
+    assert await server.metric("news_http_requests_total", route="unknown", method="other", code="4xx") == 1
+    assert await server.metric("news_http_request_duration_seconds_count", route="/api/v1/news/{id}") == 2
+
+
+async def test_every_kind_of_mistake_is_named_at_once(server: RunningServer) -> None:
+    body = b'{"user_id":"u","categories":["zz"],"impact_threshold":"x","keywords":["*"],"exclude":{"tickers":["$"]}}'
+
+    _, problem = await post(server, "/api/v1/subscriptions", body)
+
+    pointers = {error["pointer"] for error in problem["errors"]}
+    assert pointers == {"/categories/0", "/impact_threshold", "/keywords/0", "/exclude/tickers/0"}
+
+
+async def test_a_misspelt_key_of_exclude_is_a_warning(server: RunningServer) -> None:
+    _, stored = await post(server, "/api/v1/subscriptions", b'{"user_id":"u","exclude":{"keyword":["ipo"]},"a/b":1}')
+
+    assert {warning["pointer"] for warning in stored["warnings"]} == {"/exclude/keyword", "/a~1b"}
+
+
+async def test_of_many_first_subscriptions_one_is_the_first(server: RunningServer) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        posts = [tasks.create_task(post(server, "/api/v1/subscriptions", b'{"user_id":"u"}')) for _ in range(5)]
+
+    assert sorted(answer.result()[0] for answer in posts) == [200, 200, 200, 200, 201]
+
+
+async def test_links_that_differ_in_bytes_that_are_no_utf_8_are_different_stories(server: RunningServer) -> None:
+    one, other = await server.publish(raw(1, url="https://e.com/?id=%CF%F0"), raw(2, url="https://e.com/?id=%D0%F1"))
+
+    assert one["id"] != other["id"]
 
 
 async def test_health_readiness_and_liveness(server: RunningServer) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,8 +14,10 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from app.core.errors import Code, Ours
+from app.core.limits import Limits
 from tests.support.items import raw
 from tests.support.server import RunningServer, running
+from tests.support.sockets import open_raw
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": KEY}
@@ -330,6 +333,72 @@ async def test_what_a_client_sends_with_the_handshake_is_read(server: RunningSer
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
     assert b'"pong"' in await asyncio.wait_for(reader.read(200), 5)
     writer.close()
+
+
+async def speak(server: RunningServer, *frames: bytes) -> bytes:
+    """Upgrade, send bytes as they are, and give everything that comes until the server closes."""
+    raw_socket = await open_raw(server.ws_url, "rude")
+    loop = asyncio.get_running_loop()
+    for frame in frames:
+        await loop.sock_sendall(raw_socket, frame)
+    received = b""
+    async with asyncio.timeout(5):
+        while chunk := await loop.sock_recv(raw_socket, 65_536):
+            received += chunk
+    raw_socket.close()
+    return received
+
+
+async def test_an_unmasked_frame_is_a_protocol_error(server: RunningServer) -> None:
+    assert await speak(server, b'\x81\x0f{"type":"ping"}') == b"\x88\x10\x03\xeaprotocol_error"
+
+
+@pytest.mark.parametrize("code", [999, 1004, 1005, 1006, 1015, 2000, 5000, 65_535])
+async def test_a_code_that_must_not_be_sent_is_not_sent_back(server: RunningServer, code: int) -> None:
+    answer = await speak(server, b"\x88\x82\0\0\0\0" + code.to_bytes(2, "big"))
+
+    assert answer.startswith(b"\x88")
+    assert answer[2:4] == (1002).to_bytes(2, "big")
+
+
+async def test_an_upgrade_to_something_like_websocket_is_refused(server: RunningServer) -> None:
+    headers = {**UPGRADE, "Upgrade": "notwebsocketatall"}
+    async with server.http.get(f"{server.url}/ws/news?user_id=u", headers=headers) as answer:
+        assert answer.status == 426
+
+
+async def test_a_client_that_only_asks_and_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "app.wiring.Limits", partial(Limits, write_buffer_bytes=4_096, messages_per_s=1e6, message_burst=10**6)
+    )
+    async with running() as server:
+        deaf = await open_raw(server.ws_url, "deaf")
+        payload = b'{"type":"sing"}'
+        frame = bytes((0x81, 0x80 | len(payload), 0, 0, 0, 0)) + payload
+        while not await server.metric("news_slow_consumers_total", action="disconnected"):
+            await asyncio.get_running_loop().sock_sendall(deaf, frame * 200)
+        while await server.metric("news_connections"):
+            await asyncio.sleep(0.05)
+        deaf.close()
+
+
+async def test_keys_of_a_subscribe_that_nobody_reads_are_a_warning(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        answer = await ask(socket, {"type": "subscribe", "id": 1, "persist": False, "filters": {}})
+        huge = await ask(socket, '{"type":"ping","id":1e300}')
+        long = await ask(socket, json.dumps({"type": "ping", "id": "x" * 65}))
+
+    assert [warning["pointer"] for warning in answer["warnings"]] == ["/persist"]
+    assert (huge["code"], long["code"]) == ("invalid_message", "invalid_message")
+    assert "id" not in huge
+    assert "id" not in long
+
+
+async def test_a_message_full_of_mistakes_gets_a_short_answer(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        error = await ask(socket, '{"type":"subscribe","filters":{"keywords":[' + "1," * 7_000 + "1]}}")
+
+    assert len(error["errors"]) == 20
 
 
 async def test_statistics_count_the_connections(server: RunningServer) -> None:

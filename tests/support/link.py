@@ -15,9 +15,11 @@ class RecordingLink:
         self.endings: list[Ending] = []
         self.aborted = False
         self.stalled = stalled
+        self.is_closing = False
 
-    def write(self, frame: bytes) -> None:
+    def write(self, frame: bytes) -> bool:
         self.frames.append(frame)
+        return not self.is_closing
 
     def buffered(self) -> int:
         return sum(map(len, self.frames)) if self.stalled else 0

@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 
 from app.config import Settings
+from app.telemetry.stats import Stats
 from app.wiring import serve
 
 
@@ -48,7 +49,7 @@ class RunningServer(NamedTuple):
         """Give one sample of /metrics."""
         async with self.http.get(f"{self.url}/metrics") as answer:
             text = await answer.text()
-        inner = ",".join(f'{key}="{value}"' for key, value in labels.items())
+        inner = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
         wanted = f"{name}{{{inner}}} " if labels else f"{name} "
         [line] = [line for line in text.splitlines() if line.startswith(wanted)]
         return float(line.split()[-1])
@@ -60,7 +61,7 @@ async def running(**settings: Any) -> AsyncIterator[RunningServer]:
     chosen = msgspec.convert({"port": 0, "database": ":memory:"} | settings, Settings)
     stopping = asyncio.Event()
     addresses: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(serve(chosen, stopping, addresses.set_result))
+    serving = asyncio.create_task(serve(chosen, stopping, addresses.set_result, Stats()))
     # A server that cannot start says why here, instead of leaving the test waiting.
     serving.add_done_callback(lambda _task: addresses.cancel())
     with suppress(asyncio.CancelledError):

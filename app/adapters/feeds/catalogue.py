@@ -36,8 +36,10 @@ def read_catalogue(path: str) -> list[Feed]:
     try:
         document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadCatalogue(f"{path}: {error}") from error
-    tables = document.get("feed", [])
+        raise BadCatalogue(f"NEWS_FEEDS={path!r}: want a feeds.toml that can be read: {error}") from error
+    tables = document.pop("feed", [])
+    if document:
+        raise BadCatalogue(f"{path}: unknown key {next(iter(document))!r}: want [[feed]] tables")
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise BadCatalogue(f"{path}: want [[feed]] tables")
     try:
@@ -49,9 +51,9 @@ def read_catalogue(path: str) -> list[Feed]:
 
 def _read_feed(table: Mapping[str, object], pointer: str) -> Feed:
     feed = fields.convert(table, Feed, pointer)
-    ignored = fields.unknown_keys(table, Feed)
+    ignored = fields.unknown_keys(table, Feed, pointer)
     if ignored:
-        raise fields.BadFields(tuple(FieldError(f"{pointer}/{key}", "unknown key") for key in ignored))
+        raise fields.BadFields(tuple(bad._replace(detail="unknown key") for bad in ignored))
     try:
         urls.canonical(feed.url)
     except ValueError as error:

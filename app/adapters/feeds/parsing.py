@@ -5,7 +5,7 @@ thread: a large feed takes tens of milliseconds, which the event loop does not h
 """
 
 from calendar import timegm
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import feedparser
 from app.core.news import RawNews, Source
 from app.core.urls import MAX_URL_LENGTH, canonical
 
-_MAX_MARKUP = 64 * 1024
+_MAX_MARKUP = 32 * 1024
 
 
 class ParseFailed(Exception):
@@ -42,7 +42,8 @@ def parse(body: bytes, name: str, now: float, most_entries: int) -> list[RawNews
     feed = _attempt(_parse_fast, body) or _attempt(_parse_forgiving, body)
     if feed is None:
         raise ParseFailed("not a feed")
-    raws = [_raw(entry, name or feed.title, now) for entry in feed.entries[:most_entries] if _is_usable(entry.url)]
+    usable = [entry for entry in feed.entries[:most_entries] if _is_usable(entry.url)]
+    raws = [_raw(entry, name or feed.title, now) for entry in usable]
     # Feeds list the newest first; the log wants what happened first to come first.
     return sorted(raws, key=lambda raw: raw.published_at)
 
@@ -60,35 +61,39 @@ def _parse_fast(body: bytes) -> _Feed | None:
     """Read what is plainly a feed; one without entries is left to the other parser's judgement."""
     feed = fastfeedparser.parse(body)
     entries = [
-        _Entry(entry.get("title") or "", _markup(entry), entry.get("link") or "", _iso_seconds(entry.get("published")))
+        _Entry(_text(entry, "title"), _markup(entry), _text(entry, "link"), _iso_seconds(_text(entry, "published")))
         for entry in feed.entries
     ]
-    return _Feed(feed.feed.get("title") or "", entries) if entries else None
+    return _Feed(_text(feed.feed, "title"), entries) if entries else None
 
 
 def _parse_forgiving(body: bytes) -> _Feed | None:
     feed = feedparser.parse(body)
     entries = [
-        _Entry(entry.get("title", ""), _markup(entry), entry.get("link", ""), _tuple_seconds(_dates(entry)))
+        _Entry(_text(entry, "title"), _markup(entry), _text(entry, "link"), _tuple_seconds(_dates(entry)))
         for entry in feed.entries
     ]
     # A version is what feedparser gives to a document that it recognised, entries or none.
-    return _Feed(feed.feed.get("title", ""), entries) if feed.version else None
+    return _Feed(_text(feed.feed, "title"), entries) if feed.version else None
 
 
-def _markup(entry: Any) -> str:  # noqa: ANN401 - both parsers give dictionaries of their own kinds
-    contents: Iterable[Any] = entry.get("content") or ()
-    full = next((part.get("value") for part in contents if part.get("value")), "")
-    return full or entry.get("description") or entry.get("summary") or ""
+def _text(table: Any, key: str) -> str:  # noqa: ANN401 - both parsers give dictionaries of their own kinds
+    """Give a value that is a string; a JSON feed may hold anything under any key."""
+    value = table.get(key)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _markup(entry: Any) -> str:  # noqa: ANN401
+    parts = entry.get("content")
+    texts = [_text(part, "value") for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    return next(filter(None, texts), "") or _text(entry, "description") or _text(entry, "summary")
 
 
 def _dates(entry: Any) -> Iterator[Any]:  # noqa: ANN401
     yield from (entry.get(key) for key in ("published_parsed", "updated_parsed", "created_parsed"))
 
 
-def _iso_seconds(date: str | None) -> float | None:
-    if not date:
-        return None
+def _iso_seconds(date: str) -> float | None:
     try:
         moment = datetime.fromisoformat(date)
     except ValueError:

@@ -15,10 +15,13 @@ from app.core.limits import Limits
 from app.core.news import RawNews
 from app.flows.process import Arrival
 from app.ports import Clock
-from app.telemetry.stats import Fetch, Intake, Stats
+from app.telemetry.labels import Fetch, Intake
+from app.telemetry.stats import Stats
 
 _REMEMBERED_LINKS = 2_000
 _LONGEST_PAUSE_S = 900.0
+# A feed may ask for quiet, but not for ever.
+_LONGEST_ASKED_S = 3_600.0
 _JITTER = 0.1
 
 _log = structlog.get_logger("feeds")
@@ -77,11 +80,18 @@ class RssPoller:
                 polled.failures = 0
                 self._stats.fetches[Fetch.NEW if fresh else Fetch.UNCHANGED] += 1
             except (FetchFailed, ParseFailed) as error:
-                polled.failures += 1
-                self._stats.fetches[Fetch.FAILED] += 1
-                asked_pause_s = getattr(error, "retry_after_s", 0.0)
-                _log.warning("feed_failed", url=polled.feed.url, failures=polled.failures, error=str(error))
+                self._fail(polled, error)
+                asked_pause_s = min(getattr(error, "retry_after_s", 0.0), _LONGEST_ASKED_S)
+            # The edge between one feed and the server: nothing that comes from a feed may end another one's polling.
+            except Exception as error:  # noqa: BLE001
+                self._fail(polled, error)
             await self._clock.sleep(max(_pause_s(polled), asked_pause_s))
+
+    def _fail(self, polled: _Polled, error: Exception) -> None:
+        polled.failures += 1
+        self._stats.fetches[Fetch.FAILED] += 1
+        kind = type(error).__name__
+        _log.warning("feed_failed", url=polled.feed.url, failures=polled.failures, kind=kind, error=str(error))
 
     async def _look(self, session: aiohttp.ClientSession, polled: _Polled) -> int:
         """Fetch a feed and hand its new entries on; give how many there were."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from app.core.news import RawNews, parse_raw
 from app.flows.process import Arrival
 from app.ports import Clock
-from app.telemetry.stats import Intake
+from app.telemetry.labels import Intake
 
 EVERY_S = 1.5
 

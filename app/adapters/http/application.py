@@ -1,14 +1,19 @@
 """Every route. This file owns the map from paths to handlers, CORS, and the access log."""
 
+from collections.abc import Iterator
+from http import HTTPStatus
+
 import aiohttp_cors
 import structlog
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
+from aiohttp.typedefs import Handler
 from prometheus_client.aiohttp import make_aiohttp_handler
 
 from app.adapters.http import news, operations, pages, socket, subscriptions
 from app.adapters.http.parts import PARTS, Parts
-from app.adapters.http.problems import answer_problems, route_of
+from app.adapters.http.problems import UNKNOWN_ROUTE, answer_problems, route_of
+from app.telemetry.labels import Method
 
 _MAX_AGE_S = 3600
 
@@ -17,7 +22,7 @@ _log = structlog.get_logger("access")
 
 def build_application(parts: Parts) -> web.Application:
     """Give the application with every route."""
-    app = web.Application(middlewares=[answer_problems])
+    app = web.Application(middlewares=[observe_requests, answer_problems])
     app[PARTS] = parts
     pages.add_pages(app, parts.pages)
     # HEAD would be an upgrade without a body to aiohttp; only GET is.
@@ -27,7 +32,33 @@ def build_application(parts: Parts) -> web.Application:
     app.router.add_get("/readyz", operations.get_readyz)
     app.router.add_get("/metrics", make_aiohttp_handler(parts.registry))
     _add_rest(app, parts.cors_origins)
+    parts.stats.know_routes([*_routes(app), (UNKNOWN_ROUTE, Method.OTHER)])
     return app
+
+
+@web.middleware
+async def observe_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count and time a request under its route's template."""
+    stats, clock = request.app[PARTS].stats, request.app[PARTS].clock
+    began = clock.monotonic()
+    answer = await handler(request)
+    seconds = clock.monotonic() - began
+    if answer.status == HTTPStatus.SWITCHING_PROTOCOLS:
+        stats.handshakes.observe(seconds)
+    route = route_of(request)
+    stats.request_answered(route, _method(route, request.method), answer.status, seconds)
+    return answer
+
+
+def _method(route: str, name: str) -> Method:
+    return Method(name) if route != UNKNOWN_ROUTE and name in set(Method) else Method.OTHER
+
+
+def _routes(app: web.Application) -> Iterator[tuple[str, Method]]:
+    """Give every route's template with each of its methods."""
+    for route in app.router.routes():
+        if route.resource is not None and route.method in set(Method):
+            yield route.resource.canonical, Method(route.method)
 
 
 def _add_rest(app: web.Application, origins: tuple[str, ...]) -> None:

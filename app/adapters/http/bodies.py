@@ -3,6 +3,7 @@
 import asyncio
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
 
 from app.core.errors import Code, Theirs
 
@@ -11,12 +12,13 @@ NDJSON = "application/x-ndjson"
 
 
 async def read_body(request: web.Request, most_bytes: int, within_s: float, *types: str) -> bytes:
-    """Read a body. Raises Theirs: UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT.
+    """Read a body. Raises Theirs: UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT, INVALID_PARAMETER.
 
-    A body without a type is taken as the first of `types`: curl and small scripts forget it.
+    The type is required: a body without one is what a page of another origin can send without being asked for leave.
     """
-    if "Content-Type" in request.headers and request.content_type not in types:
-        raise Theirs(Code.UNSUPPORTED_MEDIA_TYPE, f"Content-Type {request.content_type!r}: want {' or '.join(types)}")
+    given = request.headers.get("Content-Type", "")
+    if request.content_type not in types or not given:
+        raise Theirs(Code.UNSUPPORTED_MEDIA_TYPE, f"Content-Type {given!r}: want {' or '.join(types)}")
     if (request.content_length or 0) > most_bytes:
         raise _too_large(most_bytes)
     body = bytearray()
@@ -28,6 +30,8 @@ async def read_body(request: web.Request, most_bytes: int, within_s: float, *typ
                     raise _too_large(most_bytes)
     except TimeoutError:
         raise Theirs(Code.REQUEST_TIMEOUT, f"The body did not arrive within {within_s:g} s") from None
+    except (HttpProcessingError, PayloadEncodingError, web.RequestPayloadError) as error:
+        raise Theirs(Code.INVALID_PARAMETER, f"The body is broken: {error}") from None
     return bytes(body)
 
 

@@ -14,18 +14,20 @@ from aiohttp._websocket.reader import WebSocketDataQueue
 from aiohttp.http import WebSocketReader
 
 from app.core import wire
-from app.core.closing import CLOSE_HANDSHAKE_S, CLOSES, Ending, of_client_code
+from app.core.closing import CLOSE_HANDSHAKE_S, CLOSES, Ending, may_be_sent, of_client_code
 from app.flows.session import Session
 from app.ports import Link
 
 _BY_CODE = {close.code: ending for ending, close in CLOSES.items()}
 _QUEUE_BYTES = 1 << 20
+_MASK_BIT = 0x80
 
 
 class Conversation(Protocol):
     """Who is told what a client does."""
 
     def on_open(self, session: Session, link: Link) -> None: ...
+    def on_data(self, size: int) -> None: ...
     def on_message(self, session: Session, text: str) -> None: ...
     def on_ping(self, session: Session, payload: bytes) -> None: ...
     def on_pong(self, session: Session) -> None: ...
@@ -51,7 +53,7 @@ _NO_FLOW_CONTROL = _NoFlowControl()
 class SocketLink(asyncio.Protocol):
     """One client's socket."""
 
-    __slots__ = ("_conversation", "_messages", "_parser", "_session", "_transport")
+    __slots__ = ("_conversation", "_is_masked", "_messages", "_parser", "_session", "_transport")
 
     def __init__(
         self,
@@ -64,13 +66,16 @@ class SocketLink(asyncio.Protocol):
         self._transport = transport
         self._session = session
         self._conversation = conversation
+        self._is_masked = False
         self._messages = WebSocketDataQueue(_NO_FLOW_CONTROL, _QUEUE_BYTES, loop=loop)  # type: ignore[arg-type]
         # The parser refuses a message of exactly its limit.
         self._parser = WebSocketReader(self._messages, message_bytes + 1, compress=False, decode_text=True)
 
-    def write(self, frame: bytes) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(frame)
+    def write(self, frame: bytes) -> bool:
+        if self._transport.is_closing():
+            return False
+        self._transport.write(frame)
+        return True
 
     def buffered(self) -> int:
         return self._transport.get_write_buffer_size()
@@ -83,6 +88,13 @@ class SocketLink(asyncio.Protocol):
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        self._conversation.on_data(len(data))
+        if not self._is_masked:
+            if len(data) > 1 and not data[1] & _MASK_BIT:
+                # RFC 6455 section 5.1: a server must close on an unmasked frame. aiohttp's parser does not look, so
+                # the first frame is looked at here: a client masks all of its frames or none.
+                self._conversation.on_misbehaviour(self._session, Ending.PROTOCOL_ERROR)
+            self._is_masked = True
         self._parser.feed_data(data)
         while self._messages._buffer:
             kind, payload, _extra = self._next_message()
@@ -122,6 +134,9 @@ class SocketLink(asyncio.Protocol):
             self._conversation.on_misbehaviour(self._session, Ending.UNSUPPORTED_DATA)
 
     def _take_close(self, code: int) -> None:
+        if code and not may_be_sent(code):
+            self._conversation.on_misbehaviour(self._session, Ending.PROTOCOL_ERROR)
+            return
         if self._session.ending is None:
             self.write(wire.close_reply_frame(code))
         self._conversation.on_closed(self._session, of_client_code(code))

@@ -14,7 +14,7 @@ from app.core.news import RawNews, parse_raw
 from app.core.strict_json import decode_object
 from app.flows.history import NewsPage
 from app.ports import Appended, NewsQuery, Record
-from app.telemetry.stats import Rejection
+from app.telemetry.labels import Rejection
 
 
 async def post_news(request: web.Request) -> web.Response:

@@ -27,7 +27,7 @@ async def get_stats(request: web.Request) -> web.Response:
             "active_connections": len(parts.connections),
             "nitter_instances": {"total": 0, "healthy": 0, "unhealthy": 0},
             "rss_feeds": {"total": feeds.total, "active": feeds.active},
-            "uptime_seconds": round(now - parts.started_at, 2),
+            "uptime_seconds": round(parts.clock.monotonic() - parts.started_at, 2),
             "version": parts.version,
             "connected_users": parts.connections.users,
             "epoch": parts.log.epoch,

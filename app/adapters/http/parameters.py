@@ -5,11 +5,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from multidict import MultiDict, MultiMapping
+
 from app.core.errors import Code, FieldError, Theirs
 from app.core.news import Category, Source
+from app.core.subscription import USER_ID
 from app.ports import NewsQuery
 
-USER_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,128}")
+_USER_ID = re.compile(USER_ID)
 _MAX_SEQ = 2**53
 
 Reader = tuple[str, Callable[[str], Any]]
@@ -18,7 +21,7 @@ Reader = tuple[str, Callable[[str], Any]]
 
 def whole(least: int, most: int) -> Reader:
     def read(text: str) -> int:
-        if not text.isascii() or not least <= int(text) <= most:
+        if not (text.isascii() and text.isdigit()) or not least <= int(text) <= most:
             raise ValueError(text)
         return int(text)
 
@@ -48,7 +51,7 @@ def one_of(words: type[Category | Source]) -> Reader:
 
 
 def _user_id(text: str) -> str:
-    if not USER_ID.fullmatch(text):
+    if not _USER_ID.match(text):
         raise ValueError(text)
     return text
 
@@ -56,15 +59,18 @@ def _user_id(text: str) -> str:
 user_id: Reader = ("1 to 128 of A-Z a-z 0-9 _ . : @ -", _user_id)
 
 
-def read_parameters(query: Mapping[str, str], readers: Mapping[str, Reader]) -> dict[str, Any]:
+def read_parameters(query: MultiMapping[str], readers: Mapping[str, Reader]) -> dict[str, Any]:
     """Read the parameters that are there; others are ignored. Raises Theirs(INVALID_PARAMETER) with every bad one."""
     values: dict[str, Any] = {}
     errors = []
     for key, (wanted, read) in readers.items():
-        if key not in query:
+        given = query.getall(key, [])
+        if len(given) > 1:
+            errors.append(FieldError(key, "want it once"))
+        if len(given) != 1:
             continue
         try:
-            values[key] = read(query[key])
+            values[key] = read(given[0])
         except (ValueError, OverflowError):
             errors.append(FieldError(key, f"want {wanted}"))
     if errors:
@@ -74,10 +80,10 @@ def read_parameters(query: Mapping[str, str], readers: Mapping[str, Reader]) -> 
 
 def check_user_id(text: str) -> str:
     """Check a user id that stands in a path. Raises Theirs(INVALID_PARAMETER)."""
-    return str(read_parameters({"user_id": text}, {"user_id": user_id})["user_id"])
+    return str(read_parameters(MultiDict(user_id=text), {"user_id": user_id})["user_id"])
 
 
-def read_news_query(query: Mapping[str, str], most_items: int) -> tuple[NewsQuery, str | None]:
+def read_news_query(query: MultiMapping[str], most_items: int) -> tuple[NewsQuery, str | None]:
     """Read what GET /api/v1/news asks for, and as which user. Raises Theirs(INVALID_PARAMETER)."""
     score, moment, seq = number(0, 100), number(0, 1e11), whole(0, _MAX_SEQ)
     values = read_parameters(

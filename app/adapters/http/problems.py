@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 
 from app.core.errors import Code, NewsError
 
+UNKNOWN_ROUTE = "unknown"
 _JITTER = 0.5
 _BY_STATUS = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.PAYLOAD_TOO_LARGE}
 
@@ -64,8 +65,12 @@ def problem(request: web.Request, error: NewsError, status: int | None = None) -
 
 def route_of(request: web.Request) -> str:
     """Name the route by its template, never by its path: what a stranger writes must not become a label."""
-    resource = request.match_info.route.resource
-    return resource.canonical if resource is not None else "unknown"
+    try:
+        resource = request.match_info.route.resource
+    except AssertionError:
+        # A request that aiohttp could not parse never reached the router.
+        return UNKNOWN_ROUTE
+    return resource.canonical if resource is not None else UNKNOWN_ROUTE
 
 
 def _encode(document: dict[str, object]) -> bytes:

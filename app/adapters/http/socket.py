@@ -11,16 +11,17 @@ from typing import NoReturn
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
+from multidict import MultiMapping
 
 from app.adapters.http.link import SocketLink
-from app.adapters.http.parameters import check_user_id
+from app.adapters.http.parameters import read_parameters, user_id
 from app.adapters.http.parts import PARTS, Parts
 from app.core.closing import Ending
 from app.core.errors import Code, FieldError, NewsError, Theirs
 from app.core.strict_json import decode_object
 from app.core.subscription import Filter, parse_filter
 from app.flows.session import Session
-from app.telemetry.stats import Refusal
+from app.telemetry.labels import Refusal
 
 # RFC 6455 section 1.3.
 _KEY_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -83,9 +84,10 @@ def _filter_in_url(text: str) -> Filter:
 
 
 def _user_id(request: web.Request) -> str:
-    if "user_id" not in request.query:
+    given = read_parameters(request.query, {"user_id": user_id})
+    if not given:
         raise Theirs(Code.INVALID_PARAMETER, "user_id is required", fields=(FieldError("user_id", "required"),))
-    return check_user_id(request.query["user_id"])
+    return str(given["user_id"])
 
 
 def _default_refusal(request: web.Request) -> Refusal:
@@ -95,7 +97,7 @@ def _default_refusal(request: web.Request) -> Refusal:
 def _check_handshake(request: web.Request) -> str:
     """Check the opening handshake (RFC 6455 section 4.2.1) and give Sec-WebSocket-Accept. Raises Theirs."""
     headers = request.headers
-    if "websocket" not in headers.get("Upgrade", "").lower() or "upgrade" not in headers.get("Connection", "").lower():
+    if "websocket" not in _tokens(headers, "Upgrade") or "upgrade" not in _tokens(headers, "Connection"):
         raise Theirs(Code.UPGRADE_REQUIRED, "This address speaks WebSocket: connect with a WebSocket client")
     if request.version != HttpVersion11:
         raise Theirs(Code.UPGRADE_REQUIRED, "A WebSocket upgrade needs HTTP/1.1")
@@ -108,6 +110,11 @@ def _check_handshake(request: web.Request) -> str:
     except (binascii.Error, ValueError):
         _refuse_header("Sec-WebSocket-Key", "want 16 bytes in base64")
     return base64.b64encode(hashlib.sha1(key.encode() + _KEY_SUFFIX, usedforsecurity=False).digest()).decode()
+
+
+def _tokens(headers: MultiMapping[str], name: str) -> set[str]:
+    """Read a header that lists tokens, in any case."""
+    return {token.strip().lower() for value in headers.getall(name, []) for token in value.split(",")}
 
 
 def _refuse_header(name: str, wanted: str) -> NoReturn:

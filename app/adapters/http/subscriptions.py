@@ -14,9 +14,9 @@ from app.adapters.http.parts import PARTS, Parts
 from app.core import fields
 from app.core.errors import Code, FieldError, Theirs
 from app.core.strict_json import decode_object
-from app.core.subscription import Checked, Filter, Subscription, parse_filter
+from app.core.subscription import USER_ID, Checked, Filter, Subscription, parse_filter
 
-UserId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:@-]{1,128}$(?!\n)")]
+UserId = Annotated[str, Meta(pattern=USER_ID)]
 AlertChannels = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=128)], ...], Meta(max_length=20)]
 
 
@@ -44,9 +44,7 @@ async def post_subscription(request: web.Request) -> web.Response:
         "created_at": stored.created_at,
         "updated_at": stored.updated_at,
     }
-    if checked.warnings:
-        document["warnings"] = [{"pointer": pointer, "detail": detail} for pointer, detail in checked.warnings]
-    return json_answer(document, status=201 if is_new else 200)
+    return json_answer(document | _warnings(checked), status=201 if is_new else 200)
 
 
 async def get_subscription(request: web.Request) -> web.Response:
@@ -76,6 +74,7 @@ async def post_preview(request: web.Request) -> web.Response:
             "per_hour": preview.per_hour,
             "samples": [msgspec.Raw(record.item_json) for record in preview.samples],
         }
+        | _warnings(checked)
     )
 
 
@@ -106,6 +105,12 @@ def _filter_errors(wishes: Mapping[str, object]) -> tuple[FieldError, ...]:
 
 def _invalid(errors: tuple[FieldError, ...]) -> Theirs:
     return Theirs(Code.INVALID_FILTER, "The subscription is not valid", fields=errors)
+
+
+def _warnings(checked: Checked) -> dict[str, object]:
+    """Say what was ignored, where anything was."""
+    warnings = [{"pointer": pointer, "detail": detail} for pointer, detail in checked.warnings]
+    return {"warnings": warnings} if warnings else {}
 
 
 def _document(stored: Subscription) -> dict[str, object]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
+from app.core.text import normalise, ticker_key
 from app.ports import Appended, Entry, NewsQuery, NewsTotals, Record
 
 FOLLOW_ITEMS = 256
@@ -32,6 +33,10 @@ class MemoryNewsLog:
     @property
     def oldest(self) -> int:
         return self._dropped + 1
+
+    @property
+    def oldest_at(self) -> float:
+        return self._records[0].accepted_at if self._records else 0.0
 
     async def append(self, entries: Sequence[Entry]) -> list[Appended]:
         results = [self._append(entry) for entry in entries]
@@ -86,7 +91,7 @@ class MemoryNewsLog:
         first = next((self._first[key] for key in keys if key in self._first), None)
         if first is not None:
             return Appended(first.item.id, first.seq, is_duplicate=True)
-        record = Record(self.head + 1, entry.accepted_at, entry.item, msgspec.json.encode(entry.item))
+        record = Record(self.head + 1, entry.accepted_at, entry.item, msgspec.json.encode(entry.item), entry.trace_id)
         self._records.append(record)
         self._first.update(dict.fromkeys(keys, record))
         return Appended(entry.item.id, record.seq, is_duplicate=False)
@@ -98,11 +103,12 @@ def _meets(record: Record, query: NewsQuery) -> bool:
         query.category in (None, item.category),
         query.min_impact is None or item.impact_score >= query.min_impact,
         query.source in (None, item.source),
-        query.ticker is None or query.ticker.lower() in map(str.lower, item.tickers),
-        query.person is None or any(query.person.lower() in name.lower() for name in item.people),
+        query.ticker is None or ticker_key(query.ticker) in map(ticker_key, item.tickers),
+        query.person is None or any(normalise(query.person) in normalise(name) for name in item.people),
         query.start_time is None or item.published_at >= query.start_time,
         query.end_time is None or item.published_at <= query.end_time,
         query.after_seq is None or record.seq > query.after_seq,
         query.before_seq is None or record.seq < query.before_seq,
+        query.older_than is None or (item.published_at, record.seq) < query.older_than,
     )
     return all(verdicts)

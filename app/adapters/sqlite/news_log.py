@@ -16,8 +16,10 @@ import msgspec
 
 from app.adapters.sqlite.database import Database, Row
 from app.adapters.sqlite.queries import conditions, ordering
+from app.core.errors import Damaged, Ours
 from app.core.news import NewsItem
 from app.ports import Appended, Entry, NewsQuery, NewsTotals, Record
+from app.telemetry.labels import Operation
 
 TAIL_ITEMS = 2_048
 FOLLOW_ITEMS = 256
@@ -43,10 +45,11 @@ class _Batch:
 class SqliteNewsLog:
     """The log in a SQLite file. Open it with `open_log`."""
 
-    def __init__(self, database: Database, epoch: str, oldest: int, head: int) -> None:
+    def __init__(self, database: Database, epoch: str, oldest: int, oldest_at: float, head: int) -> None:
         self._database = database
         self._epoch = epoch
         self._oldest = oldest
+        self._oldest_at = oldest_at
         self._head = head
         self._tail: deque[Record] = deque(maxlen=TAIL_ITEMS)
         self._waiting = _Batch()
@@ -64,6 +67,10 @@ class SqliteNewsLog:
     def oldest(self) -> int:
         return self._oldest
 
+    @property
+    def oldest_at(self) -> float:
+        return self._oldest_at
+
     async def append(self, entries: Sequence[Entry]) -> list[Appended]:
         batch = self._waiting
         first = len(batch.entries)
@@ -77,7 +84,9 @@ class SqliteNewsLog:
         if self._tail and after + 1 >= self._tail[0].seq:
             return list(islice(self._tail, after + 1 - self._tail[0].seq, after + 1 - self._tail[0].seq + limit))
         rows = await self._database.read(
-            f"SELECT {_COLUMNS} FROM news_log WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
+            Operation.READ_HISTORY,
+            f"SELECT {_COLUMNS} FROM news_log WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after, limit),
         )
         return [_record(row) for row in rows]
 
@@ -91,12 +100,15 @@ class SqliteNewsLog:
             yield records
 
     async def by_id(self, item_id: str) -> Record | None:
-        rows = await self._database.read(f"SELECT {_COLUMNS} FROM news_log WHERE id = ?", (item_id,))
+        rows = await self._database.read(
+            Operation.READ_HISTORY, f"SELECT {_COLUMNS} FROM news_log WHERE id = ?", (item_id,)
+        )
         return _record(rows[0]) if rows else None
 
     async def select(self, query: NewsQuery) -> list[Record]:
         where, values = conditions(query)
-        rows = await self._database.read(
+        rows = await self._database.search(
+            Operation.QUERY_HISTORY,
             f"SELECT {_COLUMNS} FROM news_log WHERE {where} ORDER BY {ordering(query)} LIMIT ? OFFSET ?",
             (*values, query.limit, query.offset),
         )
@@ -104,29 +116,34 @@ class SqliteNewsLog:
 
     async def count(self, query: NewsQuery) -> int:
         where, values = conditions(query)
-        [(total,)] = await self._database.read(f"SELECT count(*) FROM news_log WHERE {where}", values)
+        [(total,)] = await self._database.search(
+            Operation.QUERY_HISTORY, f"SELECT count(*) FROM news_log WHERE {where}", values
+        )
         return int(total)
 
     async def totals(self, since: float) -> NewsTotals:
-        [(items, average)] = await self._database.read("SELECT count(*), coalesce(avg(impact), 0) FROM news_log")
-        [(recent,)] = await self._database.read("SELECT count(*) FROM news_log WHERE published_at > ?", (since,))
-        return NewsTotals(items, recent, average)
+        sql = "SELECT count(*), count(*) FILTER (WHERE published_at > ?), coalesce(avg(impact), 0) FROM news_log"
+        [totals] = await self._database.search(Operation.QUERY_HISTORY, sql, (since,))
+        return NewsTotals(*totals)
 
     async def prune(self, accepted_before: float, keep_items: int, limit: int) -> int:
         # Only ever a prefix, so that everything from `oldest` on is there; the newest stays: it remembers the head.
         end = min(self._oldest + limit, self._head)
         too_many_below = self._head - keep_items + 1
 
-        async def drop(connection: aiosqlite.Connection) -> int:
+        async def drop(connection: aiosqlite.Connection) -> tuple[int, float]:
             sql = "SELECT coalesce(min(seq), ?) FROM news_log WHERE seq < ? AND seq >= ? AND accepted_at >= ?"
             async with connection.execute(sql, (end, end, too_many_below, accepted_before)) as rows:
                 [(first_kept,)] = await rows.fetchall()
             await connection.execute("DELETE FROM news_log WHERE seq < ?", (first_kept,))
-            return int(first_kept)
+            async with connection.execute("SELECT accepted_at FROM news_log WHERE seq = ?", (first_kept,)) as rows:
+                [(accepted_at,)] = await rows.fetchall()
+            return first_kept, accepted_at
 
         if self._oldest >= end:
             return 0
-        before, self._oldest = self._oldest, await self._database.write(drop)
+        before = self._oldest
+        self._oldest, self._oldest_at = await self._database.write(Operation.PURGE_HISTORY, drop)
         while self._tail and self._tail[0].seq < self._oldest:
             self._tail.popleft()
         return self._oldest - before
@@ -141,19 +158,35 @@ class SqliteNewsLog:
             await connection.executemany("INSERT INTO news_log VALUES (?,?,?,?,?,?,?,?,?)", map(_columns, fresh))
             return results
 
-        return await self._database.write(store, committed=lambda: self._publish(fresh))
+        try:
+            return await self._database.write(Operation.APPEND_HISTORY, store, committed=lambda: self._publish(fresh))
+        finally:
+            # A transaction that could not even begin has not closed the batch.
+            if self._waiting is batch:
+                self._waiting = _Batch()
 
     def _publish(self, rows: list[_Row]) -> None:
         self._tail.extend(row.record for row in rows)
+        if not self._head and rows:
+            self._oldest_at = rows[0].record.accepted_at
         self._head += len(rows)
         self._grown.set()
 
 
 async def open_log(database: Database) -> SqliteNewsLog:
-    """Open the log of a database."""
-    [(epoch,)] = await database.read("SELECT epoch FROM log_identity")
-    [(oldest, head)] = await database.read("SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM news_log")
-    return SqliteNewsLog(database, epoch, oldest, head)
+    """Open the log of a database. Raises Damaged."""
+    try:
+        return await _open(database)
+    except Ours as error:
+        raise Damaged("the news log cannot be read") from error
+
+
+async def _open(database: Database) -> SqliteNewsLog:
+    [(epoch,)] = await database.read(Operation.READ_HISTORY, "SELECT epoch FROM log_identity")
+    sql = "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM news_log"
+    [(oldest, head)] = await database.read(Operation.READ_HISTORY, sql)
+    rows = await database.read(Operation.READ_HISTORY, "SELECT accepted_at FROM news_log WHERE seq = ?", (oldest,))
+    return SqliteNewsLog(database, epoch, oldest, rows[0][0] if rows else 0.0, head)
 
 
 async def _known(connection: aiosqlite.Connection, entries: list[Entry]) -> dict[str, Appended]:
@@ -175,11 +208,11 @@ async def _known(connection: aiosqlite.Connection, entries: list[Entry]) -> dict
 def _number(entries: list[Entry], known: dict[str, Appended], head: int, fresh: list[_Row]) -> list[Appended]:
     """Give each entry its seq, or the first one's where it is a duplicate; the new ones go to `fresh`."""
     results = []
-    for item, url_key, accepted_at in entries:
+    for item, url_key, accepted_at, trace_id in entries:
         first = known.get(_by_id(item.id)) or known.get(_by_url(url_key))
         if first is None:
             seq = head + len(fresh) + 1
-            fresh.append(_Row(Record(seq, accepted_at, item, _encode(item)), url_key))
+            fresh.append(_Row(Record(seq, accepted_at, item, _encode(item), trace_id), url_key))
             first = Appended(item.id, seq, is_duplicate=True)
             known[_by_id(item.id)] = known[_by_url(url_key)] = first
             results.append(first._replace(is_duplicate=False))
@@ -197,7 +230,7 @@ def _by_url(url_key: str) -> str:
 
 
 def _columns(row: _Row) -> tuple[object, ...]:
-    seq, accepted_at, item, item_json = row.record
+    seq, accepted_at, item, item_json, _trace_id = row.record
     return (
         *(seq, item.id, row.url_key, accepted_at, item.published_at),
         *(item.source, item.category, item.impact_score, item_json.decode()),

@@ -2,23 +2,34 @@
 
 from app.ports import NewsQuery
 
+
+def _symbol(operand: str) -> str:
+    """Reduce a ticker to what two equal ones share, as `core.text.ticker_key` does."""
+    return f"ltrim(normalise({operand}), '$#')"
+
+
 _CONDITIONS: dict[str, str] = {
     "category": "category = ?",
     "min_impact": "impact >= ?",
     "source": "source = ?",
-    "ticker": "EXISTS (SELECT 1 FROM json_each(item, '$.tickers') WHERE lower(value) = lower(?))",
-    "person": "EXISTS (SELECT 1 FROM json_each(item, '$.people') WHERE instr(lower(value), lower(?)))",
+    "ticker": f"EXISTS (SELECT 1 FROM json_each(item, '$.tickers') WHERE {_symbol('value')} = {_symbol('?')})",
+    "person": "EXISTS (SELECT 1 FROM json_each(item, '$.people') WHERE instr(normalise(value), normalise(?)))",
     "start_time": "published_at >= ?",
     "end_time": "published_at <= ?",
     "after_seq": "seq > ?",
     "before_seq": "seq < ?",
 }
+_OLDER_THAN = "(published_at, seq) < (?, ?)"
 
 
 def conditions(query: NewsQuery) -> tuple[str, tuple[object, ...]]:
     """Give the WHERE clause and its parameters."""
-    asked = [(sql, value) for name, sql in _CONDITIONS.items() if (value := getattr(query, name)) is not None]
-    return " AND ".join(sql for sql, _ in asked) or "TRUE", tuple(value for _, value in asked)
+    asked: list[tuple[str, tuple[object, ...]]] = [
+        (sql, (value,)) for name, sql in _CONDITIONS.items() if (value := getattr(query, name)) is not None
+    ]
+    if query.older_than is not None:
+        asked.append((_OLDER_THAN, query.older_than))
+    return " AND ".join(sql for sql, _ in asked) or "TRUE", tuple(value for _, values in asked for value in values)
 
 
 def ordering(query: NewsQuery) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from app.adapters.sqlite.database import Database, Row
 from app.core.subscription import DEFAULT_CHANNEL, DEFAULT_THRESHOLD, Exclude, Filter, Subscription
 from app.ports import CorruptSubscription
+from app.telemetry.labels import Operation
 
 _encode = msgspec.json.Encoder().encode
 
@@ -53,19 +54,23 @@ class SqliteSubscriptionStore:
 
     async def load(self, user_id: str, channel: str) -> Subscription | None:
         if channel == DEFAULT_CHANNEL:
-            rows = await self._database.read(_SELECT_DEFAULT, (user_id,))
+            rows = await self._database.read(Operation.LOAD_SUBSCRIPTION, _SELECT_DEFAULT, (user_id,))
             return _default_of(rows[0]) if rows else None
-        rows = await self._database.read(f"{_SELECT_CHANNEL} AND channel = ?", (user_id, channel))
+        rows = await self._database.read(
+            Operation.LOAD_SUBSCRIPTION, f"{_SELECT_CHANNEL} AND channel = ?", (user_id, channel)
+        )
         return _channel_of(rows[0]) if rows else None
 
     async def load_channels(self, user_id: str) -> list[Subscription]:
         default = await self.load(user_id, DEFAULT_CHANNEL)
-        rows = await self._database.read(f"{_SELECT_CHANNEL} ORDER BY channel", (user_id,))
+        rows = await self._database.read(Operation.LOAD_SUBSCRIPTION, f"{_SELECT_CHANNEL} ORDER BY channel", (user_id,))
         return [*([default] if default else []), *map(_channel_of, rows)]
 
     async def save(self, subscription: Subscription) -> Subscription:
         save = _save_default if subscription.channel == DEFAULT_CHANNEL else _save_channel
-        created_at = await self._database.write(lambda connection: save(connection, subscription))
+        created_at = await self._database.write(
+            Operation.SAVE_SUBSCRIPTION, lambda connection: save(connection, subscription)
+        )
         return subscription._replace(created_at=created_at)
 
     async def delete(self, user_id: str) -> bool:
@@ -76,7 +81,7 @@ class SqliteSubscriptionStore:
             ]
             return any(cursor.rowcount for cursor in dropped)
 
-        return await self._database.write(forget)
+        return await self._database.write(Operation.DELETE_SUBSCRIPTION, forget)
 
 
 async def _save_default(connection: aiosqlite.Connection, subscription: Subscription) -> float:
@@ -105,7 +110,7 @@ async def _save_channel(connection: aiosqlite.Connection, subscription: Subscrip
 async def _returned(connection: aiosqlite.Connection, sql: str, row: tuple[object, ...]) -> float | None:
     async with connection.execute(sql, row) as cursor:
         [(created_at,)] = await cursor.fetchall()
-    return float(created_at) if created_at is not None else None
+    return _time(created_at)
 
 
 def _default_of(row: Row) -> Subscription:
@@ -123,7 +128,8 @@ def _default_of(row: Row) -> Subscription:
             exclude=more.exclude,
             sources_strict=more.sources_strict,
         )
-        return Subscription(user_id, DEFAULT_CHANNEL, wants, _names(alert_channels), created or 0.0, updated or 0.0)
+        times = (_time(created) or 0.0, _time(updated) or 0.0)
+        return Subscription(user_id, DEFAULT_CHANNEL, wants, _names(alert_channels), *times)
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
         raise CorruptSubscription(f"user_subscriptions row: {error}") from error
 
@@ -139,6 +145,11 @@ def _channel_of(row: Row) -> Subscription:
 
 def _names(stored: str | None) -> tuple[str, ...]:
     return msgspec.json.decode(stored, type=tuple[str, ...]) if stored else ()
+
+
+def _time(stored: object) -> float | None:
+    """Read a time that the original may have left out; what is none decides nothing and is not worth refusing."""
+    return float(stored) if isinstance(stored, int | float) else None
 
 
 def _threshold(stored: object) -> int:

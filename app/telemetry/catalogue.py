@@ -1,0 +1,221 @@
+"""Every metric family. This file owns their names, helps and labels, and where each one's samples are read.
+
+A metric's help is its documentation. A label's values are an enum's, so every series is there from the start.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from itertools import product
+from typing import NamedTuple, TypeVar
+
+from app.core.closing import Ending
+from app.core.matching import Outcome
+from app.telemetry import labels
+from app.telemetry.histogram import Histogram
+from app.telemetry.stats import Stats
+
+Word = TypeVar("Word", bound=StrEnum)
+Labels = tuple[str, ...]
+STEPS = (Outcome.IMPACT, Outcome.CATEGORY, Outcome.SOURCE, Outcome.KEYWORD)
+
+
+class CounterFamily(NamedTuple):
+    """A counter: `read` gives every sample, also those at 0. The exposition adds `_total`."""
+
+    name: str
+    help: str
+    labels: Labels
+    read: Callable[[Stats], Mapping[Labels, float]]
+
+
+class HistogramFamily(NamedTuple):
+    """A histogram for each label value, or one under the empty tuple."""
+
+    name: str
+    help: str
+    labels: Labels
+    read: Callable[[Stats], Mapping[Labels, Histogram]]
+
+
+class GaugeFamily(NamedTuple):
+    """A value that is asked for at scrape; a mapping where it has a label."""
+
+    name: str
+    help: str
+    labels: Labels
+    read: Callable[[], Mapping[Labels, float]]
+
+
+def _one(name: str, text: str, read: Callable[[Stats], float]) -> CounterFamily:
+    return CounterFamily(name, text, (), lambda stats: {(): read(stats)})
+
+
+def _each(
+    name: str, text: str, label: str, values: Iterable[Word], read: Callable[[Stats], Mapping[Word, int]]
+) -> CounterFamily:
+    words = tuple(values)
+    return CounterFamily(
+        name, text, (label,), lambda stats: {(word.value,): read(stats).get(word, 0) for word in words}
+    )
+
+
+def _spread(name: str, text: str, read: Callable[[Stats], Histogram]) -> HistogramFamily:
+    return HistogramFamily(name, text, (), lambda stats: {(): read(stats)})
+
+
+def gauge(name: str, text: str, read: Callable[[], float]) -> GaugeFamily:
+    """Describe a gauge without a label."""
+    return GaugeFamily(name, text, (), lambda: {(): read()})
+
+
+def gauges(name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]) -> GaugeFamily:
+    """Describe a gauge with one label."""
+    return GaugeFamily(name, text, (label,), lambda: {(word,): value for word, value in read().items()})
+
+
+COUNTERS: tuple[CounterFamily, ...] = (
+    _one("news_connections_opened", "WebSocket connections accepted after a successful handshake.", lambda s: s.opened),
+    _each("news_connections_closed", "Connections closed, by what ended them.", "reason", Ending, lambda s: s.closed),
+    _each(
+        "news_handshake_failures",
+        "Upgrade requests refused or failed before the 101, by reason.",
+        "reason",
+        labels.Refusal,
+        lambda s: s.refused,
+    ),
+    _each("news_pings", "Heartbeats by outcome.", "result", labels.Beat, lambda s: s.beats),
+    _each("news_client_messages", "Messages understood, by type.", "type", labels.Inbound, lambda s: s.inbound),
+    _each(
+        "news_client_messages_invalid", "Messages refused, by reason.", "reason", labels.Invalid, lambda s: s.invalid
+    ),
+    _one("news_client_received_bytes", "Bytes received from clients after the upgrade.", lambda s: s.received_bytes),
+    _each("news_rate_limited", "Refusals by a rate limit.", "scope", labels.RateScope, lambda s: s.rate_limited),
+    _each(
+        "news_items_accepted",
+        "Items stored, by the way they came in.",
+        "source_type",
+        labels.Intake,
+        lambda s: s.accepted,
+    ),
+    _each("news_items_rejected", "Items not stored, by reason.", "reason", labels.Rejection, lambda s: s.rejected),
+    _each("news_feed_fetches", "Looks at feeds, by result.", "result", labels.Fetch, lambda s: s.fetches),
+    _each(
+        "news_items_broadcast", "Items that left the broadcaster.", "result", labels.Broadcast, lambda s: s.broadcast
+    ),
+    _each(
+        "news_filter_decisions",
+        "Item x slot decisions: matched, or the first step that rejected. Sums to items x live slots.",
+        "outcome",
+        Outcome,
+        lambda s: s.decisions,
+    ),
+    _each(
+        "news_filter_misses",
+        "Item x slot pairs that this step alone would have rejected (not exclusive).",
+        "dimension",
+        STEPS,
+        lambda s: s.misses,
+    ),
+    _each(
+        "news_sends", "Item x connection sends by result. Sums to matched.", "result", labels.Sent, lambda s: s.sends
+    ),
+    _each("news_slow_consumers", "What was done to slow clients.", "action", labels.SlowAction, lambda s: s.slow),
+    _each(
+        "news_sent_payload_bytes",
+        "Payload bytes of items sent.",
+        "encoding",
+        labels.Encoding,
+        lambda s: s.payload_bytes,
+    ),
+    _each(
+        "news_sent_wire_bytes",
+        "Bytes of items written, with framing.",
+        "encoding",
+        labels.Encoding,
+        lambda s: s.wire_bytes,
+    ),
+    _each(
+        "news_frames_encoded",
+        "Item frames encoded; sends / frames is how often one is reused.",
+        "encoding",
+        labels.Encoding,
+        lambda s: s.frames,
+    ),
+    CounterFamily(
+        "news_http_requests",
+        "HTTP requests by route template, method and class of status.",
+        ("route", "method", "code"),
+        lambda s: {
+            (route, method.value, code.value): s.requests[route, method, code] for route, method, code in _requests(s)
+        },
+    ),
+    CounterFamily(
+        "news_db_errors",
+        "Database failures.",
+        ("operation", "kind"),
+        lambda s: {
+            (operation.value, fault.value): s.db_faults[operation, fault]
+            for operation, fault in product(labels.Operation, labels.Fault)
+        },
+    ),
+    _each("news_log_messages", "Log lines by level.", "level", labels.Severity, lambda s: s.log_lines),
+    _each("news_canary_probes", "Canary probes by result.", "result", labels.ProbeResult, lambda s: s.probes),
+    _one("news_scrape_errors", "Gauges that could not be read at scrape.", lambda s: s.scrape_errors),
+)
+
+HISTOGRAMS: tuple[HistogramFamily, ...] = (
+    _spread("news_connection_duration_seconds", "Life of closed connections.", lambda s: s.lives),
+    _spread("news_handshake_duration_seconds", "Upgrade request received to 101 written.", lambda s: s.handshakes),
+    _spread("news_ping_rtt_seconds", "Server ping to client pong.", lambda s: s.round_trips),
+    _spread("news_queue_wait_seconds", "Item accepted to taken by the broadcaster.", lambda s: s.queue_wait),
+    HistogramFamily(
+        "news_broadcast_duration_seconds",
+        "Work of one broadcast, by stage.",
+        ("stage",),
+        lambda s: {(stage.value,): times for stage, times in s.stages.items()},
+    ),
+    _spread("news_broadcast_recipients", "Slots matched by one item.", lambda s: s.recipients),
+    _spread("news_delivery_latency_seconds", "Item accepted to frame handed to the socket.", lambda s: s.delivery),
+    HistogramFamily(
+        "news_http_request_duration_seconds",
+        "HTTP request time by route template.",
+        ("route",),
+        lambda s: {(route,): times for route, times in s.request_times.items()},
+    ),
+    HistogramFamily(
+        "news_db_operation_duration_seconds",
+        "Database operation, with the wait for its thread and, for changes, for the disk.",
+        ("operation",),
+        lambda s: {(operation.value,): times for operation, times in s.db_times.items()},
+    ),
+    _spread("news_event_loop_lag_seconds", "Late wake-up of a 100 ms timer.", lambda s: s.loop_lag),
+    _spread("news_canary_latency_seconds", "Probe accepted to received by a loopback client.", lambda s: s.probe_times),
+)
+
+
+def stats_gauges(stats: Stats) -> tuple[GaugeFamily, ...]:
+    """Describe the gauges that `Stats` holds. Times are stamps, not ages: a stamp that stands still is seen."""
+    return (
+        gauge(
+            "news_broadcaster_last_loop_timestamp_seconds",
+            "Unix time of the broadcaster's last turn; it turns when idle too.",
+            lambda: stats.last_loop_at,
+        ),
+        gauge(
+            "news_broadcaster_last_item_timestamp_seconds",
+            "Unix time of the last broadcast; 0 before the first.",
+            lambda: stats.last_item_at,
+        ),
+        gauge(
+            "news_canary_last_success_timestamp_seconds",
+            "Unix time at which a probe last arrived.",
+            lambda: stats.last_probe_at,
+        ),
+        gauge("news_scrape_duration_seconds", "Time that the previous collection took.", lambda: stats.scrape_s),
+    )
+
+
+def _requests(stats: Stats) -> Iterable[tuple[str, labels.Method, labels.StatusClass]]:
+    """Give every request that can be counted: what was, and each route's 2xx, 4xx and 5xx from the start."""
+    usual = product(stats.request_methods, (labels.StatusClass.OK, labels.StatusClass.THEIRS, labels.StatusClass.OURS))
+    return dict.fromkeys([*((route, method, code) for (route, method), code in usual), *stats.requests])

@@ -1,0 +1,47 @@
+"""Counts by upper edge. This file owns the histogram of the hot path and the edges that objectives and alerts need.
+
+An edge lies exactly on every threshold that is asked for: 100 ms for delivery, so that the share within it is exact.
+"""
+
+from bisect import bisect_left
+from typing import NamedTuple
+
+DELIVERY_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+WORK_S = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+REQUEST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+LOOP_LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+ROUND_TRIP_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
+LIFE_S = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0)
+RECIPIENTS = (0.0, 1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0, 25000.0)
+
+
+class Example(NamedTuple):
+    """One observation to look at: what it was about, its value, when it was (Unix seconds)."""
+
+    labels: dict[str, str]
+    value: float
+    at: float
+
+
+class Histogram:
+    """Counts by upper edge; the last count is for everything above the last edge."""
+
+    __slots__ = ("counts", "edges", "examples", "total")
+
+    def __init__(self, edges: tuple[float, ...]) -> None:
+        self.edges = edges
+        self.counts = [0] * (len(edges) + 1)
+        self.total = 0.0
+        self.examples: dict[int, Example] = {}
+
+    @property
+    def count(self) -> int:
+        return sum(self.counts)
+
+    def observe(self, value: float, times: int = 1) -> None:
+        self.counts[bisect_left(self.edges, value)] += times
+        self.total += value * times
+
+    def exemplify(self, example: Example) -> None:
+        """Remember an observation as its bucket's example."""
+        self.examples[bisect_left(self.edges, example.value)] = example
