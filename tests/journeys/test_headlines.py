@@ -49,6 +49,7 @@ def as_item(number: int, row: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.mark.real_data
+@pytest.mark.timeout(120)
 async def test_every_headline_reaches_exactly_the_clients_that_want_it(tmp_path: Path) -> None:
     items = [as_item(number, row) for number, row in enumerate(ROWS)]
 

@@ -19,6 +19,8 @@ from tests.support.process import run_command, server_process, spawn
 from tests.support.server import RunningServer
 from tests.support.sockets import open_raw
 
+pytestmark = pytest.mark.timeout(60)
+
 
 async def test_sigterm_drains_in_order_and_exits_with_0(tmp_path: Path) -> None:
     async with server_process("--database", str(tmp_path / "news.db")) as running:

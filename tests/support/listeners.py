@@ -51,10 +51,10 @@ async def listening(server: RunningServer, wishes: Sequence[dict[str, Any]]) -> 
 async def all_delivered(server: RunningServer, listeners: Sequence[Listener], count: int) -> None:
     """Wait until every client has what the server wrote; `count` items are to be broadcast in all."""
     while await server.metric("news_broadcast_recipients_count") < count:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
     matched = await server.metric("news_filter_decisions_total", outcome="matched")
     while sum(len(listener.items) for listener in listeners) < matched:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
 
 
 async def check_against_oracle(server: RunningServer, listeners: Sequence[Listener], count: int) -> None:

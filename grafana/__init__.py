@@ -1,0 +1,1 @@
+"""Everything that Prometheus and Grafana are given: rules, dashboards, provisioning. `src` writes what is generated."""
