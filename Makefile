@@ -1,6 +1,6 @@
 # make run    the server on 127.0.0.1:8000, the sample wire playing        make setup   .venv with the command polyfloat-news
 # make test   all tests                                                    make check   format, lint, types, layers, coverage
-# make lock   requirements.lock anew from pyproject.toml
+# make lock   requirements.lock anew from pyproject.toml                   make grafana rules and dashboards anew
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: setup run test check format lock clean
+.PHONY: setup run test check format grafana lock clean
 
 setup: $(STAMP)
 
@@ -42,6 +42,10 @@ check: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Rules and dashboards anew from grafana/src.
+grafana: $(STAMP)
+	$(BIN)/python -m grafana.src.build
 
 # Needs uv. The lock names packages and hashes and no registry.
 lock:

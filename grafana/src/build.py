@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from grafana.src.alerts import alert_groups
+from grafana.src.dashboards import dashboards
 from grafana.src.rules import recording_groups
 
 FOLDER = Path(__file__).parents[1]
@@ -28,6 +29,7 @@ def generate() -> dict[str, str]:
     return {
         "rules/recording.yml": _yaml(recording_groups()),
         "rules/alerts.yml": _yaml(alert_groups()),
+        **{f"dashboards/{name}.json": text for name, text in dashboards().items()},
     }
 
 

@@ -82,12 +82,12 @@ def recording_groups() -> list[dict[str, object]]:
 
 
 def _objective_rules(objective: Objective) -> list[dict[str, object]]:
-    budget = {
+    budget: dict[str, object] = {
         "record": "news:slo_error_budget:ratio",
         "expr": f"vector({1 - objective.target:.6g})",
         "labels": {"slo": objective.name, "job": "polyfloat-news"},
     }
-    ratios = [
+    ratios: list[dict[str, object]] = [
         {
             "record": f"news:slo_error:ratio_rate{window}",
             "expr": f"({objective.bad}) / ({objective.total} > 0)".replace("WINDOW", window),

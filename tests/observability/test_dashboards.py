@@ -1,0 +1,75 @@
+"""The dashboards by themselves: Grafana's own linter's rules and ours."""
+
+import re
+from typing import Any
+
+import promql_parser
+import pytest
+
+from grafana.src.build import FOLDER, generate
+from tests.support.dashboards import Target, concrete, dashboards, panels, targets
+
+ALL = dashboards()
+UNITS = {"short", "cps", "s", "percentunit", "bytes", "Bps", "ops", "reqps"}
+
+
+def test_what_is_committed_is_what_the_code_makes() -> None:
+    for name, text in generate().items():
+        assert (FOLDER / name).read_text() == text, f"grafana/{name}: run make grafana"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_dashboard_can_be_provisioned_and_chosen_from(name: str) -> None:
+    dashboard = ALL[name]
+    variables = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
+
+    assert dashboard["uid"] == name
+    assert dashboard.get("id") is None
+    assert dashboard["editable"] is False
+    assert "__inputs" not in dashboard
+    assert variables["datasource"]["label"] == "Data Source"
+    for choice in ("job", "instance"):
+        variable = variables[choice]
+        assert (variable["multi"], variable["includeAll"], variable["allValue"]) == (True, True, ".+")
+        assert variable["datasource"]["uid"] == "${datasource}"
+        assert variable["refresh"] == 2
+    assert dashboard["links"][0]["tags"] == dashboard["tags"] == ["polyfloat-news"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_panels_neither_overlap_nor_share_an_id(name: str) -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in panels(ALL[name]):
+        place = panel["gridPos"]
+        cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+        assert not cells & taken, panel["title"]
+        assert place["x"] + place["w"] <= 24
+        taken |= cells
+    ids = [panel["id"] for panel in ALL[name]["panels"]]
+
+    assert len(ids) == len(set(ids))
+
+
+EVERY_PANEL = [pytest.param(panel, id=f"{name}-{panel['title']}") for name, one in ALL.items() for panel in panels(one)]
+
+
+@pytest.mark.parametrize("panel", EVERY_PANEL)
+def test_a_panel_says_what_it_shows_in_which_unit(panel: dict[str, Any]) -> None:
+    assert panel["title"]
+    assert panel["description"].endswith(".")
+    assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
+    assert panel["datasource"]["uid"] == "${datasource}"
+    assert panel["targets"]
+
+
+@pytest.mark.parametrize("target", list(targets()), ids=lambda target: f"{target.dashboard}-{target.panel}")
+def test_a_query_is_valid_bounded_and_follows_the_choice(target: Target) -> None:
+    expression = target.expression
+    counters = re.findall(r"\b\w+_total\b", expression)
+
+    promql_parser.parse(concrete(expression))
+    assert 'job=~"$job"' in expression
+    assert 'instance=~"$instance"' in expression or "ALERTS" in expression or "news:slo" in expression
+    assert not re.search(r"\[(?!\$__rate_interval)\w+\]", expression)
+    for counter in counters:
+        assert re.search(rf"(rate|increase)\({counter}", expression)

@@ -1,0 +1,135 @@
+"""A real Prometheus scrapes the real server under load: every panel has data, every family is shown somewhere."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import aiohttp
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.support.dashboards import GRAFANA, concrete, families_in, family, rules, targets, tool
+from tests.support.items import raw
+from tests.support.process import server_process
+from tests.support.server import RunningServer
+
+pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(150)]
+
+LOAD_S = 24.0
+MAX_SERIES = 1_500
+# What can have no data in a healthy run: a rate of what does not happen has samples, a ratio of two zeros has none.
+NEEDS_TROUBLE: set[tuple[str, str]] = set()
+
+
+class Prometheus(NamedTuple):
+    """A running Prometheus."""
+
+    url: str
+    http: aiohttp.ClientSession
+
+    async def query(self, expression: str) -> list[dict[str, Any]]:
+        """Evaluate over the last half minute and give the series that have any value."""
+        now = time.time()
+        parameters = urlencode({"query": expression, "start": now - 30, "end": now, "step": 5})
+        async with self.http.get(f"{self.url}/api/v1/query_range?{parameters}") as answer:
+            document = await answer.json()
+        assert document["status"] == "success", (expression, document)
+        series = document["data"]["result"]
+        return [one for one in series if any(value not in ("NaN", "+Inf", "-Inf") for _, value in one["values"])]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@asynccontextmanager
+async def prometheus(folder: Path, target: str) -> AsyncIterator[Prometheus]:
+    """Run Prometheus with our rules against one target, and end it."""
+    port = free_port()
+    config = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(GRAFANA / "rules" / "*.yml")],
+        "scrape_configs": [{"job_name": "polyfloat-news", "static_configs": [{"targets": [target]}]}],
+    }
+    (folder / "prometheus.yml").write_text(json.dumps(config))
+    process = await asyncio.create_subprocess_exec(
+        tool("prometheus"),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'tsdb'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    async with aiohttp.ClientSession() as http:
+        try:
+            yield Prometheus(f"http://127.0.0.1:{port}", http)
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+async def use(server: RunningServer, user: str, until: float) -> None:
+    """Be a client: connect, speak, listen, go, and come again."""
+    while time.monotonic() < until:
+        async with connect(f"{server.ws_url}?user_id={user}") as client:
+            await client.send('{"type":"ping"}')
+            await client.send("nonsense")
+            await client.send('{"type":"subscribe","filters":{"impact_threshold":20,"keywords":["story"]}}')
+            await asyncio.sleep(3)
+
+
+async def publish(server: RunningServer, until: float) -> None:
+    for number in range(1_000_000):
+        if time.monotonic() > until:
+            return
+        await server.publish(raw(number, impact_score=number % 100), raw(number, impact_score=1))
+        async with server.http.post(
+            f"{server.url}/api/v1/news", data=b"{", headers={"Content-Type": "application/json"}
+        ):
+            await asyncio.sleep(0.1)
+
+
+async def load(server: RunningServer) -> None:
+    """Do for a while what users, publishers and operators do, right and wrong."""
+    until = time.monotonic() + LOAD_S
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(5):
+            tasks.create_task(use(server, f"user-{number}", until))
+        tasks.create_task(publish(server, until))
+        for path in ("/ws/news", "/api/v1/news?limit=5", "/api/v1/stats", "/health", "/nowhere"):
+            await server.http.get(server.url + path)
+
+
+async def test_every_panel_has_data_and_every_family_is_shown(tmp_path: Path) -> None:
+    async with server_process(
+        "--database", str(tmp_path / "news.db"), "--sample-wire", "--heartbeat-s", "1"
+    ) as running:
+        server = running.server
+        async with prometheus(tmp_path, server.url.removeprefix("http://")) as watching:
+            await load(server)
+            empty = [
+                (target.panel, target.expression)
+                for target in targets()
+                if not await watching.query(concrete(target.expression, "10s"))
+            ]
+            async with watching.http.get(f"{watching.url}/api/v1/metadata") as answer:
+                exported = {family(name) for name in (await answer.json())["data"] if name.startswith("news_")}
+            series = await watching.query('count({__name__=~"news_.+", job="polyfloat-news"})')
+            firing = await watching.query('ALERTS{alertstate="firing", severity=~"critical|warning"}')
+
+    shown = {name for target in targets() for name in families_in(target.expression)}
+    asked = {name for rule in rules() for name in families_in(rule["expr"])}
+    used = {name for name in shown | asked if name.startswith("news_")}
+    assert empty == []
+    assert exported - used == {"news_build"} - used
+    assert used - exported == set()
+    assert int(series[0]["values"][-1][1]) < MAX_SERIES
+    assert [one["metric"]["alertname"] for one in firing] == []

@@ -1,0 +1,55 @@
+"""Rules and alerts: valid, tested, and each with a page of the runbook."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.dashboards import GRAFANA, rules, tool
+
+ROOT = Path(__file__).parents[2]
+ALERTS = {rule["alert"]: rule for rule in rules() if "alert" in rule}
+CASES = (Path(__file__).parent / "alerts_test.yml").read_text()
+
+
+def run(*command: str) -> str:
+    finished = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=60)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+@pytest.mark.prometheus
+def test_the_rules_are_valid() -> None:
+    run(tool("promtool"), "check", "rules", *(str(path) for path in sorted((GRAFANA / "rules").glob("*.yml"))))
+
+
+@pytest.mark.prometheus
+def test_prometheus_and_alertmanager_take_their_configuration() -> None:
+    run(tool("promtool"), "check", "config", "prometheus.yml")
+    run(tool("amtool"), "check-config", "grafana/alertmanager.yml")
+    for severity, receiver in (("critical", "pager"), ("warning", "tickets"), ("none", "deadman"), ("info", "nobody")):
+        routed = run(
+            tool("amtool"), "config", "routes", "test", "--config.file=grafana/alertmanager.yml", f"severity={severity}"
+        )
+        assert routed.strip() == receiver
+
+
+@pytest.mark.prometheus
+@pytest.mark.timeout(90)
+def test_every_alert_fires_when_it_should_and_only_then() -> None:
+    run(tool("promtool"), "test", "rules", "tests/observability/alerts_test.yml")
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_has_words_a_page_and_cases(name: str) -> None:
+    alert = ALERTS[name]
+    headings = re.findall(r"^## (\w+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+    mentions = re.findall(rf"alertname: {name}\b(.*?)(?=alertname:|$)", CASES, re.DOTALL)
+
+    assert alert["labels"]["severity"] in {"critical", "warning", "info", "none"}
+    assert set(alert["annotations"]) == {"summary", "description", "runbook_url", "dashboard"}
+    assert alert["annotations"]["runbook_url"].endswith(f"#{name.lower()}")
+    assert name in headings
+    assert len(mentions) >= 3 or name == "NewsWatchdog"
+    assert any("exp_labels" in mention for mention in mentions)
