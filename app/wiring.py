@@ -252,7 +252,7 @@ def _gauges(
         gauge("news_db_pending_operations", "Operations at or before SQLite's threads.", stores.pending_operations),
         gauges("news_db_size_bytes", "Database file sizes.", "file", stores.file_sizes),
         gauge("news_event_loop_tasks", "asyncio tasks alive.", lambda: len(asyncio.all_tasks())),
-        gauge("news_ready", "1 while new connections are welcome.", lambda: float(not connections.is_draining)),
+        gauge("news_ready", "1 while new connections are welcome.", lambda: float(connections.has_room)),
     ]
 
 

@@ -66,6 +66,11 @@ class ConnectionManager:
     def users(self) -> int:
         return len(self._by_user)
 
+    @property
+    def has_room(self) -> bool:
+        """Say whether a new connection would be welcome."""
+        return not self.is_draining and len(self._seats) < self._limits.connections
+
     def buffers(self) -> Buffers:
         """Look at every write buffer."""
         sizes = [session.link.buffered() for session in self._slots if session is not None and session.link is not None]

@@ -159,7 +159,6 @@ COUNTERS: tuple[CounterFamily, ...] = (
         },
     ),
     _each("news_log_messages", "Log lines by level.", "level", labels.Severity, lambda s: s.log_lines),
-    _each("news_canary_probes", "Canary probes by result.", "result", labels.ProbeResult, lambda s: s.probes),
     _one("news_scrape_errors", "Gauges that could not be read at scrape.", lambda s: s.scrape_errors),
 )
 
@@ -189,7 +188,6 @@ HISTOGRAMS: tuple[HistogramFamily, ...] = (
         lambda s: {(operation.value,): times for operation, times in s.db_times.items()},
     ),
     _spread("news_event_loop_lag_seconds", "Late wake-up of a 100 ms timer.", lambda s: s.loop_lag),
-    _spread("news_canary_latency_seconds", "Probe accepted to received by a loopback client.", lambda s: s.probe_times),
 )
 
 
@@ -205,11 +203,6 @@ def stats_gauges(stats: Stats) -> tuple[GaugeFamily, ...]:
             "news_broadcaster_last_item_timestamp_seconds",
             "Unix time of the last broadcast; 0 before the first.",
             lambda: stats.last_item_at,
-        ),
-        gauge(
-            "news_canary_last_success_timestamp_seconds",
-            "Unix time at which a probe last arrived.",
-            lambda: stats.last_probe_at,
         ),
         gauge("news_scrape_duration_seconds", "Time that the previous collection took.", lambda: stats.scrape_s),
     )

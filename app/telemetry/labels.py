@@ -141,14 +141,6 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
-class ProbeResult(StrEnum):
-    """How a canary's probe ended."""
-
-    OK = "ok"
-    TIMEOUT = "timeout"
-    ERROR = "error"
-
-
 class Method(StrEnum):
     """The HTTP methods that have routes; `other` is all that have none."""
 

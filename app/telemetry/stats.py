@@ -24,7 +24,6 @@ from app.telemetry.labels import (
     Invalid,
     Method,
     Operation,
-    ProbeResult,
     RateScope,
     Refusal,
     Rejection,
@@ -89,9 +88,7 @@ class Stats:
         self.db_faults: Counter[tuple[Operation, Fault]] = Counter()
         self.loop_lag = Histogram(histogram.LOOP_LAG_S)
         self.log_lines: Counter[Severity] = Counter()
-        self.probes: Counter[ProbeResult] = Counter()
-        self.probe_times = Histogram(histogram.DELIVERY_S)
-        self.last_loop_at = self.last_item_at = self.last_probe_at = 0.0
+        self.last_loop_at = self.last_item_at = 0.0
         self.scrape_s = 0.0
         self.scrape_errors = 0
 
@@ -180,10 +177,3 @@ class Stats:
         severity = _SEVERITIES.get(level)
         if severity is not None:
             self.log_lines[severity] += 1
-
-    def probed(self, result: ProbeResult, seconds: float, now: float) -> None:
-        """Count a canary's probe; `now` in Unix seconds."""
-        self.probes[result] += 1
-        if result is ProbeResult.OK:
-            self.probe_times.observe(seconds)
-            self.last_probe_at = now

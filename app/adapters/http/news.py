@@ -1,5 +1,7 @@
 """/api/v1/news. This file owns publishing over HTTP and reading back."""
 
+import re
+import secrets
 from collections.abc import Iterable
 
 import msgspec
@@ -16,16 +18,20 @@ from app.flows.history import NewsPage
 from app.ports import Appended, NewsQuery, Record
 from app.telemetry.labels import Rejection
 
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
 
 async def post_news(request: web.Request) -> web.Response:
     """Take one item, or up to 100 as NDJSON, all or none: 202 once they are on the disk."""
     parts = request.app[PARTS]
     try:
         body = await read_body(request, parts.limits.publish_body_bytes, parts.limits.body_read_s, JSON, NDJSON)
+        trace_id = _trace_id(request)
         if request.content_type != NDJSON:
-            [appended] = await parts.processor.publish([parse_raw(decode_object(body))])
+            [appended] = await parts.processor.publish([parse_raw(decode_object(body))], trace_id=trace_id)
             return json_answer(_receipt(appended), status=202)
-        results = await parts.processor.publish(_parse_lines(body, parts.limits.publish_batch_items))
+        raws = _parse_lines(body, parts.limits.publish_batch_items)
+        results = await parts.processor.publish(raws, trace_id=trace_id)
         return json_answer({"items": [_receipt(result) for result in results]}, status=202)
     except Theirs as error:
         too_large = error.code is Code.PAYLOAD_TOO_LARGE
@@ -57,6 +63,12 @@ async def get_news_item(request: web.Request) -> web.Response:
     if record is None:
         raise Theirs(Code.NOT_FOUND, "No stored item has this id")
     return json_answer(_with_seq([record])[0])
+
+
+def _trace_id(request: web.Request) -> str:
+    """Give the publisher's trace (W3C Trace Context, traceparent), or begin one."""
+    given = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
+    return given[1] if given and given[1].strip("0") else secrets.token_hex(16)
 
 
 def _parse_lines(body: bytes, most_items: int) -> list[RawNews]:

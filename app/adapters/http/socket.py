@@ -32,6 +32,7 @@ _REFUSALS = {
     Code.TOO_MANY_CONNECTIONS: Refusal.USER_LIMIT,
     Code.DRAINING: Refusal.DRAINING,
     Code.INTERNAL: Refusal.INTERNAL_ERROR,
+    Code.OVERLOADED: Refusal.INTERNAL_ERROR,
 }
 
 
