@@ -47,6 +47,7 @@ from app.flows.history import History
 from app.flows.process import Arrival, NewsProcessor, Tables
 from app.flows.retention import Retention
 from app.flows.subscriptions import Subscriptions
+from app.flows.upkeep import Upkeep
 from app.flows.vigil import watch_loop
 from app.ports import Clock, NewsLog, SubscriptionStore
 from app.telemetry.catalogue import GaugeFamily, gauge, gauges
@@ -89,6 +90,7 @@ class Server(NamedTuple):
     parts: Parts
     raw_news_queue: asyncio.Queue[Arrival]
     broadcaster: WebSocketBroadcaster
+    upkeep: Upkeep
     sources: Sequence[RssPoller | SampleWire]
     workers: Sequence[Callable[[], Coroutine[None, None, None]]]
 
@@ -156,9 +158,10 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
         started_at=clock.monotonic(),
         version=app.__version__,
     )
+    upkeep = Upkeep(connections, limits, clock)
     lag = partial(watch_loop, clock, stats)
-    workers = (broadcaster.follow, broadcaster.run, processor.run, connections.run_sweeps, retention.run, lag)
-    return Server(parts, raw_news_queue, broadcaster, (poller, *sample_wire), workers)
+    workers = (broadcaster.follow, broadcaster.run, processor.run, upkeep.run_sweeps, retention.run, lag)
+    return Server(parts, raw_news_queue, broadcaster, upkeep, (poller, *sample_wire), workers)
 
 
 @asynccontextmanager
@@ -204,8 +207,8 @@ async def _drain(server: Server, intake: Sequence[asyncio.Task[None]]) -> None:
             await server.broadcaster.wait_until_level()
     except TimeoutError:
         _log.warning("drain_cut_short", waiting_items=server.raw_news_queue.qsize())
-    await parts.connections.drain(parts.limits.drain_s)
-    await parts.connections.wait_until_empty(_STRAGGLERS_S)
+    await server.upkeep.drain(parts.limits.drain_s)
+    await server.upkeep.wait_until_empty(_STRAGGLERS_S)
     await parts.converse.stop(_STRAGGLERS_S)
     _log.info("drained")
 

@@ -2,7 +2,8 @@
 
 process        NewsProcessor: what a source hands in → a complete item → the log
 broadcast      WebSocketBroadcaster: the log → websocket_queue → match → one frame → every connection that matched
-connections    ConnectionManager: who is connected, who gets a frame, heartbeats, checkpoints, draining
+connections    ConnectionManager: who is connected, who gets a frame, who is cut off
+upkeep         heartbeats, checkpoints that are due, the drain
 session        Session: one connection's life
 converse       one inbound message → one action
 subscriptions  a user's stored filter: disk, then index, then "yes"

@@ -3,7 +3,7 @@
 Nothing here awaits a client: frames are handed to transports, a client that does not take them is cut off.
 """
 
-import asyncio
+from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -24,9 +24,7 @@ from app.telemetry.stats import SLOW_DELIVERY_S, Fanout, Stats
 
 # How many sends share one reading of the clock.
 _STAMP_EVERY = 64
-SWEEP_EVERY_S = 1.0
-_CLOSES_PER_S = 1_000
-_CLOSES_AT_ONCE = 50
+_REMEMBERED_VISITS = 1_000
 # From here on a connection counts as paused: its client takes less than is written.
 _PAUSED_BYTES = 64 * 1024
 
@@ -39,6 +37,19 @@ class Buffers(NamedTuple):
     bytes: int
     most_bytes: int
     paused: int
+
+
+class Visit(NamedTuple):
+    """A connection as operators see it: who, for how long, what it got, what waits, why it ended."""
+
+    connection_id: str
+    user_id: str
+    duration_s: float
+    items: int
+    buffered_bytes: int
+    idle_s: float
+    reason: Ending | None
+    closed_at: float | None
 
 
 class ConnectionManager:
@@ -57,6 +68,7 @@ class ConnectionManager:
         self._slots: list[Session | None] = []
         self._free_slots: list[int] = []
         self._seated = 0
+        self._gone: deque[Visit] = deque(maxlen=_REMEMBERED_VISITS)
 
     def __len__(self) -> int:
         """Count the open connections."""
@@ -75,6 +87,13 @@ class ConnectionManager:
         """Look at every write buffer."""
         sizes = [session.link.buffered() for session in self._slots if session is not None and session.link is not None]
         return Buffers(sum(sizes), max(sizes, default=0), sum(size > _PAUSED_BYTES for size in sizes))
+
+    def visits(self, *, are_open: bool) -> list[Visit]:
+        """Give the open connections, or the last thousand that ended, newest first."""
+        if not are_open:
+            return list(reversed(self._gone))
+        sessions = (session for session in self._slots if session is not None)
+        return sorted(map(self._visit, sessions), key=lambda visit: visit.duration_s)
 
     def kinds(self) -> dict[str, int]:
         """Count the open connections by what their filter is like."""
@@ -135,6 +154,7 @@ class ConnectionManager:
         self.index.drop(session.slot)
         self._slots[session.slot] = None
         self._free_slots.append(session.slot)
+        self._gone.append(self._visit(session)._replace(closed_at=self._clock.wall()))
         life_s = self._clock.monotonic() - session.opened_at
         self._stats.connection_closed(ending, life_s)
         _log.info(
@@ -198,50 +218,20 @@ class ConnectionManager:
         self._exemplify(record, latencies[-1][0], written)
         self.level(record.seq)
         self._cut_slow(full)
-        self._checkpoint(due)
+        self.checkpoint(due)
 
     def level(self, seq: int) -> None:
         """Remember that everything up to `seq` went to whom it matched."""
         self.position = seq
         self.last_item_at = self._clock.monotonic()
 
-    def sweep(self) -> None:
-        """Look after every connection: ping the silent, drop the dead, send checkpoints that are due."""
-        now = self._clock.monotonic()
-        due = []
-        for session in [session for session in self._slots if session is not None and session.ending is None]:
-            self._check_heartbeat(session, now)
-            is_quiet = now - session.written_at >= self._limits.keep_alive_s
-            is_behind = self.position - session.checkpoint_seq >= self._limits.checkpoint_items
-            if is_quiet or is_behind:
-                due.append(session)
-        self._checkpoint(due)
+    def open_sessions(self) -> list[Session]:
+        """Give the connections that are live."""
+        return [session for session in self._slots if session is not None and session.ending is None]
 
-    async def run_sweeps(self) -> None:
-        """Sweep for ever."""
-        while True:
-            await self._clock.sleep(SWEEP_EVERY_S)
-            self.sweep()
-
-    async def drain(self, longest_s: float) -> None:
-        """End every connection with 1012, spread so that the clients do not come back all at once."""
-        self.is_draining = True
-        sessions = list(self._seats.values())
-        pause_s = min(longest_s / max(len(sessions), 1), 1 / _CLOSES_PER_S) * _CLOSES_AT_ONCE
-        for number, session in enumerate(sessions, start=1):
-            self.cut(session, Ending.SHUTDOWN)
-            if number % _CLOSES_AT_ONCE == 0:
-                await self._clock.sleep(pause_s)
-
-    async def wait_until_empty(self, longest_s: float) -> None:
-        """Wait until the last connection is gone; abort who is still there after a while."""
-        until = self._clock.monotonic() + longest_s
-        while self._seats and self._clock.monotonic() < until:
-            await self._clock.sleep(0.02)
-        for session in list(self._seats.values()):
-            if session.link is not None:
-                session.link.abort()
-        await asyncio.sleep(0)
+    def everyone(self) -> list[Session]:
+        """Give every session that has a place, also those that are not open yet or not gone yet."""
+        return list(self._seats.values())
 
     def _index(self, session: Session) -> None:
         if session.slot < 0 or session.ending is not None:
@@ -250,6 +240,19 @@ class ConnectionManager:
             self.index.put_broken(session.slot)
         else:
             self.index.put(session.slot, session.wants)
+
+    def _visit(self, session: Session) -> Visit:
+        now = self._clock.monotonic()
+        return Visit(
+            session.id,
+            session.user_id,
+            round(now - session.opened_at, 3),
+            session.sent + session.delivered,
+            session.link.buffered() if session.link is not None else 0,
+            round(now - session.heard_at, 3),
+            session.ending,
+            None,
+        )
 
     def _since(self, accepted_at: float) -> float:
         return max(self._clock.wall() - accepted_at, 0.0)
@@ -267,24 +270,16 @@ class ConnectionManager:
             self._stats.slow[SlowAction.DISCONNECTED] += 1
             self.cut(session, Ending.SLOW_CONSUMER)
 
-    def _checkpoint(self, sessions: Iterable[Session]) -> None:
+    def checkpoint(self, sessions: Iterable[Session]) -> None:
+        """Tell clients up to where they hold everything."""
         now = self._clock.monotonic()
         age_ms = None if self.last_item_at is None else int((now - self.last_item_at) * 1000)
         for session in sessions:
             keep_alive = wire.keep_alive(self._clock.wall(), self.position, session.delivered, age_ms)
             self.write(session, wire.text_frame(keep_alive))
+            session.sent += session.delivered
             session.delivered = 0
             session.checkpoint_seq = self.position
-
-    def _check_heartbeat(self, session: Session, now: float) -> None:
-        silent_s = now - session.heard_at
-        if silent_s > self._limits.heartbeat_s + self._limits.heartbeat_grace_s:
-            self.cut(session, Ending.HEARTBEAT_TIMEOUT)
-        elif (
-            silent_s >= self._limits.heartbeat_s and session.pinged_at <= session.heard_at and session.link is not None
-        ):
-            session.link.write(wire.ping_frame(b""))
-            session.pinged_at = now
 
 
 def _kind(session: Session) -> str:

@@ -28,6 +28,7 @@ class Session:
         "link",
         "opened_at",
         "pinged_at",
+        "sent",
         "slot",
         "user_id",
         "wants",
@@ -45,7 +46,9 @@ class Session:
         self.has_own_filter = False
         self.is_broken = False
         self.ending: Ending | None = None
+        # Items since the last checkpoint, and those before it.
         self.delivered = 0
+        self.sent = 0
         self.checkpoint_seq = 0
         self.inbox: deque[str] = deque()
         self.is_answering = False

@@ -11,6 +11,7 @@ from app.core.limits import Limits
 from app.core.subscription import EVERYTHING, Filter
 from app.flows.connections import ConnectionManager
 from app.flows.session import Session
+from app.flows.upkeep import Upkeep
 from app.ports import Record
 from app.telemetry.labels import Beat, Sent, SlowAction
 from app.telemetry.stats import Stats
@@ -30,6 +31,7 @@ class Hall(NamedTuple):
     connections: ConnectionManager
     clock: FakeClock
     stats: Stats
+    upkeep: Upkeep
 
     def join(
         self, user_id: str = "u", wants: Filter = EVERYTHING, *, stalled: bool = False
@@ -48,8 +50,13 @@ class Hall(NamedTuple):
 
 @pytest.fixture
 def hall() -> Hall:
+    return hall_with(LIMITS)
+
+
+def hall_with(limits: Limits) -> Hall:
     clock, stats = FakeClock(), Stats()
-    return Hall(ConnectionManager(LIMITS, clock, stats), clock, stats)
+    connections = ConnectionManager(limits, clock, stats)
+    return Hall(connections, clock, stats, Upkeep(connections, limits, clock))
 
 
 def test_everybody_who_matches_gets_the_same_bytes(hall: Hall) -> None:
@@ -127,14 +134,14 @@ def test_silence_is_answered_with_a_ping_and_then_with_the_end(hall: Hall) -> No
     session, link = hall.join()
 
     hall.clock.move(14)
-    hall.connections.sweep()
+    hall.upkeep.sweep()
     assert PING not in link.frames
     hall.clock.move(2)
-    hall.connections.sweep()
-    hall.connections.sweep()
+    hall.upkeep.sweep()
+    hall.upkeep.sweep()
     assert link.frames.count(PING) == 1
     hall.clock.move(10)
-    hall.connections.sweep()
+    hall.upkeep.sweep()
 
     assert link.endings == [Ending.HEARTBEAT_TIMEOUT]
     assert session.ending is Ending.HEARTBEAT_TIMEOUT
@@ -148,7 +155,7 @@ def test_who_answers_lives_on(hall: Hall) -> None:
 
     for _ in range(10):
         hall.clock.move(16)
-        hall.connections.sweep()
+        hall.upkeep.sweep()
         session.heard_at = hall.clock.monotonic()
 
     assert link.frames.count(PING) == 10
@@ -158,29 +165,28 @@ def test_who_answers_lives_on(hall: Hall) -> None:
 def test_a_quiet_client_gets_a_keep_alive_that_says_where_it_stands(hall: Hall) -> None:
     _, link = hall.join(wants=Filter(impact_threshold=100))
     hall.broadcast(seq=41)
-    hall.connections.sweep()
+    hall.upkeep.sweep()
     assert link.messages == []
 
     hall.clock.move(15)
-    hall.connections.sweep()
+    hall.upkeep.sweep()
 
     [message] = link.messages
     assert (message["type"], message["seq"], message["delivered"]) == ("keep_alive", 41, 0)
     assert message["feed"] == {"status": "ok", "last_item_age_ms": 15_000}
     hall.clock.move(5)
-    hall.connections.sweep()
+    hall.upkeep.sweep()
     assert len(link.messages) == 1
 
 
-def test_a_checkpoint_comes_at_least_every_hundred_items(hall: Hall) -> None:
-    limits = Limits(write_buffer_bytes=10**9)
-    hall = Hall(ConnectionManager(limits, hall.clock, hall.stats), hall.clock, hall.stats)
+def test_a_checkpoint_comes_at_least_every_hundred_items() -> None:
+    hall = hall_with(Limits(write_buffer_bytes=10**9))
     _, busy = hall.join("busy")
     _, idle = hall.join("idle", Filter(impact_threshold=100))
 
     for seq in range(1, 251):
         hall.broadcast(seq, size=0)
-        hall.connections.sweep()
+        hall.upkeep.sweep()
 
     texts = [frame for frame in busy.frames if len(frame) > 2]
     assert len(texts) == 2
@@ -203,7 +209,7 @@ def test_a_new_filter_reaches_those_who_follow_it(hall: Hall) -> None:
 async def test_draining_ends_everybody_with_a_restart_and_seats_nobody(hall: Hall) -> None:
     links = [hall.join(user)[1] for user in "abc"]
 
-    await hall.connections.drain(longest_s=10)
+    await hall.upkeep.drain(longest_s=10)
 
     assert all(link.endings == [Ending.SHUTDOWN] for link in links)
     with pytest.raises(NewsError) as refused:
@@ -257,7 +263,7 @@ async def test_a_seat_that_opens_during_the_drain_ends_at_once(hall: Hall) -> No
     session.wants = EVERYTHING
     link = RecordingLink()
 
-    await hall.connections.drain(longest_s=10)
+    await hall.upkeep.drain(longest_s=10)
     hall.connections.open(session, link)
     hall.broadcast()
 

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
 
 from app.core.limits import Limits
 from tests.support.items import raw
@@ -440,3 +441,22 @@ async def test_a_body_that_does_not_arrive_is_given_up(monkeypatch: pytest.Monke
             problem = await answer.json(content_type=None)
 
     assert (answer.status, problem["code"]) == (408, "request_timeout")
+
+
+async def test_operators_see_who_is_connected_and_why_others_went(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=a") as staying, connect(f"{server.ws_url}?user_id=b") as going:
+        await server.publish(raw(1))
+        await staying.recv()
+        await going.recv()
+        await going.close()
+        open_now = await server.get("/api/v1/connections")
+        gone = await server.get("/api/v1/connections?state=closed")
+        nobody = await server.get("/api/v1/connections?user_id=c&limit=1")
+    async with server.http.get(f"{server.url}/api/v1/connections?state=odd") as bad:
+        assert bad.status == 400
+
+    [here], [there] = open_now["connections"], gone["connections"]
+    assert (here["user_id"], here["items"], here["reason"], here["closed_at"]) == ("a", 1, None, None)
+    assert (there["user_id"], there["items"], there["reason"]) == ("b", 1, "client")
+    assert there["closed_at"] > 1e9
+    assert nobody == {"connections": [], "total": 0}

@@ -72,6 +72,7 @@ def _add_rest(app: web.Application, origins: tuple[str, ...]) -> None:
         app.router.add_get("/api/v1/subscriptions/{user_id}", subscriptions.get_subscription),
         app.router.add_delete("/api/v1/subscriptions/{user_id}", subscriptions.delete_subscription),
         app.router.add_get("/api/v1/stats", operations.get_stats),
+        app.router.add_get("/api/v1/connections", operations.get_connections),
     ]
     allowed = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]
         allow_headers=("Content-Type", "Authorization"), expose_headers=("Retry-After",), max_age=_MAX_AGE_S

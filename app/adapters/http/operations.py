@@ -6,6 +6,7 @@ import structlog
 from aiohttp import web
 
 from app.adapters.http.answers import json_answer
+from app.adapters.http.parameters import read_parameters, state, user_id, whole
 from app.adapters.http.parts import PARTS, Parts
 
 _DAY_S = 86_400.0
@@ -35,6 +36,16 @@ async def get_stats(request: web.Request) -> web.Response:
             "oldest_seq": parts.log.oldest,
         }
     )
+
+
+async def get_connections(request: web.Request) -> web.Response:
+    """Give who is connected, or with state=closed who was and why it ended: newest first."""
+    parts = request.app[PARTS]
+    asked = read_parameters(request.query, {"state": state, "user_id": user_id, "limit": whole(1, 1_000)})
+    visits = parts.connections.visits(are_open=asked.get("state", "open") == "open")
+    mine = [visit for visit in visits if asked.get("user_id") in (None, visit.user_id)]
+    shown = [visit._asdict() for visit in mine[: asked.get("limit", 100)]]
+    return json_answer({"connections": shown, "total": len(mine)})
 
 
 async def get_health(request: web.Request) -> web.Response:

@@ -56,6 +56,13 @@ def _user_id(text: str) -> str:
     return text
 
 
+def _state(text: str) -> str:
+    if text not in ("open", "closed"):
+        raise ValueError(text)
+    return text
+
+
+state: Reader = ("open or closed", _state)
 user_id: Reader = ("1 to 128 of A-Z a-z 0-9 _ . : @ -", _user_id)
 
 
