@@ -19,7 +19,7 @@ class Ping(msgspec.Struct, frozen=True):
     """Asks for a pong; `t` comes back unchanged."""
 
     id: RequestId = None
-    t: float | Annotated[str, Meta(max_length=64)] | None = None
+    t: float | str | None = None
 
 
 class SubscribeFields(msgspec.Struct, frozen=True):
@@ -61,7 +61,7 @@ def decode(text: str) -> Message:
     """Read a client's message. Raises Refused."""
     request_id: str | int | None = None
     try:
-        document = decode_object(text.encode())
+        document = decode_object(text.encode(), Code.INVALID_MESSAGE)
         request_id = _request_id(document)
         return _read(document)
     except NewsError as error:

@@ -19,8 +19,8 @@ LONG_NUMBER = re.compile(rb"\d{16}")
 _STEP = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
 
 
-def decode_object(body: bytes) -> dict[str, object]:
-    """Decode one JSON object. Raises Theirs(INVALID_JSON) saying what is wrong."""
+def decode_object(body: bytes, otherwise: Code = Code.INVALID_PARAMETER) -> dict[str, object]:
+    """Decode one JSON object. Raises Theirs: INVALID_JSON, and `otherwise` for JSON that is no object."""
     skeleton = STRING.sub(b"", body)
     if _depth(skeleton) > MAX_DEPTH:
         raise _refusal(f"nested deeper than {MAX_DEPTH}")
@@ -29,7 +29,7 @@ def decode_object(body: bytes) -> dict[str, object]:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise _refusal(str(error)) from None
     if not isinstance(document, dict):
-        raise _refusal("want an object at the top")
+        raise Theirs(otherwise, fields=(FieldError("", "want an object at the top"),))
     _refuse_oddities(document, body, skeleton)
     return document
 

@@ -8,9 +8,6 @@ from app.core.strict_json import decode_object
 REFUSED = [
     (b"", "truncated"),
     (b"not json", "malformed"),
-    (b"[1,2]", "object at the top"),
-    (b'"text"', "object at the top"),
-    (b"null", "object at the top"),
     (b'{"a":1} {"b":2}', "trailing"),
     (b'{"a":NaN}', "malformed"),
     (b'{"a":-Infinity}', "malformed"),
@@ -67,3 +64,12 @@ def test_any_bytes_are_read_or_refused_and_never_more(body: bytes) -> None:
         return
 
     assert isinstance(document, dict)
+
+
+@pytest.mark.parametrize("body", [b"[1,2]", b'"text"', b"null", b"5"])
+def test_json_that_is_no_object_is_refused_as_what_it_should_have_been(body: bytes) -> None:
+    with pytest.raises(Theirs) as caught:
+        decode_object(body, Code.INVALID_MESSAGE)
+
+    assert caught.value.code is Code.INVALID_MESSAGE
+    assert caught.value.fields[0].detail == "want an object at the top"

@@ -81,7 +81,7 @@ def test_a_subscribe_is_read() -> None:
 
 REFUSED = [
     ("nonsense", Code.INVALID_JSON, None, [""]),
-    ("[]", Code.INVALID_JSON, None, [""]),
+    ("[]", Code.INVALID_MESSAGE, None, [""]),
     ('{"id":3}', Code.INVALID_MESSAGE, 3, ["/type"]),
     ('{"id":3,"type":7}', Code.INVALID_MESSAGE, 3, ["/type"]),
     ('{"id":"q","type":"sing"}', Code.UNKNOWN_TYPE, "q", ["/type"]),

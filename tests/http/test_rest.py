@@ -85,7 +85,7 @@ BAD_BODIES: list[tuple[bytes, dict[str, str], int, str]] = [
     (b"", JSON, 400, "invalid_json"),
     (b"{", JSON, 400, "invalid_json"),
     (b"[" * 10_000, JSON, 400, "invalid_json"),
-    (b"[]", JSON, 400, "invalid_json"),
+    (b"[]", JSON, 400, "invalid_parameter"),
     (b'{"a":1,"a":1}', JSON, 400, "invalid_json"),
     (b"{}", JSON, 400, "invalid_parameter"),
     (b"\xff\xfe", JSON, 400, "invalid_json"),
@@ -239,6 +239,7 @@ async def test_a_subscription_is_created_updated_read_and_deleted(server: Runnin
 BAD_SUBSCRIPTIONS: list[tuple[bytes, int, str, set[str]]] = [
     (b"{", 400, "invalid_json", {""}),
     (b"{}", 422, "invalid_filter", {"/user_id"}),
+    (b"[]", 422, "invalid_filter", {""}),
     (b'{"user_id":"a b"}', 422, "invalid_filter", {"/user_id"}),
     (b'{"user_id":"a\\n"}', 422, "invalid_filter", {"/user_id"}),
     (b'{"user_id":5,"keywords":["x"]}', 422, "invalid_filter", {"/user_id", "/keywords/0"}),

@@ -122,7 +122,7 @@ async def test_a_filter_in_the_url_is_for_that_connection_alone(server: RunningS
 
 BAD_MESSAGES = [
     ("nonsense", "invalid_json"),
-    ("[]", "invalid_json"),
+    ("[]", "invalid_message"),
     ('{"type":"ping","type":"ping"}', "invalid_json"),
     ("[" * 5_000, "invalid_json"),
     ('{"type":"ping","t":NaN}', "invalid_json"),
@@ -260,6 +260,7 @@ REFUSED: list[tuple[str, dict[str, str], int, str]] = [
     ("?user_id=u", {**UPGRADE, "Sec-WebSocket-Version": "12"}, 400, "invalid_parameter"),
     ("?user_id=u", {**UPGRADE, "Sec-WebSocket-Key": "short"}, 400, "invalid_parameter"),
     ("?user_id=u&filters={", UPGRADE, 400, "invalid_json"),
+    ("?user_id=u&filters=[]", UPGRADE, 422, "invalid_filter"),
     ('?user_id=u&filters={"impact_threshold":700}', UPGRADE, 422, "invalid_filter"),
 ]
 

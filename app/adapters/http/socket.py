@@ -78,7 +78,7 @@ async def _choose_filter(request: web.Request, session: Session, parts: Parts) -
 
 def _filter_in_url(text: str) -> Filter:
     try:
-        return parse_filter(decode_object(text.encode(errors="replace"))).wants
+        return parse_filter(decode_object(text.encode(errors="replace"), Code.INVALID_FILTER)).wants
     except Theirs as error:
         where = tuple(FieldError(f"filters{bad.pointer}", bad.detail) for bad in error.fields)
         raise Theirs(error.code, f"filters: {error.detail}", fields=where) from None

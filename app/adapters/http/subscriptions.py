@@ -79,7 +79,8 @@ async def post_preview(request: web.Request) -> web.Response:
 
 
 async def _read(request: web.Request, parts: Parts) -> dict[str, object]:
-    return decode_object(await read_body(request, parts.limits.subscription_body_bytes, parts.limits.body_read_s, JSON))
+    body = await read_body(request, parts.limits.subscription_body_bytes, parts.limits.body_read_s, JSON)
+    return decode_object(body, Code.INVALID_FILTER)
 
 
 def _split(body: Mapping[str, object], head: type[fields.Model]) -> tuple[fields.Model, Checked]:
