@@ -12,7 +12,7 @@ from app.client.backoff import pause_s
 
 _BATCH_ITEMS = 100
 _BATCH_BYTES = 200_000
-_TRIES = 8
+_TRIES = 6
 _RETRYABLE = (429, 503, 507)
 
 

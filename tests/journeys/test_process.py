@@ -156,16 +156,19 @@ BAD_SETTINGS = [
     ({"NEWS_HOST": "0.0.0.0"}, "NEWS_HOST='0.0.0.0': want a loopback address"),
     ({"NEWS_JWT_SECRET": "secret"}, "NEWS_JWT_SECRET"),
     ({"NEWS_ENGINE": "nats"}, "NEWS_ENGINE='nats': want sqlite"),
-    ({"NEWS_FEEDS": "/nowhere.toml"}, "/nowhere.toml"),
+    ({"NEWS_FEEDS": "/nowhere.toml"}, "NEWS_FEEDS='/nowhere.toml': want a feeds.toml that can be read"),
 ]
 
 
 @pytest.mark.parametrize(("environment", "part"), BAD_SETTINGS)
-async def test_a_wrong_setting_stops_the_start_with_its_name(environment: dict[str, str], part: str) -> None:
-    finished = await run_command("serve", "--database", ":memory:", environment=environment)
+async def test_a_wrong_setting_stops_the_start_with_its_name(
+    tmp_path: Path, environment: dict[str, str], part: str
+) -> None:
+    finished = await run_command("serve", "--database", str(tmp_path / "news.db"), environment=environment)
 
     assert finished.code == 2
     assert part in finished.err
+    assert "Traceback" not in finished.err
 
 
 async def test_a_damaged_database_refuses_to_start_with_3(tmp_path: Path) -> None:
@@ -178,6 +181,14 @@ async def test_a_damaged_database_refuses_to_start_with_3(tmp_path: Path) -> Non
     assert str(path) in finished.err
 
 
+async def test_a_database_that_cannot_be_had_is_named(tmp_path: Path) -> None:
+    finished = await run_command("serve", "--database", str(tmp_path / "nowhere" / "news.db"))
+
+    assert finished.code == 1
+    assert "NEWS_DATABASE=" in finished.err
+    assert "Traceback" not in finished.err
+
+
 async def test_a_port_that_is_taken_is_named_and_nothing_hangs(tmp_path: Path) -> None:
     async with server_process("--database", ":memory:") as running:
         port = running.server.url.rsplit(":", 1)[1]
@@ -186,6 +197,7 @@ async def test_a_port_that_is_taken_is_named_and_nothing_hangs(tmp_path: Path) -
 
     assert finished.code == 1
     assert "in use" in finished.err
+    assert "Traceback" not in finished.err
 
 
 async def test_the_settings_that_result_can_be_printed() -> None:

@@ -166,8 +166,7 @@ class Database:
 async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
     """Open the file, bring its tables up to date and run the writer while the context lasts.
 
-    Raises Damaged, and CannotOpen where the path is wrong or another server has the file. A writer that ends stops
-    whoever uses the database: a server that cannot store must not look alive.
+    Raises Damaged, and CannotOpen where the path is wrong or another server has the file.
     """
     with _alone(path):
         # Autocommit: transactions begin where the code says so.
@@ -178,12 +177,14 @@ async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
                 await connection.execute("PRAGMA query_only = ON")
             await searcher.create_function("normalise", 1, normalise, deterministic=True)
             database = Database(writer, reader, searcher, path, stats)
-            async with asyncio.TaskGroup() as tasks:
-                task = tasks.create_task(database.run_writer(), name="sqlite-writer")
-                try:
-                    yield database
-                finally:
-                    task.cancel()
+            # No TaskGroup: it would wrap whatever its user raises. The writer answers every failure itself.
+            task = asyncio.create_task(database.run_writer(), name="sqlite-writer")
+            try:
+                yield database
+            finally:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
 
 
 @contextmanager
