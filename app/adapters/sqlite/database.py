@@ -9,6 +9,7 @@ import fcntl
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -169,8 +170,10 @@ async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
     Raises Damaged, and CannotOpen where the path is wrong or another server has the file.
     """
     with _alone(path):
+        await asyncio.to_thread(_try_to_open, path)
         # Autocommit: transactions begin where the code says so.
-        async with _connect(path) as writer, _connect(path) as reader, _connect(path) as searcher:
+        connect = partial(aiosqlite.connect, path, isolation_level=None)
+        async with connect() as writer, connect() as reader, connect() as searcher:
             with explaining(path):
                 await _prepare(writer)
             for connection in (reader, searcher):
@@ -196,16 +199,12 @@ def explaining(path: str) -> Iterator[None]:
         raise Damaged(f"{path} cannot be used as a database: {error}") from error
 
 
-@asynccontextmanager
-async def _connect(path: str) -> AsyncIterator[aiosqlite.Connection]:
+def _try_to_open(path: str) -> None:
+    """Find out whether the file can be opened: aiosqlite's thread outlives the loop when that fails there."""
     try:
-        connection = await aiosqlite.connect(path, isolation_level=None)
+        sqlite3.connect(path).close()
     except sqlite3.OperationalError as error:
         raise CannotOpen(f"NEWS_DATABASE={path!r}: {error}") from error
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 @contextmanager
