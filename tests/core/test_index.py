@@ -128,3 +128,14 @@ def test_a_thousand_phrases_with_one_beginning_cost_the_text_and_not_the_phrases
     match = index.match(item(title="the fed number 77 said"))
 
     assert list(match.recipients) == [77]
+
+
+def test_of_two_phrases_alike_in_beginning_and_length_one_can_go() -> None:
+    index = FilterIndex()
+    index.put(1, Filter(impact_threshold=0, keywords=("the fed one",)))
+    index.put(2, Filter(impact_threshold=0, keywords=("the fed two",)))
+
+    index.drop(1)
+
+    assert list(index.match(item(title="the fed two")).recipients) == [2]
+    assert not index.match(item(title="the fed one")).recipients
