@@ -22,7 +22,7 @@ from app.client.publish import PublishFailed, publish_file
 from app.config import OPTIONS, PREFIX, BadSetting, Settings, read_settings, unknown_variables
 from app.core.errors import Damaged
 from app.telemetry.stats import Stats
-from app.wiring import serve
+from app.wiring import Listening, serve
 
 FAILED, WRONG, DAMAGED = 1, 2, 3
 
@@ -122,11 +122,11 @@ async def _serve_until_signalled(settings: Settings, stats: Stats) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    await serve(settings, stopping, lambda addresses: _announce(settings, addresses), stats)
+    await serve(settings, stopping, lambda listening: _announce(settings, listening), stats)
 
 
-def _announce(settings: Settings, addresses: list[str]) -> None:
-    _log.info("serving", addresses=addresses, database=settings.database, sample_wire=settings.sample_wire)
+def _announce(settings: Settings, listening: Listening) -> None:
+    _log.info("serving", **listening._asdict(), database=settings.database, sample_wire=settings.sample_wire)
     if settings.allow_anonymous:
         _log.warning("anonymous_access", detail="everyone who reaches this server can read, publish and subscribe")
 
@@ -163,9 +163,16 @@ def _print_config(settings: Settings) -> None:
     for name in unknown_variables(os.environ):
         sys.stderr.write(f"polyfloat-news: {name} is not a setting\n")
     for name in OPTIONS:
-        value = getattr(settings, name)
-        text = ",".join(value) if isinstance(value, tuple) else str(int(value) if isinstance(value, bool) else value)
-        sys.stdout.write(f"{PREFIX}{name.upper()}={text}\n")
+        sys.stdout.write(f"{PREFIX}{name.upper()}={_as_text(getattr(settings, name))}\n")
+
+
+def _as_text(value: object) -> str:
+    """Write a setting as its variable would hold it."""
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if value is None:
+        return ""
+    return str(int(value) if isinstance(value, bool) else value)
 
 
 def _complain(error: object, code: int) -> int:

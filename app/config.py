@@ -32,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     host: str = "127.0.0.1"
     port: int = 8000
+    metrics_port: int | None = None
     database: str = "news.db"
     feeds: str = ""
     sample_wire: bool = False
@@ -43,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retention_days: float = 7.0
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.JSON
+    revision: str = ""
 
 
 class BadSetting(ValueError):
@@ -78,6 +80,11 @@ def _number(least: float, most: float) -> tuple[str, Callable[[str], float]]:
     return f"a number from {least:g} to {most:g}", read
 
 
+def _optional(given: tuple[str, Callable[[str], int]]) -> tuple[str, Callable[[str], int | None]]:
+    wanted, read = given
+    return f"{wanted}, or nothing", lambda text: read(text) if text else None
+
+
 def _flag(text: str) -> bool:
     return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}[text.lower()]
 
@@ -98,6 +105,7 @@ def _origins(text: str) -> tuple[str, ...]:
 OPTIONS: dict[str, Option] = {
     "host": Option("address to listen on", "a host name or address", _text),
     "port": Option("port to listen on; 0 takes a free one", *_whole(0, 65535)),
+    "metrics_port": Option("port of its own for /metrics; empty: the same port", *_optional(_whole(0, 65535))),
     "database": Option(f"the SQLite file, or {MEMORY}", "a path", _text),
     "feeds": Option("path of feeds.toml; empty: no feeds are read", "a path", str),
     "sample_wire": Option("play the bundled sample wire", "0 or 1", _flag),
@@ -111,6 +119,7 @@ OPTIONS: dict[str, Option] = {
         "least severe event to log", "debug, info, warning or error", lambda text: LogLevel(text.lower())
     ),
     "log_format": Option("how a log line looks", "json or console", lambda text: LogFormat(text.lower())),
+    "revision": Option("what news_build_info shows as the revision", "text", str),
 }
 
 # Promised names whose feature is not in this release. Ignoring one of these would leave a door open that its operator
@@ -131,6 +140,8 @@ def read_settings(environment: Mapping[str, str], given: Mapping[str, str]) -> S
         raise BadSetting(
             "host", settings.host, "a loopback address, or NEWS_ALLOW_ANONYMOUS=1 to serve others without tokens"
         )
+    if settings.metrics_port == settings.port != 0:
+        raise BadSetting("metrics_port", str(settings.metrics_port), "another port than NEWS_PORT, or nothing")
     return settings
 
 

@@ -12,7 +12,7 @@ This file owns how parts are built, started, and stopped in order.
 
 import asyncio
 import platform
-import socket
+import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,17 +20,19 @@ from typing import NamedTuple
 
 import structlog
 from aiohttp import __version__ as aiohttp_version
-from aiohttp import web
 
 import app
 from app.adapters.clock import SystemClock
 from app.adapters.descriptors import usable_descriptors
+from app.adapters.ear import open_ear
 from app.adapters.feeds.catalogue import Feed, read_catalogue
 from app.adapters.feeds.poller import RssPoller
 from app.adapters.feeds.sample_wire import SampleWire
-from app.adapters.http.application import AccessLog, build_application
+from app.adapters.http.application import build_application, build_operations, routes_of
+from app.adapters.http.listening import running
 from app.adapters.http.pages import Page, load_pages
 from app.adapters.http.parts import FeedCounts, Parts
+from app.adapters.http.socket import CANARY_KEY, CANARY_PATH
 from app.adapters.markup import to_text
 from app.adapters.memory.news_log import MemoryNewsLog
 from app.adapters.memory.subscription_store import MemorySubscriptionStore
@@ -41,10 +43,12 @@ from app.adapters.tables import load_sample_wire, load_tables
 from app.config import MEMORY, Settings
 from app.core.limits import Limits
 from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
+from app.flows.canary import Canary
 from app.flows.connections import ConnectionManager
 from app.flows.converse import Converse
 from app.flows.history import History
 from app.flows.process import Arrival, NewsProcessor, Tables
+from app.flows.readiness import Readiness
 from app.flows.retention import Retention
 from app.flows.subscriptions import Subscriptions
 from app.flows.upkeep import Upkeep
@@ -56,8 +60,6 @@ from app.telemetry.stats import Stats
 
 # Descriptors that are not WebSockets: listener, database, feeds, scrapes, REST clients.
 _RESERVED_DESCRIPTORS = 256
-_KEEPALIVE_S = 10.0
-_BACKLOG = 1024
 _REMEMBERED_ITEMS = 2_000
 _LEVEL_WITHIN_S = 5.0
 _STRAGGLERS_S = 1.5
@@ -84,6 +86,13 @@ class Files(NamedTuple):
     pages: Mapping[str, Page]
 
 
+class Listening(NamedTuple):
+    """Where the server listens: `http://host:port`, and where /metrics has a port of its own, that."""
+
+    addresses: list[str]
+    metrics_addresses: list[str]
+
+
 class Server(NamedTuple):
     """Every part that has a beginning and an end, ready to run."""
 
@@ -96,9 +105,9 @@ class Server(NamedTuple):
 
 
 async def serve(
-    settings: Settings, stopping: asyncio.Event, started: Callable[[list[str]], None], stats: Stats
+    settings: Settings, stopping: asyncio.Event, started: Callable[[Listening], None], stats: Stats
 ) -> None:
-    """Run the server until `stopping` is set, then drain. `started` gets the addresses it listens on.
+    """Run the server until `stopping` is set, then drain. `started` gets where it listens.
 
     Raises Damaged, BadCatalogue, OSError (address in use), and ExceptionGroup when a worker fails: broken inside state
     stops the server loudly.
@@ -108,10 +117,11 @@ async def serve(
         server = build(settings, stores, files, SystemClock(), stats)
         newest = await stores.log.read(max(stores.log.head - _REMEMBERED_ITEMS, 0), _REMEMBERED_ITEMS)
         server.parts.processor.remember(newest)
-        async with _listening(server.parts, settings) as addresses, asyncio.TaskGroup() as tasks:
+        async with _listening(server.parts, settings) as listening, asyncio.TaskGroup() as tasks:
             workers = [tasks.create_task(work()) for work in server.workers]
+            workers.append(tasks.create_task(_probe(server.parts, listening)))
             intake = [tasks.create_task(source.run()) for source in server.sources]
-            started(addresses)
+            started(listening)
             await stopping.wait()
             await _drain(server, intake)
             for task in workers:
@@ -140,21 +150,26 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
     retention = Retention(stores.log, clock, settings.retention_days * _DAY_S, limits.history_items)
     poller = RssPoller(files.feeds, raw_news_queue, limits, clock, stats)
     sample_wire = [SampleWire(files.sample_wire, raw_news_queue, clock)] if files.sample_wire else []
-    observed = _gauges(stores, connections, processor, websocket_queue, limits, clock)
+    readiness = Readiness(connections, broadcaster, limits)
+    observed = _gauges(stores, connections, processor, websocket_queue, readiness, limits, clock)
     parts = Parts(
         log=stores.log,
         processor=processor,
         history=History(stores.log, limits.scan_items),
         subscriptions=subscriptions,
         connections=connections,
+        readiness=readiness,
         converse=Converse(connections, subscriptions, limits, clock, stats),
-        registry=build_registry(stats, observed, _build_info()),
+        canary=Canary(websocket_queue, limits, clock, stats),
+        canary_key=secrets.token_hex(16),
+        registry=build_registry(stats, observed, _build_info(settings.revision)),
         stats=stats,
         limits=limits,
         clock=clock,
         pages=files.pages,
         cors_origins=settings.cors_origins,
         feed_counts=lambda: FeedCounts(poller.total, poller.active),
+        has_own_metrics_port=settings.metrics_port is not None,
         started_at=clock.monotonic(),
         version=app.__version__,
     )
@@ -175,22 +190,23 @@ async def _open_stores(settings: Settings, stats: Stats) -> AsyncIterator[Stores
 
 
 @asynccontextmanager
-async def _listening(parts: Parts, settings: Settings) -> AsyncIterator[list[str]]:
-    """Listen while the context lasts, and give the addresses."""
-    runner = web.AppRunner(
-        build_application(parts),
-        access_log_class=AccessLog,
-        keepalive_timeout=_KEEPALIVE_S,
-        handle_signals=False,
-        shutdown_timeout=1.0,
-    )
-    await runner.setup()
-    try:
-        for listener in _listeners(settings.host, settings.port, parts.limits.send_buffer_bytes):
-            await web.SockSite(runner, listener, backlog=_BACKLOG).start()
-        yield [f"http://{_printable(address)}" for address in runner.addresses]
-    finally:
-        await runner.cleanup()
+async def _listening(parts: Parts, settings: Settings) -> AsyncIterator[Listening]:
+    """Listen while the context lasts, and say where."""
+    users, operators = build_application(parts), build_operations(parts)
+    parts.stats.know_routes(routes_of(users, operators))
+    send_buffer_bytes = parts.limits.send_buffer_bytes
+    async with running(users, settings.host, settings.port, send_buffer_bytes) as addresses:
+        if settings.metrics_port is None:
+            yield Listening(addresses, [])
+            return
+        async with running(operators, settings.host, settings.metrics_port, send_buffer_bytes) as own_addresses:
+            yield Listening(addresses, own_addresses)
+
+
+async def _probe(parts: Parts, listening: Listening) -> None:
+    """Let the canary in by the door of its own, over the address that users connect to."""
+    door = listening.addresses[0] + CANARY_PATH
+    await parts.canary.run(lambda: open_ear(door, {CANARY_KEY: parts.canary_key}))
 
 
 async def _drain(server: Server, intake: Sequence[asyncio.Task[None]]) -> None:
@@ -226,6 +242,7 @@ def _gauges(
     connections: ConnectionManager,
     processor: NewsProcessor,
     websocket_queue: BroadcastQueue,
+    readiness: Readiness,
     limits: Limits,
     clock: Clock,
 ) -> list[GaugeFamily]:
@@ -255,29 +272,15 @@ def _gauges(
         gauge("news_db_pending_operations", "Operations at or before SQLite's threads.", stores.pending_operations),
         gauges("news_db_size_bytes", "Database file sizes.", "file", stores.file_sizes),
         gauge("news_event_loop_tasks", "asyncio tasks alive.", lambda: len(asyncio.all_tasks())),
-        gauge("news_ready", "1 while new connections are welcome.", lambda: float(connections.has_room)),
+        gauge(
+            "news_ready",
+            "1 while /readyz has no objection but the database's.",
+            lambda: all(readiness.checks().values()),
+        ),
+        gauge("news_time_seconds", "Unix time by this server's clock.", clock.wall),
     ]
 
 
-def _build_info() -> dict[str, str]:
-    return {"version": app.__version__, "python": platform.python_version(), "aiohttp": aiohttp_version}
-
-
-def _listeners(host: str, port: int, send_buffer_bytes: int) -> list[socket.socket]:
-    """Bind every address of the host. A small send buffer keeps a slow client's backlog where it is counted."""
-    listeners = []
-    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    for family, kind, protocol, _name, address in dict.fromkeys(infos):
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind(address)
-        listeners.append(listener)
-    return listeners
-
-
-def _printable(address: Sequence[object]) -> str:
-    host, port = str(address[0]), address[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def _build_info(revision: str) -> dict[str, str]:
+    runtime = {"python": platform.python_version(), "aiohttp": aiohttp_version}
+    return {"version": app.__version__, "revision": revision, **runtime}

@@ -31,6 +31,9 @@ class Limits(NamedTuple):
     feed_redirects: int = 3
     feed_entries: int = 200
     drain_s: float = 10.0
+    probe_every_s: float = 5.0
+    probe_timeout_s: float = 5.0
+    broadcaster_idle_s: float = 30.0
 
 
 class TokenBucket:

@@ -2,6 +2,7 @@
 
 process        NewsProcessor: what a source hands in → a complete item → the log
 broadcast      WebSocketBroadcaster: the log → websocket_queue → match → one frame → every connection that matched
+canary         Canary: a client of ourselves, and the probes that show that news would arrive
 connections    ConnectionManager: who is connected, who gets a frame, who is cut off
 upkeep         heartbeats, checkpoints that are due, the drain
 session        Session: one connection's life
@@ -9,5 +10,6 @@ converse       one inbound message → one action
 subscriptions  a user's stored filter: disk, then index, then "yes"
 history        what the log holds, as a user's filter sees it
 retention      what the log forgets
-vigil          whether the event loop turns
+readiness      whether the broadcaster turns and there is room
+vigil          how late the event loop turns
 """

@@ -6,8 +6,9 @@ come.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import NamedTuple
 
 import structlog
 
@@ -25,7 +26,18 @@ _IDLE_TURN_S = 5.0
 _log = structlog.get_logger("broadcast")
 
 
-class BroadcastQueue(asyncio.Queue[Record]):
+class Probe(NamedTuple):
+    """A record that is no news: its frame goes to `send` and nowhere else, and it is counted by who sent it."""
+
+    record: Record
+    send: Callable[[bytes], None]
+
+    @property
+    def accepted_at(self) -> float:
+        return self.record.accepted_at
+
+
+class BroadcastQueue(asyncio.Queue[Record | Probe]):
     """websocket_queue: bounded, and able to say how long its first item has waited."""
 
     def oldest_age_s(self, now: float) -> float:
@@ -34,7 +46,7 @@ class BroadcastQueue(asyncio.Queue[Record]):
 
     # asyncio.Queue documents _init, _put and _get as its points for subclasses.
     def _init(self, maxsize: int) -> None:  # noqa: ARG002
-        self._queue: deque[Record] = deque()
+        self._queue: deque[Record | Probe] = deque()
 
 
 class WebSocketBroadcaster:
@@ -53,6 +65,11 @@ class WebSocketBroadcaster:
         self._connections = connections
         self._clock = clock
         self._stats = stats
+        self._turned_at = clock.monotonic()
+
+    def idle_s(self) -> float:
+        """Give the seconds since the last turn; it turns every few seconds when there is nothing to do."""
+        return self._clock.monotonic() - self._turned_at
 
     async def follow(self) -> None:
         """Move every item that becomes durable from now on into the queue, for ever."""
@@ -63,10 +80,11 @@ class WebSocketBroadcaster:
     async def run(self) -> None:
         """Broadcast what is in the queue, for ever; turn every few seconds when there is nothing."""
         while True:
+            self._turned_at = self._clock.monotonic()
             self._stats.last_loop_at = self._clock.wall()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_TURN_S):
-                    self.broadcast(await self._queue.get())
+                    self._take(await self._queue.get())
                     self._queue.task_done()
             # Transports write between two turns of the loop: without one here a burst would pile up in their buffers
             # and every client would look slow.
@@ -89,11 +107,25 @@ class WebSocketBroadcaster:
             self._stats.item_failed()
             self._connections.level(record.seq)
 
+    def _take(self, taken: Record | Probe) -> None:
+        if isinstance(taken, Probe):
+            self._probe(taken)
+        else:
+            self.broadcast(taken)
+
+    def _probe(self, probe: Probe) -> None:
+        """Do all that is done for an item, and give the frame to the probe alone. One that fails never arrives."""
+        try:
+            self._connections.index.match(probe.record.item)
+            probe.send(_frame(probe.record))
+        except Exception:  # noqa: BLE001 - the same edge as an item's
+            _log.exception("probe_failed")
+
     def _broadcast(self, record: Record) -> None:
         began = self._clock.monotonic()
         match = self._match(record)
         matched = self._clock.monotonic()
-        frame = wire.text_frame(wire.news_item(record.seq, record.accepted_at, record.item_json))
+        frame = _frame(record)
         encoded = self._clock.monotonic()
         self._connections.deliver(frame, record, match.recipients)
         written = self._clock.monotonic()
@@ -109,6 +141,10 @@ class WebSocketBroadcaster:
             raise
         self._stats.item_decided(match)
         return match
+
+
+def _frame(record: Record) -> bytes:
+    return wire.text_frame(wire.news_item(record.seq, record.accepted_at, record.item_json))
 
 
 def _summary(record: Record, match: Match, stages: Iterable[tuple[Stage, float]]) -> dict[str, object]:

@@ -79,9 +79,9 @@ class ConnectionManager:
         return len(self._by_user)
 
     @property
-    def has_room(self) -> bool:
-        """Say whether a new connection would be welcome."""
-        return not self.is_draining and len(self._seats) < self._limits.connections
+    def has_place(self) -> bool:
+        """Say whether the limit leaves a place for another connection."""
+        return len(self._seats) < self._limits.connections
 
     def buffers(self) -> Buffers:
         """Look at every write buffer."""
@@ -107,7 +107,7 @@ class ConnectionManager:
         """Reserve a place, before the upgrade. Raises Ours(DRAINING, AT_CAPACITY) and Theirs(TOO_MANY_CONNECTIONS)."""
         if self.is_draining:
             raise Ours(Code.DRAINING, retry_after_s=5)
-        if len(self._seats) >= self._limits.connections:
+        if not self.has_place:
             raise Ours(Code.AT_CAPACITY, retry_after_s=30)
         mine = self._by_user.setdefault(user_id, set())
         if len(mine) >= self._limits.connections_per_user:

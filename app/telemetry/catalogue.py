@@ -141,6 +141,13 @@ COUNTERS: tuple[CounterFamily, ...] = (
         labels.Encoding,
         lambda s: s.frames,
     ),
+    _each(
+        "news_canary_probes",
+        "Probes of the canary by how they ended.",
+        "result",
+        labels.ProbeResult,
+        lambda s: s.probes,
+    ),
     CounterFamily(
         "news_http_requests",
         "HTTP requests by route template, method and class of status.",
@@ -175,6 +182,7 @@ HISTOGRAMS: tuple[HistogramFamily, ...] = (
     ),
     _spread("news_broadcast_recipients", "Slots matched by one item.", lambda s: s.recipients),
     _spread("news_delivery_latency_seconds", "Item accepted to frame handed to the socket.", lambda s: s.delivery),
+    _spread("news_canary_latency_seconds", "Probe accepted to received by our own client.", lambda s: s.probe_times),
     HistogramFamily(
         "news_http_request_duration_seconds",
         "HTTP request time by route template.",
@@ -203,6 +211,11 @@ def stats_gauges(stats: Stats) -> tuple[GaugeFamily, ...]:
             "news_broadcaster_last_item_timestamp_seconds",
             "Unix time of the last broadcast; 0 before the first.",
             lambda: stats.last_item_at,
+        ),
+        gauge(
+            "news_canary_last_success_timestamp_seconds",
+            "Unix time at which a probe of the canary last arrived; 0 before the first.",
+            lambda: stats.last_probe_at,
         ),
         gauge("news_scrape_duration_seconds", "Time that the previous collection took.", lambda: stats.scrape_s),
     )

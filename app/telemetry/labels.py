@@ -77,6 +77,14 @@ class Broadcast(StrEnum):
     ERROR = "error"
 
 
+class ProbeResult(StrEnum):
+    """How a probe of the canary ended; `error`: the canary could not connect, or lost its connection."""
+
+    OK = "ok"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+
+
 class Stage(StrEnum):
     """What a broadcast spends its time on."""
 

@@ -24,6 +24,7 @@ from app.telemetry.labels import (
     Invalid,
     Method,
     Operation,
+    ProbeResult,
     RateScope,
     Refusal,
     Rejection,
@@ -88,7 +89,9 @@ class Stats:
         self.db_faults: Counter[tuple[Operation, Fault]] = Counter()
         self.loop_lag = Histogram(histogram.LOOP_LAG_S)
         self.log_lines: Counter[Severity] = Counter()
-        self.last_loop_at = self.last_item_at = 0.0
+        self.probes: Counter[ProbeResult] = Counter()
+        self.probe_times = Histogram(histogram.DELIVERY_S)
+        self.last_loop_at = self.last_item_at = self.last_probe_at = 0.0
         self.scrape_s = 0.0
         self.scrape_errors = 0
 
@@ -156,6 +159,12 @@ class Stats:
         """Count what one broadcast spent on each stage, in seconds."""
         for stage, seconds in times:
             self.stages[stage].observe(seconds)
+
+    def probe_arrived(self, seconds: float, now: float) -> None:
+        """Count a probe that came back to the canary; `now` in Unix seconds."""
+        self.probes[ProbeResult.OK] += 1
+        self.probe_times.observe(seconds)
+        self.last_probe_at = now
 
     def request_answered(self, route: str, method: Method, status: int, seconds: float) -> None:
         """Count an HTTP request; `route` is one of `know_routes`."""

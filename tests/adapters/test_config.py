@@ -32,6 +32,8 @@ BAD: list[tuple[dict[str, str], str]] = [
     ({"NEWS_PORT": "70000"}, "NEWS_PORT='70000': want a whole number from 0 to 65535"),
     ({"NEWS_PORT": ""}, "NEWS_PORT=''"),
     ({"NEWS_HEARTBEAT_S": "nan"}, "NEWS_HEARTBEAT_S='nan': want a number from 1 to 3600"),
+    ({"NEWS_METRICS_PORT": "x"}, "NEWS_METRICS_PORT='x': want a whole number from 0 to 65535, or nothing"),
+    ({"NEWS_METRICS_PORT": "8000"}, "want another port than NEWS_PORT"),
     ({"NEWS_LOG_LEVEL": "loud"}, "NEWS_LOG_LEVEL='loud': want debug, info, warning or error"),
     ({"NEWS_LOG_FORMAT": "xml"}, "want json or console"),
     ({"NEWS_SAMPLE_WIRE": "maybe"}, "want 0 or 1"),
@@ -56,6 +58,11 @@ def test_a_secret_is_not_repeated_in_the_message() -> None:
         read_settings({"NEWS_JWT_SECRET": "hunter2"}, {})
 
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "port"), [("", None), ("0", 0), ("9100", 9100)])
+def test_metrics_have_a_port_of_their_own_where_one_is_given(text: str, port: int | None) -> None:
+    assert read_settings({"NEWS_METRICS_PORT": text, "NEWS_PORT": "0"}, {}).metrics_port == port
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])

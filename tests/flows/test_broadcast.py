@@ -11,7 +11,9 @@ from app.core.matching import Outcome
 from app.core.subscription import EVERYTHING
 from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
 from app.flows.connections import ConnectionManager
+from app.flows.readiness import Readiness
 from app.flows.retention import PASS_EVERY_S, Retention
+from app.ports import Record
 from app.telemetry.labels import Broadcast
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
@@ -50,10 +52,11 @@ async def test_what_was_stored_before_the_start_is_not_sent_again() -> None:
     following = asyncio.create_task(WebSocketBroadcaster(log, queue, connections, clock, stats).follow())
 
     await log.append([entry(2)])
-    record = await asyncio.wait_for(queue.get(), 1)
+    taken = await asyncio.wait_for(queue.get(), 1)
     following.cancel()
 
-    assert record.seq == 2
+    assert isinstance(taken, Record)
+    assert taken.seq == 2
 
 
 async def test_an_item_that_cannot_be_matched_goes_to_nobody_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,3 +105,16 @@ async def test_retention_prunes_every_minute_what_is_too_old() -> None:
     pruning.cancel()
 
     assert log.oldest == 4
+
+
+async def test_a_broadcaster_that_does_not_turn_makes_the_server_neither_alive_nor_ready() -> None:
+    log, clock, stats, limits = MemoryNewsLog(), FakeClock(), Stats(), Limits()
+    connections = ConnectionManager(limits, clock, stats)
+    broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections, clock, stats)
+    readiness = Readiness(connections, broadcaster, limits)
+    assert readiness.is_alive()
+
+    clock.move(limits.broadcaster_idle_s)
+
+    assert not readiness.is_alive()
+    assert readiness.checks() == {"broadcaster": False, "not_draining": True, "below_capacity": True}

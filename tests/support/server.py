@@ -10,7 +10,7 @@ import msgspec
 
 from app.config import Settings
 from app.telemetry.stats import Stats
-from app.wiring import serve
+from app.wiring import Listening, serve
 
 
 class RunningServer(NamedTuple):
@@ -19,6 +19,7 @@ class RunningServer(NamedTuple):
     url: str
     http: aiohttp.ClientSession
     stopping: asyncio.Event
+    metrics_url: str = ""
 
     @property
     def ws_url(self) -> str:
@@ -47,7 +48,7 @@ class RunningServer(NamedTuple):
 
     async def metric(self, name: str, **labels: str) -> float:
         """Give one sample of /metrics."""
-        async with self.http.get(f"{self.url}/metrics") as answer:
+        async with self.http.get(f"{self.metrics_url or self.url}/metrics") as answer:
             text = await answer.text()
         inner = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
         wanted = f"{name}{{{inner}}} " if labels else f"{name} "
@@ -60,17 +61,18 @@ async def running(**settings: Any) -> AsyncIterator[RunningServer]:
     """Run a server while the context lasts, and drain it at the end."""
     chosen = msgspec.convert({"port": 0, "database": ":memory:"} | settings, Settings)
     stopping = asyncio.Event()
-    addresses: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(serve(chosen, stopping, addresses.set_result, Stats()))
+    listening: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(serve(chosen, stopping, listening.set_result, Stats()))
     # A server that cannot start says why here, instead of leaving the test waiting.
-    serving.add_done_callback(lambda _task: addresses.cancel())
+    serving.add_done_callback(lambda _task: listening.cancel())
     with suppress(asyncio.CancelledError):
-        await addresses
+        await listening
     if serving.done():
         await serving
     async with aiohttp.ClientSession() as http:
         try:
-            yield RunningServer((await addresses)[0], http, stopping)
+            addresses, metrics_addresses = await listening
+            yield RunningServer(addresses[0], http, stopping, next(iter(metrics_addresses), ""))
         finally:
             stopping.set()
             await serving

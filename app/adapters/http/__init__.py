@@ -1,6 +1,7 @@
 """The server. Handlers translate: bytes to typed values on the way in, values to bytes on the way out; flows decide.
 
 parts          what the handlers are given, in one AppKey
+listening      sockets of an application
 application    every route, CORS, middleware
 problems       errors as application/problem+json, at the one edge where exceptions end
 answers        documents as JSON responses
@@ -10,6 +11,6 @@ news           POST and GET /api/v1/news
 subscriptions  /api/v1/subscriptions
 operations     /api/v1/stats, /health, /livez, /readyz, /metrics
 pages          / and its files
-socket         GET /ws/news: admission, handshake, hand-over
+socket         GET /ws/news and the canary's door: admission, handshake, hand-over
 link           SocketLink: an upgraded transport as a session's Link
 """

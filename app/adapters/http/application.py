@@ -1,7 +1,7 @@
 """Every route. This file owns the map from paths to handlers, CORS, and the access log."""
 
 from collections.abc import Iterator
-from http import HTTPStatus
+from itertools import chain
 
 import aiohttp_cors
 import structlog
@@ -21,19 +21,41 @@ _log = structlog.get_logger("access")
 
 
 def build_application(parts: Parts) -> web.Application:
-    """Give the application with every route."""
-    app = web.Application(middlewares=[observe_requests, answer_problems])
-    app[PARTS] = parts
+    """Give the application that users reach."""
+    app = _new_application(parts)
     pages.add_pages(app, parts.pages)
     # HEAD would be an upgrade without a body to aiohttp; only GET is.
     app.router.add_get("/ws/news", socket.get_socket, allow_head=False)
+    app.router.add_get(socket.CANARY_PATH, socket.get_canary, allow_head=False)
+    _add_health(app)
+    if not parts.has_own_metrics_port:
+        _add_metrics(app, parts)
+    _add_rest(app, parts.cors_origins)
+    return app
+
+
+def build_operations(parts: Parts) -> web.Application:
+    """Give the application of a port of its own for metrics, which only operators reach."""
+    app = _new_application(parts)
+    _add_health(app)
+    _add_metrics(app, parts)
+    return app
+
+
+def _new_application(parts: Parts) -> web.Application:
+    app = web.Application(middlewares=[observe_requests, answer_problems])
+    app[PARTS] = parts
+    return app
+
+
+def _add_health(app: web.Application) -> None:
     app.router.add_get("/health", operations.get_health)
     app.router.add_get("/livez", operations.get_livez)
     app.router.add_get("/readyz", operations.get_readyz)
+
+
+def _add_metrics(app: web.Application, parts: Parts) -> None:
     app.router.add_get("/metrics", make_aiohttp_handler(parts.registry))
-    _add_rest(app, parts.cors_origins)
-    parts.stats.know_routes([*_routes(app), (UNKNOWN_ROUTE, Method.OTHER)])
-    return app
 
 
 @web.middleware
@@ -42,11 +64,8 @@ async def observe_requests(request: web.Request, handler: Handler) -> web.Stream
     stats, clock = request.app[PARTS].stats, request.app[PARTS].clock
     began = clock.monotonic()
     answer = await handler(request)
-    seconds = clock.monotonic() - began
-    if answer.status == HTTPStatus.SWITCHING_PROTOCOLS:
-        stats.handshakes.observe(seconds)
     route = route_of(request)
-    stats.request_answered(route, _method(route, request.method), answer.status, seconds)
+    stats.request_answered(route, _method(route, request.method), answer.status, clock.monotonic() - began)
     return answer
 
 
@@ -54,11 +73,12 @@ def _method(route: str, name: str) -> Method:
     return Method(name) if route != UNKNOWN_ROUTE and name in set(Method) else Method.OTHER
 
 
-def _routes(app: web.Application) -> Iterator[tuple[str, Method]]:
-    """Give every route's template with each of its methods."""
-    for route in app.router.routes():
+def routes_of(*apps: web.Application) -> Iterator[tuple[str, Method]]:
+    """Give every route's template with each of its methods, and what all other requests are counted under."""
+    for route in chain.from_iterable(app.router.routes() for app in apps):
         if route.resource is not None and route.method in set(Method):
             yield route.resource.canonical, Method(route.method)
+    yield UNKNOWN_ROUTE, Method.OTHER
 
 
 def _add_rest(app: web.Application, origins: tuple[str, ...]) -> None:

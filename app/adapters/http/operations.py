@@ -61,19 +61,17 @@ async def get_health(request: web.Request) -> web.Response:
     return json_answer(document, HTTPStatus.OK if is_connected else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-async def get_livez(_request: web.Request) -> web.Response:
-    """Say that the event loop turns; nothing outside the process is asked."""
+async def get_livez(request: web.Request) -> web.Response:
+    """Say that the event loop and the broadcaster turn; nothing outside the process is asked."""
+    if not request.app[PARTS].readiness.is_alive():
+        return json_answer({"status": "stalled"}, HTTPStatus.SERVICE_UNAVAILABLE)
     return json_answer({"status": "alive"})
 
 
 async def get_readyz(request: web.Request) -> web.Response:
     """Say whether new connections and items are welcome."""
     parts = request.app[PARTS]
-    checks = {
-        "database": await _database_answers(parts),
-        "not_draining": not parts.connections.is_draining,
-        "below_capacity": len(parts.connections) < parts.limits.connections,
-    }
+    checks = {"database": await _database_answers(parts), **parts.readiness.checks()}
     is_ready = all(checks.values())
     document = {"status": "ready" if is_ready else "not ready", "checks": checks, "version": parts.version}
     return json_answer(document, HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE)

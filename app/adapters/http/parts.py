@@ -8,10 +8,12 @@ from prometheus_client import CollectorRegistry
 
 from app.adapters.http.pages import Page
 from app.core.limits import Limits
+from app.flows.canary import Canary
 from app.flows.connections import ConnectionManager
 from app.flows.converse import Converse
 from app.flows.history import History
 from app.flows.process import NewsProcessor
+from app.flows.readiness import Readiness
 from app.flows.subscriptions import Subscriptions
 from app.ports import Clock, NewsLog
 from app.telemetry.stats import Stats
@@ -32,7 +34,10 @@ class Parts(NamedTuple):
     history: History
     subscriptions: Subscriptions
     connections: ConnectionManager
+    readiness: Readiness
     converse: Converse
+    canary: Canary
+    canary_key: str
     registry: CollectorRegistry
     stats: Stats
     limits: Limits
@@ -40,6 +45,7 @@ class Parts(NamedTuple):
     pages: Mapping[str, Page]
     cors_origins: tuple[str, ...]
     feed_counts: Callable[[], FeedCounts]
+    has_own_metrics_port: bool
     started_at: float
     version: str
 

@@ -1,4 +1,4 @@
-"""GET /ws/news. This file owns admission, the handshake and handing the transport over to a SocketLink.
+"""GET /ws/news, and the canary's own door. This file owns admission, the handshake and handing the transport over.
 
 Everything is decided before the 101, by HTTP status: the original's real client backs off only on that.
 """
@@ -7,13 +7,14 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import hmac
 from typing import NoReturn
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from multidict import MultiMapping
 
-from app.adapters.http.link import SocketLink
+from app.adapters.http.link import Conversation, SocketLink
 from app.adapters.http.parameters import read_parameters, user_id
 from app.adapters.http.parts import PARTS, Parts
 from app.core.closing import Ending
@@ -26,6 +27,9 @@ from app.telemetry.labels import Refusal
 # RFC 6455 section 1.3.
 _KEY_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _VERSION = "13"
+
+CANARY_PATH = "/ws/canary"
+CANARY_KEY = "X-Canary-Key"
 
 _REFUSALS = {
     Code.AT_CAPACITY: Refusal.CAPACITY,
@@ -49,6 +53,7 @@ class _HandedOver(web.StreamResponse):
 async def get_socket(request: web.Request) -> web.StreamResponse:
     """Upgrade to a WebSocket, or refuse by status."""
     parts = request.app[PARTS]
+    began = parts.clock.monotonic()
     try:
         accept = _check_handshake(request)
         session = parts.connections.seat(_user_id(request))
@@ -57,13 +62,25 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
         raise
     try:
         await _choose_filter(request, session, parts)
-        _hand_over(request, session, parts, accept)
+        _hand_over(request, session, parts.converse, parts.limits.message_bytes, accept)
     except NewsError as error:
         parts.stats.refused[_REFUSALS.get(error.code, Refusal.BAD_REQUEST)] += 1
         raise
     finally:
         if session.link is None:
             parts.connections.leave(session, Ending.NETWORK)
+    parts.stats.handshakes.observe(parts.clock.monotonic() - began)
+    return _HandedOver(status=101)
+
+
+async def get_canary(request: web.Request) -> web.StreamResponse:
+    """Let our own canary in, past the users' seats and counts. For everybody else this address does not exist."""
+    parts = request.app[PARTS]
+    given = request.headers.get(CANARY_KEY, "").encode(errors="replace")
+    if not hmac.compare_digest(given, parts.canary_key.encode()):
+        raise web.HTTPNotFound
+    accept = _check_handshake(request)
+    _hand_over(request, parts.canary.new_session(), parts.canary, parts.limits.message_bytes, accept)
     return _HandedOver(status=101)
 
 
@@ -122,7 +139,9 @@ def _refuse_header(name: str, wanted: str) -> NoReturn:
     raise Theirs(Code.INVALID_PARAMETER, f"{name}: {wanted}", fields=(FieldError(name, wanted),))
 
 
-def _hand_over(request: web.Request, session: Session, parts: Parts, accept: str) -> None:
+def _hand_over(
+    request: web.Request, session: Session, conversation: Conversation, message_bytes: int, accept: str
+) -> None:
     """Answer 101 and move the transport from aiohttp to a SocketLink; what the client has sent already goes along.
 
     Leans on aiohttp internals that tests/http/test_handover.py names: `protocol.transport`, `connection_lost`,
@@ -135,12 +154,12 @@ def _hand_over(request: web.Request, session: Session, parts: Parts, accept: str
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: %b\r\n\r\n" % accept.encode()
     )
-    link = SocketLink(transport, session, parts.converse, parts.limits.message_bytes, asyncio.get_running_loop())
+    link = SocketLink(transport, session, conversation, message_bytes, asyncio.get_running_loop())
     transport.set_protocol(link)
     early = protocol._message_tail
     # aiohttp lets go of the connection as if it were lost, and must not close the transport doing so.
     protocol.transport = None
     protocol.connection_lost(None)
-    parts.converse.on_open(session, link)
+    conversation.on_open(session, link)
     if early:
         link.data_received(early)

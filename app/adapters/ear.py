@@ -1,0 +1,34 @@
+"""The canary's end of its connection. This file owns a WebSocket client that only listens."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import aiohttp
+
+_CONNECT_S = 5.0
+
+
+class SocketEar:
+    """What is heard on a real socket."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+
+    async def hear(self) -> bytes:
+        message = await self._socket.receive()
+        if message.type is not aiohttp.WSMsgType.TEXT:
+            raise ConnectionResetError(f"the server ended the connection: {message.type.name} {message.data}")
+        return str(message.data).encode()
+
+
+@asynccontextmanager
+async def open_ear(url: str, headers: Mapping[str, str]) -> AsyncIterator[SocketEar]:
+    """Connect. Raises OSError, also for an answer that is no upgrade."""
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_CONNECT_S)) as session,
+            session.ws_connect(url, headers=headers) as socket,
+        ):
+            yield SocketEar(socket)
+    except aiohttp.ClientError as error:
+        raise ConnectionError(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,134 @@
+"""Draw a dashboard without a Grafana. This file owns the browser that takes the picture, and what it may load."""
+
+import asyncio
+import json
+import mimetypes
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from playwright.async_api import Page, Route, async_playwright
+
+FOLDER = Path(__file__).parent
+WIDTH_PX = 1800
+# The panel's id and the position of the target in it.
+Query = tuple[int, int]
+# What Prometheus answers to query_range, below data.result. Any: JSON, read by the page only.
+Series = Sequence[Mapping[str, Any]]
+
+# Nobody listens there: every request is answered from files.
+_ORIGIN = "http://pictures.invalid"
+_PAGE = (
+    '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><link rel="stylesheet" href="/panels.css">'
+    '<script>window.__grafana_public_path__ = "/public/"</script>'
+    '<body style="margin: 0"><div id="root"></div><script src="/panels.js"></script>'
+)
+# Where Grafana's components look for a file, and where npm put it.
+_FILES = {
+    "/public/build/img/": "node_modules/@grafana/ui/dist/public/img/",
+    "/public/fonts/inter/": "node_modules/inter-ui/web/",
+    "/panels.": "build/panels.",
+}
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class NotDrawn(Exception):
+    """The page had something to say instead."""
+
+
+class Shot(NamedTuple):
+    """A dashboard, and what Prometheus answered to each of its queries between two times (seconds since 1970)."""
+
+    dashboard: Mapping[str, Any]
+    results: Mapping[Query, Series]
+    since: float
+    until: float
+
+    def encode(self) -> str:
+        """Give what panels.jsx reads. KeyError where a query has no answer."""
+        answers = {
+            panel["id"]: [self.results[panel["id"], position] for position in range(len(panel.get("targets", ())))]
+            for panel in self.dashboard["panels"]
+        }
+        return json.dumps(
+            {"dashboard": self.dashboard, "answers": answers, "since": self.since, "until": self.until}
+        )
+
+
+async def build() -> None:
+    """Bring Grafana's components from npm unless they are there, and bundle the page. Do it once before `draw`."""
+    if not (FOLDER / "node_modules" / ".package-lock.json").exists():
+        await _npm("ci", "--legacy-peer-deps", "--ignore-scripts", "--no-audit", "--no-fund")
+    await _npm("run", "build")
+
+
+async def draw(shot: Shot, target: Path, chromium: str | None = None) -> None:
+    """Write the whole dashboard as one PNG of 1800 pixels width.
+
+    NotDrawn where the page logs an error, a panel throws, or anything is asked for that is not one of our files.
+    """
+    async with async_playwright() as playwright:
+        path = chromium or shutil.which("chromium")
+        browser = await playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        try:
+            page = await browser.new_page(viewport={"width": WIDTH_PX, "height": 1000}, timezone_id="UTC")
+            await page.route("**/*", _Files(shot.encode()).answer)
+            target.write_bytes(await _picture(page))
+        finally:
+            await browser.close()
+
+
+async def _picture(page: Page) -> bytes:
+    problems: list[str] = []
+    failed = asyncio.Event()
+
+    def note(problem: str) -> None:
+        problems.append(problem)
+        failed.set()
+
+    page.on("console", lambda message: note(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: note(error.stack or str(error)))
+    await page.goto(_ORIGIN, wait_until="networkidle")
+    await _first(page.wait_for_selector("[data-drawn]"), failed.wait())
+    if problems:
+        raise NotDrawn("\n".join(problems))
+    return await page.screenshot(full_page=True)
+
+
+class _Files(NamedTuple):
+    """Answers the page's requests."""
+
+    shot: str
+
+    async def answer(self, route: Route) -> None:
+        path = route.request.url.removeprefix(_ORIGIN)
+        if path == "/":
+            await route.fulfill(body=_PAGE, content_type="text/html")
+        elif path == "/shot.json":
+            await route.fulfill(body=self.shot, content_type="application/json")
+        elif file := _file(path):
+            await route.fulfill(path=file, content_type=mimetypes.guess_type(file.name)[0])
+        else:
+            await route.abort()
+
+
+def _file(path: str) -> Path | None:
+    for prefix, place in _FILES.items():
+        if path.startswith(prefix):
+            return FOLDER / (place + path.removeprefix(prefix))
+    return None
+
+
+async def _npm(*arguments: str) -> None:
+    npm = await asyncio.create_subprocess_exec("npm", *arguments, cwd=FOLDER)
+    if await npm.wait():
+        raise NotDrawn(f"npm {' '.join(arguments)} failed in {FOLDER}")

@@ -1,0 +1,107 @@
+/**
+ * From Prometheus' answers to Grafana's frames. This file owns what a Grafana server and its panel plugins would add
+ * to a panel before it is drawn: names, gaps, defaults, overrides.
+ */
+import { applyFieldOverrides, FieldType, identityOverrideProcessor, Registry, toDataFrame } from '@grafana/data';
+
+// The defaults live in Grafana's panel plugins (panel/timeseries/config.ts, core's standard options), not in npm.
+const LINES = {
+  drawStyle: 'line',
+  lineInterpolation: 'linear',
+  lineWidth: 1,
+  fillOpacity: 0,
+  gradientMode: 'none',
+  showPoints: 'auto',
+  pointSize: 5,
+  spanNulls: false,
+  stacking: { mode: 'none', group: 'A' },
+  axisPlacement: 'auto',
+  axisGridShow: true,
+  thresholdsStyle: { mode: 'off' },
+};
+const THRESHOLDS = { mode: 'absolute', steps: [{ value: null, color: 'green' }, { value: 80, color: 'red' }] };
+const STANDARD = ['unit', 'min', 'max', 'decimals', 'color', 'thresholds', 'displayName', 'noValue', 'mappings'];
+
+const setting = (path, isCustom) => ({
+  id: isCustom ? `custom.${path}` : path,
+  path,
+  isCustom,
+  name: path,
+  process: identityOverrideProcessor,
+  shouldApply: (field) => field.type !== FieldType.time,
+});
+
+const settings = new Registry(() => [
+  ...STANDARD.map((path) => setting(path, false)),
+  ...Object.keys(LINES).map((path) => setting(path, true)),
+]);
+
+/** Give a panel's frames, one a series: `answers` holds Prometheus' series by the position of the target. */
+export function frames(panel, answers, theme) {
+  const raw = panel.targets.flatMap((target, position) =>
+    answers[position].map((series) => frame(target, series, interval(answers))),
+  );
+  return applyFieldOverrides({
+    data: raw,
+    fieldConfig: { defaults: defaults(panel), overrides: panel.fieldConfig.overrides },
+    fieldConfigRegistry: settings,
+    replaceVariables: (text) => text,
+    theme,
+    timeZone: 'utc',
+  });
+}
+
+/** Give the time between two samples in ms; Grafana breaks a line where one is missing. */
+export function interval(answers) {
+  const steps = answers.flat().flatMap(({ values }) => values.slice(1).map(([time], i) => time - values[i][0]));
+  return steps.length ? Math.min(...steps) * 1000 : undefined;
+}
+
+function frame(target, { metric, values }, step) {
+  return toDataFrame({
+    refId: target.refId,
+    fields: [
+      { name: 'Time', type: FieldType.time, config: { interval: step }, values: values.map(([time]) => time * 1000) },
+      {
+        name: 'Value',
+        type: FieldType.number,
+        labels: metric,
+        config: { displayNameFromDS: name(target, metric) },
+        values: values.map(([, text]) => finite(text)),
+      },
+    ],
+  });
+}
+
+// NaN and +Inf are gaps on every panel of ours.
+function finite(text) {
+  const value = Number(text);
+  return Number.isFinite(value) ? value : null;
+}
+
+// Without a name Grafana makes one of the labels, and of the expression where there are none.
+function name({ legendFormat, expr }, metric) {
+  if (legendFormat === '__auto') {
+    return Object.keys(metric).length ? undefined : expr;
+  }
+  return legendFormat.replace(/\{\{\s*(.+?)\s*\}\}/g, (_, label) => metric[label] ?? '');
+}
+
+function defaults({ type, title, fieldConfig }) {
+  const given = fieldConfig.defaults;
+  const strange = Object.keys(given.custom ?? {}).filter((key) => !(key in LINES));
+  if (strange.length) {
+    throw new Error(`${title}: frames.js does not know custom.${strange}`);
+  }
+  return {
+    ...given,
+    color: given.color ?? { mode: type === 'timeseries' ? 'palette-classic' : 'thresholds' },
+    thresholds: based(given.thresholds ?? THRESHOLDS),
+    custom: { ...LINES, ...given.custom, stacking: { ...LINES.stacking, ...given.custom?.stacking } },
+  };
+}
+
+// JSON has no -Infinity, so the lowest step comes as null.
+function based({ mode, steps }) {
+  return { mode, steps: steps.map((step) => ({ ...step, value: step.value ?? -Infinity })) };
+}

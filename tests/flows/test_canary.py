@@ -1,0 +1,151 @@
+"""The canary: its probes go the way of every item, and nobody but itself gets or counts them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import msgspec
+import pytest
+
+from app.adapters.memory.news_log import MemoryNewsLog
+from app.core.closing import Ending
+from app.core.limits import Limits
+from app.core.subscription import EVERYTHING
+from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
+from app.flows.canary import Canary
+from app.flows.connections import ConnectionManager
+from app.telemetry.labels import ProbeResult
+from app.telemetry.stats import Stats
+from tests.support.clock import FakeClock
+from tests.support.link import RecordingLink, payload_of
+
+LIMITS = Limits(probe_timeout_s=0.05)
+
+
+class World:
+    """A broadcaster with one user, and a canary on a link that only records; its ear hears what the link was given."""
+
+    def __init__(self) -> None:
+        self.clock, self.stats, queue = FakeClock(), Stats(), BroadcastQueue(10)
+        self.connections = ConnectionManager(LIMITS, self.clock, self.stats)
+        self.broadcaster = WebSocketBroadcaster(MemoryNewsLog(), queue, self.connections, self.clock, self.stats)
+        self.canary = Canary(queue, LIMITS, self.clock, self.stats)
+        self.user = RecordingLink()
+        session = self.connections.seat("u")
+        session.wants = EVERYTHING
+        self.connections.open(session, self.user)
+        self.perch = RecordingLink()
+        self.session = self.canary.new_session()
+        self.canary.on_open(self.session, self.perch)
+        self.heard = 0
+        self.is_lost = False
+
+    async def hear(self) -> bytes:
+        while self.heard == len(self.perch.frames):
+            if self.is_lost:
+                raise ConnectionResetError("lost")
+            await asyncio.sleep(0)
+        self.heard += 1
+        return payload_of(self.perch.frames[self.heard - 1])
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator["World"]:
+        yield self
+
+    @asynccontextmanager
+    async def running(self, *, broadcasting: bool = True) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            working = [tasks.create_task(self.canary.run(self.connect))]
+            if broadcasting:
+                working.append(tasks.create_task(self.broadcaster.run()))
+            yield
+            for task in working:
+                task.cancel()
+
+    async def probes(self, result: ProbeResult, count: int) -> None:
+        """Wait for so many probes that ended so; time goes on meanwhile."""
+        while self.stats.probes[result] < count:
+            self.clock.move(1)
+            await asyncio.sleep(0)
+
+
+async def test_a_probe_arrives_at_the_canary_and_is_counted_nowhere_else() -> None:
+    world = World()
+
+    async with world.running():
+        await world.probes(ProbeResult.OK, 3)
+
+    assert world.stats.probe_times.count == 3
+    assert world.stats.last_probe_at > 0
+    assert world.user.frames == []
+    assert world.stats.broadcast.total() == world.stats.decisions.total() == world.stats.sends.total() == 0
+    assert world.stats.queue_wait.count == world.stats.recipients.count == world.stats.opened - 1 == 0
+    assert world.connections.position == 0
+    assert len(world.connections) == len(world.connections.visits(are_open=True)) == 1
+    [first, *_] = [msgspec.json.decode(payload_of(frame)) for frame in world.perch.frames]
+    assert (first["type"], first["seq"], first["data"]["id"]) == ("news_item", 0, "canary_1")
+
+
+async def test_probes_are_lost_while_the_broadcaster_does_not_turn_and_late_ones_are_not_taken_for_new() -> None:
+    world = World()
+
+    async with world.running(broadcasting=False):
+        await world.probes(ProbeResult.TIMEOUT, 2)
+        assert world.stats.probes[ProbeResult.OK] == 0
+        async with asyncio.TaskGroup() as tasks:
+            broadcasting = tasks.create_task(world.broadcaster.run())
+            await world.probes(ProbeResult.OK, 1)
+            broadcasting.cancel()
+
+    heard = [msgspec.json.decode(payload_of(frame))["data"]["id"] for frame in world.perch.frames]
+    assert heard[:3] == ["canary_1", "canary_2", "canary_3"]
+
+
+async def test_an_item_that_cannot_be_matched_is_a_probe_that_never_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    monkeypatch.setattr(world.connections.index, "match", lambda _item: 1 / 0)
+
+    async with world.running():
+        await world.probes(ProbeResult.TIMEOUT, 1)
+
+    assert world.perch.frames == []
+
+
+async def test_a_lost_connection_is_an_error_and_made_again() -> None:
+    world = World()
+
+    async with world.running():
+        await world.probes(ProbeResult.OK, 1)
+        world.canary.on_closed(world.session, Ending.NETWORK)
+        world.is_lost = True
+        await world.probes(ProbeResult.ERROR, 1)
+        world.is_lost = False
+        world.canary.on_open(world.canary.new_session(), world.perch)
+        await world.probes(ProbeResult.OK, 2)
+
+    assert world.session.ending is Ending.NETWORK
+
+
+async def test_a_server_that_lets_nobody_in_is_an_error_each_time() -> None:
+    world = World()
+
+    def refused() -> AbstractAsyncContextManager[World]:
+        raise ConnectionRefusedError("nobody listens")
+
+    running = asyncio.create_task(world.canary.run(refused))
+    await world.probes(ProbeResult.ERROR, 3)
+    running.cancel()
+
+
+def test_the_canary_answers_pings_and_ends_who_breaks_the_protocol() -> None:
+    world = World()
+
+    world.canary.on_ping(world.session, b"x")
+    world.canary.on_data(10)
+    world.canary.on_message(world.session, "{}")
+    world.canary.on_pong(world.session)
+    world.canary.on_misbehaviour(world.session, Ending.PROTOCOL_ERROR)
+
+    assert world.perch.frames == [b"\x8a\x01x"]
+    assert world.perch.endings == [Ending.PROTOCOL_ERROR]
+    assert world.stats.received_bytes == world.stats.inbound.total() == 0

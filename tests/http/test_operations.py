@@ -1,0 +1,61 @@
+"""What operators reach: the canary's own door, and a port of its own for metrics."""
+
+import asyncio
+
+import pytest
+from websockets.asyncio.client import connect
+
+from app.adapters.ear import open_ear
+from tests.support.server import RunningServer, running
+
+
+async def probed(server: RunningServer) -> None:
+    """Wait until a probe came back."""
+    while not await server.metric("news_canary_probes_total", result="ok"):
+        await asyncio.sleep(0.02)
+
+
+async def test_the_canary_probes_and_no_user_facing_count_knows_of_it() -> None:
+    async with running() as server:
+        await probed(server)
+
+        assert await server.metric("news_canary_latency_seconds_count") >= 1
+        assert await server.metric("news_canary_last_success_timestamp_seconds") > 1_700_000_000
+        for name in ("opened_total", "limit"):
+            assert await server.metric(f"news_connections_{name}") == (0 if name == "opened_total" else 10_000)
+        for name in ("connections", "users", "filter_slots", "handshake_duration_seconds_count", "history_items"):
+            assert await server.metric(f"news_{name}") == 0
+        assert await server.metric("news_filter_decisions_total", outcome="matched") == 0
+        assert await server.metric("news_client_received_bytes_total") == 0
+        assert (await server.get("/api/v1/connections"))["total"] == 0
+        assert (await server.get("/api/v1/stats"))["active_connections"] == 0
+        assert (await server.get("/api/v1/news"))["total"] == 0
+
+
+async def test_a_user_never_hears_a_probe() -> None:
+    async with running() as server, connect(f"{server.ws_url}?user_id=u") as client:
+        await probed(server)
+        await client.send('{"type":"ping"}')
+
+        assert '"pong"' in str(await client.recv())
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Canary-Key": "guess"}, {"X-Canary-Key": "\u00fc"}])
+async def test_for_everybody_else_the_canary_has_no_door(headers: dict[str, str]) -> None:
+    async with running() as server:
+        with pytest.raises(ConnectionError, match="404"):
+            async with open_ear(f"{server.url}/ws/canary", headers):
+                pytest.fail("let in")
+
+
+async def test_with_a_port_of_their_own_metrics_are_on_no_other() -> None:
+    async with running(metrics_port=0) as server:
+        assert await server.metric("news_ready") == 1
+        async with server.http.get(f"{server.url}/metrics") as public:
+            assert public.status == 404
+        for path in ("/livez", "/readyz", "/health"):
+            assert (await server.http.get(server.metrics_url + path)).status == 200
+            assert (await server.http.get(server.url + path)).status == 200
+        async with server.http.get(f"{server.metrics_url}/api/v1/news") as private:
+            assert private.status == 404
+        assert await server.metric("news_http_requests_total", route="/metrics", method="GET", code="2xx") >= 1
