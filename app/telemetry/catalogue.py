@@ -119,6 +119,7 @@ COUNTERS: tuple[CounterFamily, ...] = (
     _each(
         "news_sends", "Item x connection sends by result. Sums to matched.", "result", labels.Sent, lambda s: s.sends
     ),
+    _one("news_items_late", "Items whose last recipient was reached more than 100 ms late.", lambda s: s.late_items),
     _each("news_slow_consumers", "What was done to slow clients.", "action", labels.SlowAction, lambda s: s.slow),
     _each(
         "news_sent_payload_bytes",

@@ -37,6 +37,8 @@ from app.telemetry.labels import (
 
 SLOW_DELIVERY_S = 0.05
 """From here on a delivery leaves an exemplar: what it was, and its trace."""
+LATE_S = 0.1
+"""From here on a delivery misses the objective."""
 
 
 _SEVERITIES = {severity.value: severity for severity in Severity} | {"exception": Severity.ERROR}
@@ -77,6 +79,7 @@ class Stats:
         self.decisions: Counter[Outcome] = Counter()
         self.misses: Counter[Outcome] = Counter()
         self.sends: Counter[Sent] = Counter()
+        self.late_items = 0
         self.delivery = Histogram(histogram.DELIVERY_S)
         self.slow: Counter[SlowAction] = Counter()
         self.payload_bytes: Counter[Encoding] = Counter()
@@ -151,6 +154,8 @@ class Stats:
         self.frames[Encoding.IDENTITY] += 1
         for seconds, times in fanout.latencies:
             self.delivery.observe(seconds, times)
+        # The stamps rise, so the last one is that of the last recipient.
+        self.late_items += fanout.written > 0 and fanout.latencies[-1][0] > LATE_S
 
     def delivery_was_slow(self, example: Example) -> None:
         self.delivery.exemplify(example)

@@ -2,7 +2,7 @@
 import { dateTime, getDisplayValueAlignmentFactors, getFieldDisplayValues } from '@grafana/data';
 import { BarGauge, BigValue, TimeSeries, VizRepeater } from '@grafana/ui';
 
-// A table as legend gets 35% of the panel and then scrolls, which a picture cannot.
+// A table as legend gets 35% of the panel and then scrolls, which a picture cannot: a list shows every name instead.
 const LEGEND_SHARE = 0.35;
 const LEGEND_ROW_PX = 22;
 
@@ -11,7 +11,7 @@ export function timeRange(since, until) {
   return { from, to, raw: { from, to } };
 }
 
-export function Lines({ panel, frames, theme, range, width, height }) {
+export function Lines({ panel, frames, range, width, height }) {
   const rows = Math.floor((height * LEGEND_SHARE) / LEGEND_ROW_PX) - 1;
   const { legend } = panel.options;
   const fitting = frames.length > rows ? { ...legend, displayMode: 'list', calcs: [] } : legend;
@@ -21,8 +21,6 @@ export function Lines({ panel, frames, theme, range, width, height }) {
       timeRange={range}
       timeZone="utc"
       legend={fitting}
-      options={panel.options}
-      theme={theme}
       width={width}
       height={height}
     >

@@ -5,6 +5,7 @@ import json
 import mimetypes
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,9 +60,7 @@ class Shot(NamedTuple):
             panel["id"]: [self.results[panel["id"], position] for position in range(len(panel.get("targets", ())))]
             for panel in self.dashboard["panels"]
         }
-        return json.dumps(
-            {"dashboard": self.dashboard, "answers": answers, "since": self.since, "until": self.until}
-        )
+        return json.dumps({"dashboard": self.dashboard, "answers": answers, "since": self.since, "until": self.until})
 
 
 async def build() -> None:
@@ -81,44 +80,33 @@ async def draw(shot: Shot, target: Path, chromium: str | None = None) -> None:
         browser = await playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
         try:
             page = await browser.new_page(viewport={"width": WIDTH_PX, "height": 1000}, timezone_id="UTC")
-            await page.route("**/*", _Files(shot.encode()).answer)
-            target.write_bytes(await _picture(page))
+            await page.route("**/*", partial(_answer, shot.encode()))
+            await _take(page, target)
         finally:
             await browser.close()
 
 
-async def _picture(page: Page) -> bytes:
+async def _take(page: Page, target: Path) -> None:
     problems: list[str] = []
-    failed = asyncio.Event()
-
-    def note(problem: str) -> None:
-        problems.append(problem)
-        failed.set()
-
-    page.on("console", lambda message: note(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: note(error.stack or str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(error.stack or str(error)))
     await page.goto(_ORIGIN, wait_until="networkidle")
-    await _first(page.wait_for_selector("[data-drawn]"), failed.wait())
+    await page.wait_for_selector("[data-drawn]", state="attached")
     if problems:
         raise NotDrawn("\n".join(problems))
-    return await page.screenshot(full_page=True)
+    await page.screenshot(path=target, full_page=True)
 
 
-class _Files(NamedTuple):
-    """Answers the page's requests."""
-
-    shot: str
-
-    async def answer(self, route: Route) -> None:
-        path = route.request.url.removeprefix(_ORIGIN)
-        if path == "/":
-            await route.fulfill(body=_PAGE, content_type="text/html")
-        elif path == "/shot.json":
-            await route.fulfill(body=self.shot, content_type="application/json")
-        elif file := _file(path):
-            await route.fulfill(path=file, content_type=mimetypes.guess_type(file.name)[0])
-        else:
-            await route.abort()
+async def _answer(shot: str, route: Route) -> None:
+    path = route.request.url.removeprefix(_ORIGIN)
+    if path == "/":
+        await route.fulfill(body=_PAGE, content_type="text/html")
+    elif path == "/shot.json":
+        await route.fulfill(body=shot, content_type="application/json")
+    elif file := _file(path):
+        await route.fulfill(path=file, content_type=mimetypes.guess_type(file.name)[0])
+    else:
+        await route.abort()
 
 
 def _file(path: str) -> Path | None:

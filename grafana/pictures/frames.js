@@ -38,8 +38,9 @@ const settings = new Registry(() => [
 
 /** Give a panel's frames, one a series: `answers` holds Prometheus' series by the position of the target. */
 export function frames(panel, answers, theme) {
+  const moments = steps(answers);
   const raw = panel.targets.flatMap((target, position) =>
-    answers[position].map((series) => frame(target, series, interval(answers))),
+    answers[position].map((series) => frame(target, series, moments)),
   );
   return applyFieldOverrides({
     data: raw,
@@ -51,23 +52,33 @@ export function frames(panel, answers, theme) {
   });
 }
 
-/** Give the time between two samples in ms; Grafana breaks a line where one is missing. */
+/** Give the time between two samples in ms, 0 where there is one sample only. */
 export function interval(answers) {
-  const steps = answers.flat().flatMap(({ values }) => values.slice(1).map(([time], i) => time - values[i][0]));
-  return steps.length ? Math.min(...steps) * 1000 : undefined;
+  const gaps = answers.flat().flatMap(({ values }) => values.slice(1).map(([time], i) => ms(time) - ms(values[i][0])));
+  return gaps.length ? Math.min(...gaps) : 0;
 }
 
-function frame(target, { metric, values }, step) {
+export const ms = (seconds) => Math.round(seconds * 1000);
+
+// Prometheus leaves out what is missing. Grafana's plugin puts an empty sample there, which breaks the line.
+function steps(answers) {
+  const times = answers.flat().flatMap(({ values }) => values.map(([time]) => ms(time)));
+  const [first, last, step] = [Math.min(...times), Math.max(...times), interval(answers)];
+  return Array.from({ length: step ? Math.round((last - first) / step) + 1 : 1 }, (_, i) => first + i * step);
+}
+
+function frame(target, { metric, values }, moments) {
+  const samples = new Map(values.map(([time, text]) => [ms(time), finite(text)]));
   return toDataFrame({
     refId: target.refId,
     fields: [
-      { name: 'Time', type: FieldType.time, config: { interval: step }, values: values.map(([time]) => time * 1000) },
+      { name: 'Time', type: FieldType.time, values: moments },
       {
         name: 'Value',
         type: FieldType.number,
         labels: metric,
         config: { displayNameFromDS: name(target, metric) },
-        values: values.map(([, text]) => finite(text)),
+        values: moments.map((moment) => samples.get(moment) ?? null),
       },
     ],
   });

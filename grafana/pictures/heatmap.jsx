@@ -7,10 +7,11 @@ import { AxisPlacement, ScaleDirection, ScaleOrientation } from '@grafana/schema
 import { UPlotChart, UPlotConfigBuilder } from '@grafana/ui';
 import { interpolateTurbo } from 'd3-scale-chromatic';
 
-import { interval } from './frames.js';
+import { interval, ms } from './frames.js';
 
 const SCALE_PX = 26;
-const LABEL_PX = 10;
+const TIMES_PX = 25;
+const NAME_PX = 14;
 
 export function Heatmap({ panel, answers, theme, range, width, height }) {
   const { color, cellGap, filterValues, yAxis } = panel.options;
@@ -18,11 +19,12 @@ export function Heatmap({ panel, answers, theme, range, width, height }) {
     throw new Error(`${panel.title}: heatmap.jsx knows the scheme Turbo only`);
   }
   const rows = buckets(answers[0]);
-  const seen = rows.flatMap(({ counts }) => [...counts.values()]).filter((count) => count > filterValues.le);
+  const times = answers[0][0].values.map(([time]) => ms(time));
   const palette = Array.from({ length: color.steps }, (_, i) => interpolateTurbo(i / (color.steps - 1)));
-  const shade = shading(palette, Math.min(...seen), Math.max(...seen));
+  const seen = rows.flatMap(({ counts }) => [...counts.values()]).filter((count) => count > filterValues.le);
+  const [low, high] = seen.length ? [Math.min(...seen), Math.max(...seen)] : [0, 0];
+  const shade = shading(palette, low, high);
   const paint = painter({ rows, shade, hidden: filterValues.le, gap: cellGap, step: interval(answers) });
-  const times = answers[0][0].values.map(([time]) => time * 1000);
   return (
     <>
       <UPlotChart
@@ -31,15 +33,15 @@ export function Heatmap({ panel, answers, theme, range, width, height }) {
         width={width}
         height={height - SCALE_PX}
       />
-      <Scale palette={palette} low={Math.min(...seen)} high={Math.max(...seen)} theme={theme} />
+      <Scale {...{ palette, low, high, theme }} />
     </>
   );
 }
 
-/** Give the rows from the lowest bucket up, each with its own counts by time in ms: Prometheus' buckets hold all below. */
+/** Give rows from the lowest up, each with its own counts by time in ms; Prometheus' buckets count all below too. */
 function buckets(series) {
   const sorted = [...series].sort((a, b) => bound(a) - bound(b));
-  const cumulative = sorted.map(({ values }) => new Map(values.map(([time, text]) => [time * 1000, Number(text)])));
+  const cumulative = sorted.map(({ values }) => new Map(values.map(([time, text]) => [ms(time), Number(text)])));
   return sorted.map((one, row) => ({
     le: one.metric.le,
     counts: new Map([...cumulative[row]].map(([time, count]) => [time, count - (cumulative[row - 1]?.get(time) ?? 0)])),
@@ -74,11 +76,10 @@ function axes(rows, unit, theme, range, height, paint) {
   return builder;
 }
 
-// As Grafana: every second name goes until the rest has room.
+// As Grafana: every second name goes until the rest has room. Grafana crams them at 10 px, which few can read.
 function sparse(rows, height) {
-  return rows.length > 3 && (height - 15) / rows.length < LABEL_PX
-    ? sparse(rows.filter((_, i) => i % 2 === 0), height)
-    : rows;
+  const isTight = rows.length > 3 && (height - TIMES_PX) / rows.length < NAME_PX;
+  return isTight ? sparse(rows.filter((_, i) => i % 2 === 0), height) : rows;
 }
 
 function readable(le, unit) {

@@ -5,6 +5,7 @@
 import { createTheme, ThemeContext } from '@grafana/data';
 import { initPluginTranslations } from '@grafana/i18n';
 import { GlobalStyles, Icon, PanelChrome } from '@grafana/ui';
+import { flushSync } from 'react-dom';
 import { createRoot } from 'react-dom/client';
 
 import { Bars, Lines, Stat, timeRange } from './charts.jsx';
@@ -15,12 +16,15 @@ import { devDependencies } from './package.json';
 // Grafana's own: 24 columns, cells of 30 px, 8 px between them.
 const [CELL, GAP, COLUMNS, EDGE, BAR] = [30, 8, 24, 16, 56];
 const CHARTS = { timeseries: Lines, stat: Stat, bargauge: Bars, heatmap: Heatmap };
+// Their plot comes once the legend has been measured; the others are there at once.
+const LATE = new Set(['timeseries', 'heatmap']);
 const theme = createTheme({ colors: { mode: 'dark' } });
 const grid = (cells, cell) => cells * cell + (cells - 1) * GAP;
 
 function place({ x, y, w, h }) {
   const column = (document.body.clientWidth - 2 * EDGE - (COLUMNS - 1) * GAP) / COLUMNS;
-  return { left: EDGE + x * (column + GAP), top: BAR + y * (CELL + GAP), width: grid(w, column), height: grid(h, CELL) };
+  const [left, top] = [EDGE + x * (column + GAP), BAR + y * (CELL + GAP)];
+  return { left, top, width: grid(w, column), height: grid(h, CELL) };
 }
 
 function Row({ title, box }) {
@@ -56,17 +60,16 @@ function Content({ panel, answers, range, width, height }) {
     return <div style={{ display: 'grid', height, ...middle }}>No data</div>;
   }
   const shown = panel.type === 'heatmap' ? undefined : frames(panel, answers, theme);
-  // Neither bars nor a single sample make a plot.
-  const isPlot = panel.type !== 'bargauge' && answers.flat().some(({ values }) => values.length > 1);
   return (
-    <div data-plot={isPlot || undefined}>
+    <div data-plot={LATE.has(panel.type) || undefined}>
       <Chart {...{ panel, answers, theme, range, width, height }} frames={shown} />
     </div>
   );
 }
 
 function TitleBar({ title, range }) {
-  const style = { position: 'absolute', left: EDGE, right: EDGE, height: BAR, display: 'flex', alignItems: 'center', gap: 24 };
+  const flex = { display: 'flex', alignItems: 'center', gap: 24 };
+  const style = { position: 'absolute', left: EDGE, right: EDGE, height: BAR, ...flex };
   const quiet = { color: theme.colors.text.secondary };
   const time = (moment) => moment.utc().format('YYYY-MM-DD HH:mm:ss');
   return (
@@ -98,6 +101,15 @@ function Dashboard({ dashboard, answers, since, until }) {
   );
 }
 
+function Page({ children }) {
+  return (
+    <ThemeContext.Provider value={theme}>
+      <GlobalStyles />
+      {children}
+    </ThemeContext.Provider>
+  );
+}
+
 const frame = () => new Promise(requestAnimationFrame);
 
 // Text on a canvas stays in whatever font there was when it was drawn, so the fonts come first.
@@ -108,7 +120,7 @@ async function fonts() {
   }
 }
 
-// A plot appears once its legend has been measured, and is drawn one frame after that.
+// A plot is drawn one frame after it has come.
 async function settled() {
   const waiting = () => [...document.querySelectorAll('[data-plot]')].filter((plot) => !plot.querySelector('.u-wrap'));
   do await frame();
@@ -121,18 +133,17 @@ async function draw() {
   const shot = await (await fetch('/shot.json')).json();
   await initPluginTranslations('pictures');
   const root = createRoot(document.getElementById('root'));
-  const page = (inside) => (
-    <ThemeContext.Provider value={theme}>
-      <GlobalStyles />
-      {inside}
-    </ThemeContext.Provider>
-  );
-  root.render(page(null));
-  await frame();
+  flushSync(() => root.render(<Page />));
   await fonts();
-  root.render(page(<Dashboard {...shot} />));
+  flushSync(() =>
+    root.render(
+      <Page>
+        <Dashboard {...shot} />
+      </Page>,
+    ),
+  );
   await settled();
-  document.body.dataset.drawn = 'yes';
 }
 
-draw();
+// Also after an error: draw.py has seen it on the console and need not wait.
+draw().finally(() => (document.body.dataset.drawn = 'yes'));

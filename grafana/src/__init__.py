@@ -1,7 +1,7 @@
 """Rules and dashboards as code. `python -m grafana.src.build` writes the files beside this folder; CI compares them.
 
 rules       recording rules: the objectives and the aggregates that alerts and panels share
-alerts      every alert, as a table
+alerts      every alert, as tables
 panels      how our panels look: units, legends, colours, thresholds
 dashboards  the three dashboards
 build       writes grafana/rules and grafana/dashboards

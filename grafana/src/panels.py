@@ -52,9 +52,11 @@ def quantile(share: float, metric: str, by: str = "") -> str:
     return f"histogram_quantile({share:g}, sum by ({labels}) (rate({metric}_bucket{{%}}{RATE})))"
 
 
-def number(title: str, text: str, unit: str, expression: str, *steps: Step, decimals: int | None = None) -> Panel:
+def number(
+    title: str, text: str, unit: str, expression: str, *steps: Step, decimals: int | None = None, width: int = 4
+) -> Panel:
     """One value of the present, coloured where there are steps."""
-    panel = _dress(stat.Panel(), title, text, unit, 4, 4).with_target(query(expression))
+    panel = _dress(stat.Panel(), title, text, unit, width, 4).with_target(query(expression)).no_value("quiet")
     panel = panel.reduce_options(look.ReduceDataOptions().calcs(["lastNotNull"])).graph_mode(
         kinds.BigValueGraphMode.AREA
     )
@@ -91,10 +93,20 @@ def stack(title: str, text: str, unit: str, *queries: Dataquery, width: int = 8)
     return _targets(panel, queries)
 
 
-def quantiles(title: str, text: str, metric: str, width: int = 8, limit: float | None = None) -> Panel:
-    """The median and the slow end of a histogram."""
-    asked = [query(quantile(share, metric), name) for share, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))]
+def quantiles(
+    title: str, text: str, metric: str, width: int = 8, limit: float | None = None, *, examples: bool = False
+) -> Panel:
+    """The median and the slow end of a histogram, and its examples where it leaves some."""
+    shares = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
+    asked = [query(quantile(share, metric), name).exemplar(examples) for share, name in shares]
     return lines(title, text, "s", *asked, width=width, limit=limit)
+
+
+def words(title: str, text: str, asked: Dataquery, width: int = 24) -> Panel:
+    """What the labels of a metric say at present."""
+    panel = _dress(stat.Panel(), title, text, "short", width, 3).with_target(asked)
+    panel = panel.text_mode(kinds.BigValueTextMode.NAME).graph_mode(kinds.BigValueGraphMode.NONE)
+    return panel.color_mode(kinds.BigValueColorMode.NONE)
 
 
 def heat(title: str, text: str, metric: str, width: int = 12) -> Panel:

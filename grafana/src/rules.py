@@ -8,25 +8,37 @@ from typing import NamedTuple
 
 JOB = 'job="polyfloat-news"'
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
+INCIDENT_WINDOWS = ("1h", "1d")
 
 
 class Objective(NamedTuple):
-    """A promise over 30 days: which share of the events has to be good, and how bad ones and all are counted."""
+    """A promise over 30 days: which share of the events has to be good, and how bad ones and all are counted.
+
+    `incidents` counts what went wrong one by one: a single late item is a bad event for each of its recipients, and the
+    share alone would call somebody for it. Alerts want more than a few incidents.
+    """
 
     name: str
     target: float
     bad: str
     total: str
+    incidents: str
 
 
 def _rate(metric: str, *matchers: str, by: str = "job") -> str:
     return f"sum by ({by}) (rate({metric}{{{', '.join((JOB, *matchers))}}}[WINDOW]))"
 
 
+def _increase(metric: str, *matchers: str) -> str:
+    return f"sum by (job) (increase({metric}{{{', '.join((JOB, *matchers))}}}[WINDOW]))"
+
+
 _DELIVERIES = _rate("news_delivery_latency_seconds_count")
 _IN_TIME = _rate("news_delivery_latency_seconds_bucket", 'le="0.1"')
 _WRITTEN = _rate("news_sends_total", 'result="written"')
-_SERVER_FAULTS = 'reason=~"capacity|draining|internal_error"'
+# Not `draining`: being sent elsewhere during a restart is how a restart is meant to be.
+_SERVER_FAULTS = 'reason=~"capacity|internal_error"'
+_LOST_PROBES = 'result!="ok"'
 
 OBJECTIVES = (
     Objective(
@@ -34,24 +46,28 @@ OBJECTIVES = (
         0.99,
         f"{_DELIVERIES} - {_IN_TIME}",
         _DELIVERIES,
+        _increase("news_items_late_total"),
     ),
     Objective(
         "delivery_success",
         0.999,
         _rate("news_slow_consumers_total"),
         f"({_WRITTEN} + {_rate('news_slow_consumers_total')})",
+        _increase("news_slow_consumers_total"),
     ),
     Objective(
         "handshake",
         0.999,
         _rate("news_handshake_failures_total", _SERVER_FAULTS),
         f"({_rate('news_connections_opened_total')} + {_rate('news_handshake_failures_total', _SERVER_FAULTS)})",
+        _increase("news_handshake_failures_total", _SERVER_FAULTS),
     ),
     Objective(
-        "matching",
-        0.9999,
-        _rate("news_filter_decisions_total", 'outcome="error"'),
-        _rate("news_filter_decisions_total"),
+        "canary",
+        0.999,
+        _rate("news_canary_probes_total", _LOST_PROBES),
+        _rate("news_canary_probes_total"),
+        _increase("news_canary_probes_total", _LOST_PROBES),
     ),
 )
 
@@ -61,6 +77,17 @@ AGGREGATES = {
         f"sum by (job, instance) (news_connections{{{JOB}}})"
         f" / (sum by (job, instance) (news_connections_limit{{{JOB}}}) > 0)"
     ),
+    # What the counters and the gauge of one scrape say of the same thing; 0, or something leaks.
+    "instance:news_connections_unaccounted:sum": (
+        f"sum by (job, instance) (news_connections_opened_total{{{JOB}}})"
+        f" - sum by (job, instance) (news_connections_closed_total{{{JOB}}})"
+        f" - sum by (job, instance) (news_connections{{{JOB}}})"
+    ),
+    "instance:news_sends_unaccounted:sum": (
+        f'sum by (job, instance) (news_filter_decisions_total{{{JOB}, outcome="matched"}})'
+        f" - sum by (job, instance) (news_sends_total{{{JOB}}})"
+    ),
+    "instance:news_uptime:seconds": f"news_time_seconds{{{JOB}}} - process_start_time_seconds{{{JOB}}}",
     "job:news_connections_opened:rate5m": _rate("news_connections_opened_total").replace("WINDOW", "5m"),
     "job_outcome:news_filter_decisions:rate5m": _rate("news_filter_decisions_total", by="job, outcome").replace(
         "WINDOW", "5m"
@@ -95,4 +122,12 @@ def _objective_rules(objective: Objective) -> list[dict[str, object]]:
         }
         for window in WINDOWS
     ]
-    return [budget, *ratios]
+    incidents: list[dict[str, object]] = [
+        {
+            "record": f"news:slo_incidents:increase{window}",
+            "expr": objective.incidents.replace("WINDOW", window),
+            "labels": {"slo": objective.name},
+        }
+        for window in INCIDENT_WINDOWS
+    ]
+    return [budget, *ratios, *incidents]

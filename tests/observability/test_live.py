@@ -1,77 +1,23 @@
 """A real Prometheus scrapes the real server under load: every panel has data, every family is shown somewhere."""
 
 import asyncio
-import json
-import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
-import aiohttp
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.support.dashboards import GRAFANA, concrete, families_in, family, rules, targets, tool
+from tests.support.dashboards import concrete, families_in, family, rules, targets
 from tests.support.items import raw
 from tests.support.process import server_process
 from tests.support.server import RunningServer
+from tests.support.watchers import prometheus
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(150)]
 
 LOAD_S = 24.0
 MAX_SERIES = 1_500
-
-
-class Prometheus(NamedTuple):
-    """A running Prometheus."""
-
-    url: str
-    http: aiohttp.ClientSession
-
-    async def query(self, expression: str) -> list[dict[str, Any]]:
-        """Evaluate over the last half minute and give the series that have any value."""
-        now = time.time()
-        parameters = urlencode({"query": expression, "start": now - 30, "end": now, "step": 5})
-        async with self.http.get(f"{self.url}/api/v1/query_range?{parameters}") as answer:
-            document = await answer.json()
-        assert document["status"] == "success", (expression, document)
-        series = document["data"]["result"]
-        return [one for one in series if any(value not in ("NaN", "+Inf", "-Inf") for _, value in one["values"])]
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-@asynccontextmanager
-async def prometheus(folder: Path, target: str) -> AsyncIterator[Prometheus]:
-    """Run Prometheus with our rules against one target, and end it."""
-    port = free_port()
-    config = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": [str(GRAFANA / "rules" / "*.yml")],
-        "scrape_configs": [{"job_name": "polyfloat-news", "static_configs": [{"targets": [target]}]}],
-    }
-    (folder / "prometheus.yml").write_text(json.dumps(config))
-    process = await asyncio.create_subprocess_exec(
-        tool("prometheus"),
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'tsdb'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    async with aiohttp.ClientSession() as http:
-        try:
-            yield Prometheus(f"http://127.0.0.1:{port}", http)
-        finally:
-            process.terminate()
-            await process.wait()
 
 
 async def use(server: RunningServer, user: str, until: float) -> None:
@@ -112,7 +58,7 @@ async def load(server: RunningServer) -> None:
 
 def disagreement(exported: set[str], used: set[str]) -> set[str]:
     """Name the families that are exported and nowhere shown, or shown and not exported."""
-    return (exported ^ used) - {"news_build"}
+    return exported ^ used
 
 
 async def test_every_panel_has_data_and_every_family_is_shown(tmp_path: Path) -> None:
@@ -120,15 +66,14 @@ async def test_every_panel_has_data_and_every_family_is_shown(tmp_path: Path) ->
         "--database", str(tmp_path / "news.db"), "--sample-wire", "--heartbeat-s", "1"
     ) as running:
         server = running.server
-        async with prometheus(tmp_path, server.url.removeprefix("http://")) as watching:
+        async with prometheus(tmp_path, [server.url.removeprefix("http://")]) as watching:
             await load(server)
             empty = [
                 (target.panel, target.expression)
                 for target in targets()
                 if not await watching.query(concrete(target.expression, "10s"))
             ]
-            async with watching.http.get(f"{watching.url}/api/v1/metadata") as answer:
-                exported = {family(name) for name in (await answer.json())["data"] if name.startswith("news_")}
+            exported = {family(name) for name in await watching.families()}
             series = await watching.query('count({__name__=~"news_.+", job="polyfloat-news"})')
             firing = await watching.query('ALERTS{alertstate="firing", severity=~"critical|warning"}')
 

@@ -10,7 +10,8 @@ from tests.support.dashboards import GRAFANA, rules, tool
 
 ROOT = Path(__file__).parents[2]
 ALERTS = {rule["alert"]: rule for rule in rules() if "alert" in rule}
-CASES = (Path(__file__).parent / "alerts_test.yml").read_text()
+CASE_FILES = sorted((Path(__file__).parent / "alerts").glob("*.yml"))
+CASES = "\n".join(path.read_text() for path in CASE_FILES)
 
 
 def run(*command: str) -> str:
@@ -37,8 +38,9 @@ def test_prometheus_and_alertmanager_take_their_configuration() -> None:
 
 @pytest.mark.prometheus
 @pytest.mark.timeout(180)
-def test_every_alert_fires_when_it_should_and_only_then() -> None:
-    run(tool("promtool"), "test", "rules", "tests/observability/alerts_test.yml")
+@pytest.mark.parametrize("cases", CASE_FILES, ids=lambda path: path.stem)
+def test_every_alert_fires_when_it_should_and_only_then(cases: Path) -> None:
+    run(tool("promtool"), "test", "rules", str(cases))
 
 
 @pytest.mark.parametrize("name", ALERTS)

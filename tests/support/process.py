@@ -25,10 +25,12 @@ class Finished(NamedTuple):
     err: str
 
 
-async def spawn(*arguments: str, environment: Mapping[str, str] = {}) -> asyncio.subprocess.Process:
+async def spawn(
+    *arguments: str, environment: Mapping[str, str] = {}, module: str = "app"
+) -> asyncio.subprocess.Process:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("NEWS_")}
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "app", *arguments),
+        *(sys.executable, "-m", module, *arguments),
         cwd=ROOT,
         env={**clean, **environment},
         stdin=asyncio.subprocess.PIPE,
@@ -57,9 +59,9 @@ class ServerProcess(NamedTuple):
 
 
 @asynccontextmanager
-async def server_process(*arguments: str) -> AsyncIterator[ServerProcess]:
+async def server_process(*arguments: str, module: str = "app") -> AsyncIterator[ServerProcess]:
     """Start a server on a free port, and end it by its own pid if the test has not."""
-    process = await spawn("serve", "--port", "0", *arguments)
+    process = await spawn("serve", "--port", "0", *arguments, module=module)
     assert process.stderr is not None
     address = ""
     while not address:

@@ -1,0 +1,24 @@
+"""The server, with a broadcaster that stops turning at SIGUSR1: the one fault that nothing outside can cause."""
+
+import asyncio
+import signal
+import sys
+
+from app.__main__ import main
+from app.flows.broadcast import WebSocketBroadcaster
+
+_run = WebSocketBroadcaster.run
+
+
+async def _run_until_told(broadcaster: WebSocketBroadcaster) -> None:
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, told.set)
+    turning = asyncio.create_task(_run(broadcaster))
+    await told.wait()
+    turning.cancel()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    WebSocketBroadcaster.run = _run_until_told  # type: ignore[method-assign, assignment]
+    sys.exit(main())
