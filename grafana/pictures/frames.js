@@ -9,6 +9,7 @@ const LINES = {
   drawStyle: 'line',
   lineInterpolation: 'linear',
   lineWidth: 1,
+  lineStyle: { fill: 'solid' },
   fillOpacity: 0,
   gradientMode: 'none',
   showPoints: 'auto',
@@ -16,6 +17,7 @@ const LINES = {
   spanNulls: false,
   stacking: { mode: 'none', group: 'A' },
   axisPlacement: 'auto',
+  axisSoftMax: undefined,
   axisGridShow: true,
   thresholdsStyle: { mode: 'off' },
 };

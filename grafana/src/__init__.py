@@ -2,7 +2,8 @@
 
 rules       recording rules: the objectives and the aggregates that alerts and panels share
 alerts      every alert, as tables
-panels      how our panels look: units, legends, colours, thresholds
+colours     which colour a word has
+panels      how our panels look: units, legends, limits, heights
 dashboards  the three dashboards
 build       writes grafana/rules and grafana/dashboards
 """

@@ -1,15 +1,21 @@
 """The dashboards by themselves: Grafana's own linter's rules and ours."""
 
 import re
+from enum import StrEnum
 from typing import Any
 
 import promql_parser
 import pytest
 
+from app.core.closing import Ending
+from app.core.matching import Outcome
+from app.telemetry import labels
 from grafana.src.build import FOLDER, generate
+from grafana.src.colours import colours_of
 from tests.support.dashboards import Target, concrete, dashboards, panels, targets
 
 ALL = dashboards()
+ENUMERATIONS = [one for one in vars(labels).values() if isinstance(one, type) and one is not StrEnum]
 UNITS = {"short", "cps", "s", "percentunit", "bytes", "Bps", "ops", "reqps"}
 
 
@@ -37,7 +43,7 @@ def test_a_dashboard_can_be_provisioned_and_chosen_from(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_panels_neither_overlap_nor_share_an_id(name: str) -> None:
+def test_panels_neither_overlap_nor_leave_gaps_nor_share_an_id(name: str) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in panels(ALL[name]):
         place = panel["gridPos"]
@@ -45,6 +51,7 @@ def test_panels_neither_overlap_nor_share_an_id(name: str) -> None:
         assert not cells & taken, panel["title"]
         assert place["x"] + place["w"] <= 24
         taken |= cells
+    assert len(taken) == 24 * len({y for _, y in taken})
     ids = [panel["id"] for panel in ALL[name]["panels"]]
 
     assert len(ids) == len(set(ids))
@@ -68,8 +75,27 @@ def test_a_query_is_valid_bounded_and_follows_the_choice(target: Target) -> None
     counters = re.findall(r"\b\w+_total\b", expression)
 
     promql_parser.parse(concrete(expression))
-    assert 'job=~"$job"' in expression
+    assert 'job=~"$job' in expression
     assert 'instance=~"$instance"' in expression or "ALERTS" in expression or "news:slo" in expression
     assert not re.search(r"\[(?!\$__rate_interval)\w+\]", expression)
     for counter in counters:
         assert re.search(rf"(rate|increase)\({counter}", expression)
+
+
+@pytest.mark.parametrize("panel", EVERY_PANEL)
+def test_no_two_words_of_a_panel_look_alike(panel: dict[str, Any]) -> None:
+    colours = {
+        override["matcher"]["options"]: change["value"]["fixedColor"]
+        for override in panel["fieldConfig"]["overrides"]
+        for change in override["properties"]
+        if change["id"] == "color"
+    }
+
+    assert len(set(colours.values())) == len(colours)
+
+
+@pytest.mark.parametrize("enumeration", [Ending, Outcome, *ENUMERATIONS], ids=lambda one: one.__name__)
+def test_every_word_of_a_closed_set_has_a_colour_of_its_own(enumeration: type[StrEnum]) -> None:
+    colours = colours_of(word.value for word in enumeration)
+
+    assert len(set(colours.values())) == len(enumeration)

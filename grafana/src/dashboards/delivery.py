@@ -2,11 +2,11 @@
 
 from grafana_foundation_sdk.models import dashboard as model
 
+from grafana.src.colours import GREEN, RED
 from grafana.src.dashboards.frame import new_dashboard, with_rows
-from grafana.src.panels import GREEN, RATE, RED, bars, heat, lines, number, quantile, quantiles, query, rates, stack
+from grafana.src.panels import LIMIT, RATE, bars, heat, lines, number, quantile, quantiles, query, rates, stack
 
 _DECISIONS = "news_filter_decisions_total"
-_CANARY = "news_canary_latency_seconds"
 _LATENCY = "news_delivery_latency_seconds"
 
 
@@ -62,7 +62,6 @@ def delivery() -> model.Dashboard:
                 bars(
                     "Which filter is the strictest",
                     "Share of the decisions that each step alone would have rejected (not exclusive).",
-                    "percentunit",
                     query(misses, "{{dimension}}"),
                 ),
                 lines(
@@ -93,7 +92,6 @@ def delivery() -> model.Dashboard:
                     "Where one broadcast spends its time (mean).",
                     "s",
                     query(stages, "{{stage}}"),
-                    width=12,
                 ),
                 quantiles("Queue wait", "Accepted to taken by the broadcaster.", "news_queue_wait_seconds"),
                 lines(
@@ -101,7 +99,7 @@ def delivery() -> model.Dashboard:
                     "Items that wait for the broadcaster, and its bound.",
                     "short",
                     query("sum by (instance) (news_queue_items{%})", "{{instance}}"),
-                    query("max(news_queue_capacity_items{%})", "bound"),
+                    query("max(news_queue_capacity_items{%})", LIMIT),
                 ),
                 lines(
                     "Age of the oldest waiting item",
@@ -109,7 +107,6 @@ def delivery() -> model.Dashboard:
                     "s",
                     query("max by (instance) (news_queue_oldest_age_seconds{%})", "{{instance}}"),
                 ),
-                quantiles("Round trip", "Server ping to client pong.", "news_ping_rtt_seconds"),
                 lines(
                     "Broadcaster",
                     "Time since its last turn and since its last item.",
@@ -117,21 +114,16 @@ def delivery() -> model.Dashboard:
                     query("max(news_time_seconds{%} - news_broadcaster_last_loop_timestamp_seconds{%})", "turn"),
                     query("max(news_time_seconds{%} - (news_broadcaster_last_item_timestamp_seconds{%} > 0))", "item"),
                 ),
-                quantiles("Canary round trip", "Probe accepted to received by our own client.", _CANARY, limit=0.1),
                 stack(
                     "Probes", "Of the canary, by how they ended.", "cps", rates("news_canary_probes_total", "result")
                 ),
-                lines(
-                    "Late items",
-                    "Items whose last recipient was reached more than 100 ms after acceptance.",
-                    "cps",
-                    query(f"sum by (instance) (rate(news_items_late_total{{%}}{RATE}))", "{{instance}}"),
-                ),
+                quantiles("Round trip", "Server ping to client pong.", "news_ping_rtt_seconds", width=12),
                 lines(
                     "Framing",
                     "Bytes on the wire for one byte of payload.",
                     "percentunit",
                     query(overhead, "{{encoding}}"),
+                    width=12,
                 ),
             ],
             "Clients": [

@@ -2,8 +2,9 @@
 
 from grafana_foundation_sdk.models import dashboard as model
 
+from grafana.src.colours import GREEN, ORANGE, RED
 from grafana.src.dashboards.frame import new_dashboard, with_rows
-from grafana.src.panels import GREEN, ORANGE, RATE, RED, lines, number, quantile, quantiles, query, rates, stack
+from grafana.src.panels import LIMIT, RATE, lines, number, quantile, quantiles, query, rates, stack
 
 _LATENCY = "news_delivery_latency_seconds"
 
@@ -78,7 +79,7 @@ def overview() -> model.Dashboard:
                     "Open connections, and the limit of one instance.",
                     "short",
                     query("sum by (instance) (news_connections{%})", "{{instance}}"),
-                    query("max(news_connections_limit{%})", "limit"),
+                    query("max(news_connections_limit{%})", LIMIT),
                     width=12,
                 ),
                 lines(
@@ -106,13 +107,16 @@ def overview() -> model.Dashboard:
                 ),
             ],
             "Is news flowing?": [
-                lines(
-                    "Items",
-                    "Items stored by the way they came in, and broadcast by result.",
+                stack(
+                    "Items in",
+                    "Items stored, by the way they came in.",
                     "cps",
-                    query(
-                        f"sum by (source_type) (rate(news_items_accepted_total{{%}}{RATE}))", "in by {{source_type}}"
-                    ),
+                    rates("news_items_accepted_total", "source_type"),
+                ),
+                stack(
+                    "Items out",
+                    "Items broadcast, by result; unmatched: nobody wanted it.",
+                    "cps",
                     rates("news_items_broadcast_total", "result"),
                 ),
                 stack("Sends by result", "Item x connection sends.", "cps", rates("news_sends_total", "result")),
@@ -122,6 +126,18 @@ def overview() -> model.Dashboard:
                     _LATENCY,
                     limit=0.1,
                     examples=True,
+                ),
+                lines(
+                    "Late items",
+                    "Items whose last recipient was reached more than 100 ms after acceptance.",
+                    "cps",
+                    query(f"sum by (instance) (rate(news_items_late_total{{%}}{RATE}))", "{{instance}}"),
+                ),
+                quantiles(
+                    "Canary round trip",
+                    "Probe accepted to received by our own client.",
+                    "news_canary_latency_seconds",
+                    limit=0.1,
                 ),
                 stack(
                     "Items refused", "Why items were not stored.", "cps", rates("news_items_rejected_total", "reason")
@@ -145,10 +161,11 @@ def overview() -> model.Dashboard:
                 ),
                 stack(
                     "Firing alerts over time",
-                    "By name.",
+                    "By name; the watchdog always fires.",
                     "short",
                     query(
-                        'sum by (alertname) (ALERTS{alertstate="firing", job=~"$job"}) or vector(0)', "{{alertname}}"
+                        'sum by (alertname) (ALERTS{alertstate="firing", alertname=~"News.+", job=~"$job|"})',
+                        "{{alertname}}",
                     ),
                     width=12,
                 ),
