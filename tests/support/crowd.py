@@ -1,13 +1,17 @@
-"""Many cheap clients: protocols that count frames and read nothing but a time stamp, so that the server is measured."""
+"""Many cheap clients: protocols that count frames and read nothing but a time stamp, so that the server is measured.
+
+What they count, they count from the bytes on the wire, and so independently of the server.
+"""
 
 import asyncio
 import time
 from typing import cast
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from tests.support.sockets import REQUEST
 
 _STAMP = b'"published_at":'
+_DATA = b'"data":'
 
 
 class CountingClient(asyncio.Protocol):
@@ -16,6 +20,10 @@ class CountingClient(asyncio.Protocol):
     def __init__(self, path: str) -> None:
         self.items = 0
         self.ages_s: list[float] = []
+        # Of items: the frames with their heads, and what stands under "data" in them.
+        self.wire_bytes = self.payload_bytes = 0
+        self.sent_bytes = 0
+        self.is_picky = False
         self.upgraded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._path = path
         self._buffer = bytearray()
@@ -37,7 +45,14 @@ class CountingClient(asyncio.Protocol):
             self.upgraded.set_result(None)
         self._count_frames()
 
+    def write(self, frame: bytes) -> None:
+        """Send a frame to the server."""
+        assert self._transport is not None
+        self.sent_bytes += len(frame)
+        self._transport.write(frame)
+
     def close(self) -> None:
+        """Drop the TCP connection, without a close frame."""
         if self._transport is not None:
             self._transport.close()
 
@@ -54,17 +69,20 @@ class CountingClient(asyncio.Protocol):
                 end = buffer.index(b",", stamp)
                 self.ages_s.append(now - float(buffer[stamp + len(_STAMP) : end]))
                 self.items += 1
+                self.wire_bytes += head + size
+                self.payload_bytes += start + head + size - len(b"}") - (buffer.index(_DATA, start) + len(_DATA))
             start += head + size
         del buffer[:start]
 
 
-async def join(ws_url: str, user_id: str) -> CountingClient:
+async def join(ws_url: str, user_id: str, **query: str) -> CountingClient:
     """Connect one client."""
     parts = urlsplit(ws_url)
+    path = f"{parts.path}?{urlencode({'user_id': user_id, **query})}"
     assert parts.hostname is not None
     assert parts.port is not None
     _, client = await asyncio.get_running_loop().create_connection(
-        lambda: CountingClient(f"{parts.path}?user_id={user_id}"), parts.hostname, parts.port
+        lambda: CountingClient(path), parts.hostname, parts.port
     )
     await client.upgraded
     return client

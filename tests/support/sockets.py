@@ -10,6 +10,13 @@ REQUEST = (
 )
 
 
+def masked(first: int, payload: bytes) -> bytes:
+    """Give a client's frame (RFC 6455 section 5.2) under a mask of zeros; `first` is its first byte: FIN and opcode."""
+    size = len(payload)
+    length = bytes((0x80 | size,)) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
+    return bytes((first,)) + length + bytes(4) + payload
+
+
 async def open_raw(ws_url: str, user_id: str, receive_buffer_bytes: int = 4096) -> socket.socket:
     """Connect and upgrade; from then on nothing is read unless the test does."""
     loop = asyncio.get_running_loop()
