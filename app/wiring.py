@@ -54,7 +54,7 @@ from app.flows.subscriptions import Subscriptions
 from app.flows.upkeep import Upkeep
 from app.flows.vigil import watch_loop
 from app.ports import Clock, NewsLog, SubscriptionStore
-from app.telemetry.catalogue import GaugeFamily, gauge, gauges
+from app.telemetry.catalogue import GaugeFamily, GaugeGroup, gauge, gauges
 from app.telemetry.exposition import build_registry
 from app.telemetry.stats import Stats
 
@@ -245,16 +245,15 @@ def _gauges(
     readiness: Readiness,
     limits: Limits,
     clock: Clock,
-) -> list[GaugeFamily]:
+) -> list[GaugeFamily | GaugeGroup]:
     """Connect every gauge to what it asks at scrape."""
     log, index = stores.log, connections.index
     return [
         gauge("news_connections", "Connections open now.", lambda: len(connections)),
         gauge("news_connections_limit", "Most connections at once.", lambda: limits.connections),
-        gauge("news_connections_paused", "Connections with over 64 KiB unsent.", lambda: connections.buffers().paused),
         gauge("news_users", "Distinct users with a connection.", lambda: connections.users),
         gauge("news_filter_slots", "Live slots: filters that every item is decided for.", lambda: len(index)),
-        gauges("news_subscriptions", "Connections by what their filter is like.", "state", connections.kinds),
+        gauges("news_subscriptions", "Connections by what their filter is like.", "state", index.kinds),
         gauges("news_filter_index_terms", "Distinct terms in the match index.", "dimension", index.sizes),
         gauge("news_queue_items", "Items waiting for the broadcaster.", websocket_queue.qsize),
         gauge("news_queue_capacity_items", "Bound of the broadcaster's queue.", lambda: websocket_queue.maxsize),
@@ -264,8 +263,14 @@ def _gauges(
             lambda: websocket_queue.oldest_age_s(clock.wall()),
         ),
         gauge("news_intake_queue_items", "Items of feeds that are not in the log yet.", lambda: processor.waiting),
-        gauge("news_send_buffer_bytes", "Bytes in all write buffers.", lambda: connections.buffers().bytes),
-        gauge("news_send_buffer_max_bytes", "Bytes in the fullest.", lambda: connections.buffers().most_bytes),
+        GaugeGroup(
+            (
+                ("news_send_buffer_bytes", "Bytes in all write buffers."),
+                ("news_send_buffer_max_bytes", "Bytes in the fullest."),
+                ("news_connections_paused", "Connections with over 64 KiB unsent."),
+            ),
+            connections.buffers,
+        ),
         gauge("news_history_items", "Items in durable history.", lambda: log.head - log.oldest + 1),
         gauge("news_history_oldest_timestamp_seconds", "When the oldest was accepted.", lambda: log.oldest_at),
         gauge("news_history_head_sequence", "Sequence number of the newest item.", lambda: log.head),

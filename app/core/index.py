@@ -17,7 +17,7 @@ from pyroaring import BitMap
 from app.core.lexicon import Lexicon, SlotSets, Table
 from app.core.news import NewsItem, Source
 from app.core.reading import Criteria, Reading, Terms, read_filter, read_item
-from app.core.subscription import Filter
+from app.core.subscription import EVERYTHING, Filter
 
 
 class Misses(NamedTuple):
@@ -142,6 +142,7 @@ class FilterIndex:
     def __init__(self) -> None:
         self._filters: dict[int, Filter] = {}
         self._broken = BitMap()
+        self._unfiltered = BitMap()
         # _within[t]: the slots whose threshold is at most t, so that one look-up answers the impact step.
         self._within = [BitMap() for _ in range(101)]
         self._open = _Open()
@@ -162,6 +163,8 @@ class FilterIndex:
         self._wanted.add(criteria.wants, slot)
         self._refused.add(criteria.refuses, slot)
         self._filters[slot] = wants
+        if wants == EVERYTHING:
+            self._unfiltered.add(slot)
 
     def put_broken(self, slot: int) -> None:
         """Keep a slot whose filter cannot be read: it matches nothing and every item counts as an error for it."""
@@ -171,6 +174,7 @@ class FilterIndex:
     def drop(self, slot: int) -> None:
         """Forget a slot; nothing happens when it is unknown."""
         self._broken.discard(slot)
+        self._unfiltered.discard(slot)
         wants = self._filters.pop(slot, None)
         if wants is None:
             return
@@ -207,6 +211,15 @@ class FilterIndex:
     def sizes(self) -> dict[str, int]:
         """Count the distinct terms of each step."""
         return self._wanted.sizes()
+
+    def kinds(self) -> dict[str, int]:
+        """Count the slots by what their filter is like."""
+        unfiltered = len(self._unfiltered)
+        return {
+            "filtered": len(self._filters) - unfiltered,
+            "unfiltered": unfiltered,
+            "broken": len(self._broken),
+        }
 
     def _admitted_by_text(self, reading: Reading) -> BitMap:
         admitted = _either(self._open.keyword, self._wanted.keyword_hits(reading))

@@ -15,7 +15,7 @@ from app.core.closing import Ending
 from app.core.errors import Code, Ours, Theirs
 from app.core.index import FilterIndex
 from app.core.limits import Limits
-from app.core.subscription import EVERYTHING, Filter
+from app.core.subscription import Filter
 from app.flows.session import Session
 from app.ports import Clock, Link, Record
 from app.telemetry.histogram import Example
@@ -94,14 +94,6 @@ class ConnectionManager:
             return list(reversed(self._gone))
         sessions = (session for session in self._slots if session is not None)
         return sorted(map(self._visit, sessions), key=lambda visit: visit.duration_s)
-
-    def kinds(self) -> dict[str, int]:
-        """Count the open connections by what their filter is like."""
-        kinds = dict.fromkeys(("filtered", "unfiltered", "broken"), 0)
-        for session in self._slots:
-            if session is not None:
-                kinds[_kind(session)] += 1
-        return kinds
 
     def seat(self, user_id: str) -> Session:
         """Reserve a place, before the upgrade. Raises Ours(DRAINING, AT_CAPACITY) and Theirs(TOO_MANY_CONNECTIONS)."""
@@ -280,9 +272,3 @@ class ConnectionManager:
             session.sent += session.delivered
             session.delivered = 0
             session.checkpoint_seq = self.position
-
-
-def _kind(session: Session) -> str:
-    if session.wants is None:
-        return "broken"
-    return "unfiltered" if session.wants == EVERYTHING else "filtered"

@@ -3,7 +3,7 @@
 A metric's help is its documentation. A label's values are an enum's, so every series is there from the start.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import product
 from typing import NamedTuple, TypeVar
@@ -44,6 +44,17 @@ class GaugeFamily(NamedTuple):
     help: str
     labels: Labels
     read: Callable[[], Mapping[Labels, float]]
+
+
+class GaugeGroup(NamedTuple):
+    """Gauges without labels whose values come from one look; `gauges` are (name, help) in the order of what is read."""
+
+    gauges: tuple[tuple[str, str], ...]
+    read: Callable[[], Sequence[float]]
+
+    @property
+    def name(self) -> str:
+        return self.gauges[0][0]
 
 
 def _one(name: str, text: str, read: Callable[[Stats], float]) -> CounterFamily:

@@ -13,7 +13,6 @@ from prometheus_client import (
     CollectorRegistry,
     GCCollector,
     PlatformCollector,
-    ProcessCollector,
     disable_created_metrics,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
@@ -21,8 +20,17 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
-from app.telemetry.catalogue import COUNTERS, HISTOGRAMS, CounterFamily, GaugeFamily, HistogramFamily, stats_gauges
+from app.telemetry.catalogue import (
+    COUNTERS,
+    HISTOGRAMS,
+    CounterFamily,
+    GaugeFamily,
+    GaugeGroup,
+    HistogramFamily,
+    stats_gauges,
+)
 from app.telemetry.histogram import Histogram
+from app.telemetry.process import ProcessMetrics
 from app.telemetry.stats import Stats
 
 _log = structlog.get_logger("metrics")
@@ -31,7 +39,7 @@ _log = structlog.get_logger("metrics")
 class CatalogueCollector(Collector):
     """Renders every family of the catalogue, and the gauges that `wiring` connects."""
 
-    def __init__(self, stats: Stats, gauges: Iterable[GaugeFamily], build: Mapping[str, str]) -> None:
+    def __init__(self, stats: Stats, gauges: Iterable[GaugeFamily | GaugeGroup], build: Mapping[str, str]) -> None:
         self._stats = stats
         self._gauges = (*gauges, *stats_gauges(stats))
         self._build = dict(build)
@@ -52,29 +60,37 @@ class CatalogueCollector(Collector):
             yield from self._gauge(gauge)
         self._stats.scrape_s = time.perf_counter() - started
 
-    def _gauge(self, family: GaugeFamily) -> Iterable[Metric]:
+    def _gauge(self, family: GaugeFamily | GaugeGroup) -> Iterable[Metric]:
         try:
-            samples = family.read()
+            return _gauges(family)
         # One gauge that fails must not take the other metrics with it; it is counted, and an alert asks.
         except Exception:  # noqa: BLE001
             _log.exception("gauge_failed", name=family.name)
             self._stats.scrape_errors += 1
-            return
-        metric = GaugeMetricFamily(family.name, family.help, labels=family.labels)
-        for labels, value in samples.items():
-            metric.add_metric(labels, value)
-        yield metric
+            return ()
 
 
-def build_registry(stats: Stats, gauges: Iterable[GaugeFamily], build: Mapping[str, str]) -> CollectorRegistry:
+def build_registry(
+    stats: Stats, gauges: Iterable[GaugeFamily | GaugeGroup], build: Mapping[str, str]
+) -> CollectorRegistry:
     """Give a registry with our metrics and those of the process."""
     disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     registry.register(CatalogueCollector(stats, gauges, build))
-    ProcessCollector(registry=registry)
+    registry.register(ProcessMetrics())
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return registry
+
+
+def _gauges(family: GaugeFamily | GaugeGroup) -> list[Metric]:
+    if isinstance(family, GaugeGroup):
+        values = zip(family.gauges, family.read(), strict=True)
+        return [GaugeMetricFamily(name, text, value) for (name, text), value in values]
+    metric = GaugeMetricFamily(family.name, family.help, labels=family.labels)
+    for labels, value in family.read().items():
+        metric.add_metric(labels, value)
+    return [metric]
 
 
 def _counter(family: CounterFamily, stats: Stats) -> Metric:

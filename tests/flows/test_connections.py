@@ -276,8 +276,7 @@ async def test_a_seat_that_opens_during_the_drain_ends_at_once(hall: Hall) -> No
 def test_connections_are_counted_by_their_filter(hall: Hall) -> None:
     hall.join("a")
     hall.join("b", Filter(impact_threshold=5))
-    broken, _ = hall.join("c")
-    broken.wants = None
+    hall.connections.open(hall.connections.seat("c"), RecordingLink())
 
-    assert hall.connections.kinds() == {"filtered": 1, "unfiltered": 1, "broken": 1}
+    assert hall.connections.index.kinds() == {"filtered": 1, "unfiltered": 1, "broken": 1}
     assert hall.connections.buffers() == (0, 0, 0)

@@ -1,18 +1,30 @@
 """The exposition: complete from the start, the same for ten users and for many, alive whatever a gauge does."""
 
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import generate_latest as text_format
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 
-from app.telemetry.catalogue import COUNTERS, HISTOGRAMS, gauge
+from app.telemetry.catalogue import COUNTERS, HISTOGRAMS, gauge, gauges
 from app.telemetry.exposition import build_registry
 from app.telemetry.histogram import Example
 from app.telemetry.labels import Method
+from app.telemetry.process import ProcessMetrics
+from app.telemetry.rendering import Format, Renderer
 from app.telemetry.stats import Stats
+from tests.support.crowd import join
+from tests.support.dashboards import tool
 from tests.support.items import raw
+from tests.support.report import note
 from tests.support.server import RunningServer, running
 
 MAX_SERIES = 1_500
+WAVE = 250
 HOSTILE = ["a", "A" * 128, "..", "@:-_.", "0"]
 
 
@@ -54,6 +66,78 @@ async def test_users_items_and_paths_add_no_series() -> None:
 
     assert {name for name in after - before if "news_http_requests" not in name} == set()
     assert len(after) - len(before) <= 2
+
+
+async def be_users(server: RunningServer, first: int, end: int) -> None:
+    """Be that many users, some at a time: each connects under a name of its own, has a filter of its own, and goes."""
+    for start in range(first, end, WAVE):
+        users = [
+            await join(server.ws_url, f"user-{n}", filters=f'{{"keywords":["word{n}"],"impact_threshold":{n % 101}}}')
+            for n in range(start, min(start + WAVE, end))
+        ]
+        await server.publish(raw(start, source_account=f"account {start}", tickers=[f"T{start}"]))
+        for user in users:
+            user.close()
+        while await server.metric("news_connections"):
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.timeout(90)
+async def test_ten_thousand_users_have_as_many_series_as_ten() -> None:
+    async with running() as server:
+        await be_users(server, 0, 10)
+        of_ten = (await samples(server)).keys()
+        await be_users(server, 10, 10_000)
+        of_ten_thousand = (await samples(server)).keys()
+        opened = await server.metric("news_connections_opened_total")
+
+    note("series", "10 and 10,000 users", f"{len(of_ten):,} and {len(of_ten_thousand):,} samples a scrape")
+    assert opened == 10_000
+    assert of_ten_thousand == of_ten
+    assert len(of_ten) < MAX_SERIES
+
+
+@pytest.mark.prometheus
+async def test_promtool_has_nothing_to_say_about_names_helps_and_units() -> None:
+    async with running() as server, server.http.get(f"{server.url}/metrics") as answer:
+        text = await answer.read()
+    pipe = asyncio.subprocess.PIPE
+    linter = await asyncio.create_subprocess_exec(
+        tool("promtool"), "check", "metrics", stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.STDOUT
+    )
+    said, _ = await linter.communicate(text)
+
+    assert said.decode() == ""
+    assert linter.returncode == 0
+
+
+HOSTILE_WORDS = st.text(alphabet=st.characters(codec="utf-8")) | st.sampled_from(['"', "\\", "\n", '\\"\n'])
+NUMBERS = st.floats() | st.integers(0, 10**12).map(float)
+
+
+@given(st.dictionaries(HOSTILE_WORDS, NUMBERS, max_size=5), HOSTILE_WORDS, NUMBERS, st.floats(0, 2e9))
+def test_what_is_rendered_is_what_prometheus_client_writes(
+    values: dict[str, float], text: str, seen: float, at: float
+) -> None:
+    stats = Stats()
+    stats.know_routes([("/x", Method.GET)])
+    stats.delivery.observe(0.2)
+    stats.delivery_was_slow(Example({"item_id": text}, seen, at))
+    family = gauges("news_words", text, "word", lambda: values)
+    registry = build_registry(stats, [family], {"version": text})
+    registry.unregister(next(one for one in registry._collector_to_names if isinstance(one, ProcessMetrics)))
+    stats.scrape_s = 0.0
+    renderer = Renderer()
+
+    for form, reference in ((Format.TEXT, text_format), (Format.OPENMETRICS, openmetrics)):
+        ours, theirs = renderer.render(registry, form), reference(registry)
+        assert without_time(ours) == without_time(theirs)
+
+
+def without_time(exposition: bytes) -> list[bytes]:
+    """Leave out what differs from one scrape to the next."""
+    changing = (b"news_scrape_duration_seconds ", b"python_gc_")
+    return [line for line in exposition.splitlines() if not line.startswith(changing)]
 
 
 def test_a_gauge_that_fails_is_counted_and_takes_nothing_with_it() -> None:

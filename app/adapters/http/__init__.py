@@ -9,7 +9,8 @@ bodies         request bodies: bounded, in time, of the right type
 parameters     query parameters: every bad one named
 news           POST and GET /api/v1/news
 subscriptions  /api/v1/subscriptions
-operations     /api/v1/stats, /health, /livez, /readyz, /metrics
+operations     /api/v1/stats, /health, /livez, /readyz
+metrics        /metrics
 pages          / and its files
 socket         GET /ws/news and the canary's door: admission, handshake, hand-over
 link           SocketLink: an upgraded transport as a session's Link

@@ -8,9 +8,9 @@ import structlog
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.typedefs import Handler
-from prometheus_client.aiohttp import make_aiohttp_handler
 
 from app.adapters.http import news, operations, pages, socket, subscriptions
+from app.adapters.http.metrics import metrics_handler
 from app.adapters.http.parts import PARTS, Parts
 from app.adapters.http.problems import UNKNOWN_ROUTE, answer_problems, route_of
 from app.telemetry.labels import Method
@@ -55,7 +55,7 @@ def _add_health(app: web.Application) -> None:
 
 
 def _add_metrics(app: web.Application, parts: Parts) -> None:
-    app.router.add_get("/metrics", make_aiohttp_handler(parts.registry))
+    app.router.add_get("/metrics", metrics_handler(parts.registry))
 
 
 @web.middleware

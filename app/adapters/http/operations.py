@@ -1,4 +1,4 @@
-"""What operators ask. This file owns statistics and health; /metrics is prometheus_client's own handler."""
+"""What operators ask. This file owns statistics and health."""
 
 from http import HTTPStatus
 

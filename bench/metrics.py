@@ -1,0 +1,142 @@
+"""What metrics cost: a scrape at 5,000 connections, and counting a broadcast to 5,000.
+
+    python -m bench.metrics
+
+The scrape is of the real server, over HTTP, with real connections. Counting is the difference between a broadcast with
+our instruments and one with instruments that do nothing, in turns, to links that take every frame and do nothing with
+it. This file owns both measurements.
+"""
+
+import asyncio
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import structlog
+import uvloop
+
+from app.adapters.clock import SystemClock
+from app.adapters.memory.news_log import MemoryNewsLog
+from app.core.closing import Ending
+from app.core.limits import Limits
+from app.core.subscription import EVERYTHING
+from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
+from app.flows.connections import ConnectionManager
+from app.ports import Record
+from app.telemetry.stats import Stats
+from tests.support.crowd import join
+from tests.support.items import item
+from tests.support.process import server_process
+
+CONNECTIONS = 5_000
+SCRAPES = 40
+BROADCASTS = 200
+OPENMETRICS = "application/openmetrics-text;version=1.0.0"
+
+
+class Figure(NamedTuple):
+    """One measurement, in milliseconds: the median, and the longest."""
+
+    name: str
+    median_ms: float
+    longest_ms: float
+
+
+class Sink:
+    """A link that takes everything."""
+
+    def write(self, frame: bytes) -> bool:  # noqa: ARG002
+        return True
+
+    def buffered(self) -> int:
+        return 0
+
+    def close(self, ending: Ending) -> None: ...
+    def abort(self) -> None: ...
+
+
+class Silence(Stats):
+    """Instruments that do nothing, for what a broadcast costs without any."""
+
+    def _nothing(self, *_arguments: object) -> None: ...
+
+    item_taken = item_decided = item_sent = staged = delivery_was_slow = _nothing
+
+
+def broadcaster(stats: Stats) -> WebSocketBroadcaster:
+    """Give a broadcaster with everybody connected."""
+    clock = SystemClock()
+    connections = ConnectionManager(Limits(checkpoint_items=10**9), clock, stats)
+    for number in range(CONNECTIONS):
+        session = connections.seat(f"user-{number}")
+        session.wants = EVERYTHING
+        connections.open(session, Sink())
+    return WebSocketBroadcaster(MemoryNewsLog(), BroadcastQueue(), connections, clock, stats)
+
+
+def measure_counting() -> list[Figure]:
+    """Broadcast in turns with our instruments and without, and give both times and their difference."""
+    news = item(content="x" * 800)
+    content = msgspec.json.encode(news)
+    ways = {"counted": broadcaster(Stats()), "not counted": broadcaster(Silence())}
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(1, BROADCASTS + 1):
+        for name, way in ways.items():
+            record = Record(number, time.time(), news, content)
+            began = time.perf_counter()
+            way.broadcast(record)
+            times[name].append(time.perf_counter() - began)
+    figures = [_figure(f"broadcast to {CONNECTIONS:,}, {name}", taken) for name, taken in times.items()]
+    cost = figures[0].median_ms - figures[1].median_ms
+    return [*figures, Figure("counting one broadcast (difference of the medians)", cost, cost)]
+
+
+async def measure_scrapes() -> list[Figure]:
+    """Scrape a server that everybody is connected to."""
+    times: dict[str, list[float]] = {"text/plain": [], OPENMETRICS: []}
+    collected = []
+    with tempfile.TemporaryDirectory() as folder:
+        async with server_process("--database", str(Path(folder) / "news.db")) as running:
+            clients = [await join(running.server.ws_url, f"user-{number}") for number in range(CONNECTIONS)]
+            for _ in range(SCRAPES):
+                for accept, taken in times.items():
+                    began = time.perf_counter()
+                    async with running.server.http.get(
+                        f"{running.server.url}/metrics", headers={"Accept": accept}
+                    ) as answer:
+                        await answer.read()
+                    taken.append(time.perf_counter() - began)
+                collected.append(await running.server.metric("news_scrape_duration_seconds"))
+            for client in clients:
+                client.close()
+    names = {"text/plain": "text", OPENMETRICS: "OpenMetrics"}
+    figures = [
+        _figure(f"GET /metrics as {names[accept]}, {CONNECTIONS:,} connections", times[accept]) for accept in times
+    ]
+    return [*figures, _figure("of which on the event loop of the server", collected)]
+
+
+def _figure(name: str, seconds: Sequence[float]) -> Figure:
+    return Figure(name, statistics.median(seconds) * 1000, max(seconds) * 1000)
+
+
+def main() -> int:
+    """Measure and print."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        figures = [*measure_counting(), *runner.run(measure_scrapes())]
+    for figure in figures:
+        sys.stdout.write(f"{figure.name:60} median {figure.median_ms:7.3f} ms  longest {figure.longest_ms:7.3f} ms\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
