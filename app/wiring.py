@@ -247,14 +247,9 @@ def _gauges(
     clock: Clock,
 ) -> list[GaugeFamily | GaugeGroup]:
     """Connect every gauge to what it asks at scrape."""
-    log, index = stores.log, connections.index
     return [
-        gauge("news_connections", "Connections open now.", lambda: len(connections)),
-        gauge("news_connections_limit", "Most connections at once.", lambda: limits.connections),
-        gauge("news_users", "Distinct users with a connection.", lambda: connections.users),
-        gauge("news_filter_slots", "Live slots: filters that every item is decided for.", lambda: len(index)),
-        gauges("news_subscriptions", "Connections by what their filter is like.", "state", index.kinds),
-        gauges("news_filter_index_terms", "Distinct terms in the match index.", "dimension", index.sizes),
+        *_client_gauges(connections, limits),
+        *_store_gauges(stores),
         gauge("news_queue_items", "Items waiting for the broadcaster.", websocket_queue.qsize),
         gauge("news_queue_capacity_items", "Bound of the broadcaster's queue.", lambda: websocket_queue.maxsize),
         gauge(
@@ -263,19 +258,6 @@ def _gauges(
             lambda: websocket_queue.oldest_age_s(clock.wall()),
         ),
         gauge("news_intake_queue_items", "Items of feeds that are not in the log yet.", lambda: processor.waiting),
-        GaugeGroup(
-            (
-                ("news_send_buffer_bytes", "Bytes in all write buffers."),
-                ("news_send_buffer_max_bytes", "Bytes in the fullest."),
-                ("news_connections_paused", "Connections with over 64 KiB unsent."),
-            ),
-            connections.buffers,
-        ),
-        gauge("news_history_items", "Items in durable history.", lambda: log.head - log.oldest + 1),
-        gauge("news_history_oldest_timestamp_seconds", "When the oldest was accepted.", lambda: log.oldest_at),
-        gauge("news_history_head_sequence", "Sequence number of the newest item.", lambda: log.head),
-        gauge("news_db_pending_operations", "Operations at or before SQLite's threads.", stores.pending_operations),
-        gauges("news_db_size_bytes", "Database file sizes.", "file", stores.file_sizes),
         gauge("news_event_loop_tasks", "asyncio tasks alive.", lambda: len(asyncio.all_tasks())),
         gauge(
             "news_ready",
@@ -283,6 +265,35 @@ def _gauges(
             lambda: all(readiness.checks().values()),
         ),
         gauge("news_time_seconds", "Unix time by this server's clock.", clock.wall),
+    ]
+
+
+def _client_gauges(connections: ConnectionManager, limits: Limits) -> list[GaugeFamily | GaugeGroup]:
+    index = connections.index
+    buffers = (
+        ("news_send_buffer_bytes", "Bytes in all write buffers."),
+        ("news_send_buffer_max_bytes", "Bytes in the fullest."),
+        ("news_connections_paused", "Connections with over 64 KiB unsent."),
+    )
+    return [
+        gauge("news_connections", "Connections open now.", lambda: len(connections)),
+        gauge("news_connections_limit", "Most connections at once.", lambda: limits.connections),
+        gauge("news_users", "Distinct users with a connection.", lambda: connections.users),
+        gauge("news_filter_slots", "Live slots: filters that every item is decided for.", lambda: len(index)),
+        gauges("news_subscriptions", "Connections by what their filter is like.", "state", index.kinds),
+        gauges("news_filter_index_terms", "Distinct terms in the match index.", "dimension", index.sizes),
+        GaugeGroup(buffers, connections.buffers),
+    ]
+
+
+def _store_gauges(stores: Stores) -> list[GaugeFamily | GaugeGroup]:
+    log = stores.log
+    return [
+        gauge("news_history_items", "Items in durable history.", lambda: log.head - log.oldest + 1),
+        gauge("news_history_oldest_timestamp_seconds", "When the oldest was accepted.", lambda: log.oldest_at),
+        gauge("news_history_head_sequence", "Sequence number of the newest item.", lambda: log.head),
+        gauge("news_db_pending_operations", "Operations at or before SQLite's threads.", stores.pending_operations),
+        gauges("news_db_size_bytes", "Database file sizes.", "file", stores.file_sizes),
     ]
 
 
