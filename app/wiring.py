@@ -54,7 +54,7 @@ from app.flows.subscriptions import Subscriptions
 from app.flows.upkeep import Upkeep
 from app.flows.vigil import watch_loop
 from app.ports import Clock, NewsLog, SubscriptionStore
-from app.telemetry.catalogue import GaugeFamily, GaugeGroup, gauge, gauges
+from app.telemetry.catalogue import BUFFER_GAUGES, GaugeFamily, GaugeGroup, gauge, gauges
 from app.telemetry.exposition import build_registry
 from app.telemetry.stats import Stats
 
@@ -259,22 +259,13 @@ def _gauges(
         ),
         gauge("news_intake_queue_items", "Items of feeds that are not in the log yet.", lambda: processor.waiting),
         gauge("news_event_loop_tasks", "asyncio tasks alive.", lambda: len(asyncio.all_tasks())),
-        gauge(
-            "news_ready",
-            "1 while /readyz has no objection but the database's.",
-            lambda: all(readiness.checks().values()),
-        ),
+        gauge("news_ready", "1 while /readyz has no objection but the database's.", readiness.is_ready),
         gauge("news_time_seconds", "Unix time by this server's clock.", clock.wall),
     ]
 
 
 def _client_gauges(connections: ConnectionManager, limits: Limits) -> list[GaugeFamily | GaugeGroup]:
     index = connections.index
-    buffers = (
-        ("news_send_buffer_bytes", "Bytes in all write buffers."),
-        ("news_send_buffer_max_bytes", "Bytes in the fullest."),
-        ("news_connections_paused", "Connections with over 64 KiB unsent."),
-    )
     return [
         gauge("news_connections", "Connections open now.", lambda: len(connections)),
         gauge("news_connections_limit", "Most connections at once.", lambda: limits.connections),
@@ -282,7 +273,7 @@ def _client_gauges(connections: ConnectionManager, limits: Limits) -> list[Gauge
         gauge("news_filter_slots", "Live slots: filters that every item is decided for.", lambda: len(index)),
         gauges("news_subscriptions", "Connections by what their filter is like.", "state", index.kinds),
         gauges("news_filter_index_terms", "Distinct terms in the match index.", "dimension", index.sizes),
-        GaugeGroup(buffers, connections.buffers),
+        GaugeGroup(BUFFER_GAUGES, connections.buffers),
     ]
 
 

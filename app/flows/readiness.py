@@ -17,6 +17,9 @@ class Readiness:
         """Say whether the broadcaster turns; where it does not, only a new start helps."""
         return self._broadcaster.idle_s() < self._limits.broadcaster_idle_s
 
+    def is_ready(self) -> bool:
+        return all(self.checks().values())
+
     def checks(self) -> dict[str, bool]:
         """Say of each check whether it allows new connections and items."""
         return {

@@ -84,6 +84,12 @@ def gauges(name: str, text: str, label: str, read: Callable[[], Mapping[str, flo
     return GaugeFamily(name, text, (label,), lambda: {(word,): value for word, value in read().items()})
 
 
+BUFFER_GAUGES = (
+    ("news_send_buffer_bytes", "Bytes in all write buffers."),
+    ("news_send_buffer_max_bytes", "Bytes in the fullest."),
+    ("news_connections_paused", "Connections with over 64 KiB unsent."),
+)
+
 COUNTERS: tuple[CounterFamily, ...] = (
     _one("news_connections_opened", "WebSocket connections accepted after a successful handshake.", lambda s: s.opened),
     _each("news_connections_closed", "Connections closed, by what ended them.", "reason", Ending, lambda s: s.closed),
