@@ -1,6 +1,6 @@
 # make run    the server on 127.0.0.1:8000, the sample wire playing        make setup   .venv with the command polyfloat-news
 # make test   all tests                                                    make check   format, lint, types, layers, coverage
-# make lock   requirements.lock anew from pyproject.toml                   make grafana rules and dashboards anew
+# make lock   the locks anew from pyproject.toml                           make grafana rules and dashboards anew
 
 PYTHON ?= python3
 VENV := .venv
@@ -47,10 +47,11 @@ format: $(STAMP)
 grafana: $(STAMP)
 	$(BIN)/python -m grafana.src.build
 
-# Needs uv. The lock names packages and hashes and no registry.
+# Needs uv. The locks name packages and hashes and no registry; the second one is what the image holds.
+COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header
 lock:
-	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header \
-		--extra dev pyproject.toml -o requirements.lock
+	$(COMPILE) --extra dev pyproject.toml -o requirements.lock
+	$(COMPILE) --constraint requirements.lock pyproject.toml -o requirements.runtime.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

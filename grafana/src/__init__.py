@@ -5,5 +5,5 @@ alerts      every alert, as tables
 colours     which colour a word has
 panels      how our panels look: units, legends, limits, heights
 dashboards  the three dashboards
-build       writes grafana/rules and grafana/dashboards
+build       writes grafana/rules, grafana/dashboards and grafana/compose
 """

@@ -1,0 +1,31 @@
+# The server in a container: its runtime packages and nothing else, run by a user without rights.
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /build
+COPY requirements.runtime.lock .
+RUN python -m venv /opt/news \
+    && /opt/news/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.runtime.lock
+COPY app app
+RUN /opt/news/bin/python -m compileall -q app
+
+FROM python:3.11-slim-bookworm
+# What news_build_info shows: docker build --build-arg REVISION=$(git rev-parse --short HEAD) .
+ARG REVISION=""
+ENV NEWS_HOST=0.0.0.0 \
+    NEWS_PORT=8000 \
+    NEWS_METRICS_PORT=9100 \
+    NEWS_DATABASE=/data/news.db \
+    NEWS_REVISION=$REVISION \
+    PATH=/opt/news/bin:$PATH
+# A named volume takes over the owner of what it is mounted on.
+RUN useradd --system --uid 10001 --no-create-home news && install -d -o news -g news /data
+COPY --from=build /opt/news /opt/news
+COPY --from=build /build/app /srv/polyfloat-news/app
+WORKDIR /srv/polyfloat-news
+USER 10001
+VOLUME /data
+EXPOSE 8000 9100
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/livez', timeout=2)"]
+ENTRYPOINT ["python", "-m", "app"]
+CMD ["serve"]
