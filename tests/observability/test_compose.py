@@ -177,7 +177,7 @@ async def test_the_same_commands_and_configuration_run_here(tmp_path: Path) -> N
         while True:
             targets = (await answer(http, f"{api}/targets"))["data"]["activeTargets"]
             managers = (await answer(http, f"{api}/alertmanagers"))["data"]["activeAlertmanagers"]
-            if managers and targets[0]["health"] == "up":
+            if managers and [target["health"] for target in targets] == ["up"]:
                 break
             await asyncio.sleep(0.2)
         groups = (await answer(http, f"{api}/rules"))["data"]["groups"]
