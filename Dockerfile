@@ -16,12 +16,12 @@ ENV NEWS_HOST=0.0.0.0 \
     NEWS_DATABASE=/data/news.db \
     NEWS_REVISION=$REVISION \
     PATH=/opt/news/bin:$PATH
-# A named volume takes over the owner of what it is mounted on.
-RUN useradd --system --uid 10001 --no-create-home news && install -d -o news -g news /data
+# A named volume takes over the owner of what it is mounted on. The user needs no name.
+RUN install -d -o 10001 -g 10001 /data
 COPY --from=build /opt/news /opt/news
 COPY --from=build /build/app /srv/polyfloat-news/app
 WORKDIR /srv/polyfloat-news
-USER 10001
+USER 10001:10001
 VOLUME /data
 EXPOSE 8000 9100
 STOPSIGNAL SIGTERM

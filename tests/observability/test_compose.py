@@ -75,7 +75,7 @@ def test_the_image_holds_what_the_lock_names_and_is_nobody() -> None:
     assert runtime
     assert runtime - locked == set()
     assert set(stages) == {"python:3.11-slim-bookworm"}
-    assert re.search(r"^USER 10001$", DOCKERFILE, re.MULTILINE)
+    assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
     assert '"python", "-m", "app"' in DOCKERFILE
 
 

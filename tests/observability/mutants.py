@@ -1,0 +1,144 @@
+"""Do the alerts' cases bite? Plant one bug at a time into an alert and run that alert's cases.
+
+A mutant is an alert with one comparison turned round, one threshold three times or a third as high, its waiting time
+gone or ten hours long, or one of its guards dropped. This file owns which bugs are planted, and the score.
+"""
+
+import asyncio
+import copy
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from tests.support.dashboards import GRAFANA, tool
+
+CASES = Path(__file__).parent / "alerts"
+AT_ONCE = 2
+LEAST_SHARE = 0.9
+_OPPOSITE = {">": "<", "<": ">", "==": "!="}
+_COMPARISON = re.compile(r"(?<= )(>|<|==) (\d+(?:\.\d+)?)(?![\w.])")
+_GUARD = re.compile(r"\s+(?:and(?: on \([\w, ]+\))?)\s+")
+# Any: rules and cases are YAML.
+Rule = dict[str, Any]
+
+
+class Mutant(NamedTuple):
+    """An alert with one bug."""
+
+    alert: str
+    bug: str
+    rule: Rule
+
+
+def mutants_of(rule: Rule) -> Iterator[Mutant]:
+    """Plant every bug that the alert has a place for."""
+    name, expression = rule["alert"], rule["expr"]
+    for bug, changed in (*_compared(expression), *_unguarded(expression)):
+        yield Mutant(name, bug, rule | {"expr": changed})
+    if "for" in rule:
+        yield Mutant(name, "waits ten hours", rule | {"for": "10h"})
+        yield Mutant(name, "does not wait", {key: value for key, value in rule.items() if key != "for"})
+
+
+def _compared(expression: str) -> Iterator[tuple[str, str]]:
+    for found in _COMPARISON.finditer(expression):
+        sign, number = found.groups()
+        changes = [(f"{sign} {number} turned round", f"{_OPPOSITE[sign]} {number}")]
+        if float(number):
+            changes += [(f"{sign} {number} x {by:g}", f"{sign} {float(number) * by:g}") for by in (3, 1 / 3)]
+        for bug, text in changes:
+            yield bug, expression[: found.start()] + text + expression[found.end() :]
+
+
+def _unguarded(expression: str) -> Iterator[tuple[str, str]]:
+    """Drop what stands behind each `and` outside parentheses, up to the next one."""
+    places = [found for found in _GUARD.finditer(expression) if _is_outside(expression[: found.start()])]
+    starts = [*(found.start() for found in places), len(expression)]
+    for number, (start, end) in enumerate(pairwise(starts), start=1):
+        yield f"guard {number} dropped", expression[:start] + expression[end:]
+
+
+def _is_outside(text: str) -> bool:
+    return text.count("(") == text.count(")") and text.count("{") == text.count("}")
+
+
+def cases_of(alert: str) -> list[dict[str, Any]]:
+    """Give the case files with nothing in them but the scenarios and questions of one alert."""
+    files = []
+    for path in sorted(CASES.glob("*.yml")):
+        cases = yaml.safe_load(path.read_text())
+        for scenario in cases["tests"]:
+            asked = [one for one in scenario["alert_rule_test"] if one["alertname"] == alert]
+            scenario["alert_rule_test"] = asked
+        cases["tests"] = [scenario for scenario in cases["tests"] if scenario["alert_rule_test"]]
+        if cases["tests"]:
+            files.append(cases)
+    return files
+
+
+async def survives(mutant: Mutant, groups: dict[str, Any]) -> bool:
+    """Say whether every case still holds with the bug in place."""
+    planted = copy.deepcopy(groups)
+    for group in planted["groups"]:
+        group["rules"] = [mutant.rule if rule["alert"] == mutant.alert else rule for rule in group["rules"]]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rules = folder / "alerts.yml"
+        rules.write_text(yaml.safe_dump(planted))
+        for number, cases in enumerate(cases_of(mutant.alert)):
+            cases["rule_files"] = [str(GRAFANA / "rules" / "recording.yml"), str(rules)]
+            path = folder / f"cases-{number}.yml"
+            path.write_text(yaml.safe_dump(cases))
+            if not await _holds(path):
+                return False
+    return True
+
+
+async def _holds(cases: Path) -> bool:
+    nowhere = asyncio.subprocess.DEVNULL
+    run = await asyncio.create_subprocess_exec(
+        *(tool("promtool"), "test", "rules", str(cases)), stdout=nowhere, stderr=nowhere
+    )
+    return await run.wait() == 0
+
+
+async def campaign(groups: dict[str, Any], mutants: Sequence[Mutant]) -> list[Mutant]:
+    """Try every mutant, a few at once, and give those that nothing noticed."""
+    turns = asyncio.Semaphore(AT_ONCE)
+    survivors: list[Mutant] = []
+
+    async def attempt(mutant: Mutant) -> None:
+        async with turns:
+            if await survives(mutant, groups):
+                survivors.append(mutant)
+
+    async with asyncio.TaskGroup() as tasks:
+        for mutant in mutants:
+            tasks.create_task(attempt(mutant))
+    return survivors
+
+
+def score() -> tuple[int, list[Mutant]]:
+    """Give how many mutants there were, and the survivors."""
+    groups = yaml.safe_load((GRAFANA / "rules" / "alerts.yml").read_text())
+    mutants = [mutant for group in groups["groups"] for rule in group["rules"] for mutant in mutants_of(rule)]
+    return len(mutants), asyncio.run(campaign(groups, mutants))
+
+
+def main() -> int:
+    """Print the survivors and the score; 1 when too many survive."""
+    planted, survivors = score()
+    for mutant in survivors:
+        sys.stdout.write(f"survived: {mutant.alert}, {mutant.bug}\n")
+    sys.stdout.write(f"{planted - len(survivors)} of {planted} planted bugs are noticed\n")
+    return 0 if planted - len(survivors) >= LEAST_SHARE * planted else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
