@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.dashboards import GRAFANA, rules, tool
+from tests.support.report import note
 
 ROOT = Path(__file__).parents[2]
 ALERTS = {rule["alert"]: rule for rule in rules() if "alert" in rule}
@@ -41,6 +42,8 @@ def test_prometheus_and_alertmanager_take_their_configuration() -> None:
 @pytest.mark.parametrize("cases", CASE_FILES, ids=lambda path: path.stem)
 def test_every_alert_fires_when_it_should_and_only_then(cases: Path) -> None:
     run(tool("promtool"), "test", "rules", str(cases))
+    questions = cases.read_text().count("eval_time:")
+    note("rules", f"promtool test rules, {cases.stem}", f"{questions} questions answered as they should be")
 
 
 @pytest.mark.parametrize("name", ALERTS)

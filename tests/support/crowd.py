@@ -8,14 +8,15 @@ import time
 from typing import cast
 from urllib.parse import urlencode, urlsplit
 
-from tests.support.sockets import REQUEST
+from tests.support.sockets import REQUEST, masked
 
 _STAMP = b'"published_at":'
 _DATA = b'"data":'
+_PING, _PONG = 0x89, 0x8A
 
 
 class CountingClient(asyncio.Protocol):
-    """Upgrades, then counts the text frames it gets and how old each item was."""
+    """Upgrades, then counts the text frames it gets and how old each item was; answers pings."""
 
     def __init__(self, path: str) -> None:
         self.items = 0
@@ -58,12 +59,16 @@ class CountingClient(asyncio.Protocol):
 
     def _count_frames(self) -> None:
         now, start, buffer = time.time(), 0, self._buffer
-        while len(buffer) - start >= 10:
+        while len(buffer) - start >= 2:
             size, head = buffer[start + 1], 2
             if size == 126:
+                if len(buffer) - start < 4:
+                    break
                 size, head = int.from_bytes(buffer[start + 2 : start + 4], "big"), 4
             if len(buffer) - start < head + size:
                 break
+            if buffer[start] == _PING:
+                self.write(masked(_PONG, bytes(buffer[start + head : start + head + size])))
             stamp = buffer.find(_STAMP, start, start + head + size)
             if stamp >= 0:
                 end = buffer.index(b",", stamp)
