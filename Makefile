@@ -1,5 +1,6 @@
 # make run    the server on 127.0.0.1:8000, the sample wire playing        make setup   .venv with the command polyfloat-news
 # make test   all tests                                                    make check   format, lint, types, layers, coverage
+# make observability   metrics, alerts, dashboards: all checks and a report in docs/ (needs Prometheus, Chromium, npm)
 # make lock   the locks anew from pyproject.toml                           make grafana rules and dashboards anew
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: setup run test check format grafana lock clean
+.PHONY: setup run test check observability format grafana lock clean
 
 setup: $(STAMP)
 
@@ -38,6 +39,10 @@ check: $(STAMP)
 	$(BIN)/coverage run -m pytest --quiet -m "not browser and not prometheus"
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include "app/core/*" --fail-under 100
+
+# Every check of metrics, alerts and dashboards with unhurried rules: 25 minutes; writes docs/observability-report.md.
+observability: $(STAMP)
+	$(BIN)/python -m tests.observability.report
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -126,14 +126,18 @@ def _figure(name: str, seconds: Sequence[float]) -> Figure:
     return Figure(name, statistics.median(seconds) * 1000, max(seconds) * 1000)
 
 
-def main() -> int:
-    """Measure and print."""
+def measure() -> list[Figure]:
+    """Measure all of it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        figures = [*measure_counting(), *runner.run(measure_scrapes())]
-    for figure in figures:
+        return [*measure_counting(), *runner.run(measure_scrapes())]
+
+
+def main() -> int:
+    """Measure and print."""
+    for figure in measure():
         sys.stdout.write(f"{figure.name:60} median {figure.median_ms:7.3f} ms  longest {figure.longest_ms:7.3f} ms\n")
     return 0
 

@@ -41,10 +41,16 @@ class CountingClient(asyncio.Protocol):
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0:
                 return
-            assert self._buffer.startswith(b"HTTP/1.1 101 "), bytes(self._buffer)
+            if not self._buffer.startswith(b"HTTP/1.1 101 "):
+                self.upgraded.set_exception(ConnectionRefusedError(self._buffer.splitlines()[0].decode()))
+                return
             del self._buffer[: end + 4]
             self.upgraded.set_result(None)
         self._count_frames()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.upgraded.done():
+            self.upgraded.set_exception(exc or ConnectionResetError("lost before the answer"))
 
     def write(self, frame: bytes) -> None:
         """Send a frame to the server."""
@@ -81,7 +87,7 @@ class CountingClient(asyncio.Protocol):
 
 
 async def join(ws_url: str, user_id: str, **query: str) -> CountingClient:
-    """Connect one client."""
+    """Connect one client. Raises ConnectionError where the server refuses."""
     parts = urlsplit(ws_url)
     path = f"{parts.path}?{urlencode({'user_id': user_id, **query})}"
     assert parts.hostname is not None
