@@ -21,7 +21,7 @@ from bench.metrics import measure
 from grafana.pictures.draw import Shot, build, draw
 from tests.observability import mutants
 from tests.support.dashboards import concrete, dashboards, panels, rules, tool
-from tests.support.day import PLACES, a_day
+from tests.support.day import LENGTH_S, PLACES, a_day
 from tests.support.process import server_process
 from tests.support.watchers import Prometheus, prometheus
 
@@ -60,11 +60,17 @@ async def take_pictures() -> None:
         async with server_process("--database", f"{name}/news.db", *arguments) as running:
             target = running.server.url.removeprefix("http://")
             async with prometheus(Path(name) / "watcher", [target], interval_s=SCRAPE_S) as watching:
-                since = time.time()
+                since = await _half_past_the_minute()
                 await a_day(running.server)
                 for uid, dashboard in dashboards().items():
-                    shot = await _look(watching, dashboard, since, time.time())
+                    shot = await _look(watching, dashboard, since, since + LENGTH_S)
                     await draw(shot, IMAGES / f"{uid}.png")
+
+
+async def _half_past_the_minute() -> float:
+    """Wait, so that the pictures end between two ticks of their time axes; give the time."""
+    await asyncio.sleep(-(time.time() + 30) % 60)
+    return time.time()
 
 
 async def _look(watching: Prometheus, dashboard: dict[str, object], since: float, until: float) -> Shot:

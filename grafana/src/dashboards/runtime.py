@@ -61,7 +61,7 @@ def runtime() -> model.Dashboard:
                 words(
                     "Versions",
                     "What runs where.",
-                    query("news_build_info{%}", "{{instance}}: {{version}} {{revision}}, Python {{python}}"),
+                    query("news_build_info{%}", "{{instance}}: {{version}} {{revision}} (Python {{python}})"),
                 ),
                 lines(
                     "CPU",
