@@ -46,6 +46,7 @@ from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
 from app.flows.canary import Canary
 from app.flows.connections import ConnectionManager
 from app.flows.converse import Converse
+from app.flows.explain import Explain
 from app.flows.history import History
 from app.flows.process import Arrival, NewsProcessor, Tables
 from app.flows.readiness import Readiness
@@ -145,6 +146,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
     websocket_queue = BroadcastQueue(limits.broadcast_queue_items)
     connections = ConnectionManager(limits, clock, stats, position=stores.log.head)
     subscriptions = Subscriptions(stores.subscriptions, connections, clock)
+    explain = Explain(stores.log, subscriptions, connections)
     processor = NewsProcessor(stores.log, raw_news_queue, files.tables, to_text, limits, clock, stats)
     broadcaster = WebSocketBroadcaster(stores.log, websocket_queue, connections, clock, stats)
     retention = Retention(stores.log, clock, settings.retention_days * _DAY_S, limits.history_items)
@@ -159,7 +161,8 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
         subscriptions=subscriptions,
         connections=connections,
         readiness=readiness,
-        converse=Converse(connections, subscriptions, limits, clock, stats),
+        explain=explain,
+        converse=Converse(connections, subscriptions, explain, limits, clock, stats),
         canary=Canary(websocket_queue, limits, clock, stats),
         canary_key=secrets.token_hex(16),
         registry=build_registry(stats, observed, _build_info(settings.revision)),

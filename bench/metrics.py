@@ -13,7 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,12 +24,15 @@ import uvloop
 from app.adapters.clock import SystemClock
 from app.adapters.memory.news_log import MemoryNewsLog
 from app.core.closing import Ending
+from app.core.index import Match
 from app.core.limits import Limits
 from app.core.subscription import EVERYTHING
 from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
 from app.flows.connections import ConnectionManager
 from app.ports import Record
-from app.telemetry.stats import Stats
+from app.telemetry.histogram import Example
+from app.telemetry.labels import Stage
+from app.telemetry.stats import Fanout, Stats
 from tests.support.crowd import join
 from tests.support.items import item
 from tests.support.process import server_process
@@ -51,7 +54,7 @@ class Figure(NamedTuple):
 class Sink:
     """A link that takes everything."""
 
-    def write(self, frame: bytes) -> bool:  # noqa: ARG002
+    def write(self, frame: bytes) -> bool:
         return True
 
     def buffered(self) -> int:
@@ -64,9 +67,11 @@ class Sink:
 class Silence(Stats):
     """Instruments that do nothing, for what a broadcast costs without any."""
 
-    def _nothing(self, *_arguments: object) -> None: ...
-
-    item_taken = item_decided = item_sent = staged = delivery_was_slow = _nothing
+    def item_taken(self, waited_s: float, now: float) -> None: ...
+    def item_decided(self, match: Match) -> None: ...
+    def item_sent(self, fanout: Fanout) -> None: ...
+    def staged(self, times: Iterable[tuple[Stage, float]]) -> None: ...
+    def delivery_was_slow(self, example: Example) -> None: ...
 
 
 def broadcaster(stats: Stats) -> WebSocketBroadcaster:

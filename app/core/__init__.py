@@ -5,6 +5,7 @@
     subscription  Filter: what one channel of one user wants
     reading       an item and a filter as the matcher reads them, tokenised once
     matching      why_not: the slow, obvious truth about one item and one filter
+    explaining    the same for people: each step with what it wanted and what it got
     lexicon       terms to slots: which slots listed a term that stands in this text
     index         the fast truth: one item against every slot, with exact reject counts
     urls          canonical URLs and item ids

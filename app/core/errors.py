@@ -23,6 +23,7 @@ class Code(StrEnum):
     INVALID_FILTER = "invalid_filter"
     UNKNOWN_TYPE = "unknown_type"
     UNKNOWN_CHANNEL = "unknown_channel"
+    UNKNOWN_ITEM = "unknown_item"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     PAYLOAD_TOO_LARGE = "payload_too_large"
@@ -53,6 +54,7 @@ VERDICTS: dict[Code, Verdict] = {
     Code.INVALID_FILTER: Verdict(422, "Invalid filters", is_retryable=False),
     Code.UNKNOWN_TYPE: Verdict(400, "Unknown message type", is_retryable=False),
     Code.UNKNOWN_CHANNEL: Verdict(404, "Unknown channel", is_retryable=False),
+    Code.UNKNOWN_ITEM: Verdict(404, "Unknown item", is_retryable=False),
     Code.NOT_FOUND: Verdict(404, "Not found", is_retryable=False),
     Code.METHOD_NOT_ALLOWED: Verdict(405, "Method not allowed", is_retryable=False),
     Code.PAYLOAD_TOO_LARGE: Verdict(413, "Payload too large", is_retryable=False),

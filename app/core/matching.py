@@ -4,7 +4,7 @@ The steps and their order are the specification (docs/filters.md says it for use
 is attributed. `index` computes the same for a million filters at once, and a property test holds it to this file.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from app.core.news import NewsItem, Source
@@ -31,15 +31,15 @@ def why_not(item: NewsItem, wants: Filter) -> Outcome | None:
 
 def first_rejection(reading: Reading, criteria: Criteria) -> Outcome | None:
     """The same for values already read."""
-    if reading.impact < criteria.threshold:
-        return Outcome.IMPACT
-    if criteria.wants.categories and reading.category not in criteria.wants.categories:
-        return Outcome.CATEGORY
-    if not _source_is_wanted(reading, criteria):
-        return Outcome.SOURCE
-    if not _text_is_wanted(reading, criteria.wants) or _is_refused(reading, criteria.refuses):
-        return Outcome.KEYWORD
-    return None
+    return next((outcome for outcome, admits in STEPS if not admits(reading, criteria)), None)
+
+
+def _impact_is_enough(reading: Reading, criteria: Criteria) -> bool:
+    return reading.impact >= criteria.threshold
+
+
+def _category_is_wanted(reading: Reading, criteria: Criteria) -> bool:
+    return not criteria.wants.categories or reading.category in criteria.wants.categories
 
 
 def _source_is_wanted(reading: Reading, criteria: Criteria) -> bool:
@@ -52,7 +52,11 @@ def _source_is_wanted(reading: Reading, criteria: Criteria) -> bool:
     return not (criteria.is_strict and (wants.handles or wants.feeds))
 
 
-def _text_is_wanted(reading: Reading, wants: Terms) -> bool:
+def _text_is_wanted(reading: Reading, criteria: Criteria) -> bool:
+    return _text_meets(reading, criteria.wants) and not _is_refused(reading, criteria.refuses)
+
+
+def _text_meets(reading: Reading, wants: Terms) -> bool:
     return (
         (not wants.symbols or _has_keyword(reading, wants))
         and (not wants.tickers or not wants.tickers.isdisjoint(reading.tickers))
@@ -85,3 +89,12 @@ def _has_person(reading: Reading, people: Iterable[Term]) -> bool:
 
 def _any_stands_in(terms: Iterable[Term], text: Text) -> bool:
     return any(stands_in(term, text) for term in terms)
+
+
+STEPS: tuple[tuple[Outcome, Callable[[Reading, Criteria], bool]], ...] = (
+    (Outcome.IMPACT, _impact_is_enough),
+    (Outcome.CATEGORY, _category_is_wanted),
+    (Outcome.SOURCE, _source_is_wanted),
+    (Outcome.KEYWORD, _text_is_wanted),
+)
+"""Every step, in the order in which a rejection is attributed: its name, and whether it lets an item through."""

@@ -45,7 +45,14 @@ class Subscribe(msgspec.Struct, frozen=True):
     checked: Checked | None
 
 
-Message = Ping | Subscribe
+class Explain(msgspec.Struct, frozen=True):
+    """Asks why this connection did or did not get an item."""
+
+    item: Annotated[str, Meta(min_length=1, max_length=128)]
+    id: RequestId = None
+
+
+Message = Ping | Subscribe | Explain
 
 
 class Refused(Exception):
@@ -76,7 +83,11 @@ def _read(document: Mapping[str, object]) -> Message:
         return _convert(document, Ping)
     if kind == "subscribe":
         return _read_subscribe(document)
-    raise Theirs(Code.UNKNOWN_TYPE, "Unknown message type", fields=(FieldError("/type", "want ping or subscribe"),))
+    if kind == "explain":
+        return _convert(document, Explain)
+    raise Theirs(
+        Code.UNKNOWN_TYPE, "Unknown message type", fields=(FieldError("/type", "want ping, subscribe or explain"),)
+    )
 
 
 def _read_subscribe(document: Mapping[str, object]) -> Subscribe:

@@ -5,6 +5,7 @@ here. Server frames are never masked (RFC 6455 section 5.1).
 """
 
 import struct
+from collections.abc import Mapping
 
 import msgspec
 
@@ -84,6 +85,10 @@ def subscribed(
             "warnings": [{"pointer": pointer, "detail": detail} for pointer, detail in warnings],
         }
     )
+
+
+def explanation(request_id: str | int | None, document: Mapping[str, object]) -> bytes:
+    return _encode({"type": "explanation", **document} | _present(id=request_id))
 
 
 def _present(**values: object) -> dict[str, object]:

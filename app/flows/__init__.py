@@ -7,6 +7,7 @@ connections    ConnectionManager: who is connected, who gets a frame, who is cut
 upkeep         heartbeats, checkpoints that are due, the drain
 session        Session: one connection's life
 converse       one inbound message → one action
+explain        why a user did or did not get an item
 subscriptions  a user's stored filter: disk, then index, then "yes"
 history        what the log holds, as a user's filter sees it
 retention      what the log forgets

@@ -117,7 +117,7 @@ class ConnectionManager:
     def open(self, session: Session, link: Link) -> None:
         """Make a seated session live: from here on it gets what its filter wants."""
         session.link = link
-        session.checkpoint_seq = self.position
+        session.checkpoint_seq = session.opened_seq = session.wants_seq = self.position
         if self._free_slots:
             session.slot = self._free_slots.pop()
             self._slots[session.slot] = session
@@ -178,6 +178,7 @@ class ConnectionManager:
         for session in self._by_user.get(user_id, ()):
             if not session.has_own_filter:
                 session.wants, session.is_broken = wants, False
+                session.wants_seq = self.position
                 self._index(session)
 
     def deliver(self, frame: bytes, record: Record, recipients: BitMap) -> None:
@@ -220,6 +221,11 @@ class ConnectionManager:
     def open_sessions(self) -> list[Session]:
         """Give the connections that are live."""
         return [session for session in self._slots if session is not None and session.ending is None]
+
+    def sessions_of(self, user_id: str) -> list[Session]:
+        """Give a user's connections that are live."""
+        mine = self._by_user.get(user_id, ())
+        return sorted((one for one in mine if one.slot >= 0 and one.ending is None), key=lambda one: one.opened_at)
 
     def everyone(self) -> list[Session]:
         """Give every session that has a place, also those that are not open yet or not gone yet."""

@@ -15,6 +15,7 @@ from app.core.errors import Code, FieldError, NewsError, Ours, Theirs
 from app.core.limits import Limits
 from app.core.subscription import DEFAULT_CHANNEL
 from app.flows.connections import ConnectionManager
+from app.flows.explain import Explain, as_document
 from app.flows.session import Session
 from app.flows.subscriptions import Subscriptions
 from app.ports import Clock, Link
@@ -31,10 +32,17 @@ class Converse:
     """The server's side of every conversation. The link calls the `on_` methods; none of them waits."""
 
     def __init__(
-        self, connections: ConnectionManager, subscriptions: Subscriptions, limits: Limits, clock: Clock, stats: Stats
+        self,
+        connections: ConnectionManager,
+        subscriptions: Subscriptions,
+        explain: Explain,
+        limits: Limits,
+        clock: Clock,
+        stats: Stats,
     ) -> None:
         self._connections = connections
         self._subscriptions = subscriptions
+        self._explain = explain
         self._limits = limits
         self._clock = clock
         self._stats = stats
@@ -101,12 +109,7 @@ class Converse:
         try:
             message = messages.decode(text)
             request_id = message.id
-            if isinstance(message, messages.Ping):
-                self._stats.inbound[Inbound.PING] += 1
-                self._pong(session, message)
-            else:
-                self._stats.inbound[Inbound.SUBSCRIBE] += 1
-                await self._subscribe(session, message)
+            await self._do(session, message)
         except messages.Refused as refused:
             self._stats.message_refused(_INVALID.get(refused.error.code, Invalid.SCHEMA))
             if refused.error.code is Code.UNKNOWN_TYPE:
@@ -114,6 +117,19 @@ class Converse:
             self._tell(session, refused.error, refused.request_id)
         except NewsError as error:
             self._tell(session, error, request_id)
+
+    async def _do(self, session: Session, message: messages.Message) -> None:
+        match message:
+            case messages.Ping():
+                self._stats.inbound[Inbound.PING] += 1
+                self._pong(session, message)
+            case messages.Subscribe():
+                self._stats.inbound[Inbound.SUBSCRIBE] += 1
+                await self._subscribe(session, message)
+            case messages.Explain():
+                self._stats.inbound[Inbound.EXPLAIN] += 1
+                explanation = await self._explain.to_session(message.item, session)
+                self._send(session, wire.explanation(message.id, as_document(explanation)))
 
     def _pong(self, session: Session, ping: messages.Ping) -> None:
         self._send(session, wire.pong(self._clock.wall(), self._connections.position, ping.t, ping.id))

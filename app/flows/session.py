@@ -27,11 +27,13 @@ class Session:
         "is_broken",
         "link",
         "opened_at",
+        "opened_seq",
         "pinged_at",
         "sent",
         "slot",
         "user_id",
         "wants",
+        "wants_seq",
         "written_at",
     )
 
@@ -50,6 +52,8 @@ class Session:
         self.delivered = 0
         self.sent = 0
         self.checkpoint_seq = 0
+        # Items up to these went out before the connection was live, and before it had the filter that it has.
+        self.opened_seq = self.wants_seq = 0
         self.inbox: deque[str] = deque()
         self.is_answering = False
 

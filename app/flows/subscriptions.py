@@ -65,6 +65,14 @@ class Subscriptions:
         except Theirs:
             return EVERYTHING
 
+    async def readable_filter_of(self, user_id: str) -> Filter | None:
+        """Give the filter that decides for a user, None when what is stored cannot be read."""
+        try:
+            stored = await self._store.load(user_id, DEFAULT_CHANNEL)
+        except CorruptSubscription:
+            return None
+        return stored.wants if stored else EVERYTHING
+
     async def replace(
         self, user_id: str, wants: Filter, alert_channels: tuple[str, ...] | None = None, by: Session | None = None
     ) -> Replaced:

@@ -41,6 +41,7 @@ class Inbound(StrEnum):
 
     PING = "ping"
     SUBSCRIBE = "subscribe"
+    EXPLAIN = "explain"
     UNKNOWN = "unknown"
 
 

@@ -87,6 +87,7 @@ def _add_rest(app: web.Application, origins: tuple[str, ...]) -> None:
         app.router.add_post("/api/v1/news", news.post_news),
         app.router.add_get("/api/v1/news", news.get_news),
         app.router.add_get("/api/v1/news/{id}", news.get_news_item),
+        app.router.add_get("/api/v1/news/{id}/explain", news.get_explanation),
         app.router.add_post("/api/v1/subscriptions", subscriptions.post_subscription),
         app.router.add_post("/api/v1/subscriptions/preview", subscriptions.post_preview),
         app.router.add_get("/api/v1/subscriptions/{user_id}", subscriptions.get_subscription),

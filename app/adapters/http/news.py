@@ -9,11 +9,12 @@ from aiohttp import web
 
 from app.adapters.http.answers import json_answer
 from app.adapters.http.bodies import JSON, NDJSON, read_body
-from app.adapters.http.parameters import read_news_query
+from app.adapters.http.parameters import read_news_query, read_parameters, user_id
 from app.adapters.http.parts import PARTS, Parts
 from app.core.errors import Code, FieldError, Theirs
 from app.core.news import RawNews, parse_raw
 from app.core.strict_json import decode_object
+from app.flows.explain import as_document
 from app.flows.history import NewsPage
 from app.ports import Appended, NewsQuery, Record
 from app.telemetry.labels import Rejection
@@ -63,6 +64,15 @@ async def get_news_item(request: web.Request) -> web.Response:
     if record is None:
         raise Theirs(Code.NOT_FOUND, "No stored item has this id")
     return json_answer(_with_seq([record])[0])
+
+
+async def get_explanation(request: web.Request) -> web.Response:
+    """Say why a user did or did not get an item."""
+    given = read_parameters(request.query, {"user_id": user_id})
+    if "user_id" not in given:
+        raise Theirs(Code.INVALID_PARAMETER, "user_id is required", fields=(FieldError("user_id", "required"),))
+    explanation = await request.app[PARTS].explain.to_user(request.match_info["id"], given["user_id"])
+    return json_answer({"user_id": given["user_id"], **as_document(explanation)})
 
 
 def _trace_id(request: web.Request) -> str:

@@ -11,6 +11,7 @@ from app.core.limits import Limits
 from app.flows.canary import Canary
 from app.flows.connections import ConnectionManager
 from app.flows.converse import Converse
+from app.flows.explain import Explain
 from app.flows.history import History
 from app.flows.process import NewsProcessor
 from app.flows.readiness import Readiness
@@ -33,6 +34,7 @@ class Parts(NamedTuple):
     processor: NewsProcessor
     history: History
     subscriptions: Subscriptions
+    explain: Explain
     connections: ConnectionManager
     readiness: Readiness
     converse: Converse

@@ -1,0 +1,40 @@
+"""The explanation of a verdict, held to the verdict itself."""
+
+from hypothesis import given
+
+from app.core.explaining import explain
+from app.core.matching import Outcome, why_not
+from app.core.news import NewsItem
+from app.core.subscription import Exclude, Filter
+from tests.core.strategies import filters, items
+from tests.support.items import item
+
+
+@given(items, filters)
+def test_the_verdict_is_the_matchers(news: NewsItem, wants: Filter) -> None:
+    verdict = explain(news, wants)
+
+    assert verdict.outcome == (why_not(news, wants) or Outcome.MATCHED)
+    assert [step.step for step in verdict.steps] == [Outcome.IMPACT, Outcome.CATEGORY, Outcome.SOURCE, Outcome.KEYWORD]
+    assert all(step.is_met for step in verdict.steps) == (verdict.outcome is Outcome.MATCHED)
+
+
+def test_every_step_says_what_it_wanted_and_what_it_got_also_behind_the_first_that_rejects() -> None:
+    wants = Filter(
+        impact_threshold=90, categories=("sports",), rss_feeds=("wsj",), exclude=Exclude(keywords=("title",))
+    )
+
+    impact, category, source, keyword = explain(item(impact_score=80.0), wants).steps
+
+    assert impact == (Outcome.IMPACT, False, {"impact_threshold": 90}, {"impact_score": 80.0})
+    assert (category.is_met, category.want, category.got) == (
+        False,
+        {"categories": ("sports",)},
+        {"category": "crypto"},
+    )
+    assert source.want == {"nitter_accounts": (), "rss_feeds": ("wsj",), "sources_strict": False}
+    assert source.got == {"source": "rss", "source_account": "Example Wire"}
+    assert keyword.want["exclude"] == wants.exclude
+    assert keyword.got == {"title": "A title", "tickers": (), "people": ()}
+    assert not source.is_met
+    assert not keyword.is_met
