@@ -27,6 +27,13 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
+class ConnectionPolicy(StrEnum):
+    """How many connections a user may have: several, or one, which the next one replaces."""
+
+    SEVERAL = "several"
+    ONE = "one"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How one server runs. Made by `read_settings`, so that every value is checked."""
 
@@ -38,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sample_wire: bool = False
     allow_anonymous: bool = False
     cors_origins: tuple[str, ...] = ()
+    connection_policy: ConnectionPolicy = ConnectionPolicy.SEVERAL
     max_connections: int = 10_000
     max_connections_per_user: int = 5
     heartbeat_s: float = 15.0
@@ -111,6 +119,11 @@ OPTIONS: dict[str, Option] = {
     "sample_wire": Option("play the bundled sample wire", "0 or 1", _flag),
     "allow_anonymous": Option("serve others than this machine without tokens", "0 or 1", _flag),
     "cors_origins": Option("origins that may use the REST API, or *", "http(s) origins, parted by commas", _origins),
+    "connection_policy": Option(
+        "several connections a user, or one that the next one replaces",
+        "several or one",
+        lambda text: ConnectionPolicy(text.lower()),
+    ),
     "max_connections": Option("WebSocket connections at once", *_whole(1, 1_000_000)),
     "max_connections_per_user": Option("WebSocket connections at once of one user", *_whole(1, 10_000)),
     "heartbeat_s": Option("seconds between heartbeats", *_number(1, 3600)),

@@ -40,7 +40,7 @@ from app.adapters.sqlite.database import open_database
 from app.adapters.sqlite.news_log import open_log
 from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
 from app.adapters.tables import load_sample_wire, load_tables
-from app.config import MEMORY, Settings
+from app.config import MEMORY, ConnectionPolicy, Settings
 from app.core.limits import Limits
 from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
 from app.flows.canary import Canary
@@ -236,6 +236,7 @@ def _limits(settings: Settings) -> Limits:
     return Limits(
         connections=min(settings.max_connections, usable_descriptors() - _RESERVED_DESCRIPTORS),
         connections_per_user=settings.max_connections_per_user,
+        is_one_per_user=settings.connection_policy is ConnectionPolicy.ONE,
         heartbeat_s=settings.heartbeat_s,
     )
 

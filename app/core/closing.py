@@ -30,6 +30,7 @@ class Ending(StrEnum):
     SLOW_CONSUMER = "slow_consumer"
     HEARTBEAT_TIMEOUT = "heartbeat_timeout"
     RATE_LIMITED = "rate_limited"
+    REPLACED = "replaced"
 
 
 class Close(NamedTuple):
@@ -52,6 +53,7 @@ CLOSES: dict[Ending, Close] = {
     Ending.SLOW_CONSUMER: Close(4008, retry_after_s=3),
     Ending.HEARTBEAT_TIMEOUT: Close(4010, retry_after_s=1),
     Ending.RATE_LIMITED: Close(4029, retry_after_s=30),
+    Ending.REPLACED: Close(4504),
 }
 
 BY_CLIENT = frozenset({Ending.CLIENT, Ending.GOING_AWAY, Ending.NETWORK})

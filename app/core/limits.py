@@ -11,8 +11,10 @@ class Limits(NamedTuple):
     message_burst: int = 30
     connections: int = 10_000
     connections_per_user: int = 5
+    is_one_per_user: bool = False
     heartbeat_s: float = 15.0
     heartbeat_grace_s: float = 10.0
+    doubt_s: float = 2.5
     write_buffer_bytes: int = 256 * 1024
     send_buffer_bytes: int = 64 * 1024
     keep_alive_s: float = 15.0

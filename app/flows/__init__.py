@@ -4,6 +4,7 @@ process        NewsProcessor: what a source hands in → a complete item → the
 broadcast      WebSocketBroadcaster: the log → websocket_queue → match → one frame → every connection that matched
 canary         Canary: a client of ourselves, and the probes that show that news would arrive
 connections    ConnectionManager: who is connected, who gets a frame, who is cut off
+places         Places: who has a seat, who takes over whose
 upkeep         heartbeats, checkpoints that are due, the drain
 session        Session: one connection's life
 converse       one inbound message → one action

@@ -12,10 +12,11 @@ from pyroaring import BitMap
 
 from app.core import wire
 from app.core.closing import Ending
-from app.core.errors import Code, Ours, Theirs
+from app.core.errors import Code, Ours
 from app.core.index import FilterIndex
 from app.core.limits import Limits
 from app.core.subscription import Filter
+from app.flows.places import Places
 from app.flows.session import Session
 from app.ports import Clock, Link, Record
 from app.telemetry.histogram import Example
@@ -44,6 +45,7 @@ class Visit(NamedTuple):
 
     connection_id: str
     user_id: str
+    device_id: str | None
     duration_s: float
     items: int
     buffered_bytes: int
@@ -63,11 +65,9 @@ class ConnectionManager:
         self._limits = limits
         self._clock = clock
         self._stats = stats
-        self._seats: dict[str, Session] = {}
-        self._by_user: dict[str, set[Session]] = {}
+        self._places = Places(limits, clock)
         self._slots: list[Session | None] = []
         self._free_slots: list[int] = []
-        self._seated = 0
         self._gone: deque[Visit] = deque(maxlen=_REMEMBERED_VISITS)
 
     def __len__(self) -> int:
@@ -76,12 +76,12 @@ class ConnectionManager:
 
     @property
     def users(self) -> int:
-        return len(self._by_user)
+        return self._places.users
 
     @property
     def has_place(self) -> bool:
         """Say whether the limit leaves a place for another connection."""
-        return len(self._seats) < self._limits.connections
+        return not self._places.is_full
 
     def buffers(self) -> Buffers:
         """Look at every write buffer."""
@@ -95,28 +95,17 @@ class ConnectionManager:
         sessions = (session for session in self._slots if session is not None)
         return sorted(map(self._visit, sessions), key=lambda visit: visit.duration_s)
 
-    def seat(self, user_id: str) -> Session:
+    def seat(self, user_id: str, device_id: str | None = None) -> Session:
         """Reserve a place, before the upgrade. Raises Ours(DRAINING, AT_CAPACITY) and Theirs(TOO_MANY_CONNECTIONS)."""
         if self.is_draining:
             raise Ours(Code.DRAINING, retry_after_s=5)
-        if not self.has_place:
-            raise Ours(Code.AT_CAPACITY, retry_after_s=30)
-        mine = self._by_user.setdefault(user_id, set())
-        if len(mine) >= self._limits.connections_per_user:
-            raise Theirs(
-                Code.TOO_MANY_CONNECTIONS,
-                f"This user has {self._limits.connections_per_user} connections already",
-                retry_after_s=10,
-            )
-        self._seated += 1
-        session = Session(f"c_{self._seated:x}", user_id, self._clock.monotonic(), self._limits.message_burst)
-        self._seats[session.id] = session
-        mine.add(session)
-        return session
+        return self._places.take(user_id, device_id)
 
     def open(self, session: Session, link: Link) -> None:
-        """Make a seated session live: from here on it gets what its filter wants."""
+        """Make a seated session live: from here on it gets what its filter wants, and whom it replaces gets nothing."""
         session.link = link
+        for replaced in self._places.replaced_by(session):
+            self.cut(replaced, Ending.REPLACED)
         session.checkpoint_seq = session.opened_seq = session.wants_seq = self.position
         if self._free_slots:
             session.slot = self._free_slots.pop()
@@ -132,13 +121,7 @@ class ConnectionManager:
 
     def leave(self, session: Session, ending: Ending) -> None:
         """Forget a session, once: what the server began to end keeps its own reason. Also gives back an unused seat."""
-        if self._seats.pop(session.id, None) is None:
-            return
-        mine = self._by_user[session.user_id]
-        mine.discard(session)
-        if not mine:
-            del self._by_user[session.user_id]
-        if session.link is not None:
+        if self._places.release(session) and session.link is not None:
             self._close_books(session, session.ending or ending)
 
     def _close_books(self, session: Session, ending: Ending) -> None:
@@ -175,7 +158,7 @@ class ConnectionManager:
 
     def set_filter(self, user_id: str, wants: Filter) -> None:
         """Apply a user's new stored filter to all of their connections that follow it."""
-        for session in self._by_user.get(user_id, ()):
+        for session in self._places.of(user_id):
             if not session.has_own_filter:
                 session.wants, session.is_broken = wants, False
                 session.wants_seq = self.position
@@ -224,12 +207,11 @@ class ConnectionManager:
 
     def sessions_of(self, user_id: str) -> list[Session]:
         """Give a user's connections that are live."""
-        mine = self._by_user.get(user_id, ())
-        return sorted((one for one in mine if one.slot >= 0 and one.ending is None), key=lambda one: one.opened_at)
+        return [session for session in self._places.of(user_id) if session.slot >= 0 and session.ending is None]
 
     def everyone(self) -> list[Session]:
         """Give every session that has a place, also those that are not open yet or not gone yet."""
-        return list(self._seats.values())
+        return self._places.everyone()
 
     def _index(self, session: Session) -> None:
         if session.slot < 0 or session.ending is not None:
@@ -244,6 +226,7 @@ class ConnectionManager:
         return Visit(
             session.id,
             session.user_id,
+            session.device_id,
             round(now - session.opened_at, 3),
             session.sent + session.delivered,
             session.link.buffered() if session.link is not None else 0,

@@ -18,6 +18,8 @@ class Session:
         "bucket",
         "checkpoint_seq",
         "delivered",
+        "device_id",
+        "doubted_at",
         "ending",
         "has_own_filter",
         "heard_at",
@@ -37,10 +39,15 @@ class Session:
         "written_at",
     )
 
-    def __init__(self, connection_id: str, user_id: str, now: float, message_burst: int) -> None:
+    def __init__(
+        self, connection_id: str, user_id: str, now: float, message_burst: int, device_id: str | None = None
+    ) -> None:
         self.id = connection_id
         self.user_id = user_id
+        self.device_id = device_id
         self.opened_at = self.heard_at = self.written_at = self.pinged_at = now
+        # When it was last asked, out of turn, whether it is there.
+        self.doubted_at = 0.0
         self.bucket = TokenBucket(message_burst, now)
         self.link: Link | None = None
         self.slot = -1

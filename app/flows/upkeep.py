@@ -65,7 +65,8 @@ class Upkeep:
 
     def _check_heartbeat(self, session: Session, now: float) -> None:
         silent_s = now - session.heard_at
-        if silent_s > self._limits.heartbeat_s + self._limits.heartbeat_grace_s:
+        is_doubted = session.doubted_at > session.heard_at and now - session.doubted_at > self._limits.doubt_s
+        if is_doubted or silent_s > self._limits.heartbeat_s + self._limits.heartbeat_grace_s:
             self._connections.cut(session, Ending.HEARTBEAT_TIMEOUT)
         elif (
             silent_s >= self._limits.heartbeat_s and session.pinged_at <= session.heard_at and session.link is not None

@@ -34,9 +34,9 @@ class Hall(NamedTuple):
     upkeep: Upkeep
 
     def join(
-        self, user_id: str = "u", wants: Filter = EVERYTHING, *, stalled: bool = False
+        self, user_id: str = "u", wants: Filter = EVERYTHING, *, stalled: bool = False, device_id: str | None = None
     ) -> tuple[Session, RecordingLink]:
-        session = self.connections.seat(user_id)
+        session = self.connections.seat(user_id, device_id)
         session.wants = wants
         link = RecordingLink(stalled=stalled)
         self.connections.open(session, link)
@@ -280,3 +280,77 @@ def test_connections_are_counted_by_their_filter(hall: Hall) -> None:
 
     assert hall.connections.index.kinds() == {"filtered": 1, "unfiltered": 1, "broken": 1}
     assert hall.connections.buffers() == (0, 0, 0)
+
+
+def test_the_same_device_takes_over_and_no_item_goes_to_both_or_to_neither(hall: Hall) -> None:
+    first, old = hall.join(device_id="laptop")
+    hall.broadcast(1)
+    _, new = hall.join(device_id="laptop")
+    hall.broadcast(2)
+
+    assert (len(old.frames), len(new.frames)) == (1, 1)
+    assert old.endings == [Ending.REPLACED]
+    hall.connections.leave(first, Ending.NETWORK)
+    assert hall.stats.closed == {Ending.REPLACED: 1}
+    assert len(hall.connections) == 1
+
+
+def test_a_device_that_comes_back_finds_its_place_where_all_are_taken(hall: Hall) -> None:
+    hall.join(device_id="laptop")
+    hall.join(device_id="phone")
+
+    hall.join(device_id="laptop")
+
+    with pytest.raises(NewsError) as caught:
+        hall.join(device_id="tablet")
+    assert caught.value.code is Code.TOO_MANY_CONNECTIONS
+
+
+def test_a_handshake_that_fails_takes_nobodys_place(hall: Hall) -> None:
+    _, old = hall.join(device_id="laptop")
+
+    session = hall.connections.seat("u", "laptop")
+    hall.connections.leave(session, Ending.NETWORK)
+    hall.broadcast()
+
+    assert old.endings == []
+    assert len(old.frames) == 1
+
+
+def test_another_users_device_of_the_same_name_is_another_device(hall: Hall) -> None:
+    _, theirs = hall.join("a", device_id="laptop")
+
+    hall.join("b", device_id="laptop")
+
+    assert theirs.endings == []
+
+
+def test_with_one_connection_a_user_the_next_one_replaces_it() -> None:
+    hall = hall_with(LIMITS._replace(is_one_per_user=True, connections_per_user=1, connections=1))
+    _, first = hall.join()
+    _, second = hall.join()
+
+    assert first.endings == [Ending.REPLACED]
+    assert second.endings == []
+    with pytest.raises(NewsError) as caught:
+        hall.join("other")
+    assert caught.value.code is Code.AT_CAPACITY
+
+
+def test_a_full_user_has_its_connections_doubted_and_ghosts_go_in_seconds(hall: Hall) -> None:
+    _, ghost_link = hall.join()
+    alive, alive_link = hall.join()
+    hall.clock.move(1)
+
+    for _ in range(3):
+        with pytest.raises(NewsError, match="connections already"):
+            hall.join()
+    assert ghost_link.frames == alive_link.frames == [PING]
+    hall.clock.move(0.5)
+    alive.heard_at = hall.clock.monotonic()
+    hall.clock.move(LIMITS.doubt_s)
+    hall.upkeep.sweep()
+
+    assert ghost_link.endings == [Ending.HEARTBEAT_TIMEOUT]
+    assert alive_link.endings == []
+    hall.join()

@@ -311,6 +311,53 @@ async def test_a_user_has_at_most_five_places(server: RunningServer) -> None:
         await socket.close()
 
 
+async def test_a_device_that_comes_back_takes_over_its_connection(server: RunningServer) -> None:
+    url = f"{server.ws_url}?user_id=u&device_id=laptop"
+    async with connect(url) as old, connect(url) as new:
+        await server.publish(raw(1, impact_score=90))
+        assert (await receive(new))["seq"] == 1
+        with pytest.raises(websockets.ConnectionClosed) as caught:
+            await old.recv()
+
+    assert caught.value.rcvd is not None
+    assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (4504, "replaced")
+    closed = await server.get("/api/v1/connections?state=closed")
+    assert [one["device_id"] for one in closed["connections"]] == ["laptop"] * closed["total"]
+
+
+async def test_with_the_policy_one_a_user_has_one_connection() -> None:
+    async with running(connection_policy="one") as server, connect(f"{server.ws_url}?user_id=u") as first:
+        async with connect(f"{server.ws_url}?user_id=u"):
+            with pytest.raises(websockets.ConnectionClosed) as caught:
+                await first.recv()
+            assert await server.metric("news_connections_closed_total", reason="replaced") == 1
+
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 4504
+
+
+async def test_a_ghost_keeps_its_user_out_for_no_more_than_five_seconds(server: RunningServer) -> None:
+    """The ghosts are sockets that nobody reads: no pong ever comes."""
+    ghosts = [await open_raw(server.ws_url, "u") for _ in range(5)]
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await connect(f"{server.ws_url}?user_id=u")
+    async with asyncio.timeout(5):
+        while not await is_let_in(server, "u"):
+            await asyncio.sleep(0.1)
+
+    assert refused.value.response.status_code == 429
+    for ghost in ghosts:
+        ghost.close()
+
+
+async def is_let_in(server: RunningServer, user: str) -> bool:
+    try:
+        async with connect(f"{server.ws_url}?user_id={user}"):
+            return True
+    except websockets.InvalidStatus:
+        return False
+
+
 async def test_a_full_server_says_so() -> None:
     async with running(max_connections=1) as server, connect(f"{server.ws_url}?user_id=a"):
         with pytest.raises(websockets.InvalidStatus) as caught:

@@ -9,10 +9,9 @@ from multidict import MultiDict, MultiMapping
 
 from app.core.errors import Code, FieldError, Theirs
 from app.core.news import Category, Source
-from app.core.subscription import USER_ID
+from app.core.subscription import DEVICE_ID, USER_ID
 from app.ports import NewsQuery
 
-_USER_ID = re.compile(USER_ID)
 _MAX_SEQ = 2**53
 
 Reader = tuple[str, Callable[[str], Any]]
@@ -50,10 +49,13 @@ def one_of(words: type[Category | Source]) -> Reader:
     return "one of " + ", ".join(words), lambda text: words(text.strip().casefold()).value
 
 
-def _user_id(text: str) -> str:
-    if not _USER_ID.match(text):
-        raise ValueError(text)
-    return text
+def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if not pattern.match(text):
+            raise ValueError(text)
+        return text
+
+    return read
 
 
 def _state(text: str) -> str:
@@ -63,7 +65,8 @@ def _state(text: str) -> str:
 
 
 state: Reader = ("open or closed", _state)
-user_id: Reader = ("1 to 128 of A-Z a-z 0-9 _ . : @ -", _user_id)
+user_id: Reader = ("1 to 128 of A-Z a-z 0-9 _ . : @ -", _matching(re.compile(USER_ID)))
+device_id: Reader = ("1 to 64 of A-Z a-z 0-9 _ . : @ -", _matching(re.compile(DEVICE_ID)))
 
 
 def read_parameters(query: MultiMapping[str], readers: Mapping[str, Reader]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractStreamWriter
 from multidict import MultiMapping
 
 from app.adapters.http.link import Conversation, SocketLink
-from app.adapters.http.parameters import read_parameters, user_id
+from app.adapters.http.parameters import device_id, read_parameters, user_id
 from app.adapters.http.parts import PARTS, Parts
 from app.core.closing import Ending
 from app.core.errors import Code, FieldError, NewsError, Theirs
@@ -56,7 +56,7 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
     began = parts.clock.monotonic()
     try:
         accept = _check_handshake(request)
-        session = parts.connections.seat(_user_id(request))
+        session = parts.connections.seat(*_identity(request))
     except NewsError as error:
         parts.stats.refused[_REFUSALS.get(error.code, _default_refusal(request))] += 1
         raise
@@ -101,11 +101,12 @@ def _filter_in_url(text: str) -> Filter:
         raise Theirs(error.code, f"filters: {error.detail}", fields=where) from None
 
 
-def _user_id(request: web.Request) -> str:
-    given = read_parameters(request.query, {"user_id": user_id})
-    if not given:
+def _identity(request: web.Request) -> tuple[str, str | None]:
+    """Give the user, and the device where it has a name."""
+    given = read_parameters(request.query, {"user_id": user_id, "device_id": device_id})
+    if "user_id" not in given:
         raise Theirs(Code.INVALID_PARAMETER, "user_id is required", fields=(FieldError("user_id", "required"),))
-    return str(given["user_id"])
+    return given["user_id"], given.get("device_id")
 
 
 def _default_refusal(request: web.Request) -> Refusal:
