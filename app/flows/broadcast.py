@@ -134,6 +134,7 @@ class WebSocketBroadcaster:
         _log.info("item_broadcast", **_summary(record, match, stages))
 
     def _match(self, record: Record) -> Match:
+        self._stats.slots_to_ask(len(self._connections.index))
         try:
             match = self._connections.index.match(record.item)
         except Exception:

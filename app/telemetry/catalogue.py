@@ -126,6 +126,9 @@ COUNTERS: tuple[CounterFamily, ...] = (
         Outcome,
         lambda s: s.decisions,
     ),
+    _one(
+        "news_filter_slots_asked", "Live slots at each broadcast: what decisions must sum to.", lambda s: s.slots_asked
+    ),
     _each(
         "news_filter_misses",
         "Item x slot pairs that this step alone would have rejected (not exclusive).",

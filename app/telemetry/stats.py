@@ -76,6 +76,7 @@ class Stats:
         self.broadcast: Counter[Broadcast] = Counter()
         self.stages = {stage: Histogram(histogram.WORK_S) for stage in Stage}
         self.recipients = Histogram(histogram.RECIPIENTS)
+        self.slots_asked = 0
         self.decisions: Counter[Outcome] = Counter()
         self.misses: Counter[Outcome] = Counter()
         self.sends: Counter[Sent] = Counter()
@@ -120,6 +121,10 @@ class Stats:
         """Count an item that leaves the queue; `now` in Unix seconds."""
         self.queue_wait.observe(waited_s)
         self.last_item_at = now
+
+    def slots_to_ask(self, slots: int) -> None:
+        """Count how many decisions an item calls for, before any is made."""
+        self.slots_asked += slots
 
     def item_decided(self, match: Match) -> None:
         """Count one item's decisions, and how many it reached."""

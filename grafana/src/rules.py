@@ -87,6 +87,10 @@ AGGREGATES = {
         f'sum by (job, instance) (news_filter_decisions_total{{{JOB}, outcome="matched"}})'
         f" - sum by (job, instance) (news_sends_total{{{JOB}}})"
     ),
+    "instance:news_decisions_unaccounted:sum": (
+        f"sum by (job, instance) (news_filter_slots_asked_total{{{JOB}}})"
+        f" - sum by (job, instance) (news_filter_decisions_total{{{JOB}}})"
+    ),
     "instance:news_uptime:seconds": f"news_time_seconds{{{JOB}}} - process_start_time_seconds{{{JOB}}}",
     "job:news_connections_opened:rate5m": _rate("news_connections_opened_total").replace("WINDOW", "5m"),
     "job_outcome:news_filter_decisions:rate5m": _rate("news_filter_decisions_total", by="job, outcome").replace(

@@ -116,6 +116,7 @@ def expected(ledger: Ledger, bad_rounds: int) -> dict[tuple[str, str], float]:
         ("news_queue_wait_seconds_count", ""): ledger.items,
         ("news_broadcast_recipients_count", ""): ledger.items,
         ("news_broadcast_recipients_sum", ""): ledger.matched,
+        ("news_filter_slots_asked_total", ""): ledger.matched + ledger.rejected,
         ("news_filter_decisions_total", "matched"): ledger.matched,
         ("news_filter_decisions_total", "impact"): ledger.rejected,
         ("news_filter_decisions_total", "error"): 0,

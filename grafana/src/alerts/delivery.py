@@ -104,6 +104,15 @@ DELIVERY = (
         "delivery",
     ),
     Alert(
+        "NewsDecisionAccounting",
+        "info",
+        "15m",
+        growing("instance:news_decisions_unaccounted:sum"),
+        "Decisions do not add up on {{ $labels.instance }}.",
+        "items x live slots - decisions = {{ $value }}: a bug in the server or in its metrics.",
+        "delivery",
+    ),
+    Alert(
         "NewsSendAccounting",
         "info",
         "15m",

@@ -110,6 +110,29 @@ def runtime() -> model.Dashboard:
                     width=12,
                 ),
             ],
+            "Books that must balance": [
+                lines(
+                    "Connections",
+                    "opened - closed - open; 0, or something leaks.",
+                    "short",
+                    query("instance:news_connections_unaccounted:sum{%}", "{{instance}}"),
+                    floor=False,
+                ),
+                lines(
+                    "Decisions",
+                    "items x live slots - decisions; 0, or somebody was not asked.",
+                    "short",
+                    query("instance:news_decisions_unaccounted:sum{%}", "{{instance}}"),
+                    floor=False,
+                ),
+                lines(
+                    "Sends",
+                    "matched - sends; 0, or somebody did not get what matched.",
+                    "short",
+                    query("instance:news_sends_unaccounted:sum{%}", "{{instance}}"),
+                    floor=False,
+                ),
+            ],
             "Database": [
                 lines(
                     "p99 by operation",
