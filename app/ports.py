@@ -1,7 +1,7 @@
 """What flows need of the world. This file owns the ports; adapters and the tests' fakes pass the same suites.
 
 A port stands here once it has a second implementation: SQLite and memory for the stores, the system's clock and a
-hand-set one, a socket and a recording for links and ears.
+hand-set one, a socket and a recording for links and receivers.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -164,8 +164,8 @@ class Link(Protocol):
         """Drop the transport now."""
 
 
-class Ear(Protocol):
+class Receiver(Protocol):
     """The client's end of the canary's connection."""
 
-    async def hear(self) -> bytes:
+    async def receive(self) -> bytes:
         """Wait for the next message and give its payload. Raises OSError once the connection is lost."""

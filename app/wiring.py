@@ -11,7 +11,6 @@ This file owns how parts are built, started, and stopped in order.
 """
 
 import asyncio
-import platform
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -24,7 +23,6 @@ from aiohttp import __version__ as aiohttp_version
 import app
 from app.adapters.clock import SystemClock
 from app.adapters.descriptors import usable_descriptors
-from app.adapters.ear import open_ear
 from app.adapters.feeds.catalogue import Feed, read_catalogue
 from app.adapters.feeds.poller import RssPoller
 from app.adapters.feeds.sample_wire import SampleWire
@@ -36,6 +34,7 @@ from app.adapters.http.socket import CANARY_KEY, CANARY_PATH
 from app.adapters.markup import to_text
 from app.adapters.memory.news_log import MemoryNewsLog
 from app.adapters.memory.subscription_store import MemorySubscriptionStore
+from app.adapters.receiver import open_receiver
 from app.adapters.sqlite.database import open_database
 from app.adapters.sqlite.news_log import open_log
 from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
@@ -44,6 +43,7 @@ from app.config import MEMORY, ConnectionPolicy, Settings
 from app.core.limits import Limits
 from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
 from app.flows.canary import Canary
+from app.flows.canary_end import CanaryEnd
 from app.flows.connections import ConnectionManager
 from app.flows.converse import Converse
 from app.flows.explain import Explain
@@ -101,6 +101,7 @@ class Server(NamedTuple):
     raw_news_queue: asyncio.Queue[Arrival]
     broadcaster: WebSocketBroadcaster
     upkeep: Upkeep
+    canary: Canary
     sources: Sequence[RssPoller | SampleWire]
     workers: Sequence[Callable[[], Coroutine[None, None, None]]]
 
@@ -120,7 +121,7 @@ async def serve(
         server.parts.processor.remember(newest)
         async with _listening(server.parts, settings) as listening, asyncio.TaskGroup() as tasks:
             workers = [tasks.create_task(work()) for work in server.workers]
-            workers.append(tasks.create_task(_probe(server.parts, listening)))
+            workers.append(tasks.create_task(_probe(server, listening)))
             intake = [tasks.create_task(source.run()) for source in server.sources]
             started(listening)
             await stopping.wait()
@@ -152,7 +153,9 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
     retention = Retention(stores.log, clock, settings.retention_days * _DAY_S, limits.history_items)
     poller = RssPoller(files.feeds, raw_news_queue, limits, clock, stats)
     sample_wire = [SampleWire(files.sample_wire, raw_news_queue, clock)] if files.sample_wire else []
-    readiness = Readiness(connections, broadcaster, limits)
+    canary_end = CanaryEnd(limits, clock)
+    canary = Canary(websocket_queue, canary_end.send, limits, clock, stats)
+    readiness = Readiness(stores.log, connections, broadcaster, limits, clock)
     observed = _gauges(stores, connections, processor, websocket_queue, readiness, limits, clock)
     parts = Parts(
         log=stores.log,
@@ -163,9 +166,11 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
         readiness=readiness,
         explain=explain,
         converse=Converse(connections, subscriptions, explain, limits, clock, stats),
-        canary=Canary(websocket_queue, limits, clock, stats),
+        canary_end=canary_end,
         canary_key=secrets.token_hex(16),
-        registry=build_registry(stats, observed, _build_info(settings.revision)),
+        registry=build_registry(
+            stats, observed, {"version": app.__version__, "revision": settings.revision, "aiohttp": aiohttp_version}
+        ),
         stats=stats,
         limits=limits,
         clock=clock,
@@ -179,7 +184,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
     upkeep = Upkeep(connections, limits, clock)
     lag = partial(watch_loop, clock, stats)
     workers = (broadcaster.follow, broadcaster.run, processor.run, upkeep.run_sweeps, retention.run, lag)
-    return Server(parts, raw_news_queue, broadcaster, upkeep, (poller, *sample_wire), workers)
+    return Server(parts, raw_news_queue, broadcaster, upkeep, canary, (poller, *sample_wire), workers)
 
 
 @asynccontextmanager
@@ -206,10 +211,10 @@ async def _listening(parts: Parts, settings: Settings) -> AsyncIterator[Listenin
             yield Listening(addresses, own_addresses)
 
 
-async def _probe(parts: Parts, listening: Listening) -> None:
+async def _probe(server: Server, listening: Listening) -> None:
     """Let the canary in by the door of its own, over the address that users connect to."""
     door = listening.addresses[0] + CANARY_PATH
-    await parts.canary.run(lambda: open_ear(door, {CANARY_KEY: parts.canary_key}))
+    await server.canary.run(lambda: open_receiver(door, {CANARY_KEY: server.parts.canary_key}))
 
 
 async def _drain(server: Server, intake: Sequence[asyncio.Task[None]]) -> None:
@@ -254,7 +259,8 @@ def _gauges(
     return [
         *_client_gauges(connections, limits),
         *_store_gauges(stores),
-        gauge("news_queue_items", "Items waiting for the broadcaster.", websocket_queue.qsize),
+        gauge("news_broadcast_sequence", "Sequence number of the last item broadcast.", lambda: connections.position),
+        gauge("news_queue_items", "Items waiting for the broadcaster.", lambda: len(websocket_queue.items())),
         gauge("news_queue_capacity_items", "Bound of the broadcaster's queue.", lambda: websocket_queue.maxsize),
         gauge(
             "news_queue_oldest_age_seconds",
@@ -290,8 +296,3 @@ def _store_gauges(stores: Stores) -> list[GaugeFamily | GaugeGroup]:
         gauge("news_db_pending_operations", "Operations at or before SQLite's threads.", stores.pending_operations),
         gauges("news_db_size_bytes", "Database file sizes.", "file", stores.file_sizes),
     ]
-
-
-def _build_info(revision: str) -> dict[str, str]:
-    runtime = {"python": platform.python_version(), "aiohttp": aiohttp_version}
-    return {"version": app.__version__, "revision": revision, **runtime}

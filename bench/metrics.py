@@ -125,7 +125,7 @@ async def measure_scrapes() -> list[Figure]:
     figures = [
         _figure(f"GET /metrics as {names[accept]}, {CONNECTIONS:,} connections", times[accept]) for accept in times
     ]
-    return [*figures, _figure("of which on the event loop of the server", collected)]
+    return [*figures, _figure("of which our own families, read and written", collected)]
 
 
 def _figure(name: str, seconds: Sequence[float]) -> Figure:

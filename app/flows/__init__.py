@@ -2,7 +2,8 @@
 
 process        NewsProcessor: what a source hands in → a complete item → the log
 broadcast      WebSocketBroadcaster: the log → websocket_queue → match → one frame → every connection that matched
-canary         Canary: a client of ourselves, and the probes that show that news would arrive
+canary         Canary: a client of ourselves, and its probes
+canary_end     the server's end of the canary's connection
 connections    ConnectionManager: who is connected, who gets a frame, who is cut off
 places         Places: who has a seat, who takes over whose
 upkeep         heartbeats, checkpoints that are due, the drain

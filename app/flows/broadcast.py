@@ -32,17 +32,22 @@ class Probe(NamedTuple):
     record: Record
     send: Callable[[bytes], None]
 
-    @property
-    def accepted_at(self) -> float:
-        return self.record.accepted_at
-
 
 class BroadcastQueue(asyncio.Queue[Record | Probe]):
-    """websocket_queue: bounded, and able to say how long its first item has waited."""
+    """websocket_queue: bounded, and able to say how many items wait and for how long. A probe is no item."""
+
+    def items(self) -> list[Record]:
+        """Give the items that wait."""
+        return [waiting for waiting in self._queue if isinstance(waiting, Record)]
 
     def oldest_age_s(self, now: float) -> float:
         """Give the age of the oldest waiting item, 0 when none waits; `now` in Unix seconds."""
-        return max(now - self._queue[0].accepted_at, 0.0) if not self.empty() else 0.0
+        return max((now - item.accepted_at for item in self.items()[:1]), default=0.0)
+
+    async def put_probe(self, probe: Probe) -> None:
+        """Put a probe behind what waits, unless one waits already: while nothing is taken they must not pile up."""
+        if not any(isinstance(waiting, Probe) for waiting in self._queue):
+            await self.put(probe)
 
     # asyncio.Queue documents _init, _put and _get as its points for subclasses.
     def _init(self, maxsize: int) -> None:  # noqa: ARG002

@@ -2,8 +2,7 @@
 
 A probe goes the way of every item from the queue on: it waits, is matched, framed and written to a real socket, and a
 real client reads it. But it is in no log, has no seq, reaches nobody but the canary, and counts as no item, no decision
-and no send; the canary's connection has no seat, no slot and no place among the users' connections. So in a quiet night
-the probes say that news would arrive.
+and no send; the canary's connection has no seat, no slot and no place among the users' connections.
 """
 
 import asyncio
@@ -14,13 +13,10 @@ from itertools import count
 import msgspec
 import structlog
 
-from app.core import wire
-from app.core.closing import Ending
 from app.core.limits import Limits
 from app.core.news import NewsItem, Source
 from app.flows.broadcast import BroadcastQueue, Probe
-from app.flows.session import Session
-from app.ports import Clock, Ear, Link, Record
+from app.ports import Clock, Receiver, Record
 from app.telemetry.labels import ProbeResult
 from app.telemetry.stats import Stats
 
@@ -40,72 +36,59 @@ class _HeardItem(msgspec.Struct):
 
 
 class Canary:
-    """Sends probes to itself for ever. It is also the conversation at the server's end of its connection."""
+    """Sends probes to itself for ever. `send` writes a frame to the canary's own connection."""
 
-    def __init__(self, websocket_queue: BroadcastQueue, limits: Limits, clock: Clock, stats: Stats) -> None:
+    def __init__(
+        self,
+        websocket_queue: BroadcastQueue,
+        send: Callable[[bytes], None],
+        limits: Limits,
+        clock: Clock,
+        stats: Stats,
+    ) -> None:
         self._queue = websocket_queue
+        self._send = send
         self._limits = limits
         self._clock = clock
         self._stats = stats
-        self._perch: Link | None = None
+        self._is_failing = False
         self._ids = (f"canary_{number}" for number in count(1))
 
-    def new_session(self) -> Session:
-        """Give a session without a seat, for the server's end of the canary's connection."""
-        return Session("canary", "canary", self._clock.monotonic(), self._limits.message_burst)
-
-    async def run(self, connect: Callable[[], AbstractAsyncContextManager[Ear]]) -> None:
-        """Connect and probe for ever; `connect` raises OSError where it cannot, and so does a lost ear."""
+    async def run(self, connect: Callable[[], AbstractAsyncContextManager[Receiver]]) -> None:
+        """Connect and probe for ever."""
         while True:
             try:
-                async with connect() as ear:
-                    await self._probe_for_ever(ear)
-            except OSError as error:
-                self._stats.probes[ProbeResult.ERROR] += 1
-                _log.warning("canary_lost", error=str(error))
+                async with connect() as receiver:
+                    await self._probe_for_ever(receiver)
+            # The edge between our own client and the server: what goes wrong there is what the canary is for.
+            except Exception as error:  # noqa: BLE001
+                self._count(ProbeResult.ERROR, error=repr(error))
             await self._clock.sleep(self._limits.probe_every_s)
 
-    def on_open(self, session: Session, link: Link) -> None:
-        session.link = self._perch = link
-
-    def on_closed(self, session: Session, ending: Ending) -> None:
-        session.ending = ending
-        if session.link is self._perch:
-            self._perch = None
-
-    def on_ping(self, session: Session, payload: bytes) -> None:
-        if session.link is not None:
-            session.link.write(wire.pong_frame(payload))
-
-    def on_misbehaviour(self, session: Session, ending: Ending) -> None:
-        session.end(ending)
-
-    def on_data(self, size: int) -> None:
-        """Count nothing: these are no client's bytes."""
-
-    def on_message(self, session: Session, text: str) -> None:
-        """Ignore it: the canary only listens."""
-
-    def on_pong(self, session: Session) -> None:
-        """Ignore it: the probes show whether the connection lives."""
-
-    async def _probe_for_ever(self, ear: Ear) -> None:
+    async def _probe_for_ever(self, receiver: Receiver) -> None:
         while True:
-            await self._probe(ear, next(self._ids))
+            await self._probe(receiver, next(self._ids))
             await self._clock.sleep(self._limits.probe_every_s)
 
-    async def _probe(self, ear: Ear, name: str) -> None:
+    async def _probe(self, receiver: Receiver, name: str) -> None:
         began = self._clock.monotonic()
         try:
             async with asyncio.timeout(self._limits.probe_timeout_s):
-                await self._queue.put(Probe(self._record(name), self._sing))
-                while _name_of(await ear.hear()) != name:
+                await self._queue.put_probe(Probe(self._record(name), self._send))
+                while _name_of(await receiver.receive()) != name:
                     pass  # One that was given up has arrived after all.
         except TimeoutError:
-            self._stats.probes[ProbeResult.TIMEOUT] += 1
-            _log.warning("canary_probe_lost", timeout_s=self._limits.probe_timeout_s)
+            self._count(ProbeResult.TIMEOUT, timeout_s=self._limits.probe_timeout_s)
         else:
+            self._is_failing = False
             self._stats.probe_arrived(self._clock.monotonic() - began, self._clock.wall())
+
+    def _count(self, result: ProbeResult, **details: object) -> None:
+        """Count a probe that failed; only the first of several in a row is worth a line."""
+        self._stats.probes[result] += 1
+        if not self._is_failing:
+            _log.warning("canary_failing", result=result.value, **details)
+        self._is_failing = True
 
     def _record(self, name: str) -> Record:
         now = self._clock.wall()
@@ -121,10 +104,6 @@ class Canary:
             relevance_score=0.0,
         )
         return Record(_NO_SEQ, now, item, msgspec.json.encode(item))
-
-    def _sing(self, frame: bytes) -> None:
-        if self._perch is not None:
-            self._perch.write(frame)
 
 
 def _name_of(message: bytes) -> str:

@@ -85,7 +85,9 @@ class ConnectionManager:
 
     def buffers(self) -> Buffers:
         """Look at every write buffer."""
-        sizes = [session.link.buffered() for session in self._slots if session is not None and session.link is not None]
+        # Most hold nothing: only what is left is looked at twice.
+        links = [session.link for session in self._slots if session is not None]
+        sizes = [size for link in links if link is not None and (size := link.buffered())]
         return Buffers(sum(sizes), max(sizes, default=0), sum(size > _PAUSED_BYTES for size in sizes))
 
     def visits(self, *, are_open: bool) -> list[Visit]:

@@ -3,19 +3,31 @@
 from app.core.limits import Limits
 from app.flows.broadcast import WebSocketBroadcaster
 from app.flows.connections import ConnectionManager
+from app.ports import Clock, NewsLog
 
 
 class Readiness:
     """Asked by /livez and /readyz and, at scrape, for news_ready."""
 
-    def __init__(self, connections: ConnectionManager, broadcaster: WebSocketBroadcaster, limits: Limits) -> None:
+    def __init__(
+        self,
+        log: NewsLog,
+        connections: ConnectionManager,
+        broadcaster: WebSocketBroadcaster,
+        limits: Limits,
+        clock: Clock,
+    ) -> None:
+        self._news_log = log
         self._connections = connections
         self._broadcaster = broadcaster
         self._limits = limits
+        self._clock = clock
+        self._stuck_at = -1
+        self._stuck_since = 0.0
 
     def is_alive(self) -> bool:
-        """Say whether the broadcaster turns; where it does not, only a new start helps."""
-        return self._broadcaster.idle_s() < self._limits.broadcaster_idle_s
+        """Say whether the broadcaster turns and what is stored goes out; where not, only a new start helps."""
+        return max(self._broadcaster.idle_s(), self._stuck_s()) < self._limits.broadcaster_idle_s
 
     def is_ready(self) -> bool:
         return all(self.checks().values())
@@ -27,3 +39,12 @@ class Readiness:
             "not_draining": not self._connections.is_draining,
             "below_capacity": self._connections.has_place,
         }
+
+    def _stuck_s(self) -> float:
+        """Give since when the same item has been the next to go out, as far as somebody asked; 0 when none is due."""
+        position, now = self._connections.position, self._clock.monotonic()
+        if position >= self._news_log.head:
+            self._stuck_at = -1
+        elif position != self._stuck_at:
+            self._stuck_at, self._stuck_since = position, now
+        return now - self._stuck_since if self._stuck_at >= 0 else 0.0

@@ -4,9 +4,10 @@ Rendering runs on the event loop, so it is one pass over plain integers; a gauge
 counted, and the rest is there.
 """
 
+import platform
 import time
 from collections.abc import Iterable, Mapping
-from itertools import accumulate
+from functools import cache
 
 import structlog
 from prometheus_client import (
@@ -15,10 +16,10 @@ from prometheus_client import (
     PlatformCollector,
     disable_created_metrics,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Exemplar
+from prometheus_client.samples import Exemplar, Sample
 
 from app.telemetry.catalogue import (
     COUNTERS,
@@ -27,9 +28,10 @@ from app.telemetry.catalogue import (
     GaugeFamily,
     GaugeGroup,
     HistogramFamily,
+    Labels,
     stats_gauges,
 )
-from app.telemetry.histogram import Histogram
+from app.telemetry.histogram import Example, Histogram
 from app.telemetry.process import ProcessMetrics
 from app.telemetry.stats import Stats
 
@@ -42,7 +44,7 @@ class CatalogueCollector(Collector):
     def __init__(self, stats: Stats, gauges: Iterable[GaugeFamily | GaugeGroup], build: Mapping[str, str]) -> None:
         self._stats = stats
         self._gauges = (*gauges, *stats_gauges(stats))
-        self._build = dict(build)
+        self._build = {"python": platform.python_version(), **build}
 
     def describe(self) -> Iterable[Metric]:
         """Say nothing at registration: what there is is known only at scrape."""
@@ -75,9 +77,14 @@ def build_registry(
 ) -> CollectorRegistry:
     """Give a registry with our metrics and those of the process."""
     disable_created_metrics()  # type: ignore[no-untyped-call]
-    registry = CollectorRegistry()
+
+    def process_not_read() -> None:
+        stats.scrape_errors += 1
+
+    # Without names at registration, ?name[]= asks every collector.
+    registry = CollectorRegistry(support_collectors_without_names=True)
     registry.register(CatalogueCollector(stats, gauges, build))
-    registry.register(ProcessMetrics())
+    registry.register(ProcessMetrics(process_not_read))
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return registry
@@ -101,20 +108,29 @@ def _counter(family: CounterFamily, stats: Stats) -> Metric:
 
 
 def _histogram(family: HistogramFamily, stats: Stats) -> Metric:
-    metric = HistogramMetricFamily(family.name, family.help, labels=family.labels)
+    metric = Metric(family.name, family.help, "histogram")
     for labels, histogram in family.read(stats).items():
-        metric.add_metric(labels, _buckets(histogram), histogram.total)
+        metric.samples += _samples(family, labels, histogram)
     return metric
 
 
-def _buckets(histogram: Histogram) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
-    """Give (upper edge, count up to there), with the bucket's example where there is one."""
-    edges = [*(repr(edge) for edge in histogram.edges), "+Inf"]
-    buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
-    for number, (edge, count) in enumerate(zip(edges, accumulate(histogram.counts), strict=True)):
-        example = histogram.examples.get(number)
-        if example is None:
-            buckets.append((edge, float(count)))
-        else:
-            buckets.append((edge, float(count), Exemplar(dict(example.labels), example.value, example.at)))
-    return buckets
+def _samples(family: HistogramFamily, labels: Labels, histogram: Histogram) -> Iterable[Sample]:
+    """Give a histogram's samples as prometheus_client would, whose add_metric makes the labels anew at each scrape."""
+    bucket, examples = f"{family.name}_bucket", histogram.examples
+    total = 0
+    for number, edge in enumerate(_bucket_labels(family.labels, labels, histogram.edges)):
+        total += histogram.counts[number]
+        yield Sample(bucket, edge, total, None, _exemplar(examples[number]) if number in examples else None)
+    own = dict(zip(family.labels, labels, strict=True))
+    yield Sample(f"{family.name}_count", own, total)
+    yield Sample(f"{family.name}_sum", own, histogram.total)
+
+
+@cache
+def _bucket_labels(names: Labels, values: Labels, edges: tuple[float, ...]) -> tuple[dict[str, str], ...]:
+    own = dict(zip(names, values, strict=True))
+    return tuple({**own, "le": edge} for edge in (*(repr(edge) for edge in edges), "+Inf"))
+
+
+def _exemplar(example: Example) -> Exemplar:
+    return Exemplar(dict(example.labels), example.value, example.at)

@@ -6,9 +6,10 @@ connections, on the event loop. Linux 6.2 and later say the number without a lis
 
 import os
 import resource
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -17,14 +18,20 @@ _SELF = Path("/proc/self")
 # Of /proc/self/stat, counted from behind the name in parentheses: proc(5), field 22.
 _START_FIELD = 19
 
+_log = structlog.get_logger("metrics")
+
 
 class ProcessMetrics(Collector):
-    """Reads /proc at every scrape; where there is none (not Linux), only what getrusage says."""
+    """Reads /proc at every scrape; where it cannot be read (not Linux, no descriptor left), gives what getrusage says.
 
-    def __init__(self) -> None:
+    `failed` is told of a scrape that could not read it.
+    """
+
+    def __init__(self, failed: Callable[[], None]) -> None:
+        self._failed = failed
         self._has_proc = _SELF.exists()
         self._page_bytes = resource.getpagesize()
-        self._started_at = _started_at() if self._has_proc else 0.0
+        self._started_at = 0.0
 
     def describe(self) -> Iterable[Metric]:
         """Say nothing at registration: reading is for scrapes."""
@@ -35,10 +42,19 @@ class ProcessMetrics(Collector):
         used = resource.getrusage(resource.RUSAGE_SELF)
         seconds = used.ru_utime + used.ru_stime
         yield CounterMetricFamily("process_cpu_seconds", "Total user and system CPU time spent in seconds.", seconds)
-        if self._has_proc:
-            yield from (GaugeMetricFamily(name, text, value) for name, text, value in self._read())
+        if not self._has_proc:
+            return
+        try:
+            read = list(self._read())
+        # Without a descriptor left /proc cannot be opened, and then above all the other metrics are wanted.
+        except (OSError, ValueError) as error:
+            _log.error("process_metrics_failed", error=repr(error))
+            self._failed()
+        else:
+            yield from (GaugeMetricFamily(name, text, value) for name, text, value in read)
 
     def _read(self) -> Iterable[tuple[str, str, float]]:
+        self._started_at = self._started_at or _started_at()
         virtual_pages, resident_pages, *_ = (_SELF / "statm").read_text().split()
         most_descriptors, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         virtual, resident = int(virtual_pages) * self._page_bytes, int(resident_pages) * self._page_bytes
@@ -46,11 +62,11 @@ class ProcessMetrics(Collector):
         yield "process_resident_memory_bytes", "Resident memory size in bytes.", resident
         yield "process_start_time_seconds", "Start time of the process since unix epoch in seconds.", self._started_at
         yield "process_max_fds", "Maximum number of open file descriptors.", most_descriptors
-        yield "process_open_fds", "Number of open file descriptors.", _open_descriptors()
+        yield "process_open_fds", "Number of open file descriptors.", count_entries(_SELF / "fd")
 
 
-def _open_descriptors() -> int:
-    folder = _SELF / "fd"
+def count_entries(folder: Path) -> int:
+    """Count what a folder of /proc holds: its size says so, before Linux 6.2 it has to be listed."""
     return folder.stat().st_size or sum(1 for _ in folder.iterdir())
 
 

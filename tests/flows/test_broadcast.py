@@ -9,7 +9,7 @@ from app.adapters.memory.news_log import MemoryNewsLog
 from app.core.limits import Limits
 from app.core.matching import Outcome
 from app.core.subscription import EVERYTHING
-from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
+from app.flows.broadcast import BroadcastQueue, Probe, WebSocketBroadcaster
 from app.flows.connections import ConnectionManager
 from app.flows.readiness import Readiness
 from app.flows.retention import PASS_EVERY_S, Retention
@@ -17,7 +17,7 @@ from app.ports import Record
 from app.telemetry.labels import Broadcast
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
-from tests.support.items import entry
+from tests.support.items import entry, item
 from tests.support.link import RecordingLink
 
 
@@ -111,10 +111,38 @@ async def test_a_broadcaster_that_does_not_turn_makes_the_server_neither_alive_n
     log, clock, stats, limits = MemoryNewsLog(), FakeClock(), Stats(), Limits()
     connections = ConnectionManager(limits, clock, stats)
     broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections, clock, stats)
-    readiness = Readiness(connections, broadcaster, limits)
-    assert readiness.is_alive()
+    readiness = Readiness(log, connections, broadcaster, limits, clock)
+    assert readiness.is_ready()
 
     clock.move(limits.broadcaster_idle_s)
 
     assert not readiness.is_alive()
     assert readiness.checks() == {"broadcaster": False, "not_draining": True, "below_capacity": True}
+
+
+async def test_items_that_are_stored_and_do_not_go_out_make_the_server_neither_alive_nor_ready() -> None:
+    log, clock, stats, limits, queue = MemoryNewsLog(), FakeClock(), Stats(), Limits(), BroadcastQueue()
+    connections = ConnectionManager(limits, clock, stats)
+    broadcaster = WebSocketBroadcaster(log, queue, connections, clock, stats)
+    readiness = Readiness(log, connections, broadcaster, limits, clock)
+    await log.append([entry(1), entry(2)])
+    turning = asyncio.create_task(broadcaster.run())
+
+    async def is_alive_after(seconds: float) -> bool:
+        clock.move(seconds)
+        # A probe makes the broadcaster turn; nobody follows the log.
+        await queue.put_probe(Probe(Record(0, 0.0, item(), b"{}"), lambda _frame: None))
+        while broadcaster.idle_s():
+            await asyncio.sleep(0)
+        return readiness.is_alive()
+
+    waiting_for_the_first = [await is_alive_after(20), await is_alive_after(20)]
+    connections.position = 1
+    waiting_for_the_second = [await is_alive_after(20), await is_alive_after(20), await is_alive_after(20)]
+    connections.position = 2
+    waiting_for_nothing = [await is_alive_after(20), await is_alive_after(20), await is_alive_after(20)]
+    turning.cancel()
+
+    assert waiting_for_the_first == [True, True]
+    assert waiting_for_the_second == [True, True, False]
+    assert waiting_for_nothing == [True, True, True]

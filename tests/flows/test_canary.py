@@ -8,11 +8,13 @@ import msgspec
 import pytest
 
 from app.adapters.memory.news_log import MemoryNewsLog
+from app.core import wire
 from app.core.closing import Ending
 from app.core.limits import Limits
 from app.core.subscription import EVERYTHING
 from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
 from app.flows.canary import Canary
+from app.flows.canary_end import CanaryEnd
 from app.flows.connections import ConnectionManager
 from app.telemetry.labels import ProbeResult
 from app.telemetry.stats import Stats
@@ -23,30 +25,32 @@ LIMITS = Limits(probe_timeout_s=0.05)
 
 
 class World:
-    """A broadcaster with one user, and a canary on a link that only records; its ear hears what the link was given."""
+    """A broadcaster with one user, and a canary on a link that only records; it receives what the link was given."""
 
     def __init__(self) -> None:
         self.clock, self.stats, queue = FakeClock(), Stats(), BroadcastQueue(10)
         self.connections = ConnectionManager(LIMITS, self.clock, self.stats)
         self.broadcaster = WebSocketBroadcaster(MemoryNewsLog(), queue, self.connections, self.clock, self.stats)
-        self.canary = Canary(queue, LIMITS, self.clock, self.stats)
+        self.end = CanaryEnd(LIMITS, self.clock)
+        self.canary = Canary(queue, self.end.send, LIMITS, self.clock, self.stats)
+        self.queue = queue
         self.user = RecordingLink()
         session = self.connections.seat("u")
         session.wants = EVERYTHING
         self.connections.open(session, self.user)
-        self.perch = RecordingLink()
-        self.session = self.canary.new_session()
-        self.canary.on_open(self.session, self.perch)
+        self.link = RecordingLink()
+        self.session = self.end.new_session()
+        self.end.on_open(self.session, self.link)
         self.heard = 0
         self.is_lost = False
 
-    async def hear(self) -> bytes:
-        while self.heard == len(self.perch.frames):
+    async def receive(self) -> bytes:
+        while self.heard == len(self.link.frames):
             if self.is_lost:
                 raise ConnectionResetError("lost")
             await asyncio.sleep(0)
         self.heard += 1
-        return payload_of(self.perch.frames[self.heard - 1])
+        return payload_of(self.link.frames[self.heard - 1])
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator["World"]:
@@ -82,7 +86,7 @@ async def test_a_probe_arrives_at_the_canary_and_is_counted_nowhere_else() -> No
     assert world.stats.queue_wait.count == world.stats.recipients.count == world.stats.opened - 1 == 0
     assert world.connections.position == 0
     assert len(world.connections) == len(world.connections.visits(are_open=True)) == 1
-    [first, *_] = [msgspec.json.decode(payload_of(frame)) for frame in world.perch.frames]
+    [first, *_] = [msgspec.json.decode(payload_of(frame)) for frame in world.link.frames]
     assert (first["type"], first["seq"], first["data"]["id"]) == ("news_item", 0, "canary_1")
 
 
@@ -90,15 +94,18 @@ async def test_probes_are_lost_while_the_broadcaster_does_not_turn_and_late_ones
     world = World()
 
     async with world.running(broadcasting=False):
-        await world.probes(ProbeResult.TIMEOUT, 2)
+        await world.probes(ProbeResult.TIMEOUT, 3)
         assert world.stats.probes[ProbeResult.OK] == 0
+        assert world.queue.qsize() == 1
+        assert world.queue.items() == []
+        assert world.queue.oldest_age_s(world.clock.wall()) == 0
         async with asyncio.TaskGroup() as tasks:
             broadcasting = tasks.create_task(world.broadcaster.run())
             await world.probes(ProbeResult.OK, 1)
             broadcasting.cancel()
 
-    heard = [msgspec.json.decode(payload_of(frame))["data"]["id"] for frame in world.perch.frames]
-    assert heard[:3] == ["canary_1", "canary_2", "canary_3"]
+    heard = [msgspec.json.decode(payload_of(frame))["data"]["id"] for frame in world.link.frames]
+    assert heard == ["canary_1", "canary_4"] or heard[:2] == ["canary_1", "canary_5"]
 
 
 async def test_an_item_that_cannot_be_matched_is_a_probe_that_never_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +115,7 @@ async def test_an_item_that_cannot_be_matched_is_a_probe_that_never_arrives(monk
     async with world.running():
         await world.probes(ProbeResult.TIMEOUT, 1)
 
-    assert world.perch.frames == []
+    assert world.link.frames == []
 
 
 async def test_a_lost_connection_is_an_error_and_made_again() -> None:
@@ -116,14 +123,34 @@ async def test_a_lost_connection_is_an_error_and_made_again() -> None:
 
     async with world.running():
         await world.probes(ProbeResult.OK, 1)
-        world.canary.on_closed(world.session, Ending.NETWORK)
+        world.end.on_closed(world.session, Ending.NETWORK)
         world.is_lost = True
         await world.probes(ProbeResult.ERROR, 1)
         world.is_lost = False
-        world.canary.on_open(world.canary.new_session(), world.perch)
+        world.end.on_open(world.end.new_session(), world.link)
         await world.probes(ProbeResult.OK, 2)
 
     assert world.session.ending is Ending.NETWORK
+
+
+async def test_a_connection_that_is_made_anew_before_the_old_one_is_known_to_be_lost_stays() -> None:
+    world = World()
+    new = RecordingLink()
+
+    world.end.on_open(world.end.new_session(), new)
+    world.end.on_closed(world.session, Ending.NETWORK)
+    world.end.send(b"frame")
+
+    assert (new.frames, world.link.frames) == ([b"frame"], [])
+
+
+async def test_what_is_no_item_is_an_error_and_ends_nothing_else() -> None:
+    world = World()
+
+    async with world.running():
+        world.link.frames.append(wire.text_frame(b'{"type":"keep_alive"}'))
+        await world.probes(ProbeResult.ERROR, 1)
+        await world.probes(ProbeResult.OK, 1)
 
 
 async def test_a_server_that_lets_nobody_in_is_an_error_each_time() -> None:
@@ -140,12 +167,12 @@ async def test_a_server_that_lets_nobody_in_is_an_error_each_time() -> None:
 def test_the_canary_answers_pings_and_ends_who_breaks_the_protocol() -> None:
     world = World()
 
-    world.canary.on_ping(world.session, b"x")
-    world.canary.on_data(10)
-    world.canary.on_message(world.session, "{}")
-    world.canary.on_pong(world.session)
-    world.canary.on_misbehaviour(world.session, Ending.PROTOCOL_ERROR)
+    world.end.on_ping(world.session, b"x")
+    world.end.on_data(10)
+    world.end.on_message(world.session, "{}")
+    world.end.on_pong(world.session)
+    world.end.on_misbehaviour(world.session, Ending.PROTOCOL_ERROR)
 
-    assert world.perch.frames == [b"\x8a\x01x"]
-    assert world.perch.endings == [Ending.PROTOCOL_ERROR]
+    assert world.link.frames == [b"\x8a\x01x"]
+    assert world.link.endings == [Ending.PROTOCOL_ERROR]
     assert world.stats.received_bytes == world.stats.inbound.total() == 0

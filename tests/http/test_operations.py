@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from websockets.asyncio.client import connect
 
-from app.adapters.ear import open_ear
+from app.adapters.receiver import open_receiver
 from tests.support.server import RunningServer, running
 
 
@@ -21,8 +21,7 @@ async def test_the_canary_probes_and_no_user_facing_count_knows_of_it() -> None:
 
         assert await server.metric("news_canary_latency_seconds_count") >= 1
         assert await server.metric("news_canary_last_success_timestamp_seconds") > 1_700_000_000
-        for name in ("opened_total", "limit"):
-            assert await server.metric(f"news_connections_{name}") == (0 if name == "opened_total" else 10_000)
+        assert await server.metric("news_connections_opened_total") == 0
         for name in ("connections", "users", "filter_slots", "handshake_duration_seconds_count", "history_items"):
             assert await server.metric(f"news_{name}") == 0
         assert await server.metric("news_filter_decisions_total", outcome="matched") == 0
@@ -44,8 +43,22 @@ async def test_a_user_never_hears_a_probe() -> None:
 async def test_for_everybody_else_the_canary_has_no_door(headers: dict[str, str]) -> None:
     async with running() as server:
         with pytest.raises(ConnectionError, match="404"):
-            async with open_ear(f"{server.url}/ws/canary", headers):
+            async with open_receiver(f"{server.url}/ws/canary", headers):
                 pytest.fail("let in")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
+async def test_the_canarys_address_answers_strangers_like_one_that_is_not_there(method: str) -> None:
+    async with running() as server:
+        answers = []
+        for path in ("/ws/canary", "/ws/nothing"):
+            async with server.http.request(method, server.url + path) as answer:
+                answers.append(
+                    (answer.status, sorted(answer.headers), (await answer.read()).replace(path.encode(), b""))
+                )
+
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 404
 
 
 async def test_with_a_port_of_their_own_metrics_are_on_no_other() -> None:

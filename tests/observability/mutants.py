@@ -137,7 +137,11 @@ def main() -> int:
     for mutant in survivors:
         sys.stdout.write(f"survived: {mutant.alert}, {mutant.bug}\n")
     sys.stdout.write(f"{planted - len(survivors)} of {planted} planted bugs are noticed\n")
-    return 0 if planted - len(survivors) >= LEAST_SHARE * planted else 1
+    return 0 if is_enough(planted, survivors) else 1
+
+
+def is_enough(planted: int, survivors: list[Mutant]) -> bool:
+    return planted - len(survivors) >= LEAST_SHARE * planted
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import yaml
 from tests.support.dashboards import tool
 from tests.support.process import spawn
 from tests.support.report import note
-from tests.support.watchers import free_port
+from tests.support.watchers import free_port, program
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -115,17 +115,6 @@ def translated(text: str, addresses: dict[str, str]) -> str:
 
 
 @asynccontextmanager
-async def program(*command: str) -> AsyncIterator[None]:
-    nowhere = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(*command, stdout=nowhere, stderr=nowhere)
-    try:
-        yield
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-@asynccontextmanager
 async def news(folder: Path, port: int, metrics_port: int) -> AsyncIterator[None]:
     """Run the server with the image's environment and compose's, on ports and in a folder of this machine."""
     here = {"NEWS_HOST": "127.0.0.1", "NEWS_PORT": str(port), "NEWS_METRICS_PORT": str(metrics_port)}
@@ -169,6 +158,7 @@ async def test_the_same_commands_and_configuration_run_here(tmp_path: Path) -> N
         program(*manager),
         program(*watcher),
         aiohttp.ClientSession() as http,
+        asyncio.timeout(40),
     ):
         api = f"http://127.0.0.1:{prometheus_port}/api/v1"
         await answer(http, f"http://127.0.0.1:{port}/readyz")

@@ -1,6 +1,7 @@
 """The exposition: complete from the start, the same for ten users and for many, alive whatever a gauge does."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from app.telemetry.catalogue import COUNTERS, HISTOGRAMS, gauge, gauges
 from app.telemetry.exposition import build_registry
 from app.telemetry.histogram import Example
 from app.telemetry.labels import Method
-from app.telemetry.process import ProcessMetrics
+from app.telemetry.process import ProcessMetrics, count_entries
 from app.telemetry.rendering import Format, Renderer
 from app.telemetry.stats import Stats
 from tests.support.crowd import join
@@ -151,6 +152,36 @@ def test_a_gauge_that_fails_is_counted_and_takes_nothing_with_it() -> None:
     assert "news_fine 7.0" in text
     assert "news_broken" not in text
     assert stats.scrape_errors == 1
+
+
+def test_process_metrics_that_cannot_be_read_take_nothing_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    stats = Stats()
+    registry = build_registry(stats, [], {})
+
+    def no_descriptor_left(_path: Path) -> str:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(Path, "read_text", no_descriptor_left)
+    text = Renderer().render(registry, Format.TEXT).decode()
+
+    assert "process_cpu_seconds_total" in text
+    assert "process_open_fds" not in text
+    assert "news_sends_total" in text
+    assert stats.scrape_errors == 1
+
+
+def test_entries_are_counted_also_where_the_kernel_does_not_say_how_many() -> None:
+    threads = Path("/proc/self/task")
+
+    assert threads.stat().st_size == 0
+    assert count_entries(threads) == len(list(threads.iterdir())) > 0
+
+
+async def test_only_the_metrics_that_are_asked_for_are_given() -> None:
+    async with running() as server, server.http.get(f"{server.url}/metrics?name[]=news_ready") as answer:
+        text = await answer.text()
+
+    assert [line for line in text.splitlines() if not line.startswith("#")] == ["news_ready 1.0"]
 
 
 def test_a_slow_delivery_shows_its_trace_as_an_exemplar() -> None:

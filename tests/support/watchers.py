@@ -120,7 +120,7 @@ async def prometheus(
         "--enable-feature=exemplar-storage",
         f"--rules.alert.resend-delay={hurried('1m', hurry)}",
     )
-    async with _running(*command), aiohttp.ClientSession() as http:
+    async with program(*command), aiohttp.ClientSession() as http:
         yield Prometheus(f"http://127.0.0.1:{port}", http)
 
 
@@ -140,7 +140,7 @@ async def alertmanager(folder: Path, webhook: Webhook, *, hurry: float = 1) -> A
         f"--web.listen-address=127.0.0.1:{port}",
         "--cluster.listen-address=",
     )
-    async with _running(*command):
+    async with program(*command):
         yield f"127.0.0.1:{port}"
 
 
@@ -167,7 +167,7 @@ async def webhook() -> AsyncIterator[Webhook]:
 
 
 @asynccontextmanager
-async def _running(*command: str) -> AsyncIterator[None]:
+async def program(*command: str) -> AsyncIterator[None]:
     """Run a program until the context ends."""
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL

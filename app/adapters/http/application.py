@@ -26,7 +26,8 @@ def build_application(parts: Parts) -> web.Application:
     pages.add_pages(app, parts.pages)
     # HEAD would be an upgrade without a body to aiohttp; only GET is.
     app.router.add_get("/ws/news", socket.get_socket, allow_head=False)
-    app.router.add_get(socket.CANARY_PATH, socket.get_canary, allow_head=False)
+    # Every method, so that the address answers strangers like one that is not there.
+    app.router.add_route("*", socket.CANARY_PATH, socket.get_canary)
     _add_health(app)
     if not parts.has_own_metrics_port:
         _add_metrics(app, parts)
@@ -35,7 +36,7 @@ def build_application(parts: Parts) -> web.Application:
 
 
 def build_operations(parts: Parts) -> web.Application:
-    """Give the application of a port of its own for metrics, which only operators reach."""
+    """Give the application of a port of its own for metrics."""
     app = _new_application(parts)
     _add_health(app)
     _add_metrics(app, parts)
@@ -76,8 +77,8 @@ def _method(route: str, name: str) -> Method:
 def routes_of(*apps: web.Application) -> Iterator[tuple[str, Method]]:
     """Give every route's template with each of its methods, and what all other requests are counted under."""
     for route in chain.from_iterable(app.router.routes() for app in apps):
-        if route.resource is not None and route.method in set(Method):
-            yield route.resource.canonical, Method(route.method)
+        if route.resource is not None and route.method in {*Method, "*"}:
+            yield route.resource.canonical, Method.GET if route.method == "*" else Method(route.method)
     yield UNKNOWN_ROUTE, Method.OTHER
 
 

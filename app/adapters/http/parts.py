@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from app.adapters.http.pages import Page
 from app.core.limits import Limits
-from app.flows.canary import Canary
+from app.flows.canary_end import CanaryEnd
 from app.flows.connections import ConnectionManager
 from app.flows.converse import Converse
 from app.flows.explain import Explain
@@ -38,7 +38,7 @@ class Parts(NamedTuple):
     connections: ConnectionManager
     readiness: Readiness
     converse: Converse
-    canary: Canary
+    canary_end: CanaryEnd
     canary_key: str
     registry: CollectorRegistry
     stats: Stats

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from typing import NoReturn
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from multidict import MultiMapping
 
@@ -77,10 +77,10 @@ async def get_canary(request: web.Request) -> web.StreamResponse:
     """Let our own canary in, past the users' seats and counts. For everybody else this address does not exist."""
     parts = request.app[PARTS]
     given = request.headers.get(CANARY_KEY, "").encode(errors="replace")
-    if not hmac.compare_digest(given, parts.canary_key.encode()):
+    if request.method != hdrs.METH_GET or not hmac.compare_digest(given, parts.canary_key.encode()):
         raise web.HTTPNotFound
     accept = _check_handshake(request)
-    _hand_over(request, parts.canary.new_session(), parts.canary, parts.limits.message_bytes, accept)
+    _hand_over(request, parts.canary_end.new_session(), parts.canary_end, parts.limits.message_bytes, accept)
     return _HandedOver(status=101)
 
 

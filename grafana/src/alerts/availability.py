@@ -47,6 +47,16 @@ AVAILABILITY = (
         "delivery",
     ),
     Alert(
+        "NewsItemsStuck",
+        "critical",
+        "30s",
+        f"news_history_head_sequence{{{JOB}}} - news_broadcast_sequence{{{JOB}}} > 0"
+        f" and on (job, instance) changes(news_broadcast_sequence{{{JOB}}}[1m]) == 0",
+        "{{ $labels.instance }} stores news and sends none.",
+        "{{ $value }} items are stored and did not go out, and for a minute none did.",
+        "delivery",
+    ),
+    Alert(
         "NewsCanaryFailing",
         "critical",
         "30s",

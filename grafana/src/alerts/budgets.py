@@ -2,8 +2,8 @@
 
 from grafana.src.alerts.alert import Alert
 
-# So many incidents may be chance, whatever share of a quiet hour's events they are.
-_CHANCE = 10
+# Ten incidents may be chance, whatever share of a quiet hour's events they are; increase() extrapolates a little.
+_CHANCE = 10.5
 
 
 def _burning(*pairs: tuple[str, str, float], incidents_in: str) -> str:

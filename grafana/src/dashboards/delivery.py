@@ -117,13 +117,18 @@ def delivery() -> model.Dashboard:
                 stack(
                     "Probes", "Of the canary, by how they ended.", "cps", rates("news_canary_probes_total", "result")
                 ),
-                quantiles("Round trip", "Server ping to client pong.", "news_ping_rtt_seconds", width=12),
+                quantiles("Round trip", "Server ping to client pong.", "news_ping_rtt_seconds"),
+                lines(
+                    "Stored and not sent",
+                    "Items in the log behind the last one broadcast; 0 but for moments.",
+                    "short",
+                    query("news_history_head_sequence{%} - news_broadcast_sequence{%}", "{{instance}}"),
+                ),
                 lines(
                     "Framing",
                     "Bytes on the wire for one byte of payload.",
                     "percentunit",
                     query(overhead, "{{encoding}}"),
-                    width=12,
                 ),
             ],
             "Clients": [

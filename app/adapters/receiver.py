@@ -8,13 +8,13 @@ import aiohttp
 _CONNECT_S = 5.0
 
 
-class SocketEar:
+class SocketReceiver:
     """What is heard on a real socket."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
 
-    async def hear(self) -> bytes:
+    async def receive(self) -> bytes:
         message = await self._socket.receive()
         if message.type is not aiohttp.WSMsgType.TEXT:
             raise ConnectionResetError(f"the server ended the connection: {message.type.name} {message.data}")
@@ -22,13 +22,13 @@ class SocketEar:
 
 
 @asynccontextmanager
-async def open_ear(url: str, headers: Mapping[str, str]) -> AsyncIterator[SocketEar]:
+async def open_receiver(url: str, headers: Mapping[str, str]) -> AsyncIterator[SocketReceiver]:
     """Connect. Raises OSError, also for an answer that is no upgrade."""
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_CONNECT_S)) as session,
             session.ws_connect(url, headers=headers) as socket,
         ):
-            yield SocketEar(socket)
+            yield SocketReceiver(socket)
     except aiohttp.ClientError as error:
         raise ConnectionError(f"{type(error).__name__}: {error}") from error

@@ -1,25 +1,25 @@
-"""The canary's ear against a server of somebody else's."""
+"""The canary's receiver against a server of somebody else's."""
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from app.adapters.ear import open_ear
+from app.adapters.receiver import open_receiver
 
 
 async def greet(client: ServerConnection) -> None:
     await client.send(f"hello {client.request.headers['X-Name'] if client.request else ''}")
 
 
-async def test_an_ear_hears_text_and_says_when_the_connection_is_lost() -> None:
+async def test_a_receiver_gives_text_and_says_when_the_connection_is_lost() -> None:
     async with serve(greet, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        async with open_ear(url, {"X-Name": "canary"}) as ear:
-            assert await ear.hear() == b"hello canary"
+        async with open_receiver(url, {"X-Name": "canary"}) as receiver:
+            assert await receiver.receive() == b"hello canary"
             with pytest.raises(ConnectionResetError, match="CLOSE 1000"):
-                await ear.hear()
+                await receiver.receive()
 
 
-async def test_an_ear_that_finds_nobody_says_so() -> None:
+async def test_a_receiver_that_finds_nobody_says_so() -> None:
     with pytest.raises(OSError, match="Cannot connect"):
-        async with open_ear("http://127.0.0.1:1/", {}):
+        async with open_receiver("http://127.0.0.1:1/", {}):
             pytest.fail("connected to nobody")
