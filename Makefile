@@ -36,7 +36,7 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/coverage run -m pytest --quiet -m "not browser and not prometheus"
+	$(BIN)/coverage run -m pytest --quiet -m "not browser and not prometheus and not process"
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include "app/core/*" --fail-under 100
 

@@ -19,6 +19,7 @@ CONTENT = "x" * 9_000
 PAUSE_S = 0.05
 
 
+@pytest.mark.process
 @pytest.mark.timeout(90)
 async def test_a_thousand_clients_get_everything_while_one_never_reads(tmp_path: Path) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -19,7 +19,7 @@ from tests.support.process import run_command, server_process, spawn
 from tests.support.server import RunningServer
 from tests.support.sockets import open_raw
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 
 
 async def test_sigterm_drains_in_order_and_exits_with_0(tmp_path: Path) -> None:

@@ -146,6 +146,7 @@ async def exported(server: RunningServer, names: set[str]) -> dict[tuple[str, st
     return found
 
 
+@pytest.mark.process
 @pytest.mark.timeout(120)
 async def test_counters_equal_the_truth_after_a_hundred_thousand_deliveries(tmp_path: Path) -> None:
     ledger = Ledger()
