@@ -106,7 +106,8 @@ class ConnectionManager:
     def open(self, session: Session, link: Link) -> None:
         """Make a seated session live: from here on it gets what its filter wants, and whom it replaces gets nothing."""
         session.link = link
-        for replaced in self._places.replaced_by(session):
+        # One that was itself replaced while it shook hands takes nobody's place.
+        for replaced in self._places.replaced_by(session) if session.ending is None else ():
             self.cut(replaced, Ending.REPLACED)
         session.checkpoint_seq = session.opened_seq = session.wants_seq = self.position
         if self._free_slots:

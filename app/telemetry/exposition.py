@@ -1,6 +1,6 @@
-"""The registry. This file owns how the catalogue becomes an exposition.
+"""The registry. This file owns how the catalogue becomes families with samples.
 
-Rendering runs on the event loop, so it is one pass over plain integers; a gauge that cannot be read is left out and
+Collecting runs on the event loop, so it is one pass over plain integers; a gauge that cannot be read is left out and
 counted, and the rest is there.
 """
 
@@ -39,7 +39,7 @@ _log = structlog.get_logger("metrics")
 
 
 class CatalogueCollector(Collector):
-    """Renders every family of the catalogue, and the gauges that `wiring` connects."""
+    """Reads every family of the catalogue, and the gauges that `wiring` connects."""
 
     def __init__(self, stats: Stats, gauges: Iterable[GaugeFamily | GaugeGroup], build: Mapping[str, str]) -> None:
         self._stats = stats
@@ -51,7 +51,7 @@ class CatalogueCollector(Collector):
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Render everything there is."""
+        """Give every family there is."""
         started = time.perf_counter()
         yield InfoMetricFamily("news_build", "Build and runtime versions.", self._build)
         for counter in COUNTERS:

@@ -81,4 +81,5 @@ def _example(exemplar: Exemplar) -> str:
 
 
 def _number(value: float) -> str:
+    # prometheus_client's own, so that the numbers are its numbers; it has no types.
     return str(floatToGoString(value))  # type: ignore[no-untyped-call]

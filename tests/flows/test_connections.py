@@ -354,3 +354,15 @@ def test_a_full_user_has_its_connections_doubted_and_ghosts_go_in_seconds(hall: 
     assert ghost_link.endings == [Ending.HEARTBEAT_TIMEOUT]
     assert alive_link.endings == []
     hall.join()
+
+
+def test_of_two_handshakes_of_one_device_the_one_that_is_open_first_stays(hall: Hall) -> None:
+    late = hall.connections.seat("u", "laptop")
+    _, first = hall.join(device_id="laptop")
+    late_link = RecordingLink()
+
+    hall.connections.open(late, late_link)
+    hall.broadcast()
+
+    assert (first.endings, late_link.endings) == ([], [Ending.REPLACED])
+    assert (len(first.frames), len(late_link.frames)) == (1, 0)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from app.adapters.http.answers import json_answer
 from app.adapters.http.bodies import JSON, NDJSON, read_body
-from app.adapters.http.parameters import read_news_query, read_parameters, user_id
+from app.adapters.http.parameters import read_news_query, read_parameters, require_user_id, user_id
 from app.adapters.http.parts import PARTS, Parts
 from app.core.errors import Code, FieldError, Theirs
 from app.core.news import RawNews, parse_raw
@@ -68,11 +68,9 @@ async def get_news_item(request: web.Request) -> web.Response:
 
 async def get_explanation(request: web.Request) -> web.Response:
     """Say why a user did or did not get an item."""
-    given = read_parameters(request.query, {"user_id": user_id})
-    if "user_id" not in given:
-        raise Theirs(Code.INVALID_PARAMETER, "user_id is required", fields=(FieldError("user_id", "required"),))
-    explanation = await request.app[PARTS].explain.to_user(request.match_info["id"], given["user_id"])
-    return json_answer({"user_id": given["user_id"], **as_document(explanation)})
+    user = require_user_id(read_parameters(request.query, {"user_id": user_id}))
+    explanation = await request.app[PARTS].explain.to_user(request.match_info["id"], user)
+    return json_answer({"user_id": user, **as_document(explanation)})
 
 
 def _trace_id(request: web.Request) -> str:

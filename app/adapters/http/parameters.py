@@ -88,6 +88,13 @@ def read_parameters(query: MultiMapping[str], readers: Mapping[str, Reader]) -> 
     return values
 
 
+def require_user_id(given: Mapping[str, Any]) -> str:
+    """Give the user of parameters that were read. Raises Theirs where they name none."""
+    if "user_id" not in given:
+        raise Theirs(Code.INVALID_PARAMETER, "user_id is required", fields=(FieldError("user_id", "required"),))
+    return str(given["user_id"])
+
+
 def check_user_id(text: str) -> str:
     """Check a user id that stands in a path. Raises Theirs(INVALID_PARAMETER)."""
     return str(read_parameters(MultiDict(user_id=text), {"user_id": user_id})["user_id"])

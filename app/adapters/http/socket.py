@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractStreamWriter
 from multidict import MultiMapping
 
 from app.adapters.http.link import Conversation, SocketLink
-from app.adapters.http.parameters import device_id, read_parameters, user_id
+from app.adapters.http.parameters import device_id, read_parameters, require_user_id, user_id
 from app.adapters.http.parts import PARTS, Parts
 from app.core.closing import Ending
 from app.core.errors import Code, FieldError, NewsError, Theirs
@@ -104,9 +104,7 @@ def _filter_in_url(text: str) -> Filter:
 def _identity(request: web.Request) -> tuple[str, str | None]:
     """Give the user, and the device where it has a name."""
     given = read_parameters(request.query, {"user_id": user_id, "device_id": device_id})
-    if "user_id" not in given:
-        raise Theirs(Code.INVALID_PARAMETER, "user_id is required", fields=(FieldError("user_id", "required"),))
-    return given["user_id"], given.get("device_id")
+    return require_user_id(given), given.get("device_id")
 
 
 def _default_refusal(request: web.Request) -> Refusal:
