@@ -15,7 +15,11 @@
     strict_json   which JSON is accepted from outside
     fields        field-by-field conversion that names every bad field
     messages      what a client may say
-    wire          what the server says, as bytes
+    outbound      what the server may say
+    wire          the same as bytes
+    phases        how a connection stands to the log: the table
+    resuming      where in the log a connection begins, and when continuity cannot be proven
+    window        what a client has not acknowledged
     closing       why a connection ends: codes, words, advice
     limits        every limit, and the token bucket
     errors        the one tree of errors

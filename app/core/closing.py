@@ -29,6 +29,7 @@ class Ending(StrEnum):
     SHUTDOWN = "shutdown"
     SLOW_CONSUMER = "slow_consumer"
     HEARTBEAT_TIMEOUT = "heartbeat_timeout"
+    ACK_TIMEOUT = "ack_timeout"
     RATE_LIMITED = "rate_limited"
     REPLACED = "replaced"
 
@@ -52,6 +53,7 @@ CLOSES: dict[Ending, Close] = {
     Ending.SHUTDOWN: Close(1012, retry_after_s=3),
     Ending.SLOW_CONSUMER: Close(4008, retry_after_s=3),
     Ending.HEARTBEAT_TIMEOUT: Close(4010, retry_after_s=1),
+    Ending.ACK_TIMEOUT: Close(4012, retry_after_s=1),
     Ending.RATE_LIMITED: Close(4029, retry_after_s=30),
     Ending.REPLACED: Close(4504),
 }

@@ -69,8 +69,9 @@ def _convert_slowly(data: Mapping[str, object], model: type[Model], pointer: str
 
 
 def _convert_value(value: object, wanted: object, where: str) -> object:
-    if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct) and isinstance(value, Mapping):
-        return convert(value, wanted, where)
+    model = _struct_type(wanted)
+    if model is not None and isinstance(value, Mapping):
+        return convert(value, model, where)
     element = _element_type(wanted)
     if element is not None and isinstance(value, list):
         _check_elements(value, element, where)
@@ -94,6 +95,13 @@ def _check_elements(values: list[object], element: object, where: str) -> None:
                 break
     if errors:
         raise BadFields(tuple(errors))
+
+
+def _struct_type(wanted: object) -> type[msgspec.Struct] | None:
+    """Give the struct that a value is to become, also beside None."""
+    if get_origin(wanted) in (Union, UnionType):
+        return next(filter(None, map(_struct_type, get_args(wanted))), None)
+    return wanted if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct) else None
 
 
 def _element_type(wanted: object) -> object | None:

@@ -16,7 +16,19 @@ class Limits(NamedTuple):
     heartbeat_grace_s: float = 10.0
     doubt_s: float = 2.5
     write_buffer_bytes: int = 256 * 1024
+    room_bytes: int = 64 * 1024
     send_buffer_bytes: int = 64 * 1024
+    lag_items: int = 50_000
+    stuck_s: float = 30.0
+    page_of_log_items: int = 100
+    pages_at_once: int = 20
+    replays_per_min: float = 6.0
+    free_replay_items: int = 2_000
+    last_items: int = 1_000
+    window_items: int = 1_000
+    ack_within_s: float = 15.0
+    redeliveries: int = 3
+    channels: int = 32
     keep_alive_s: float = 15.0
     checkpoint_items: int = 100
     intake_items: int = 10_000
@@ -53,3 +65,30 @@ class TokenBucket:
         self._updated_at = now
         self._tokens = max(refilled - 1.0, -burst)
         return self._tokens
+
+    def put_back(self) -> None:
+        """Put back a token that bought nothing."""
+        self._tokens += 1.0
+
+
+class Meter:
+    """A rate a key: for what many may do, each not too often. The keys used least lately are forgotten first."""
+
+    def __init__(self, per_s: float, burst: float, most_keys: int = 10_000) -> None:
+        self._per_s = per_s
+        self._burst = burst
+        self._most_keys = most_keys
+        self._buckets: dict[str, TokenBucket] = {}
+
+    def wait_s(self, key: str, now: float) -> float:
+        """Take one; give 0, or how long this key has to wait before its next one."""
+        bucket = self._buckets.pop(key, None) or TokenBucket(self._burst, now)
+        self._buckets[key] = bucket
+        if len(self._buckets) > self._most_keys:
+            del self._buckets[next(iter(self._buckets))]
+        left = bucket.take(now, self._per_s, self._burst)
+        if left >= 0:
+            return 0.0
+        # Who was refused owes nothing: after this wait the next one is to be had.
+        bucket.put_back()
+        return -left / self._per_s

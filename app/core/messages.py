@@ -1,58 +1,104 @@
 """What a client may say on the socket. This file owns the inbound messages and how a text becomes one of them."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from app.core import fields
 from app.core.errors import Code, FieldError, NewsError, Theirs
+from app.core.resuming import After, Asked, Last, Since
 from app.core.strict_json import decode_object
-from app.core.subscription import DEFAULT_CHANNEL, Checked, parse_filter
+from app.core.subscription import CHANNEL_NAME, DEFAULT_CHANNEL, Checked, Filter, parse_filter
 
 MAX_ID = 64
+MAX_SEQ = 2**53
+MAX_LAST_ITEMS = 1_000
+
 RequestId = Annotated[str, Meta(max_length=MAX_ID)] | int | None
+ChannelName = Annotated[str, Meta(pattern=CHANNEL_NAME)]
+Seq = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
 
 
-class Ping(msgspec.Struct, frozen=True):
+class Ping(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
     """Asks for a pong; `t` comes back unchanged."""
 
     id: RequestId = None
     t: float | str | None = None
 
 
-class SubscribeFields(msgspec.Struct, frozen=True):
-    """The keys of a subscribe message beside its filters."""
+class From(msgspec.Struct, frozen=True):
+    """Where a channel's past begins: behind a seq, at a time (Unix seconds), or so many matching items back."""
+
+    seq: Seq | UnsetType = UNSET
+    time: Annotated[float, Meta(ge=0, le=1e11)] | UnsetType = UNSET
+    last: Annotated[int, Meta(ge=1, le=MAX_LAST_ITEMS)] | UnsetType = UNSET
+
+
+class SubscribeMessage(msgspec.Struct, frozen=True, tag_field="type", tag="subscribe"):
+    """Gives a channel a filter, in place of the one before; without filters, the user's stored one.
+
+    With `persist` (the default) it is stored for the user; otherwise it is this connection's alone. `since` sends the
+    channel's past first.
+    """
 
     id: RequestId = None
-    channel: str = DEFAULT_CHANNEL
+    channel: ChannelName = DEFAULT_CHANNEL
+    filters: Filter | UnsetType = UNSET
+    persist: bool = True
+    since: From | None = None
 
 
-class SubscribeKeys(msgspec.Struct, frozen=True):
-    """Every key that a subscribe message is read for."""
+class Unsubscribe(msgspec.Struct, frozen=True, tag_field="type", tag="unsubscribe"):
+    """Takes a channel from this connection; with `forget`, from what is stored for the user too."""
 
-    type: str
-    id: RequestId
-    channel: str
-    filters: object
-
-
-class Subscribe(msgspec.Struct, frozen=True):
-    """Stores the user's filter and applies it at once; without filters, the stored one is looked up again."""
-
-    id: RequestId
-    checked: Checked | None
+    channel: ChannelName
+    id: RequestId = None
+    forget: bool = False
 
 
-class Explain(msgspec.Struct, frozen=True):
+class List(msgspec.Struct, frozen=True, tag_field="type", tag="list"):
+    """Asks for this connection's channels."""
+
+    id: RequestId = None
+
+
+class Ack(msgspec.Struct, frozen=True, tag_field="type", tag="ack"):
+    """Says that everything up to `seq` was received."""
+
+    seq: Seq
+    id: RequestId = None
+    received_at: float | None = None
+
+
+class Explain(msgspec.Struct, frozen=True, tag_field="type", tag="explain"):
     """Asks why this connection did or did not get an item."""
 
     item: Annotated[str, Meta(min_length=1, max_length=128)]
     id: RequestId = None
 
 
-Message = Ping | Subscribe | Explain
+class Subscribe(msgspec.Struct, frozen=True):
+    """A subscribe message whose filter is checked; `checked` is None where the stored one is asked for."""
+
+    id: RequestId
+    channel: str
+    checked: Checked | None
+    persist: bool
+    since: Asked | None
+
+
+Message = Ping | Subscribe | Unsubscribe | List | Ack | Explain
+
+_SIMPLE: dict[str, type[Ping | Unsubscribe | List | Ack | Explain]] = {
+    "ping": Ping,
+    "unsubscribe": Unsubscribe,
+    "list": List,
+    "ack": Ack,
+    "explain": Explain,
+}
+_WORDS = "ping, subscribe, unsubscribe, list, ack or explain"
 
 
 class Refused(Exception):
@@ -79,31 +125,41 @@ def _read(document: Mapping[str, object]) -> Message:
     kind = document.get("type")
     if not isinstance(kind, str):
         raise Theirs(Code.INVALID_MESSAGE, "Invalid message", fields=(FieldError("/type", "required, a string"),))
-    if kind == "ping":
-        return _convert(document, Ping)
     if kind == "subscribe":
         return _read_subscribe(document)
-    if kind == "explain":
-        return _convert(document, Explain)
-    raise Theirs(
-        Code.UNKNOWN_TYPE, "Unknown message type", fields=(FieldError("/type", "want ping, subscribe or explain"),)
-    )
+    if kind in _SIMPLE:
+        return _convert(document, _SIMPLE[kind])
+    raise Theirs(Code.UNKNOWN_TYPE, "Unknown message type", fields=(FieldError("/type", f"want {_WORDS}"),))
 
 
 def _read_subscribe(document: Mapping[str, object]) -> Subscribe:
-    head = _convert(document, SubscribeFields)
-    if head.channel != DEFAULT_CHANNEL:
-        raise Theirs(
-            Code.UNKNOWN_CHANNEL, "Unknown channel", fields=(FieldError("/channel", f"want {DEFAULT_CHANNEL!r}"),)
-        )
+    # The filter has its own check, which names every bad field under its own code.
+    head = _convert({key: value for key, value in document.items() if key != "filters"}, SubscribeMessage)
+    since = None if head.since is None else _asked(head.since)
     if "filters" not in document:
-        return Subscribe(head.id, None)
+        return Subscribe(head.id, head.channel, None, head.persist, since)
     filters = document["filters"]
     if not isinstance(filters, dict):
         raise Theirs(Code.INVALID_FILTER, "Invalid filters", fields=(FieldError("/filters", "want an object"),))
     checked = parse_filter(filters, "/filters")
-    ignored = fields.unknown_keys(document, SubscribeKeys)
-    return Subscribe(head.id, checked._replace(warnings=checked.warnings + ignored))
+    ignored = tuple(bad for bad in fields.unknown_keys(document, SubscribeMessage) if bad.pointer != "/type")
+    checked = checked._replace(warnings=checked.warnings + ignored)
+    return Subscribe(head.id, head.channel, checked, head.persist, since)
+
+
+def _asked(since: From) -> Asked:
+    """Read where a channel's past begins. Raises Theirs unless exactly one place is named."""
+    given: list[Asked] = []
+    if since.seq is not UNSET:
+        given.append(After(since.seq))
+    if since.time is not UNSET:
+        given.append(Since(since.time))
+    if since.last is not UNSET:
+        given.append(Last(since.last))
+    if len(given) != 1:
+        where = (FieldError("/since", "want exactly one of seq, time, last"),)
+        raise Theirs(Code.INVALID_MESSAGE, "Invalid message", fields=where)
+    return given[0]
 
 
 def _convert(document: Mapping[str, object], model: type[fields.Model]) -> fields.Model:
@@ -113,7 +169,7 @@ def _convert(document: Mapping[str, object], model: type[fields.Model]) -> field
         raise Theirs(Code.INVALID_MESSAGE, "Invalid message", fields=error.errors) from None
 
 
-def _request_id(document: Mapping[str, object]) -> str | int | None:
+def _request_id(document: Mapping[str, Any]) -> str | int | None:
     given = document.get("id")
     if isinstance(given, str):
         return given if len(given) <= MAX_ID else None

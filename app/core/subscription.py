@@ -14,6 +14,7 @@ DEFAULT_CHANNEL = "default"
 DEFAULT_THRESHOLD = 70
 MAX_ENTRIES = 200
 USER_ID = r"^[A-Za-z0-9_.:@-]{1,128}$(?!\n)"
+CHANNEL_NAME = r"^[A-Za-z0-9_.:@-]{1,64}$(?!\n)"
 DEVICE_ID = r"^[A-Za-z0-9_.:@-]{1,64}$(?!\n)"
 
 Account = Annotated[str, Meta(min_length=1, max_length=64)]

@@ -5,13 +5,10 @@ here. Server frames are never masked (RFC 6455 section 5.1).
 """
 
 import struct
-from collections.abc import Mapping
 
 import msgspec
 
-from app.core import closing
-from app.core.errors import NewsError
-from app.core.subscription import Filter
+from app.core import closing, outbound
 
 # RFC 6455 section 5.2: FIN set, and the opcode.
 _TEXT, _CLOSE, _PING, _PONG = b"\x81", b"\x88", b"\x89", b"\x8a"
@@ -42,57 +39,30 @@ def close_reply_frame(code: int) -> bytes:
     return _frame(_CLOSE, struct.pack(">H", code) if code else b"")
 
 
-def news_item(seq: int, timestamp: float, item_json: bytes) -> bytes:
-    """Give the payload of a news_item message; `timestamp` is when the item was accepted, Unix seconds."""
-    return b'{"type":"news_item","seq":%d,"timestamp":%.6f,"data":%b}' % (seq, timestamp, item_json)
-
-
-def pong(timestamp: float, seq: int, t: float | str | None, request_id: str | int | None) -> bytes:
-    return _encode({"type": "pong", "timestamp": timestamp, "seq": seq} | _present(t=t, id=request_id))
-
-
-def keep_alive(timestamp: float, seq: int, delivered: int, last_item_age_ms: int | None) -> bytes:
-    """A checkpoint: the client holds every item up to `seq` that matches it, `delivered` of them since the last one."""
-    feed = {"status": "ok", "last_item_age_ms": last_item_age_ms}
-    return _encode({"type": "keep_alive", "timestamp": timestamp, "seq": seq, "delivered": delivered, "feed": feed})
-
-
-def error(timestamp: float, problem: NewsError, request_id: str | int | None) -> bytes:
-    retry_after_ms = None if problem.retry_after_s is None else int(problem.retry_after_s * 1000)
-    errors = [{"pointer": bad.pointer, "detail": bad.detail} for bad in problem.fields] or None
-    return _encode(
-        {
-            "type": "error",
-            "message": problem.detail,
-            "timestamp": timestamp,
-            "code": problem.code,
-            "retryable": problem.verdict.is_retryable,
-        }
-        | _present(id=request_id, retry_after_ms=retry_after_ms, errors=errors)
-    )
-
-
-def subscribed(
-    request_id: str | int, channel: str, wants: Filter, seq: int, warnings: tuple[tuple[str, str], ...]
+def news_item(
+    seq: int,
+    timestamp: float,
+    item_json: bytes,
+    channels: tuple[str, ...] = (),
+    *,
+    is_replay: bool = False,
+    is_again: bool = False,
 ) -> bytes:
-    return _encode(
-        {
-            "type": "subscribed",
-            "id": request_id,
-            "channel": channel,
-            "filters": wants,
-            "seq": seq,
-            "warnings": [{"pointer": pointer, "detail": detail} for pointer, detail in warnings],
-        }
-    )
+    """Give the payload of a news_item message; `timestamp` is when the item was accepted, Unix seconds.
+
+    `channels` are those that want it, where the connection has names for them; `is_replay`: it comes from the log;
+    `is_again`: it was sent to this client before.
+    """
+    named = b',"channels":%b' % _encode(channels) if channels else b""
+    replayed = b',"replay":true' if is_replay else b""
+    again = b',"redelivered":true' if is_again else b""
+    head = b'{"type":"news_item","seq":%d,"timestamp":%.6f,"data":%b' % (seq, timestamp, item_json)
+    return b"".join((head, named, replayed, again, b"}"))
 
 
-def explanation(request_id: str | int | None, document: Mapping[str, object]) -> bytes:
-    return _encode({"type": "explanation", **document} | _present(id=request_id))
-
-
-def _present(**values: object) -> dict[str, object]:
-    return {key: value for key, value in values.items() if value is not None}
+def message_frame(message: outbound.Message) -> bytes:
+    """Put a message that goes to one client into a frame."""
+    return _frame(_TEXT, _encode(message))
 
 
 def _frame(head: bytes, payload: bytes) -> bytes:

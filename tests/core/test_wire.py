@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from app.core import closing, messages, wire
+from app.core import closing, messages, outbound, wire
 from app.core.closing import BY_CLIENT, CLOSES, Ending
 from app.core.errors import VERDICTS, Code, FieldError, Theirs
 from tests.support.items import item
@@ -29,7 +29,7 @@ def test_a_news_item_message_carries_the_stored_json_unchanged() -> None:
 def test_an_error_message_says_where_what_and_when_to_try_again() -> None:
     error = Theirs(Code.RATE_LIMITED, "Too many requests", retry_after_s=1.5, fields=(FieldError("/a", "want b"),))
 
-    message = msgspec.json.decode(wire.error(5.0, error, 9))
+    message = msgspec.json.decode(payload_of(wire.message_frame(outbound.error(error, 5.0, 9))))
 
     assert message == {
         "type": "error",
@@ -76,7 +76,7 @@ def test_a_subscribe_is_read() -> None:
     assert isinstance(read, messages.Subscribe)
     assert read.checked is not None
     assert (read.id, read.checked.wants.categories) == (4, ("crypto",))
-    assert messages.decode('{"type":"subscribe"}') == messages.Subscribe(None, None)
+    assert messages.decode('{"type":"subscribe"}') == messages.Subscribe(None, "default", None, True, None)
 
 
 REFUSED = [
@@ -90,7 +90,16 @@ REFUSED = [
     ('{"type":"ping","t":[]}', Code.INVALID_MESSAGE, None, ["/t"]),
     ('{"type":"subscribe","id":1,"filters":[]}', Code.INVALID_FILTER, 1, ["/filters"]),
     ('{"type":"subscribe","filters":{"keywords":[1,"ok"]}}', Code.INVALID_FILTER, None, ["/filters/keywords/0"]),
-    ('{"type":"subscribe","id":1,"channel":"btc","filters":{}}', Code.UNKNOWN_CHANNEL, 1, ["/channel"]),
+    ('{"type":"subscribe","id":1,"channel":"a b","filters":{}}', Code.INVALID_MESSAGE, 1, ["/channel"]),
+    ('{"type":"subscribe","channel":"","filters":{}}', Code.INVALID_MESSAGE, None, ["/channel"]),
+    ('{"type":"subscribe","since":{}}', Code.INVALID_MESSAGE, None, ["/since"]),
+    ('{"type":"subscribe","since":{"seq":1,"last":2}}', Code.INVALID_MESSAGE, None, ["/since"]),
+    ('{"type":"subscribe","since":{"seq":-1}}', Code.INVALID_MESSAGE, None, ["/since/seq"]),
+    ('{"type":"subscribe","since":{"last":1001}}', Code.INVALID_MESSAGE, None, ["/since/last"]),
+    ('{"type":"unsubscribe"}', Code.INVALID_MESSAGE, None, ["/channel"]),
+    ('{"type":"ack","id":2}', Code.INVALID_MESSAGE, 2, ["/seq"]),
+    ('{"type":"ack","seq":1.5}', Code.INVALID_MESSAGE, None, ["/seq"]),
+    ('{"type":"explain","item":""}', Code.INVALID_MESSAGE, None, ["/item"]),
 ]
 
 

@@ -1,0 +1,45 @@
+"""The table of phases, walked."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.limits import Limits
+from app.core.phases import NEXT, Event, Phase, is_hopeless
+
+LIMITS = Limits(lag_items=100, stuck_s=30.0)
+
+
+@given(st.lists(st.sampled_from(Event)))
+def test_whatever_happens_a_connection_is_closed_for_good_once_it_ended(events: list[Event]) -> None:
+    phase = Phase.REPLAYING
+    for event in events:
+        is_over = phase is Phase.CLOSED
+        if (phase, event) not in NEXT:
+            assert (event is Event.LEVEL and phase is Phase.LIVE) or is_over
+            continue
+        phase = NEXT[phase, event]
+        assert not is_over or phase is Phase.CLOSED
+        assert event is not Event.END or phase is Phase.CLOSED
+
+
+def test_every_phase_is_reached_and_every_open_one_may_end() -> None:
+    assert set(NEXT.values()) == set(Phase)
+    assert {phase for phase, event in NEXT if event is Event.END} == set(Phase)
+    assert {phase for (phase, event), after in NEXT.items() if after is Phase.LIVE} == {Phase.REPLAYING, Phase.LAGGING}
+
+
+@pytest.mark.parametrize(
+    ("phase", "behind_items", "stuck_s", "expected"),
+    [
+        (Phase.LAGGING, 100, 30.0, False),
+        (Phase.LAGGING, 101, 0.0, True),
+        (Phase.LAGGING, 0, 30.1, True),
+        (Phase.REPLAYING, 1_000_000, 0.0, False),
+        (Phase.REPLAYING, 0, 30.1, True),
+    ],
+)
+def test_who_takes_nothing_or_lags_too_far_is_hopeless(
+    phase: Phase, behind_items: int, stuck_s: float, expected: bool
+) -> None:
+    assert is_hopeless(phase, behind_items, stuck_s, LIMITS) is expected

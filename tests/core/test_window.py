@@ -1,0 +1,72 @@
+"""The window of a connection in ack mode."""
+
+from app.core.window import Acked, AckResult, Window
+
+
+def sent(*seqs: int, acked: int = 0) -> Window:
+    window = Window(acked, acked)
+    for seq in seqs:
+        window.add(seq, accepted_at=100.0 + seq, now=float(seq))
+    return window
+
+
+def test_an_ack_is_one_for_everything_before_it() -> None:
+    window = sent(1, 4, 9)
+
+    assert window.ack(4, passed=9) == Acked(AckResult.OK, 104.0)
+    assert len(window) == 1
+    assert window.acked == 4
+    assert window.waits_s(10.0) == 1.0
+
+
+def test_an_ack_between_two_items_names_the_one_before() -> None:
+    window = sent(1, 4, 9)
+
+    assert window.ack(8, passed=20) == Acked(AckResult.OK, 104.0)
+    assert window.ack(15, passed=20) == Acked(AckResult.OK, 109.0)
+    assert window.waits_s(100.0) == 0.0
+
+
+def test_an_ack_for_nothing_that_waits_names_no_item() -> None:
+    assert sent(acked=3).ack(7, passed=9) == Acked(AckResult.OK, None)
+
+
+def test_the_same_ack_again_is_a_duplicate_and_one_for_the_future_is_unknown() -> None:
+    window = sent(1, 2)
+    window.ack(2, passed=5)
+
+    assert window.ack(2, passed=5) == window.ack(1, passed=5) == Acked(AckResult.DUPLICATE)
+    assert window.ack(6, passed=5) == Acked(AckResult.UNKNOWN)
+    assert window.acked == 2
+
+
+def test_an_ack_after_a_redelivery_is_late_and_takes_the_attempts_back() -> None:
+    window = sent(1, 2)
+    window.rewind()
+    assert (len(window), window.attempts, window.was_sent(1), window.was_sent(3)) == (0, 1, True, False)
+
+    window.add(1, 101.0, 20.0)
+    assert window.ack(1, passed=2) == Acked(AckResult.LATE, 101.0)
+    assert window.attempts == 0
+    assert window.was_sent(2)
+    assert not window.was_sent(1)
+
+
+def test_an_item_of_the_past_is_not_waited_for() -> None:
+    window = sent(5, 7, acked=4)
+    window.add(3, 103.0, 8.0)
+    window.add(6, 106.0, 8.0)
+
+    assert len(window) == 2
+
+
+def test_on_another_connection_what_was_not_acknowledged_was_sent() -> None:
+    window = sent(1, 2, 3)
+    window.ack(1, passed=3)
+
+    window.rest()
+
+    assert (window.acked, window.sent, len(window), window.attempts) == (1, 3, 0, 0)
+    assert window.was_sent(3)
+    window.rest(acked=10)
+    assert (window.acked, window.sent) == (10, 10)
