@@ -4,11 +4,12 @@ A port stands here once it has a second implementation: SQLite and memory for th
 hand-set one, a socket and a recording for links and receivers.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from app.core.closing import Ending
 from app.core.news import NewsItem
+from app.core.resuming import Position
 from app.core.subscription import Subscription
 
 
@@ -131,8 +132,40 @@ class SubscriptionStore(Protocol):
     async def save(self, subscription: Subscription) -> Subscription:
         """Store durably, in place of the one before, and give what is stored now: the first `created_at` stays."""
 
-    async def delete(self, user_id: str) -> bool:
-        """Forget every channel of a user; False when there was none."""
+    async def delete(self, user_id: str, channel: str | None = None) -> bool:
+        """Forget a channel of a user, or every channel; False when there was none."""
+
+
+class Cursor(NamedTuple):
+    """Up to where a device acknowledged everything, and when it last did (Unix seconds)."""
+
+    user_id: str
+    device_id: str
+    position: Position
+    updated_at: float
+
+
+class CursorStore(Protocol):
+    """Where devices stand in the log."""
+
+    async def load(self, user_id: str, device_id: str) -> Cursor | None:
+        """Give a device's cursor."""
+
+    async def save(self, cursors: Sequence[Cursor]) -> None:
+        """Store cursors durably, each in place of its device's one before. Raises Ours(STORAGE_FULL)."""
+
+    async def prune(self, updated_before: float, limit: int) -> int:
+        """Forget up to `limit` cursors that nobody moved since a time (Unix seconds); give how many went."""
+
+
+class Stores(NamedTuple):
+    """What outlives the process, or stands in for it, and how it is doing; `file_sizes` gives bytes by file."""
+
+    log: NewsLog
+    subscriptions: SubscriptionStore
+    cursors: CursorStore
+    pending_operations: Callable[[], float] = lambda: 0.0
+    file_sizes: Callable[[], Mapping[str, float]] = lambda: {"main": 0.0, "wal": 0.0}
 
 
 class Clock(Protocol):

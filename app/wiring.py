@@ -5,7 +5,8 @@
                                                   ConnectionManager ◀── FilterIndex.match ◀──────┘
                                                           │ the same bytes
                                                           ▼
-                                                  SocketLink of every connection that matched
+                       NewsLog ─▶ CatchUp ─▶ SocketLink of every connection that matched
+                    (who resumes, is slow or does not acknowledge)
 
 This file owns how parts are built, started, and stopped in order.
 """
@@ -17,7 +18,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import NamedTuple
 
-import structlog
 from aiohttp import __version__ as aiohttp_version
 
 import app
@@ -32,50 +32,50 @@ from app.adapters.http.pages import Page, load_pages
 from app.adapters.http.parts import FeedCounts, Parts
 from app.adapters.http.socket import CANARY_KEY, CANARY_PATH
 from app.adapters.markup import to_text
+from app.adapters.memory.cursor_store import MemoryCursorStore
 from app.adapters.memory.news_log import MemoryNewsLog
 from app.adapters.memory.subscription_store import MemorySubscriptionStore
 from app.adapters.receiver import open_receiver
+from app.adapters.sqlite.cursor_store import SqliteCursorStore
 from app.adapters.sqlite.database import open_database
 from app.adapters.sqlite.news_log import open_log
 from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
 from app.adapters.tables import load_sample_wire, load_tables
 from app.config import MEMORY, ConnectionPolicy, Settings
 from app.core.limits import Limits
+from app.flows.acks import Acks
 from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
 from app.flows.canary import Canary
 from app.flows.canary_end import CanaryEnd
+from app.flows.catch_up import CatchUp
+from app.flows.channels import Channels
+from app.flows.commands import Commands
 from app.flows.connections import ConnectionManager
 from app.flows.converse import Converse
+from app.flows.drain import Drain
 from app.flows.explain import Explain
+from app.flows.gauges import Observed, gauges_of
+from app.flows.greeting import Greeting
 from app.flows.history import History
+from app.flows.judge import Judge
 from app.flows.process import Arrival, NewsProcessor, Tables
 from app.flows.readiness import Readiness
+from app.flows.resume import Resumption
 from app.flows.retention import Retention
 from app.flows.subscriptions import Subscriptions
 from app.flows.upkeep import Upkeep
 from app.flows.vigil import watch_loop
-from app.ports import Clock, NewsLog, SubscriptionStore
-from app.telemetry.catalogue import BUFFER_GAUGES, GaugeFamily, GaugeGroup, gauge, gauges
+from app.ports import Clock, Stores
 from app.telemetry.exposition import build_registry
 from app.telemetry.stats import Stats
 
 # Descriptors that are not WebSockets: listener, database, feeds, scrapes, REST clients.
 _RESERVED_DESCRIPTORS = 256
 _REMEMBERED_ITEMS = 2_000
-_LEVEL_WITHIN_S = 5.0
 _STRAGGLERS_S = 1.5
 _DAY_S = 86_400.0
 
-_log = structlog.get_logger("wiring")
-
-
-class Stores(NamedTuple):
-    """What outlives the process, or stands in for it, and how it is doing."""
-
-    log: NewsLog
-    subscriptions: SubscriptionStore
-    pending_operations: Callable[[], float] = lambda: 0.0
-    file_sizes: Callable[[], Mapping[str, float]] = lambda: {"main": 0.0, "wal": 0.0}
+Worker = Callable[[], Coroutine[None, None, None]]
 
 
 class Files(NamedTuple):
@@ -94,16 +94,33 @@ class Listening(NamedTuple):
     metrics_addresses: list[str]
 
 
+class Clients(NamedTuple):
+    """What stands between the log and the clients."""
+
+    connections: ConnectionManager
+    subscriptions: Subscriptions
+    resumption: Resumption
+    acks: Acks
+    catch_up: CatchUp
+    explain: Explain
+    greeting: Greeting
+    converse: Converse
+    upkeep: Upkeep
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        return self.catch_up.run, self.catch_up.run_sweeps, self.acks.run_flushes, self.upkeep.run_sweeps
+
+
 class Server(NamedTuple):
     """Every part that has a beginning and an end, ready to run."""
 
     parts: Parts
-    raw_news_queue: asyncio.Queue[Arrival]
-    broadcaster: WebSocketBroadcaster
-    upkeep: Upkeep
+    clients: Clients
+    drain: Drain
     canary: Canary
     sources: Sequence[RssPoller | SampleWire]
-    workers: Sequence[Callable[[], Coroutine[None, None, None]]]
+    workers: Sequence[Worker]
 
 
 async def serve(
@@ -143,34 +160,32 @@ def read_files(settings: Settings) -> Files:
 def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats: Stats) -> Server:
     """Build every part and connect them; nothing runs yet."""
     limits = _limits(settings)
+    clients = build_clients(stores, limits, clock, stats)
+    connections = clients.connections
     raw_news_queue: asyncio.Queue[Arrival] = asyncio.Queue(limits.intake_items)
     websocket_queue = BroadcastQueue(limits.broadcast_queue_items)
-    connections = ConnectionManager(limits, clock, stats, position=stores.log.head)
-    subscriptions = Subscriptions(stores.subscriptions, connections, clock)
-    explain = Explain(stores.log, subscriptions, connections)
     processor = NewsProcessor(stores.log, raw_news_queue, files.tables, to_text, limits, clock, stats)
     broadcaster = WebSocketBroadcaster(stores.log, websocket_queue, connections, clock, stats)
-    retention = Retention(stores.log, clock, settings.retention_days * _DAY_S, limits.history_items)
+    retention = Retention(stores.log, stores.cursors, clock, settings.retention_days * _DAY_S, limits.history_items)
     poller = RssPoller(files.feeds, raw_news_queue, limits, clock, stats)
     sample_wire = [SampleWire(files.sample_wire, raw_news_queue, clock)] if files.sample_wire else []
     canary_end = CanaryEnd(limits, clock)
     canary = Canary(websocket_queue, canary_end.send, limits, clock, stats)
     readiness = Readiness(stores.log, connections, broadcaster, limits, clock)
-    observed = _gauges(stores, connections, processor, websocket_queue, readiness, limits, clock)
+    observed = Observed(stores, connections, processor, websocket_queue, readiness, limits, clock)
     parts = Parts(
         log=stores.log,
         processor=processor,
         history=History(stores.log, limits.scan_items),
-        subscriptions=subscriptions,
+        subscriptions=clients.subscriptions,
         connections=connections,
+        greeting=clients.greeting,
         readiness=readiness,
-        explain=explain,
-        converse=Converse(connections, subscriptions, explain, limits, clock, stats),
+        explain=clients.explain,
+        converse=clients.converse,
         canary_end=canary_end,
         canary_key=secrets.token_hex(16),
-        registry=build_registry(
-            stats, observed, {"version": app.__version__, "revision": settings.revision, "aiohttp": aiohttp_version}
-        ),
+        registry=build_registry(stats, gauges_of(observed), _build_info(settings)),
         stats=stats,
         limits=limits,
         clock=clock,
@@ -181,20 +196,49 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
         started_at=clock.monotonic(),
         version=app.__version__,
     )
-    upkeep = Upkeep(connections, limits, clock)
-    lag = partial(watch_loop, clock, stats)
-    workers = (broadcaster.follow, broadcaster.run, processor.run, upkeep.run_sweeps, retention.run, lag)
-    return Server(parts, raw_news_queue, broadcaster, upkeep, canary, (poller, *sample_wire), workers)
+    own = (broadcaster.follow, broadcaster.run, processor.run, retention.run, partial(watch_loop, clock, stats))
+    drain = Drain(processor, broadcaster, connections, clients.resumption, limits, clock)
+    return Server(parts, clients, drain, canary, (poller, *sample_wire), [*own, *clients.workers])
+
+
+def build_clients(stores: Stores, limits: Limits, clock: Clock, stats: Stats) -> Clients:
+    """Build what stands between the log and the clients, and what their messages lead to."""
+    connections = ConnectionManager(limits, clock, stats, position=stores.log.head)
+    subscriptions = Subscriptions(stores.subscriptions, connections, clock)
+    judge = Judge(stats)
+    resumption = Resumption(stores.log, judge, limits, clock, stats)
+    acks = Acks(stores.cursors, resumption, connections, limits, clock, stats)
+    catch_up = CatchUp(stores.log, connections, judge, limits, clock, stats)
+    explain = Explain(stores.log, subscriptions, connections)
+    channels = Channels(connections, subscriptions, resumption, limits)
+    commands = Commands(connections, channels, acks, explain, clock, stats)
+    greeting = Greeting(connections, subscriptions, resumption, acks, limits, clock)
+    return Clients(
+        connections=connections,
+        subscriptions=subscriptions,
+        resumption=resumption,
+        acks=acks,
+        catch_up=catch_up,
+        explain=explain,
+        greeting=greeting,
+        converse=Converse(connections, greeting, commands, catch_up, limits, clock, stats),
+        upkeep=Upkeep(connections, acks, limits, clock),
+    )
 
 
 @asynccontextmanager
 async def _open_stores(settings: Settings, stats: Stats) -> AsyncIterator[Stores]:
     if settings.database == MEMORY:
-        yield Stores(MemoryNewsLog(), MemorySubscriptionStore())
+        yield Stores(MemoryNewsLog(), MemorySubscriptionStore(), MemoryCursorStore())
         return
     async with open_database(settings.database, stats) as database:
-        log, subscriptions = await open_log(database), SqliteSubscriptionStore(database)
-        yield Stores(log, subscriptions, lambda: database.pending, database.file_sizes)
+        yield Stores(
+            await open_log(database),
+            SqliteSubscriptionStore(database),
+            SqliteCursorStore(database),
+            lambda: database.pending,
+            database.file_sizes,
+        )
 
 
 @asynccontextmanager
@@ -218,23 +262,18 @@ async def _probe(server: Server, listening: Listening) -> None:
 
 
 async def _drain(server: Server, intake: Sequence[asyncio.Task[None]]) -> None:
-    """Stop in order: no new clients, no new items, what was accepted goes out, every client is told to come back."""
-    parts = server.parts
-    _log.info("draining", connections=len(parts.connections))
-    parts.connections.is_draining = True
-    parts.processor.close()
+    """Stop in order; what clients acknowledged last is on the disk before the stores close."""
+    server.drain.begin()
     for task in intake:
         task.cancel()
-    try:
-        async with asyncio.timeout(_LEVEL_WITHIN_S):
-            await server.raw_news_queue.join()
-            await server.broadcaster.wait_until_level()
-    except TimeoutError:
-        _log.warning("drain_cut_short", waiting_items=server.raw_news_queue.qsize())
-    await server.upkeep.drain(parts.limits.drain_s)
-    await server.upkeep.wait_until_empty(_STRAGGLERS_S)
-    await parts.converse.stop(_STRAGGLERS_S)
-    _log.info("drained")
+    await server.drain.send_out()
+    await server.drain.close_all()
+    await server.parts.converse.stop(_STRAGGLERS_S)
+    await server.clients.acks.flush()
+
+
+def _build_info(settings: Settings) -> dict[str, str]:
+    return {"version": app.__version__, "revision": settings.revision, "aiohttp": aiohttp_version}
 
 
 def _limits(settings: Settings) -> Limits:
@@ -244,55 +283,3 @@ def _limits(settings: Settings) -> Limits:
         is_one_per_user=settings.connection_policy is ConnectionPolicy.ONE,
         heartbeat_s=settings.heartbeat_s,
     )
-
-
-def _gauges(
-    stores: Stores,
-    connections: ConnectionManager,
-    processor: NewsProcessor,
-    websocket_queue: BroadcastQueue,
-    readiness: Readiness,
-    limits: Limits,
-    clock: Clock,
-) -> list[GaugeFamily | GaugeGroup]:
-    """Connect every gauge to what it asks at scrape."""
-    return [
-        *_client_gauges(connections, limits),
-        *_store_gauges(stores),
-        gauge("news_broadcast_sequence", "Sequence number of the last item broadcast.", lambda: connections.position),
-        gauge("news_queue_items", "Items waiting for the broadcaster.", lambda: len(websocket_queue.items())),
-        gauge("news_queue_capacity_items", "Bound of the broadcaster's queue.", lambda: websocket_queue.maxsize),
-        gauge(
-            "news_queue_oldest_age_seconds",
-            "Age of the oldest waiting item, 0 when none waits.",
-            lambda: websocket_queue.oldest_age_s(clock.wall()),
-        ),
-        gauge("news_intake_queue_items", "Items of feeds that are not in the log yet.", lambda: processor.waiting),
-        gauge("news_event_loop_tasks", "asyncio tasks alive.", lambda: len(asyncio.all_tasks())),
-        gauge("news_ready", "1 while /readyz has no objection but the database's.", readiness.is_ready),
-        gauge("news_time_seconds", "Unix time by this server's clock.", clock.wall),
-    ]
-
-
-def _client_gauges(connections: ConnectionManager, limits: Limits) -> list[GaugeFamily | GaugeGroup]:
-    index = connections.index
-    return [
-        gauge("news_connections", "Connections open now.", lambda: len(connections)),
-        gauge("news_connections_limit", "Most connections at once.", lambda: limits.connections),
-        gauge("news_users", "Distinct users with a connection.", lambda: connections.users),
-        gauge("news_filter_slots", "Live slots: filters that every item is decided for.", lambda: len(index)),
-        gauges("news_subscriptions", "Connections by what their filter is like.", "state", index.kinds),
-        gauges("news_filter_index_terms", "Distinct terms in the match index.", "dimension", index.sizes),
-        GaugeGroup(BUFFER_GAUGES, connections.buffers),
-    ]
-
-
-def _store_gauges(stores: Stores) -> list[GaugeFamily | GaugeGroup]:
-    log = stores.log
-    return [
-        gauge("news_history_items", "Items in durable history.", lambda: log.head - log.oldest + 1),
-        gauge("news_history_oldest_timestamp_seconds", "When the oldest was accepted.", lambda: log.oldest_at),
-        gauge("news_history_head_sequence", "Sequence number of the newest item.", lambda: log.head),
-        gauge("news_db_pending_operations", "Operations at or before SQLite's threads.", stores.pending_operations),
-        gauges("news_db_size_bytes", "Database file sizes.", "file", stores.file_sizes),
-    ]

@@ -26,13 +26,14 @@ from app.adapters.memory.news_log import MemoryNewsLog
 from app.core.closing import Ending
 from app.core.index import Match
 from app.core.limits import Limits
-from app.core.subscription import EVERYTHING
+from app.core.subscription import DEFAULT_CHANNEL, EVERYTHING
 from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
 from app.flows.connections import ConnectionManager
+from app.flows.session import Channel
 from app.ports import Record
 from app.telemetry.histogram import Example
 from app.telemetry.labels import Stage
-from app.telemetry.stats import Fanout, Stats
+from app.telemetry.stats import Fanned, Stats
 from tests.support.crowd import join
 from tests.support.items import item
 from tests.support.process import server_process
@@ -70,7 +71,7 @@ class Silence(Stats):
     def item_taken(self, waited_s: float, now: float) -> None: ...
     def slots_to_ask(self, slots: int) -> None: ...
     def item_decided(self, match: Match) -> None: ...
-    def item_sent(self, fanout: Fanout) -> None: ...
+    def item_sent(self, fanned: Fanned) -> None: ...
     def staged(self, times: Iterable[tuple[Stage, float]]) -> None: ...
     def delivery_was_slow(self, example: Example) -> None: ...
 
@@ -81,7 +82,7 @@ def broadcaster(stats: Stats) -> WebSocketBroadcaster:
     connections = ConnectionManager(Limits(checkpoint_items=10**9), clock, stats)
     for number in range(CONNECTIONS):
         session = connections.seat(f"user-{number}")
-        session.wants = EVERYTHING
+        session.use_channels([Channel(DEFAULT_CHANNEL, EVERYTHING)])
         connections.open(session, Sink())
     return WebSocketBroadcaster(MemoryNewsLog(), BroadcastQueue(), connections, clock, stats)
 

@@ -1,78 +1,61 @@
-"""Who is connected. This file owns the registry of sessions and their slots, and everything that goes to many of them.
+"""Who is connected. This file owns the registry of sessions, how they become live and stop being so, how they end.
 
-Nothing here awaits a client: frames are handed to transports, a client that does not take them is cut off.
+Nothing here awaits a client: frames are handed to transports. A client that does not take them is taken out of the live
+set and reads the log at its own pace (`catch_up`).
 """
 
-from collections import deque
+import asyncio
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import structlog
 from pyroaring import BitMap
 
-from app.core import wire
+from app.core import outbound, wire
 from app.core.closing import Ending
 from app.core.errors import Code, Ours
 from app.core.index import FilterIndex
 from app.core.limits import Limits
-from app.core.subscription import Filter
+from app.core.phases import Event, Phase
+from app.core.subscription import DEFAULT_CHANNEL, Filter
+from app.flows.fanout import Fanout
 from app.flows.places import Places
-from app.flows.session import Session
+from app.flows.session import Channel, Session
+from app.flows.slots import Slots
+from app.flows.visits import Visit, Visits
 from app.ports import Clock, Link, Record
-from app.telemetry.histogram import Example
 from app.telemetry.labels import SlowAction
-from app.telemetry.stats import SLOW_DELIVERY_S, Fanout, Stats
-
-# How many sends share one reading of the clock.
-_STAMP_EVERY = 64
-_REMEMBERED_VISITS = 1_000
-# From here on a connection counts as paused: its client takes less than is written.
-_PAUSED_BYTES = 64 * 1024
+from app.telemetry.stats import Stats
 
 _log = structlog.get_logger("connections")
 
 
-class Buffers(NamedTuple):
-    """What waits in write buffers: all bytes, those of the fullest, and how many hold more than a little."""
-
-    bytes: int
-    most_bytes: int
-    paused: int
-
-
-class Visit(NamedTuple):
-    """A connection as operators see it: who, for how long, what it got, what waits, why it ended."""
-
-    connection_id: str
-    user_id: str
-    device_id: str | None
-    duration_s: float
-    items: int
-    buffered_bytes: int
-    idle_s: float
-    reason: Ending | None
-    closed_at: float | None
-
-
 class ConnectionManager:
-    """Every connection, its slot in the filter index, and the ways to write to many."""
+    """Every connection, and the ways to write to one or to many.
+
+    `behind` has the sessions that are to read the log from now on; `position` is the seq that was broadcast last.
+    """
 
     def __init__(self, limits: Limits, clock: Clock, stats: Stats, position: int = 0) -> None:
-        self.index = FilterIndex()
         self.position = position
         self.last_item_at: float | None = None
         self.is_draining = False
+        self.behind: asyncio.Queue[Session] = asyncio.Queue()
         self._limits = limits
         self._clock = clock
         self._stats = stats
         self._places = Places(limits, clock)
-        self._slots: list[Session | None] = []
-        self._free_slots: list[int] = []
-        self._gone: deque[Visit] = deque(maxlen=_REMEMBERED_VISITS)
+        self._slots = Slots()
+        self._fanout = Fanout(self._slots, limits, clock, stats)
+        self._visits = Visits(clock)
+        self._open: dict[str, Session] = {}
 
     def __len__(self) -> int:
         """Count the open connections."""
-        return len(self._slots) - len(self._free_slots)
+        return len(self._open)
+
+    @property
+    def index(self) -> FilterIndex:
+        return self._slots.index
 
     @property
     def users(self) -> int:
@@ -83,19 +66,9 @@ class ConnectionManager:
         """Say whether the limit leaves a place for another connection."""
         return not self._places.is_full
 
-    def buffers(self) -> Buffers:
-        """Look at every write buffer."""
-        # Most hold nothing: only what is left is looked at twice.
-        links = [session.link for session in self._slots if session is not None]
-        sizes = [size for link in links if link is not None and (size := link.buffered())]
-        return Buffers(sum(sizes), max(sizes, default=0), sum(size > _PAUSED_BYTES for size in sizes))
-
     def visits(self, *, are_open: bool) -> list[Visit]:
         """Give the open connections, or the last thousand that ended, newest first."""
-        if not are_open:
-            return list(reversed(self._gone))
-        sessions = (session for session in self._slots if session is not None)
-        return sorted(map(self._visit, sessions), key=lambda visit: visit.duration_s)
+        return self._visits.of(self._open.values(), self.position) if are_open else self._visits.gone()
 
     def seat(self, user_id: str, device_id: str | None = None) -> Session:
         """Reserve a place, before the upgrade. Raises Ours(DRAINING, AT_CAPACITY) and Theirs(TOO_MANY_CONNECTIONS)."""
@@ -104,23 +77,34 @@ class ConnectionManager:
         return self._places.take(user_id, device_id)
 
     def open(self, session: Session, link: Link) -> None:
-        """Make a seated session live: from here on it gets what its filter wants, and whom it replaces gets nothing."""
+        """Open a seated session where it wants to begin; whom it replaces gets nothing from here on."""
         session.link = link
         # One that was itself replaced while it shook hands takes nobody's place.
-        for replaced in self._places.replaced_by(session) if session.ending is None else ():
-            self.cut(replaced, Ending.REPLACED)
-        session.checkpoint_seq = session.opened_seq = session.wants_seq = self.position
-        if self._free_slots:
-            session.slot = self._free_slots.pop()
-            self._slots[session.slot] = session
-        else:
-            session.slot = len(self._slots)
-            self._slots.append(session)
-        self._index(session)
+        for old in self._places.replaced_by(session) if session.ending is None else ():
+            if old.is_v2:
+                self.say(old, outbound.Preempted(session.id))
+            self.cut(old, Ending.REPLACED)
+        self._open[session.id] = session
+        for channel in session.channels.values():
+            self._slots.give(session, channel)
+        self._begin(session)
         if session.ending is not None:
             link.close(session.ending)
         self._stats.connection_opened()
         _log.info("connection_opened", connection_id=session.id, user_id=session.user_id)
+
+    def _begin(self, session: Session) -> None:
+        after = self.position if session.start is None else session.start.after
+        session.checkpoint_seq = session.opened_seq = after
+        session.pass_to(after)
+        for channel in session.channels.values():
+            channel.wants_seq = after
+        if session.ending is not None:
+            return
+        if after == self.position:
+            self.go_live(session)
+        else:
+            self.behind.put_nowait(session)
 
     def leave(self, session: Session, ending: Ending) -> None:
         """Forget a session, once: what the server began to end keeps its own reason. Also gives back an unused seat."""
@@ -129,10 +113,11 @@ class ConnectionManager:
 
     def _close_books(self, session: Session, ending: Ending) -> None:
         session.ending = ending
-        self.index.drop(session.slot)
-        self._slots[session.slot] = None
-        self._free_slots.append(session.slot)
-        self._gone.append(self._visit(session)._replace(closed_at=self._clock.wall()))
+        session.move(Event.END)
+        del self._open[session.id]
+        for channel in session.channels.values():
+            self._slots.take_back(channel)
+        self._visits.remember(session, self.position)
         life_s = self._clock.monotonic() - session.opened_at
         self._stats.connection_closed(ending, life_s)
         _log.info(
@@ -146,121 +131,139 @@ class ConnectionManager:
     def cut(self, session: Session, ending: Ending) -> None:
         """Take a session out of the live set now and let its socket go; a seat not open yet ends as it opens."""
         if session.ending is None:
-            if session.slot >= 0:
-                self.index.drop(session.slot)
+            if session.link is not None:
+                self._slots.hide(session)
             session.end(ending)
 
+    def cut_slow(self, session: Session) -> None:
+        """Give a client up that takes too little."""
+        buffered = session.link.buffered() if session.link else 0
+        _log.warning("slow_consumer", connection_id=session.id, user_id=session.user_id, buffered_bytes=buffered)
+        self._stats.slow[SlowAction.DISCONNECTED] += 1
+        self.cut(session, Ending.SLOW_CONSUMER)
+
+    def go_live(self, session: Session) -> None:
+        """Let a session that is level get items as they are broadcast. No await between the check and this."""
+        if session.phase is Phase.LAGGING:
+            self._stats.slow[SlowAction.CAUGHT_UP] += 1
+        session.move(Event.LEVEL)
+        for channel in session.channels.values():
+            self._slots.put(channel)
+
+    def fall_behind(self, session: Session) -> None:
+        """Take a session that took or acknowledged too little out of the live set; it reads the log from here."""
+        if session.phase is not Phase.LIVE:
+            return
+        is_full = session.window is not None and len(session.window) >= self._limits.window_items
+        self._stats.slow[SlowAction.WINDOW_FULL if is_full else SlowAction.LAGGING] += 1
+        self._leave_live(session, Event.FULL)
+        _log.info("connection_lagging", connection_id=session.id, user_id=session.user_id, sequence=self.position)
+
+    def rewind(self, session: Session, channels: Iterable[Channel], after: int) -> None:
+        """Let a session read the log again from behind `after`, for some of its channels."""
+        if session.phase is Phase.LIVE:
+            self._leave_live(session, Event.REWIND)
+        else:
+            session.move(Event.REWIND)
+        for channel in channels:
+            channel.passed = after
+
+    def _leave_live(self, session: Session, event: Event) -> None:
+        self._slots.hide(session)
+        session.move(event)
+        session.pass_to(self.position)
+        session.replayed = 0
+        session.progress_at = self._clock.monotonic()
+        self.behind.put_nowait(session)
+
+    def say(self, session: Session, message: outbound.Message) -> None:
+        """Say something to one client alone."""
+        self.write(session, wire.message_frame(message))
+
     def write(self, session: Session, frame: bytes) -> None:
-        """Write a frame to one client alone. Who does not read what it is answered is cut off like any slow client."""
+        """Write a frame to one client alone. Who goes on asking and does not read the answers is given up."""
         if session.link is None or session.ending is not None:
             return
         session.link.write(frame)
         session.written_at = self._clock.monotonic()
-        if session.link.buffered() > self._limits.write_buffer_bytes:
-            self._cut_slow([session])
-
-    def set_filter(self, user_id: str, wants: Filter) -> None:
-        """Apply a user's new stored filter to all of their connections that follow it."""
-        for session in self._places.of(user_id):
-            if not session.has_own_filter:
-                session.wants, session.is_broken = wants, False
-                session.wants_seq = self.position
-                self._index(session)
+        buffered, limit = session.link.buffered(), self._limits.write_buffer_bytes
+        if buffered > 2 * limit:
+            self.cut_slow(session)
+        elif buffered > limit:
+            self.fall_behind(session)
 
     def deliver(self, frame: bytes, record: Record, recipients: BitMap) -> None:
-        """Write one item's frame to every slot that matched it, and cut off who took too little before."""
-        now = self._clock.monotonic()
-        limit, checkpoint = self._limits.write_buffer_bytes, self._limits.checkpoint_items
-        full: list[Session] = []
-        due: list[Session] = []
-        latencies: list[tuple[float, int]] = []
-        written = stamped = 0
-        for slot in recipients:
-            session = self._slots[slot]
-            if session is None or session.link is None:
-                continue
-            if not session.link.write(frame):
-                continue
-            session.written_at = now
-            session.delivered += 1
-            if session.delivered >= checkpoint:
-                due.append(session)
-            if session.link.buffered() > limit:
-                full.append(session)
-            written += 1
-            if written - stamped == _STAMP_EVERY:
-                latencies.append((self._since(record.accepted_at), _STAMP_EVERY))
-                stamped = written
-        latencies.append((self._since(record.accepted_at), written - stamped))
-        closed = len(recipients) - written
-        self._stats.item_sent(Fanout(written, closed, len(record.item_json), len(frame), latencies))
-        self._exemplify(record, latencies[-1][0], written)
+        """Write one item to every slot that matched it; who has taken too little falls behind from here on."""
+        outcome = self._fanout.send(frame, record, recipients)
         self.level(record.seq)
-        self._cut_slow(full)
-        self.checkpoint(due)
+        for session in outcome.full:
+            self.fall_behind(session)
+        self.checkpoint(outcome.due)
 
     def level(self, seq: int) -> None:
         """Remember that everything up to `seq` went to whom it matched."""
         self.position = seq
         self.last_item_at = self._clock.monotonic()
 
-    def open_sessions(self) -> list[Session]:
-        """Give the connections that are live."""
-        return [session for session in self._slots if session is not None and session.ending is None]
-
-    def sessions_of(self, user_id: str) -> list[Session]:
-        """Give a user's connections that are live."""
-        return [session for session in self._places.of(user_id) if session.slot >= 0 and session.ending is None]
-
-    def everyone(self) -> list[Session]:
-        """Give every session that has a place, also those that are not open yet or not gone yet."""
-        return self._places.everyone()
-
-    def _index(self, session: Session) -> None:
-        if session.slot < 0 or session.ending is not None:
-            return
-        if session.wants is None:
-            self.index.put_broken(session.slot)
-        else:
-            self.index.put(session.slot, session.wants)
-
-    def _visit(self, session: Session) -> Visit:
-        now = self._clock.monotonic()
-        return Visit(
-            session.id,
-            session.user_id,
-            session.device_id,
-            round(now - session.opened_at, 3),
-            session.sent + session.delivered,
-            session.link.buffered() if session.link is not None else 0,
-            round(now - session.heard_at, 3),
-            session.ending,
-            None,
-        )
-
-    def _since(self, accepted_at: float) -> float:
-        return max(self._clock.wall() - accepted_at, 0.0)
-
-    def _exemplify(self, record: Record, latency_s: float, written: int) -> None:
-        """Leave a slow delivery behind as an exemplar, with its trace, so that a panel leads to the item."""
-        if written and latency_s > SLOW_DELIVERY_S:
-            labels = {"item_id": record.item.id[:64]} | ({"trace_id": record.trace_id} if record.trace_id else {})
-            self._stats.delivery_was_slow(Example(labels, latency_s, self._clock.wall()))
-
-    def _cut_slow(self, sessions: Iterable[Session]) -> None:
-        for session in sessions:
-            buffered = session.link.buffered() if session.link else 0
-            _log.warning("slow_consumer", connection_id=session.id, user_id=session.user_id, buffered_bytes=buffered)
-            self._stats.slow[SlowAction.DISCONNECTED] += 1
-            self.cut(session, Ending.SLOW_CONSUMER)
-
     def checkpoint(self, sessions: Iterable[Session]) -> None:
         """Tell clients up to where they hold everything."""
         now = self._clock.monotonic()
         age_ms = None if self.last_item_at is None else int((now - self.last_item_at) * 1000)
         for session in sessions:
-            keep_alive = wire.keep_alive(self._clock.wall(), self.position, session.delivered, age_ms)
-            self.write(session, wire.text_frame(keep_alive))
+            seq = self.reached(session)
+            keep_alive = outbound.KeepAlive(self._clock.wall(), seq, session.delivered, outbound.Feed("ok", age_ms))
             session.sent += session.delivered
             session.delivered = 0
-            session.checkpoint_seq = self.position
+            session.checkpoint_seq = seq
+            self.say(session, keep_alive)
+
+    def reached(self, session: Session) -> int:
+        """Give up to which seq everything was decided for a session."""
+        return self.position if session.phase is Phase.LIVE else session.cursor
+
+    def set_filter(self, user_id: str, wants: Filter, channel: str = DEFAULT_CHANNEL) -> None:
+        """Apply a user's new stored filter to all of their connections that follow it."""
+        for session in self._places.of(user_id):
+            used = session.channels.get(channel)
+            if used is not None and used.follows:
+                self.change(session, used, wants)
+
+    def unfollow(self, user_id: str, channel: str) -> None:
+        """Let a user's connections keep what they have on a channel, whatever is stored for it from now on."""
+        for session in self._places.of(user_id):
+            if channel in session.channels:
+                session.channels[channel].follows = False
+
+    def change(self, session: Session, channel: Channel, wants: Filter) -> None:
+        """Give a channel another filter, between two seqs."""
+        channel.wants, channel.wants_seq = wants, self.reached(session)
+        if session.phase is Phase.LIVE:
+            self._slots.put(channel)
+
+    def join(self, session: Session, channel: Channel) -> None:
+        """Add a channel to an open session; it begins where the session stands."""
+        channel.passed = channel.wants_seq = self.reached(session)
+        session.channels[channel.name] = channel
+        session.see_plainness()
+        self._slots.give(session, channel)
+        if session.phase is Phase.LIVE:
+            self._slots.put(channel)
+
+    def part(self, session: Session, channel: Channel) -> None:
+        """Take a channel from an open session."""
+        session.floor = self.reached(session)
+        del session.channels[channel.name]
+        session.see_plainness()
+        self._slots.take_back(channel)
+
+    def open_sessions(self) -> list[Session]:
+        """Give the connections that are open and not ending."""
+        return [session for session in self._open.values() if session.ending is None]
+
+    def sessions_of(self, user_id: str) -> list[Session]:
+        """Give a user's connections that are open and not ending."""
+        return [session for session in self._places.of(user_id) if session.id in self._open and session.ending is None]
+
+    def everyone(self) -> list[Session]:
+        """Give every session that has a place, also those that are not open yet or not gone yet."""
+        return self._places.everyone()

@@ -1,23 +1,22 @@
-"""One inbound message, one action. This file owns what a client's frames lead to: metering, order, answers.
+"""The server's side of a conversation. This file owns what a client's frames lead to: metering, order, refusals.
 
 A connection's messages are answered in the order they came. While one is being answered the next wait in the session's
 inbox, which the message rate bounds.
 """
 
 import asyncio
-from collections.abc import Iterable
 
 import structlog
 
-from app.core import messages, wire
+from app.core import messages, outbound, wire
 from app.core.closing import Ending
-from app.core.errors import Code, FieldError, NewsError, Ours, Theirs
+from app.core.errors import Code, NewsError, Theirs
 from app.core.limits import Limits
-from app.core.subscription import DEFAULT_CHANNEL
+from app.flows.catch_up import CatchUp
+from app.flows.commands import Commands
 from app.flows.connections import ConnectionManager
-from app.flows.explain import Explain, as_document
+from app.flows.greeting import Greeting
 from app.flows.session import Session
-from app.flows.subscriptions import Subscriptions
 from app.ports import Clock, Link
 from app.telemetry.labels import Inbound, Invalid
 from app.telemetry.stats import Stats
@@ -34,26 +33,24 @@ class Converse:
     def __init__(
         self,
         connections: ConnectionManager,
-        subscriptions: Subscriptions,
-        explain: Explain,
+        greeting: Greeting,
+        commands: Commands,
+        catch_up: CatchUp,
         limits: Limits,
         clock: Clock,
         stats: Stats,
     ) -> None:
         self._connections = connections
-        self._subscriptions = subscriptions
-        self._explain = explain
+        self._greeting = greeting
+        self._commands = commands
+        self._catch_up = catch_up
         self._limits = limits
         self._clock = clock
         self._stats = stats
         self._answering: set[asyncio.Task[None]] = set()
 
     def on_open(self, session: Session, link: Link) -> None:
-        """Make a session live, and say so where its stored filter lets nothing through."""
-        self._connections.open(session, link)
-        if session.is_broken:
-            broken = Ours(Code.INVALID_FILTER, "Your stored filter cannot be read: subscribe again to get items")
-            self._tell(session, broken, None)
+        self._greeting.open(session, link)
 
     def on_data(self, size: int) -> None:
         self._stats.received_bytes += size
@@ -83,8 +80,12 @@ class Converse:
             self._stats.message_refused(_MISBEHAVIOUR[ending])
         self._connections.cut(session, ending)
 
+    def on_room(self, session: Session) -> None:
+        self._catch_up.wake(session)
+
     def on_closed(self, session: Session, ending: Ending) -> None:
         self._connections.leave(session, ending)
+        self._catch_up.wake(session)
 
     async def stop(self, within_s: float) -> None:
         """Let the answers that are under way come to their end, and end those that do not."""
@@ -109,7 +110,9 @@ class Converse:
         try:
             message = messages.decode(text)
             request_id = message.id
-            await self._do(session, message)
+            await self._commands.do(session, message)
+            # An ack makes room in a window.
+            self._catch_up.wake(session)
         except messages.Refused as refused:
             self._stats.message_refused(_INVALID.get(refused.error.code, Invalid.SCHEMA))
             if refused.error.code is Code.UNKNOWN_TYPE:
@@ -117,33 +120,6 @@ class Converse:
             self._tell(session, refused.error, refused.request_id)
         except NewsError as error:
             self._tell(session, error, request_id)
-
-    async def _do(self, session: Session, message: messages.Message) -> None:
-        match message:
-            case messages.Ping():
-                self._stats.inbound[Inbound.PING] += 1
-                self._pong(session, message)
-            case messages.Subscribe():
-                self._stats.inbound[Inbound.SUBSCRIBE] += 1
-                await self._subscribe(session, message)
-            case messages.Explain():
-                self._stats.inbound[Inbound.EXPLAIN] += 1
-                explanation = await self._explain.to_session(message.item, session)
-                self._send(session, wire.explanation(message.id, as_document(explanation)))
-
-    def _pong(self, session: Session, ping: messages.Ping) -> None:
-        self._send(session, wire.pong(self._clock.wall(), self._connections.position, ping.t, ping.id))
-
-    async def _subscribe(self, session: Session, message: messages.Subscribe) -> None:
-        warnings: Iterable[FieldError] = ()
-        if message.checked is None:
-            wants = await self._subscriptions.refresh(session)
-        else:
-            wants, warnings = message.checked
-            await self._subscriptions.replace(session.user_id, wants, by=session)
-        if message.id is not None:
-            answer = wire.subscribed(message.id, DEFAULT_CHANNEL, wants, self._connections.position, tuple(warnings))
-            self._send(session, answer)
 
     def _is_within_rate(self, session: Session, *, is_message: bool = False) -> bool:
         """Meter one inbound frame of any kind; answer or end who is too fast."""
@@ -163,7 +139,4 @@ class Converse:
         return False
 
     def _tell(self, session: Session, error: NewsError, request_id: str | int | None) -> None:
-        self._send(session, wire.error(self._clock.wall(), error, request_id))
-
-    def _send(self, session: Session, payload: bytes) -> None:
-        self._connections.write(session, wire.text_frame(payload))
+        self._connections.say(session, outbound.error(error, self._clock.wall(), request_id))

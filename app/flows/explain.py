@@ -1,39 +1,44 @@
 """Why did I not get this item? This file owns the answer: what the filter says, and where each connection stands."""
 
+from collections.abc import Iterator
 from enum import StrEnum
+from itertools import chain
 from typing import NamedTuple
 
-from app.core import explaining
+from app.core import explaining, outbound
 from app.core.errors import Code, Theirs
 from app.core.explaining import UNREADABLE, Verdict
 from app.core.matching import Outcome
 from app.core.subscription import Filter
 from app.flows.connections import ConnectionManager
-from app.flows.session import Session
+from app.flows.session import Channel, Session
 from app.flows.subscriptions import Subscriptions
 from app.ports import NewsLog, Record
 
 
 class State(StrEnum):
-    """What became of an item on one connection."""
+    """What became of an item on one channel of one connection."""
 
     BEFORE_CONNECT = "before_connect"
+    IN_GAP = "in_gap"
     PENDING = "pending"
     WRITTEN = "written"
+    ACKED = "acked"
     REJECTED = "rejected"
     FILTER_CHANGED = "filter_changed"
 
 
 class Standing(NamedTuple):
-    """One connection's state, and what the filter that it has now says.
+    """One channel's state, and what the filter that it has now says.
 
     With FILTER_CHANGED the item went out under another filter, which is not known any more.
     """
 
     connection_id: str
+    channel: str
     state: State
     outcome: Outcome
-    has_own_filter: bool
+    follows: bool
 
 
 class Explanation(NamedTuple):
@@ -56,14 +61,19 @@ class Explain:
         """Explain by the user's stored filter, for all of their connections. Raises Theirs(UNKNOWN_ITEM)."""
         record = await self._find(item_id)
         wants = await self._subscriptions.readable_filter_of(user_id)
-        sessions = self._connections.sessions_of(user_id)
-        standings = tuple(self._standing(session, record) for session in sessions)
-        return Explanation(record, _verdict(record, wants), standings)
+        standings = (self._standings(session, record) for session in self._connections.sessions_of(user_id))
+        return Explanation(record, _verdict(record, wants), tuple(chain.from_iterable(standings)))
 
     async def to_session(self, item_id: str, session: Session) -> Explanation:
-        """Explain by the filter that a connection has now. Raises Theirs(UNKNOWN_ITEM)."""
+        """Explain by the filters that a connection has now. Raises Theirs(UNKNOWN_ITEM).
+
+        The verdict is that of the first channel that wants the item, or else of the first.
+        """
         record = await self._find(item_id)
-        return Explanation(record, _verdict(record, session.wants), (self._standing(session, record),))
+        verdicts = [_verdict(record, channel.wants) for channel in session.channels.values()]
+        wanting = (verdict for verdict in verdicts if verdict.outcome is Outcome.MATCHED)
+        verdict = next(wanting, verdicts[0] if verdicts else UNREADABLE)
+        return Explanation(record, verdict, tuple(self._standings(session, record)))
 
     async def _find(self, item_id: str) -> Record:
         record = await self._news_log.by_id(item_id)
@@ -71,39 +81,43 @@ class Explain:
             raise Theirs(Code.UNKNOWN_ITEM, "No stored item has this id")
         return record
 
-    def _standing(self, session: Session, record: Record) -> Standing:
-        outcome = _verdict(record, session.wants).outcome
-        return Standing(session.id, self._state(session, record.seq, outcome), outcome, session.has_own_filter)
+    def _standings(self, session: Session, record: Record) -> Iterator[Standing]:
+        for channel in session.channels.values():
+            outcome = _verdict(record, channel.wants).outcome
+            state = self._state(session, channel, record.seq, outcome)
+            yield Standing(session.id, channel.name, state, outcome, channel.follows)
 
-    def _state(self, session: Session, seq: int, outcome: Outcome) -> State:
+    def _state(self, session: Session, channel: Channel, seq: int, outcome: Outcome) -> State:
+        gap = session.start.gap if session.start is not None else None
+        if gap is not None and gap.from_seq <= seq <= gap.to_seq:
+            return State.IN_GAP
         if seq <= session.opened_seq:
             return State.BEFORE_CONNECT
-        if seq > self._connections.position:
+        if seq > self._connections.reached(session):
             return State.PENDING
-        if seq <= session.wants_seq:
+        if seq <= channel.wants_seq:
             return State.FILTER_CHANGED
-        return State.WRITTEN if outcome is Outcome.MATCHED else State.REJECTED
+        if outcome is not Outcome.MATCHED:
+            return State.REJECTED
+        is_acked = session.window is not None and seq <= session.window.acked
+        return State.ACKED if is_acked else State.WRITTEN
 
 
 def _verdict(record: Record, wants: Filter | None) -> Verdict:
     return UNREADABLE if wants is None else explaining.explain(record.item, wants)
 
 
-def as_document(explanation: Explanation) -> dict[str, object]:
+def explanation_message(explanation: Explanation, request_id: str | int | None = None) -> outbound.Explanation:
     """Give an explanation in wire words."""
     record, verdict, standings = explanation
-    return {
-        "item": record.item.id,
-        "seq": record.seq,
-        "verdict": verdict.outcome,
-        "steps": [{"step": step, "met": is_met, "want": want, "got": got} for step, is_met, want, got in verdict.steps],
-        "connections": [
-            {
-                "connection_id": connection_id,
-                "state": state,
-                "verdict": outcome,
-                "filter": "own" if has_own_filter else "stored",
-            }
-            for connection_id, state, outcome, has_own_filter in standings
-        ],
-    }
+    return outbound.Explanation(
+        item=record.item.id,
+        seq=record.seq,
+        verdict=verdict.outcome,
+        steps=tuple(outbound.ExplainedStep(*step) for step in verdict.steps),
+        connections=tuple(
+            outbound.Standing(connection_id, channel, state, outcome, "stored" if follows else "own")
+            for connection_id, channel, state, outcome, follows in standings
+        ),
+        id=request_id,
+    )

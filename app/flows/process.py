@@ -22,6 +22,7 @@ from app.telemetry.labels import Intake, Rejection
 from app.telemetry.stats import Stats
 
 _BATCH_ITEMS = 100
+_IN_HAND_S = 0.005
 # Completing takes a fifth of a millisecond, and more for a long content: the loop must turn in between.
 _YIELD_EVERY = 16
 _LONG_CONTENT = 2_000
@@ -75,6 +76,12 @@ class NewsProcessor:
     def waiting(self) -> int:
         """Count the items of feeds that are not in the log yet."""
         return self._queue.qsize() + self._taken
+
+    async def wait_until_empty(self) -> None:
+        """Wait until everything that was handed in is in the log, or refused."""
+        await self._queue.join()
+        while self._in_hand:
+            await self._clock.sleep(_IN_HAND_S)
 
     def close(self) -> None:
         """Take nothing new from publishers; what is in raw_news_queue is still processed."""

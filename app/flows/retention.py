@@ -3,19 +3,22 @@
 import structlog
 
 from app.core.errors import Ours
-from app.ports import Clock, NewsLog
+from app.ports import Clock, CursorStore, NewsLog
 
 PASS_ITEMS = 5_000
 PASS_EVERY_S = 60.0
+# A device that was not here for so long begins anew.
+CURSORS_KEPT_S = 30 * 86_400.0
 
 _log = structlog.get_logger("retention")
 
 
 class Retention:
-    """Prunes the log to an age and a number of items."""
+    """Prunes the log to an age and a number of items, and cursors of devices that do not come any more."""
 
-    def __init__(self, log: NewsLog, clock: Clock, keep_s: float, keep_items: int) -> None:
+    def __init__(self, log: NewsLog, cursors: CursorStore, clock: Clock, keep_s: float, keep_items: int) -> None:
         self._news_log = log
+        self._cursors = cursors
         self._clock = clock
         self._keep_s = keep_s
         self._keep_items = keep_items
@@ -28,8 +31,10 @@ class Retention:
 
     async def prune(self) -> int:
         """Drop one step of what is too old or too much; a jump of the clock drops no more than a step."""
+        now = self._clock.wall()
         try:
-            dropped = await self._news_log.prune(self._clock.wall() - self._keep_s, self._keep_items, PASS_ITEMS)
+            dropped = await self._news_log.prune(now - self._keep_s, self._keep_items, PASS_ITEMS)
+            await self._cursors.prune(now - max(CURSORS_KEPT_S, self._keep_s), PASS_ITEMS)
         except Ours as error:
             _log.error("prune_failed", reason=error.code.value, detail=error.detail)
             return 0

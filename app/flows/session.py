@@ -1,41 +1,70 @@
-"""One connection's life. This file owns what the server knows about a connection, and how it ends."""
+"""One connection's life. This file owns what the server knows about a connection and its channels, and how it ends."""
 
 from collections import deque
+from collections.abc import Iterable
 
 from app.core.closing import Ending
 from app.core.limits import TokenBucket
-from app.core.subscription import Filter
+from app.core.phases import NEXT, Event, Phase
+from app.core.resuming import Start
+from app.core.subscription import DEFAULT_CHANNEL, Filter
+from app.core.window import Window
 from app.ports import Link
 
 
-class Session:
-    """A connection: seated before the upgrade, live with a link and a slot, over once `ending` is set.
+class Channel:
+    """One filter of a connection, under a name.
 
-    Times are monotonic seconds. `wants` is None until it is known, and stays None when the stored filter is broken.
+    `wants` is None until it is known, and stays None when the stored filter is broken. A channel that `follows` has the
+    user's stored filter, whatever that becomes. Items up to `passed` are decided, while the connection is not live;
+    those up to `wants_seq` were decided by a filter that is not known any more.
+    """
+
+    __slots__ = ("follows", "matched", "name", "passed", "slot", "wants", "wants_seq")
+
+    def __init__(self, name: str, wants: Filter | None = None, *, follows: bool = True) -> None:
+        self.name = name
+        self.wants = wants
+        self.follows = follows
+        self.slot = -1
+        self.passed = self.wants_seq = 0
+        self.matched = 0
+
+
+class Session:
+    """A connection: seated before the upgrade, open with a link and slots, over once `ending` is set.
+
+    Times are monotonic seconds.
     """
 
     __slots__ = (
         "bucket",
+        "channels",
         "checkpoint_seq",
         "delivered",
         "device_id",
         "doubted_at",
         "ending",
-        "has_own_filter",
+        "floor",
         "heard_at",
         "id",
         "inbox",
         "is_answering",
-        "is_broken",
+        "is_plain",
+        "is_v2",
         "link",
         "opened_at",
         "opened_seq",
+        "phase",
         "pinged_at",
+        "progress_at",
+        "replayed",
         "sent",
-        "slot",
+        "start",
+        "untaken",
         "user_id",
-        "wants",
-        "wants_seq",
+        "wants_acks",
+        "window",
         "written_at",
     )
 
@@ -45,28 +74,90 @@ class Session:
         self.id = connection_id
         self.user_id = user_id
         self.device_id = device_id
-        self.opened_at = self.heard_at = self.written_at = self.pinged_at = now
+        self.opened_at = self.heard_at = self.written_at = self.pinged_at = self.progress_at = now
         # When it was last asked, out of turn, whether it is there.
         self.doubted_at = 0.0
         self.bucket = TokenBucket(message_burst, now)
         self.link: Link | None = None
-        self.slot = -1
-        self.wants: Filter | None = None
-        self.has_own_filter = False
-        self.is_broken = False
+        self.is_v2 = self.wants_acks = False
+        self.phase = Phase.REPLAYING
         self.ending: Ending | None = None
+        self.channels: dict[str, Channel] = {}
+        # One unnamed channel and no acks: what is written to it is written to thousands.
+        self.is_plain = True
+        self.window: Window | None = None
         # Items since the last checkpoint, and those before it.
         self.delivered = 0
         self.sent = 0
+        self.use_channels([Channel(DEFAULT_CHANNEL)])
         self.checkpoint_seq = 0
-        # Items up to these went out before the connection was live, and before it had the filter that it has.
-        self.opened_seq = self.wants_seq = 0
+        # Where it begins; None begins at what is broadcast next. Items up to `opened_seq` are not for this connection.
+        self.start: Start | None = None
+        self.opened_seq = 0
+        # Where it stands when it has no channel.
+        self.floor = 0
+        # While it reads the log: items so far, and the bytes that waited when they were last looked at.
+        self.replayed = 0
+        self.untaken = 0
         self.inbox: deque[str] = deque()
         self.is_answering = False
+
+    @property
+    def cursor(self) -> int:
+        """Give up to where items are decided for every channel, while the connection is not live."""
+        return min((channel.passed for channel in self.channels.values()), default=self.floor)
+
+    @property
+    def is_broken(self) -> bool:
+        """Say whether a filter cannot be read."""
+        return any(channel.wants is None for channel in self.channels.values())
+
+    @property
+    def has_names(self) -> bool:
+        """Say whether items have to name their channels."""
+        return not self.channels.keys() <= {DEFAULT_CHANNEL}
+
+    @property
+    def hears_gaps(self) -> bool:
+        """Say whether the client knows what a gap is: it speaks v2, or asked for what it missed."""
+        return self.is_v2 or self.start is not None
+
+    def use_channels(self, channels: Iterable[Channel]) -> None:
+        """Choose all of the connection's channels, before it opens."""
+        self.channels = {channel.name: channel for channel in channels}
+        self.see_plainness()
+
+    def use_acks(self, window: Window) -> None:
+        self.window = window
+        self.see_plainness()
+
+    def see_plainness(self) -> None:
+        """Look again whether items go to this connection in the frame that everybody gets."""
+        is_plain = self.window is None and not self.has_names
+        if self.is_plain and not is_plain:
+            # From here on every channel counts for itself; so far there was one.
+            for channel in self.channels.values():
+                channel.matched = self.sent + self.delivered if channel.name == DEFAULT_CHANNEL else 0
+        self.is_plain = self.is_plain and is_plain
+
+    def matched_on(self, channel: Channel) -> int:
+        """Count the items that a channel wanted since it was joined."""
+        return self.sent + self.delivered if self.is_plain else channel.matched
+
+    def move(self, event: Event) -> None:
+        """Go to the next phase."""
+        self.phase = NEXT[self.phase, event]
+
+    def pass_to(self, seq: int) -> None:
+        """Say that items up to `seq` are decided for every channel; going back, that they are to be decided again."""
+        self.floor = seq
+        for channel in self.channels.values():
+            channel.passed = seq
 
     def end(self, ending: Ending) -> None:
         """Begin to end: the first reason stays, and the socket goes within a second."""
         if self.ending is None:
             self.ending = ending
+            self.move(Event.END)
             if self.link is not None:
                 self.link.close(ending)

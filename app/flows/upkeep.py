@@ -1,27 +1,26 @@
-"""What connections need over time. This file owns heartbeats, checkpoints that are due, and the drain.
+"""What connections need over time. This file owns heartbeats and checkpoints that are due.
 
 One sweep a second looks after all of them: no connection has a timer of its own.
 """
 
-import asyncio
-
 from app.core import wire
 from app.core.closing import Ending
 from app.core.limits import Limits
+from app.core.phases import Phase
+from app.flows.acks import Acks
 from app.flows.connections import ConnectionManager
 from app.flows.session import Session
 from app.ports import Clock
 
 SWEEP_EVERY_S = 1.0
-_CLOSES_PER_S = 1_000
-_CLOSES_AT_ONCE = 50
 
 
 class Upkeep:
-    """Looks after every connection while the server runs, and sends all of them home when it stops."""
+    """Looks after every connection while the server runs."""
 
-    def __init__(self, connections: ConnectionManager, limits: Limits, clock: Clock) -> None:
+    def __init__(self, connections: ConnectionManager, acks: Acks, limits: Limits, clock: Clock) -> None:
         self._connections = connections
+        self._acks = acks
         self._limits = limits
         self._clock = clock
 
@@ -30,9 +29,13 @@ class Upkeep:
         now = self._clock.monotonic()
         due = []
         for session in self._connections.open_sessions():
+            if self._has_untaken(session):
+                # Nothing that is written now would be heard in time; `catch_up` knows how long that may last.
+                continue
             self._check_heartbeat(session, now)
             is_quiet = now - session.written_at >= self._limits.keep_alive_s
-            is_behind = self._connections.position - session.checkpoint_seq >= self._limits.checkpoint_items
+            stands_at = self._connections.reached(session)
+            is_behind = stands_at - session.checkpoint_seq >= self._limits.checkpoint_items
             if is_quiet or is_behind:
                 due.append(session)
         self._connections.checkpoint(due)
@@ -42,26 +45,11 @@ class Upkeep:
         while True:
             await self._clock.sleep(SWEEP_EVERY_S)
             self.sweep()
+            self._acks.sweep()
 
-    async def drain(self, longest_s: float) -> None:
-        """End every connection with 1012, spread so that the clients do not come back all at once."""
-        self._connections.is_draining = True
-        sessions = self._connections.everyone()
-        pause_s = min(longest_s / max(len(sessions), 1), 1 / _CLOSES_PER_S) * _CLOSES_AT_ONCE
-        for number, session in enumerate(sessions, start=1):
-            self._connections.cut(session, Ending.SHUTDOWN)
-            if number % _CLOSES_AT_ONCE == 0:
-                await self._clock.sleep(pause_s)
-
-    async def wait_until_empty(self, longest_s: float) -> None:
-        """Wait until the last connection is gone; abort who is still there after a while."""
-        until = self._clock.monotonic() + longest_s
-        while self._connections.everyone() and self._clock.monotonic() < until:
-            await self._clock.sleep(0.02)
-        for session in self._connections.everyone():
-            if session.link is not None:
-                session.link.abort()
-        await asyncio.sleep(0)
+    def _has_untaken(self, session: Session) -> bool:
+        """Say whether a client that is not live has yet to take what waits for it."""
+        return session.phase is not Phase.LIVE and session.link is not None and session.link.buffered() > 0
 
     def _check_heartbeat(self, session: Session, now: float) -> None:
         silent_s = now - session.heard_at

@@ -3,6 +3,7 @@
 labels      the closed sets of label values, one enum each
 histogram   counts by upper edge, with the exemplar of each bucket
 stats       plain integers, cheap enough for the hot path
+recovery    the same for resumes, replays, gaps, acks and redeliveries
 process     what the kernel knows of the process
 catalogue   every family: its name, its help, its labels, and where its samples are read
 exposition  the registry: one collector reads the catalogue; gauges are read at scrape

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from app.core.closing import Ending
 from app.core.matching import Outcome
+from app.core.window import AckResult
 from app.telemetry import labels
 from app.telemetry.histogram import Histogram
 from app.telemetry.stats import Stats
@@ -84,10 +85,12 @@ def gauges(name: str, text: str, label: str, read: Callable[[], Mapping[str, flo
     return GaugeFamily(name, text, (label,), lambda: {(word,): value for word, value in read().items()})
 
 
-BUFFER_GAUGES = (
+BACKLOG_GAUGES = (
     ("news_send_buffer_bytes", "Bytes in all write buffers."),
     ("news_send_buffer_max_bytes", "Bytes in the fullest."),
     ("news_connections_paused", "Connections with over 64 KiB unsent."),
+    ("news_behind_max_items", "Items that the connection furthest behind has yet to read from the log."),
+    ("news_unacked_items", "Items sent to connections in ack mode and not acknowledged."),
 )
 
 COUNTERS: tuple[CounterFamily, ...] = (
@@ -137,10 +140,41 @@ COUNTERS: tuple[CounterFamily, ...] = (
         lambda s: s.misses,
     ),
     _each(
-        "news_sends", "Item x connection sends by result. Sums to matched.", "result", labels.Sent, lambda s: s.sends
+        "news_sends",
+        "Item x slot sends by result; merged: another channel of the connection carried it. Sums to matched.",
+        "result",
+        labels.Sent,
+        lambda s: s.sends,
     ),
     _one("news_items_late", "Items whose last recipient was reached more than 100 ms late.", lambda s: s.late_items),
     _each("news_slow_consumers", "What was done to slow clients.", "action", labels.SlowAction, lambda s: s.slow),
+    _each(
+        "news_resumes",
+        "Connections that asked for what they missed.",
+        "result",
+        labels.Resume,
+        lambda s: s.recovery.resumes,
+    ),
+    _one(
+        "news_replayed_items",
+        "Items read from the log and sent to one connection.",
+        lambda s: s.recovery.replayed_items,
+    ),
+    _one("news_replay_errors", "Items that could not be decided when read back.", lambda s: s.recovery.replay_errors),
+    _one("news_gap_items", "Items announced as gone for good to a connection.", lambda s: s.recovery.gap_items),
+    _each("news_acks", "Acknowledgements by result.", "result", AckResult, lambda s: s.recovery.acks),
+    _each(
+        "news_redeliveries",
+        "Items sent again to a client.",
+        "reason",
+        labels.Redelivery,
+        lambda s: s.recovery.redelivered,
+    ),
+    _one(
+        "news_redeliveries_exhausted",
+        "Connections ended because they never acknowledged.",
+        lambda s: s.recovery.redeliveries_exhausted,
+    ),
     _each(
         "news_sent_payload_bytes",
         "Payload bytes of items sent.",
@@ -203,6 +237,12 @@ HISTOGRAMS: tuple[HistogramFamily, ...] = (
     ),
     _spread("news_broadcast_recipients", "Slots matched by one item.", lambda s: s.recipients),
     _spread("news_delivery_latency_seconds", "Item accepted to frame handed to the socket.", lambda s: s.delivery),
+    _spread(
+        "news_replay_items",
+        "Items that one replay sent, until its connection was live or gone.",
+        lambda s: s.recovery.replays,
+    ),
+    _spread("news_ack_latency_seconds", "Item accepted to acknowledged by its client.", lambda s: s.recovery.ack_times),
     _spread("news_canary_latency_seconds", "Probe accepted to received by our own client.", lambda s: s.probe_times),
     HistogramFamily(
         "news_http_request_duration_seconds",

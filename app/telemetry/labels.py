@@ -32,6 +32,8 @@ class Refusal(StrEnum):
     BAD_REQUEST = "bad_request"
     CAPACITY = "capacity"
     USER_LIMIT = "user_limit"
+    RATE_LIMITED = "rate_limited"
+    RESUME_EXPIRED = "resume_expired"
     DRAINING = "draining"
     INTERNAL_ERROR = "internal_error"
 
@@ -41,6 +43,9 @@ class Inbound(StrEnum):
 
     PING = "ping"
     SUBSCRIBE = "subscribe"
+    UNSUBSCRIBE = "unsubscribe"
+    LIST = "list"
+    ACK = "ack"
     EXPLAIN = "explain"
     UNKNOWN = "unknown"
 
@@ -64,10 +69,11 @@ class Beat(StrEnum):
 
 
 class Sent(StrEnum):
-    """What became of an item for a connection that matched it."""
+    """What became of an item for a slot that matched it; `merged`: another channel of the connection matched too."""
 
     WRITTEN = "written"
     CLOSED = "closed"
+    MERGED = "merged"
 
 
 class Broadcast(StrEnum):
@@ -95,9 +101,28 @@ class Stage(StrEnum):
 
 
 class SlowAction(StrEnum):
-    """What was done to a client that took too little."""
+    """What was done to a client that took, or acknowledged, too little; `caught_up` is how that ends well."""
 
+    LAGGING = "lagging"
+    WINDOW_FULL = "window_full"
+    CAUGHT_UP = "caught_up"
     DISCONNECTED = "disconnected"
+
+
+class Resume(StrEnum):
+    """What came of a connection that asked for what it missed; `empty`: it missed nothing."""
+
+    COMPLETE = "complete"
+    EMPTY = "empty"
+    GAP = "gap"
+    INVALID = "invalid"
+
+
+class Redelivery(StrEnum):
+    """Why an item was sent to the same client again."""
+
+    TIMEOUT = "timeout"
+    RECONNECT = "reconnect"
 
 
 class Encoding(StrEnum):
@@ -110,6 +135,7 @@ class RateScope(StrEnum):
     """What was too fast."""
 
     MESSAGE = "message"
+    REPLAY = "replay"
 
 
 class Fetch(StrEnum):
@@ -130,6 +156,8 @@ class Operation(StrEnum):
     LOAD_SUBSCRIPTION = "load_subscription"
     SAVE_SUBSCRIPTION = "save_subscription"
     DELETE_SUBSCRIPTION = "delete_subscription"
+    LOAD_CURSOR = "load_cursor"
+    SAVE_CURSOR = "save_cursor"
 
 
 class Fault(StrEnum):

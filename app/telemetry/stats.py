@@ -26,6 +26,7 @@ from app.telemetry.labels import (
     Operation,
     ProbeResult,
     RateScope,
+    Redelivery,
     Refusal,
     Rejection,
     Sent,
@@ -34,6 +35,7 @@ from app.telemetry.labels import (
     Stage,
     StatusClass,
 )
+from app.telemetry.recovery import Recovery
 
 SLOW_DELIVERY_S = 0.05
 """From here on a delivery leaves an exemplar: what it was, and its trace."""
@@ -44,11 +46,12 @@ LATE_S = 0.1
 _SEVERITIES = {severity.value: severity for severity in Severity} | {"exception": Severity.ERROR}
 
 
-class Fanout(NamedTuple):
-    """What handing one frame to its recipients came to."""
+class Fanned(NamedTuple):
+    """What handing one item to its recipients came to; `merged` are matches beyond a connection's first."""
 
     written: int
     closed: int
+    merged: int
     payload_bytes: int
     frame_bytes: int
     latencies: list[tuple[float, int]]
@@ -83,6 +86,7 @@ class Stats:
         self.late_items = 0
         self.delivery = Histogram(histogram.DELIVERY_S)
         self.slow: Counter[SlowAction] = Counter()
+        self.recovery = Recovery()
         self.payload_bytes: Counter[Encoding] = Counter()
         self.wire_bytes: Counter[Encoding] = Counter()
         self.frames: Counter[Encoding] = Counter()
@@ -149,18 +153,26 @@ class Stats:
         """Count an item that could not be broadcast."""
         self.broadcast[Broadcast.ERROR] += 1
 
-    def item_sent(self, fanout: Fanout) -> None:
+    def item_sent(self, fanned: Fanned) -> None:
         """Count one item that went out, and its sends."""
-        self.broadcast[Broadcast.DELIVERED if fanout.written + fanout.closed else Broadcast.UNMATCHED] += 1
-        self.sends[Sent.WRITTEN] += fanout.written
-        self.sends[Sent.CLOSED] += fanout.closed
-        self.payload_bytes[Encoding.IDENTITY] += fanout.payload_bytes * fanout.written
-        self.wire_bytes[Encoding.IDENTITY] += fanout.frame_bytes * fanout.written
+        self.broadcast[Broadcast.DELIVERED if fanned.written + fanned.closed else Broadcast.UNMATCHED] += 1
+        self.sends[Sent.WRITTEN] += fanned.written
+        self.sends[Sent.CLOSED] += fanned.closed
+        self.sends[Sent.MERGED] += fanned.merged
+        self.payload_bytes[Encoding.IDENTITY] += fanned.payload_bytes
+        self.wire_bytes[Encoding.IDENTITY] += fanned.frame_bytes
         self.frames[Encoding.IDENTITY] += 1
-        for seconds, times in fanout.latencies:
+        for seconds, times in fanned.latencies:
             self.delivery.observe(seconds, times)
         # The stamps rise, so the last one is that of the last recipient.
-        self.late_items += fanout.written > 0 and fanout.latencies[-1][0] > LATE_S
+        self.late_items += fanned.written > 0 and fanned.latencies[-1][0] > LATE_S
+
+    def item_replayed(self, payload_bytes: int, frame_bytes: int, again: Redelivery | None) -> None:
+        """Count one item that a connection got from the log; `again`: it went to that client before, and why."""
+        self.recovery.item_replayed(again)
+        self.payload_bytes[Encoding.IDENTITY] += payload_bytes
+        self.wire_bytes[Encoding.IDENTITY] += frame_bytes
+        self.frames[Encoding.IDENTITY] += 1
 
     def delivery_was_slow(self, example: Example) -> None:
         self.delivery.exemplify(example)

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from app.adapters.memory.cursor_store import MemoryCursorStore
 from app.adapters.memory.news_log import MemoryNewsLog
 from app.adapters.memory.subscription_store import MemorySubscriptionStore
+from app.adapters.sqlite.cursor_store import SqliteCursorStore
 from app.adapters.sqlite.database import Database, open_database
 from app.adapters.sqlite.news_log import open_log
 from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
-from app.ports import NewsLog, SubscriptionStore
+from app.ports import CursorStore, NewsLog, SubscriptionStore
 from app.telemetry.stats import Stats
 
 
@@ -28,3 +30,8 @@ async def log(request: pytest.FixtureRequest, database: Database) -> NewsLog:
 @pytest.fixture(params=["memory", "sqlite"])
 def store(request: pytest.FixtureRequest, database: Database) -> SubscriptionStore:
     return MemorySubscriptionStore() if request.param == "memory" else SqliteSubscriptionStore(database)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def cursors(request: pytest.FixtureRequest, database: Database) -> CursorStore:
+    return MemoryCursorStore() if request.param == "memory" else SqliteCursorStore(database)

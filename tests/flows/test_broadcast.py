@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from app.adapters.memory.cursor_store import MemoryCursorStore
 from app.adapters.memory.news_log import MemoryNewsLog
 from app.core.limits import Limits
 from app.core.matching import Outcome
-from app.core.subscription import EVERYTHING
 from app.flows.broadcast import BroadcastQueue, Probe, WebSocketBroadcaster
 from app.flows.connections import ConnectionManager
 from app.flows.readiness import Readiness
@@ -17,8 +17,8 @@ from app.ports import Record
 from app.telemetry.labels import Broadcast
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
+from tests.support.hall import join
 from tests.support.items import entry, item
-from tests.support.link import RecordingLink
 
 
 async def test_items_go_out_in_log_order_through_a_queue_that_is_too_small() -> None:
@@ -26,10 +26,7 @@ async def test_items_go_out_in_log_order_through_a_queue_that_is_too_small() -> 
     connections = ConnectionManager(Limits(), clock, stats)
     queue = BroadcastQueue(2)
     broadcaster = WebSocketBroadcaster(log, queue, connections, clock, stats)
-    session = connections.seat("u")
-    session.wants = EVERYTHING
-    link = RecordingLink()
-    connections.open(session, link)
+    _, link = join(connections)
 
     async with asyncio.TaskGroup() as tasks:
         workers = [tasks.create_task(broadcaster.follow()), tasks.create_task(broadcaster.run())]
@@ -63,10 +60,7 @@ async def test_an_item_that_cannot_be_matched_goes_to_nobody_and_is_counted(monk
     log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
     connections = ConnectionManager(Limits(), clock, stats)
     broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections, clock, stats)
-    session = connections.seat("u")
-    session.wants = EVERYTHING
-    link = RecordingLink()
-    connections.open(session, link)
+    _, link = join(connections)
     await log.append([entry(1), entry(2)])
     first, second = await log.read(0, 2)
 
@@ -96,7 +90,7 @@ async def test_the_queue_knows_how_long_its_first_item_has_waited() -> None:
 async def test_retention_prunes_every_minute_what_is_too_old() -> None:
     log, clock = MemoryNewsLog(), FakeClock(now=100.0)
     await log.append([entry(number, accepted_at=100.0 + number) for number in range(5)])
-    pruning = asyncio.create_task(Retention(log, clock, keep_s=60.0, keep_items=1_000).run())
+    pruning = asyncio.create_task(Retention(log, MemoryCursorStore(), clock, keep_s=60.0, keep_items=1_000).run())
     await asyncio.sleep(0)
 
     clock.move(PASS_EVERY_S + 2.5)

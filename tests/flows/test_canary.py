@@ -11,7 +11,6 @@ from app.adapters.memory.news_log import MemoryNewsLog
 from app.core import wire
 from app.core.closing import Ending
 from app.core.limits import Limits
-from app.core.subscription import EVERYTHING
 from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
 from app.flows.canary import Canary
 from app.flows.canary_end import CanaryEnd
@@ -19,6 +18,7 @@ from app.flows.connections import ConnectionManager
 from app.telemetry.labels import ProbeResult
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
+from tests.support.hall import join
 from tests.support.link import RecordingLink, payload_of
 
 LIMITS = Limits(probe_timeout_s=0.05)
@@ -34,10 +34,7 @@ class World:
         self.end = CanaryEnd(LIMITS, self.clock)
         self.canary = Canary(queue, self.end.send, LIMITS, self.clock, self.stats)
         self.queue = queue
-        self.user = RecordingLink()
-        session = self.connections.seat("u")
-        session.wants = EVERYTHING
-        self.connections.open(session, self.user)
+        _, self.user = join(self.connections)
         self.link = RecordingLink()
         self.session = self.end.new_session()
         self.end.on_open(self.session, self.link)

@@ -1,69 +1,53 @@
 """ConnectionManager with hand-set time and recording links."""
 
-from typing import NamedTuple
+import asyncio
 
 import pytest
 
+from app.adapters.tables import load_tables
 from app.core import wire
 from app.core.closing import Ending
 from app.core.errors import Code, NewsError
 from app.core.limits import Limits
-from app.core.subscription import EVERYTHING, Filter
-from app.flows.connections import ConnectionManager
-from app.flows.session import Session
-from app.flows.upkeep import Upkeep
+from app.core.phases import Phase
+from app.core.subscription import Filter
+from app.flows import backlog
+from app.flows.drain import Drain
+from app.flows.process import Arrival, NewsProcessor
 from app.ports import Record
 from app.telemetry.labels import Beat, Sent, SlowAction
-from app.telemetry.stats import Stats
-from tests.support.clock import FakeClock
+from tests.support.hall import Hall, join
 from tests.support.items import item
 from tests.support.link import RecordingLink
 
 LIMITS = Limits(connections=4, connections_per_user=2, write_buffer_bytes=200)
+TABLES = load_tables()
 PING = wire.ping_frame(b"")
 
 
-def record(seq: int, accepted_at: float) -> Record:
-    return Record(seq, accepted_at, item(), b"{}", trace_id="trace")
-
-
-class Hall(NamedTuple):
-    connections: ConnectionManager
-    clock: FakeClock
-    stats: Stats
-    upkeep: Upkeep
-
-    def join(
-        self, user_id: str = "u", wants: Filter = EVERYTHING, *, stalled: bool = False, device_id: str | None = None
-    ) -> tuple[Session, RecordingLink]:
-        session = self.connections.seat(user_id, device_id)
-        session.wants = wants
-        link = RecordingLink(stalled=stalled)
-        self.connections.open(session, link)
-        return session, link
-
-    def broadcast(self, seq: int = 1, size: int = 50) -> None:
-        match = self.connections.index.match(item())
-        self.stats.item_decided(match)
-        self.connections.deliver(wire.text_frame(b"x" * size), record(seq, self.clock.wall()), match.recipients)
+async def drain(hall: Hall) -> None:
+    """Send everybody home; time goes on meanwhile."""
+    queue: asyncio.Queue[Arrival] = asyncio.Queue()
+    processor = NewsProcessor(hall.stores.log, queue, TABLES, str, hall.limits, hall.clock, hall.stats)
+    way = Drain(processor, hall.broadcaster, hall.connections, hall.clients.resumption, hall.limits, hall.clock)
+    way.begin()
+    closing = asyncio.create_task(way.close_all())
+    while not closing.done():
+        await asyncio.sleep(0)
+        hall.clock.move(0.1)
+    await closing
 
 
 @pytest.fixture
 def hall() -> Hall:
-    return hall_with(LIMITS)
-
-
-def hall_with(limits: Limits) -> Hall:
-    clock, stats = FakeClock(), Stats()
-    connections = ConnectionManager(limits, clock, stats)
-    return Hall(connections, clock, stats, Upkeep(connections, limits, clock))
+    return Hall(LIMITS)
 
 
 def test_everybody_who_matches_gets_the_same_bytes(hall: Hall) -> None:
-    links = [hall.join(user)[1] for user in "abc"]
-    _, picky = hall.join("d", Filter(impact_threshold=100))
+    links = [join(hall.connections, user)[1] for user in "abc"]
+    _, picky = join(hall.connections, "d", Filter(impact_threshold=100))
 
-    hall.broadcast()
+    hall.write_item()
 
     assert all(link.frames == [wire.text_frame(b"x" * 50)] for link in links)
     assert picky.frames == []
@@ -72,7 +56,7 @@ def test_everybody_who_matches_gets_the_same_bytes(hall: Hall) -> None:
 
 
 def test_a_place_is_given_back_once(hall: Hall) -> None:
-    session, _ = hall.join()
+    session, _ = join(hall.connections)
 
     hall.connections.leave(session, Ending.CLIENT)
     hall.connections.leave(session, Ending.NETWORK)
@@ -92,13 +76,14 @@ def test_an_unused_seat_is_given_back_without_a_trace(hall: Hall) -> None:
 
 
 def test_slots_are_used_again(hall: Hall) -> None:
-    first, _ = hall.join("a")
+    first, _ = join(hall.connections, "a")
+    slot = first.channels["default"].slot
     hall.connections.leave(first, Ending.CLIENT)
 
-    second, link = hall.join("b")
-    hall.broadcast()
+    second, link = join(hall.connections, "b")
+    hall.write_item()
 
-    assert second.slot == first.slot
+    assert second.channels["default"].slot == slot
     assert len(link.frames) == 1
 
 
@@ -116,32 +101,34 @@ def test_seats_are_counted_before_connections_open(hall: Hall) -> None:
     assert fifth.value.code is Code.AT_CAPACITY
 
 
-def test_a_client_that_takes_nothing_is_cut_off_and_delays_nobody(hall: Hall) -> None:
-    stalled, link = hall.join("slow", stalled=True)
-    _, healthy = hall.join("fast")
+def test_a_client_that_takes_nothing_falls_behind_and_delays_nobody(hall: Hall) -> None:
+    slow, link = join(hall.connections, "slow", stalled=True)
+    _, healthy = join(hall.connections, "fast")
 
     for seq in range(1, 11):
-        hall.broadcast(seq)
+        hall.write_item(seq)
 
-    assert link.endings == [Ending.SLOW_CONSUMER]
+    assert link.endings == []
     assert len(link.frames) == 4
+    assert (slow.phase, slow.cursor) == (Phase.LAGGING, 4)
     assert len(healthy.frames) == 10
-    hall.connections.leave(stalled, Ending.NETWORK)
-    assert hall.stats.closed == {Ending.SLOW_CONSUMER: 1}
+    assert hall.stats.slow == {SlowAction.LAGGING: 1}
+    assert backlog.phases(hall.connections) == {"replaying": 0, "live": 1, "lagging": 1}
+    assert backlog.look(hall.connections) == (208, 208, 0, 6, 0)
 
 
 def test_silence_is_answered_with_a_ping_and_then_with_the_end(hall: Hall) -> None:
-    session, link = hall.join()
+    session, link = join(hall.connections)
 
     hall.clock.move(14)
-    hall.upkeep.sweep()
+    hall.clients.upkeep.sweep()
     assert PING not in link.frames
     hall.clock.move(2)
-    hall.upkeep.sweep()
-    hall.upkeep.sweep()
+    hall.clients.upkeep.sweep()
+    hall.clients.upkeep.sweep()
     assert link.frames.count(PING) == 1
     hall.clock.move(10)
-    hall.upkeep.sweep()
+    hall.clients.upkeep.sweep()
 
     assert link.endings == [Ending.HEARTBEAT_TIMEOUT]
     assert session.ending is Ending.HEARTBEAT_TIMEOUT
@@ -151,11 +138,11 @@ def test_silence_is_answered_with_a_ping_and_then_with_the_end(hall: Hall) -> No
 
 
 def test_who_answers_lives_on(hall: Hall) -> None:
-    session, link = hall.join()
+    session, link = join(hall.connections)
 
     for _ in range(10):
         hall.clock.move(16)
-        hall.upkeep.sweep()
+        hall.clients.upkeep.sweep()
         session.heard_at = hall.clock.monotonic()
 
     assert link.frames.count(PING) == 10
@@ -163,30 +150,30 @@ def test_who_answers_lives_on(hall: Hall) -> None:
 
 
 def test_a_quiet_client_gets_a_keep_alive_that_says_where_it_stands(hall: Hall) -> None:
-    _, link = hall.join(wants=Filter(impact_threshold=100))
-    hall.broadcast(seq=41)
-    hall.upkeep.sweep()
+    _, link = join(hall.connections, wants=Filter(impact_threshold=100))
+    hall.write_item(seq=41)
+    hall.clients.upkeep.sweep()
     assert link.messages == []
 
     hall.clock.move(15)
-    hall.upkeep.sweep()
+    hall.clients.upkeep.sweep()
 
     [message] = link.messages
     assert (message["type"], message["seq"], message["delivered"]) == ("keep_alive", 41, 0)
     assert message["feed"] == {"status": "ok", "last_item_age_ms": 15_000}
     hall.clock.move(5)
-    hall.upkeep.sweep()
+    hall.clients.upkeep.sweep()
     assert len(link.messages) == 1
 
 
 def test_a_checkpoint_comes_at_least_every_hundred_items() -> None:
-    hall = hall_with(Limits(write_buffer_bytes=10**9))
-    _, busy = hall.join("busy")
-    _, idle = hall.join("idle", Filter(impact_threshold=100))
+    hall = Hall(Limits(write_buffer_bytes=10**9))
+    _, busy = join(hall.connections, "busy")
+    _, idle = join(hall.connections, "idle", Filter(impact_threshold=100))
 
     for seq in range(1, 251):
-        hall.broadcast(seq, size=0)
-        hall.upkeep.sweep()
+        hall.write_item(seq, size=0)
+        hall.clients.upkeep.sweep()
 
     texts = [frame for frame in busy.frames if len(frame) > 2]
     assert len(texts) == 2
@@ -196,20 +183,20 @@ def test_a_checkpoint_comes_at_least_every_hundred_items() -> None:
 
 
 def test_a_new_filter_reaches_those_who_follow_it(hall: Hall) -> None:
-    follower, _ = hall.join()
-    own, _ = hall.join()
-    own.has_own_filter = True
+    follower, _ = join(hall.connections)
+    own, _ = join(hall.connections)
+    own.channels["default"].follows = False
 
     hall.connections.set_filter("u", Filter(impact_threshold=100))
 
-    assert list(hall.connections.index.match(item()).recipients) == [own.slot]
-    assert follower.wants == Filter(impact_threshold=100)
+    assert list(hall.connections.index.match(item()).recipients) == [own.channels["default"].slot]
+    assert follower.channels["default"].wants == Filter(impact_threshold=100)
 
 
 async def test_draining_ends_everybody_with_a_restart_and_seats_nobody(hall: Hall) -> None:
-    links = [hall.join(user)[1] for user in "abc"]
+    links = [join(hall.connections, user)[1] for user in "abc"]
 
-    await hall.upkeep.drain(longest_s=10)
+    await drain(hall)
 
     assert all(link.endings == [Ending.SHUTDOWN] for link in links)
     with pytest.raises(NewsError) as refused:
@@ -218,20 +205,21 @@ async def test_draining_ends_everybody_with_a_restart_and_seats_nobody(hall: Hal
 
 
 def test_latency_is_counted_once_a_send(hall: Hall) -> None:
-    hall.join("a")
-    hall.join("b")
+    join(hall.connections, "a")
+    join(hall.connections, "b")
 
-    hall.broadcast()
+    hall.write_item()
 
     assert hall.stats.delivery.count == 2
     assert not hall.stats.delivery.examples
 
 
 def test_a_slow_delivery_leaves_its_trace(hall: Hall) -> None:
-    hall.join("a")
+    join(hall.connections, "a")
     accepted_at = hall.clock.wall() - 0.2
 
-    hall.connections.deliver(b"x", record(1, accepted_at), hall.connections.index.match(item()).recipients)
+    record = Record(1, accepted_at, item(), b"{}", trace_id="trace")
+    hall.connections.deliver(b"x", record, hall.connections.index.match(item()).recipients)
 
     [example] = hall.stats.delivery.examples.values()
     assert example.labels == {"item_id": item().id, "trace_id": "trace"}
@@ -239,33 +227,32 @@ def test_a_slow_delivery_leaves_its_trace(hall: Hall) -> None:
 
 
 def test_a_client_that_asks_and_never_reads_is_cut_off(hall: Hall) -> None:
-    session, link = hall.join(stalled=True)
+    session, link = join(hall.connections, stalled=True)
 
     for _ in range(20):
         hall.connections.write(session, b"x" * 50)
 
     assert link.endings == [Ending.SLOW_CONSUMER]
-    assert len(link.frames) == 5
-    assert hall.stats.slow[SlowAction.DISCONNECTED] == 1
+    assert len(link.frames) == 9
+    assert hall.stats.slow == {SlowAction.LAGGING: 1, SlowAction.DISCONNECTED: 1}
 
 
 def test_a_frame_for_a_closing_socket_is_not_counted_as_written(hall: Hall) -> None:
-    _, link = hall.join()
+    _, link = join(hall.connections)
     link.is_closing = True
 
-    hall.broadcast()
+    hall.write_item()
 
-    assert hall.stats.sends == {Sent.WRITTEN: 0, Sent.CLOSED: 1}
+    assert hall.stats.sends == {Sent.WRITTEN: 0, Sent.CLOSED: 1, Sent.MERGED: 0}
 
 
 async def test_a_seat_that_opens_during_the_drain_ends_at_once(hall: Hall) -> None:
     session = hall.connections.seat("u")
-    session.wants = EVERYTHING
     link = RecordingLink()
 
-    await hall.upkeep.drain(longest_s=10)
+    await drain(hall)
     hall.connections.open(session, link)
-    hall.broadcast()
+    hall.write_item()
 
     assert link.endings == [Ending.SHUTDOWN]
     assert link.frames == []
@@ -274,19 +261,19 @@ async def test_a_seat_that_opens_during_the_drain_ends_at_once(hall: Hall) -> No
 
 
 def test_connections_are_counted_by_their_filter(hall: Hall) -> None:
-    hall.join("a")
-    hall.join("b", Filter(impact_threshold=5))
+    join(hall.connections, "a")
+    join(hall.connections, "b", Filter(impact_threshold=5))
     hall.connections.open(hall.connections.seat("c"), RecordingLink())
 
     assert hall.connections.index.kinds() == {"filtered": 1, "unfiltered": 1, "broken": 1}
-    assert hall.connections.buffers() == (0, 0, 0)
+    assert backlog.look(hall.connections) == (0, 0, 0, 0, 0)
 
 
 def test_the_same_device_takes_over_and_no_item_goes_to_both_or_to_neither(hall: Hall) -> None:
-    first, old = hall.join(device_id="laptop")
-    hall.broadcast(1)
-    _, new = hall.join(device_id="laptop")
-    hall.broadcast(2)
+    first, old = join(hall.connections, device_id="laptop")
+    hall.write_item(1)
+    _, new = join(hall.connections, device_id="laptop")
+    hall.write_item(2)
 
     assert (len(old.frames), len(new.frames)) == (1, 1)
     assert old.endings == [Ending.REPLACED]
@@ -296,73 +283,73 @@ def test_the_same_device_takes_over_and_no_item_goes_to_both_or_to_neither(hall:
 
 
 def test_a_device_that_comes_back_finds_its_place_where_all_are_taken(hall: Hall) -> None:
-    hall.join(device_id="laptop")
-    hall.join(device_id="phone")
+    join(hall.connections, device_id="laptop")
+    join(hall.connections, device_id="phone")
 
-    hall.join(device_id="laptop")
+    join(hall.connections, device_id="laptop")
 
     with pytest.raises(NewsError) as caught:
-        hall.join(device_id="tablet")
+        join(hall.connections, device_id="tablet")
     assert caught.value.code is Code.TOO_MANY_CONNECTIONS
 
 
 def test_a_handshake_that_fails_takes_nobodys_place(hall: Hall) -> None:
-    _, old = hall.join(device_id="laptop")
+    _, old = join(hall.connections, device_id="laptop")
 
     session = hall.connections.seat("u", "laptop")
     hall.connections.leave(session, Ending.NETWORK)
-    hall.broadcast()
+    hall.write_item()
 
     assert old.endings == []
     assert len(old.frames) == 1
 
 
 def test_another_users_device_of_the_same_name_is_another_device(hall: Hall) -> None:
-    _, theirs = hall.join("a", device_id="laptop")
+    _, theirs = join(hall.connections, "a", device_id="laptop")
 
-    hall.join("b", device_id="laptop")
+    join(hall.connections, "b", device_id="laptop")
 
     assert theirs.endings == []
 
 
 def test_with_one_connection_a_user_the_next_one_replaces_it() -> None:
-    hall = hall_with(LIMITS._replace(is_one_per_user=True, connections_per_user=1, connections=1))
-    _, first = hall.join()
-    _, second = hall.join()
+    hall = Hall(LIMITS._replace(is_one_per_user=True, connections_per_user=1, connections=1))
+    _, first = join(hall.connections)
+    _, second = join(hall.connections)
 
     assert first.endings == [Ending.REPLACED]
     assert second.endings == []
     with pytest.raises(NewsError) as caught:
-        hall.join("other")
+        join(hall.connections, "other")
     assert caught.value.code is Code.AT_CAPACITY
 
 
 def test_a_full_user_has_its_connections_doubted_and_ghosts_go_in_seconds(hall: Hall) -> None:
-    _, ghost_link = hall.join()
-    alive, alive_link = hall.join()
+    _, ghost_link = join(hall.connections)
+    alive, alive_link = join(hall.connections)
     hall.clock.move(1)
 
     for _ in range(3):
         with pytest.raises(NewsError, match="connections already"):
-            hall.join()
+            join(hall.connections)
     assert ghost_link.frames == alive_link.frames == [PING]
     hall.clock.move(0.5)
     alive.heard_at = hall.clock.monotonic()
     hall.clock.move(LIMITS.doubt_s)
-    hall.upkeep.sweep()
+    hall.clients.upkeep.sweep()
 
     assert ghost_link.endings == [Ending.HEARTBEAT_TIMEOUT]
     assert alive_link.endings == []
-    hall.join()
+    join(hall.connections)
 
 
 def test_of_two_handshakes_of_one_device_the_one_that_is_open_first_stays(hall: Hall) -> None:
     late = hall.connections.seat("u", "laptop")
-    _, first = hall.join(device_id="laptop")
+    _, first = join(hall.connections, device_id="laptop")
     late_link = RecordingLink()
 
     hall.connections.open(late, late_link)
-    hall.broadcast()
+    hall.write_item()
 
     assert (first.endings, late_link.endings) == ([], [Ending.REPLACED])
     assert (len(first.frames), len(late_link.frames)) == (1, 0)

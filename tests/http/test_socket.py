@@ -130,7 +130,7 @@ BAD_MESSAGES = [
     ('{"no":"type"}', "invalid_message"),
     ('{"type":"subscribe","filters":5}', "invalid_filter"),
     ('{"type":"subscribe","filters":{"impact_threshold":"high","keywords":[1]}}', "invalid_filter"),
-    ('{"type":"subscribe","channel":"btc","filters":{}}', "unknown_channel"),
+    ('{"type":"unsubscribe","channel":"btc"}', "unknown_channel"),
 ]
 
 
@@ -432,11 +432,11 @@ async def test_a_client_that_only_asks_and_never_reads_is_cut_off(monkeypatch: p
 
 async def test_keys_of_a_subscribe_that_nobody_reads_are_a_warning(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
-        answer = await ask(socket, {"type": "subscribe", "id": 1, "persist": False, "filters": {}})
+        answer = await ask(socket, {"type": "subscribe", "id": 1, "presist": False, "filters": {}})
         huge = await ask(socket, '{"type":"ping","id":1e300}')
         long = await ask(socket, json.dumps({"type": "ping", "id": "x" * 65}))
 
-    assert [warning["pointer"] for warning in answer["warnings"]] == ["/persist"]
+    assert [warning["pointer"] for warning in answer["warnings"]] == ["/presist"]
     assert (huge["code"], long["code"]) == ("invalid_message", "invalid_message")
     assert "id" not in huge
     assert "id" not in long

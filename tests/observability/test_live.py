@@ -1,6 +1,7 @@
 """A real Prometheus scrapes the real server under load: every panel has data, every family is shown somewhere."""
 
 import asyncio
+import json
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -47,6 +48,23 @@ async def publish(server: RunningServer, until: float) -> None:
             await asyncio.sleep(0.1)
 
 
+async def lose_nothing(server: RunningServer, until: float) -> None:
+    """Be a client that acknowledges and comes back to what it missed, at times to what is gone."""
+    position = "gone:0"
+    while time.monotonic() < until:
+        query = f"user_id=careful&ack=1&v=2&resume={position}"
+        async with connect(f"{server.ws_url}?{query}") as client:
+            welcome = json.loads(await client.recv())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    async for text in client:
+                        message = json.loads(text)
+                        if message["type"] == "news_item":
+                            await client.send(json.dumps({"type": "ack", "seq": message["seq"]}))
+                            await asyncio.sleep(0.15)
+            position = f"{welcome['epoch']}:{max(welcome['seq'] - 10, 0)}"
+
+
 async def load(server: RunningServer) -> None:
     """Do for a while what users, publishers and operators do, right and wrong."""
     until = time.monotonic() + LOAD_S
@@ -54,6 +72,7 @@ async def load(server: RunningServer) -> None:
         for number in range(5):
             tasks.create_task(use(server, f"user-{number}", until))
         tasks.create_task(publish(server, until))
+        tasks.create_task(lose_nothing(server, until))
         for path in ("/ws/news", "/api/v1/news?limit=5", "/api/v1/stats", "/health", "/nowhere"):
             await server.http.get(server.url + path)
 

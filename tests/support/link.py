@@ -1,5 +1,7 @@
 """A link that records instead of sending."""
 
+from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -8,7 +10,7 @@ from app.core.closing import Ending
 
 
 class RecordingLink:
-    """Keeps the frames; `stalled` pretends that the client takes nothing."""
+    """Keeps the frames; a `stalled` client takes nothing until the test lets it."""
 
     def __init__(self, *, stalled: bool = False) -> None:
         self.frames: list[bytes] = []
@@ -16,13 +18,22 @@ class RecordingLink:
         self.aborted = False
         self.stalled = stalled
         self.is_closing = False
+        self.untaken = 0
+        self.on_room: Callable[[], None] = lambda: None
 
     def write(self, frame: bytes) -> bool:
         self.frames.append(frame)
+        self.untaken += len(frame) * self.stalled
         return not self.is_closing
 
     def buffered(self) -> int:
-        return sum(map(len, self.frames)) if self.stalled else 0
+        return self.untaken
+
+    def take(self, size: int | None = None) -> None:
+        """Let the client take some bytes, or all and go on reading."""
+        self.stalled = size is not None
+        self.untaken -= self.untaken if size is None else size
+        self.on_room()
 
     def close(self, ending: Ending) -> None:
         self.endings.append(ending)
@@ -34,6 +45,16 @@ class RecordingLink:
     def messages(self) -> list[dict[str, Any]]:
         """The JSON of every text frame."""
         return [msgspec.json.decode(payload_of(frame)) for frame in self.frames if frame[0] == 0x81]
+
+    @property
+    def seqs(self) -> list[int]:
+        """The items, by seq, as they came."""
+        return [message["seq"] for message in self.messages if message["type"] == "news_item"]
+
+    @property
+    def kinds(self) -> list[str]:
+        """The types of all messages; a run of the same is said once."""
+        return [kind for kind, _ in groupby(message["type"] for message in self.messages)]
 
 
 def payload_of(frame: bytes) -> bytes:

@@ -17,14 +17,21 @@ def masked(first: int, payload: bytes) -> bytes:
     return bytes((first,)) + length + bytes(4) + payload
 
 
+async def connected(url: str, receive_buffer_bytes: int) -> socket.socket:
+    """Connect with a receive buffer that soon is full."""
+    parts = urlsplit(url)
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+    raw.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(raw, (parts.hostname, parts.port))
+    return raw
+
+
 async def open_raw(ws_url: str, user_id: str, receive_buffer_bytes: int = 4096) -> socket.socket:
     """Connect and upgrade; from then on nothing is read unless the test does."""
     loop = asyncio.get_running_loop()
     parts = urlsplit(ws_url)
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-    raw.setblocking(False)
-    await loop.sock_connect(raw, (parts.hostname, parts.port))
+    raw = await connected(ws_url, receive_buffer_bytes)
     await loop.sock_sendall(raw, REQUEST.format(path=f"{parts.path}?user_id={user_id}").encode())
     head = b""
     while not head.endswith(b"\r\n\r\n"):

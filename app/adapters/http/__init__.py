@@ -12,6 +12,7 @@ subscriptions  /api/v1/subscriptions
 operations     /api/v1/stats, /health, /livez, /readyz
 metrics        /metrics
 pages          / and its files
+opening        what an upgrade request asks for
 socket         GET /ws/news and the canary's door: admission, handshake, hand-over
 link           SocketLink: an upgraded transport as a session's Link
 """

@@ -15,6 +15,7 @@ from aiohttp.http import WebSocketReader
 
 from app.core import wire
 from app.core.closing import CLOSE_HANDSHAKE_S, CLOSES, Ending, may_be_sent, of_client_code
+from app.core.limits import Limits
 from app.flows.session import Session
 from app.ports import Link
 
@@ -31,6 +32,7 @@ class Conversation(Protocol):
     def on_message(self, session: Session, text: str) -> None: ...
     def on_ping(self, session: Session, payload: bytes) -> None: ...
     def on_pong(self, session: Session) -> None: ...
+    def on_room(self, session: Session) -> None: ...
     def on_misbehaviour(self, session: Session, ending: Ending) -> None: ...
     def on_closed(self, session: Session, ending: Ending) -> None: ...
 
@@ -60,10 +62,12 @@ class SocketLink(asyncio.Protocol):
         transport: asyncio.Transport,
         session: Session,
         conversation: Conversation,
-        message_bytes: int,
+        limits: Limits,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._transport = transport
+        # Between these marks the transport says when a client has taken enough for more to be read for it.
+        transport.set_write_buffer_limits(high=limits.room_bytes, low=limits.room_bytes // 4)
         # Asked for every frame of every item: one call less.
         self.buffered = transport.get_write_buffer_size
         self._session = session
@@ -71,7 +75,7 @@ class SocketLink(asyncio.Protocol):
         self._is_masked = False
         self._messages = WebSocketDataQueue(_NO_FLOW_CONTROL, _QUEUE_BYTES, loop=loop)  # type: ignore[arg-type]
         # The parser refuses a message of exactly its limit.
-        self._parser = WebSocketReader(self._messages, message_bytes + 1, compress=False, decode_text=True)
+        self._parser = WebSocketReader(self._messages, limits.message_bytes + 1, compress=False, decode_text=True)
 
     def write(self, frame: bytes) -> bool:
         if self._transport.is_closing():
@@ -101,6 +105,10 @@ class SocketLink(asyncio.Protocol):
         error = self._messages.exception()
         if error is not None and self._session.ending is None:
             self._conversation.on_misbehaviour(self._session, _ending_of(error))
+
+    def resume_writing(self) -> None:
+        """Say that the client has taken what waited."""
+        self._conversation.on_room(self._session)
 
     def eof_received(self) -> bool:
         """Close our side too: a client that can no longer speak is gone."""

@@ -14,7 +14,7 @@ from app.adapters.http.parts import PARTS, Parts
 from app.core.errors import Code, FieldError, Theirs
 from app.core.news import RawNews, parse_raw
 from app.core.strict_json import decode_object
-from app.flows.explain import as_document
+from app.flows.explain import explanation_message
 from app.flows.history import NewsPage
 from app.ports import Appended, NewsQuery, Record
 from app.telemetry.labels import Rejection
@@ -70,7 +70,9 @@ async def get_explanation(request: web.Request) -> web.Response:
     """Say why a user did or did not get an item."""
     user = require_user_id(read_parameters(request.query, {"user_id": user_id}))
     explanation = await request.app[PARTS].explain.to_user(request.match_info["id"], user)
-    return json_answer({"user_id": user, **as_document(explanation)})
+    document = msgspec.structs.asdict(explanation_message(explanation))
+    del document["id"]
+    return json_answer({"user_id": user, **document})
 
 
 def _trace_id(request: web.Request) -> str:

@@ -12,6 +12,7 @@ from app.flows.canary_end import CanaryEnd
 from app.flows.connections import ConnectionManager
 from app.flows.converse import Converse
 from app.flows.explain import Explain
+from app.flows.greeting import Greeting
 from app.flows.history import History
 from app.flows.process import NewsProcessor
 from app.flows.readiness import Readiness
@@ -36,6 +37,7 @@ class Parts(NamedTuple):
     subscriptions: Subscriptions
     explain: Explain
     connections: ConnectionManager
+    greeting: Greeting
     readiness: Readiness
     converse: Converse
     canary_end: CanaryEnd

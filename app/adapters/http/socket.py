@@ -15,14 +15,13 @@ from aiohttp.abc import AbstractStreamWriter
 from multidict import MultiMapping
 
 from app.adapters.http.link import Conversation, SocketLink
-from app.adapters.http.parameters import device_id, read_parameters, require_user_id, user_id
-from app.adapters.http.parts import PARTS, Parts
+from app.adapters.http.opening import RESUME_KEYS, chosen_subprotocol, read_opening
+from app.adapters.http.parts import PARTS
 from app.core.closing import Ending
 from app.core.errors import Code, FieldError, NewsError, Theirs
-from app.core.strict_json import decode_object
-from app.core.subscription import Filter, parse_filter
+from app.core.limits import Limits
 from app.flows.session import Session
-from app.telemetry.labels import Refusal
+from app.telemetry.labels import Refusal, Resume
 
 # RFC 6455 section 1.3.
 _KEY_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -35,6 +34,8 @@ _REFUSALS = {
     Code.AT_CAPACITY: Refusal.CAPACITY,
     Code.TOO_MANY_CONNECTIONS: Refusal.USER_LIMIT,
     Code.DRAINING: Refusal.DRAINING,
+    Code.RATE_LIMITED: Refusal.RATE_LIMITED,
+    Code.RESUME_EXPIRED: Refusal.RESUME_EXPIRED,
     Code.INTERNAL: Refusal.INTERNAL_ERROR,
     Code.OVERLOADED: Refusal.INTERNAL_ERROR,
 }
@@ -56,13 +57,16 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
     began = parts.clock.monotonic()
     try:
         accept = _check_handshake(request)
-        session = parts.connections.seat(*_identity(request))
+        opening = read_opening(request, parts.limits.channels)
+        session = parts.connections.seat(opening.user_id, opening.device_id)
     except NewsError as error:
         parts.stats.refused[_REFUSALS.get(error.code, _default_refusal(request))] += 1
+        if any(bad.pointer in RESUME_KEYS for bad in error.fields):
+            parts.stats.recovery.resumed(Resume.INVALID)
         raise
     try:
-        await _choose_filter(request, session, parts)
-        _hand_over(request, session, parts.converse, parts.limits.message_bytes, accept)
+        await parts.greeting.prepare(session, opening)
+        _hand_over(request, session, parts.converse, parts.limits, accept, chosen_subprotocol(request))
     except NewsError as error:
         parts.stats.refused[_REFUSALS.get(error.code, Refusal.BAD_REQUEST)] += 1
         raise
@@ -80,31 +84,8 @@ async def get_canary(request: web.Request) -> web.StreamResponse:
     if request.method != hdrs.METH_GET or not hmac.compare_digest(given, parts.canary_key.encode()):
         raise web.HTTPNotFound
     accept = _check_handshake(request)
-    _hand_over(request, parts.canary_end.new_session(), parts.canary_end, parts.limits.message_bytes, accept)
+    _hand_over(request, parts.canary_end.new_session(), parts.canary_end, parts.limits, accept)
     return _HandedOver(status=101)
-
-
-async def _choose_filter(request: web.Request, session: Session, parts: Parts) -> None:
-    """Take the filter that stands in the URL for this connection alone, or else the one the user has stored."""
-    if "filters" in request.query:
-        session.wants = _filter_in_url(request.query["filters"])
-        session.has_own_filter = True
-    else:
-        await parts.subscriptions.prepare(session)
-
-
-def _filter_in_url(text: str) -> Filter:
-    try:
-        return parse_filter(decode_object(text.encode(errors="replace"), Code.INVALID_FILTER)).wants
-    except Theirs as error:
-        where = tuple(FieldError(f"filters{bad.pointer}", bad.detail) for bad in error.fields)
-        raise Theirs(error.code, f"filters: {error.detail}", fields=where) from None
-
-
-def _identity(request: web.Request) -> tuple[str, str | None]:
-    """Give the user, and the device where it has a name."""
-    given = read_parameters(request.query, {"user_id": user_id, "device_id": device_id})
-    return require_user_id(given), given.get("device_id")
 
 
 def _default_refusal(request: web.Request) -> Refusal:
@@ -139,7 +120,12 @@ def _refuse_header(name: str, wanted: str) -> NoReturn:
 
 
 def _hand_over(
-    request: web.Request, session: Session, conversation: Conversation, message_bytes: int, accept: str
+    request: web.Request,
+    session: Session,
+    conversation: Conversation,
+    limits: Limits,
+    accept: str,
+    subprotocol: str | None = None,
 ) -> None:
     """Answer 101 and move the transport from aiohttp to a SocketLink; what the client has sent already goes along.
 
@@ -151,9 +137,10 @@ def _hand_over(
         raise ConnectionResetError("the client left during the handshake")
     transport.write(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: %b\r\n\r\n" % accept.encode()
+        b"Sec-WebSocket-Accept: %b\r\n%b\r\n"
+        % (accept.encode(), f"Sec-WebSocket-Protocol: {subprotocol}\r\n".encode() if subprotocol else b"")
     )
-    link = SocketLink(transport, session, conversation, message_bytes, asyncio.get_running_loop())
+    link = SocketLink(transport, session, conversation, limits, asyncio.get_running_loop())
     transport.set_protocol(link)
     early = protocol._message_tail
     # aiohttp lets go of the connection as if it were lost, and must not close the transport doing so.

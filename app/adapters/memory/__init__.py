@@ -2,4 +2,5 @@
 
 news_log            NewsLog
 subscription_store  SubscriptionStore
+cursor_store        CursorStore
 """

@@ -22,5 +22,7 @@ class MemorySubscriptionStore:
         channels[subscription.channel] = subscription._replace(created_at=before.created_at)
         return channels[subscription.channel]
 
-    async def delete(self, user_id: str) -> bool:
-        return self._stored.pop(user_id, None) is not None
+    async def delete(self, user_id: str, channel: str | None = None) -> bool:
+        if channel is None:
+            return self._stored.pop(user_id, None) is not None
+        return self._stored.get(user_id, {}).pop(channel, None) is not None

@@ -11,7 +11,7 @@ import aiosqlite
 
 from app.core.errors import Damaged
 
-VERSION = 1
+VERSION = 2
 
 _TO_VERSION_1 = (
     # The original's table, column for column.
@@ -59,7 +59,22 @@ _TO_VERSION_1 = (
     "CREATE TABLE log_identity (epoch TEXT NOT NULL) STRICT",
 )
 
-_MIGRATIONS: tuple[Iterable[str], ...] = (_TO_VERSION_1,)
+_TO_VERSION_2 = (
+    # Up to where each device acknowledged everything.
+    """
+    CREATE TABLE cursors (
+        user_id TEXT NOT NULL,
+        device_id TEXT NOT NULL,
+        epoch TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        updated_at REAL NOT NULL,
+        PRIMARY KEY (user_id, device_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX cursors_by_age ON cursors (updated_at)",
+)
+
+_MIGRATIONS: tuple[Iterable[str], ...] = (_TO_VERSION_1, _TO_VERSION_2)
 
 
 async def bring_up_to_date(

@@ -36,6 +36,8 @@ _UPSERT_CHANNEL = """
     RETURNING created_at
 """
 
+_DELETE_CHANNELS = "DELETE FROM subscription_channels WHERE user_id = ?1 AND (?2 IS NULL OR channel = ?2)"
+
 
 class _Extras(msgspec.Struct, frozen=True, omit_defaults=True):
     """The filter keys that the original's table has no column for."""
@@ -73,13 +75,14 @@ class SqliteSubscriptionStore:
         )
         return subscription._replace(created_at=created_at)
 
-    async def delete(self, user_id: str) -> bool:
+    async def delete(self, user_id: str, channel: str | None = None) -> bool:
         async def forget(connection: aiosqlite.Connection) -> bool:
-            tables = ("user_subscriptions", "subscription_extras", "subscription_channels")
-            dropped = [
-                await connection.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,)) for table in tables
-            ]
-            return any(cursor.rowcount for cursor in dropped)
+            dropped = 0
+            if channel in (None, DEFAULT_CHANNEL):
+                for table in ("user_subscriptions", "subscription_extras"):
+                    dropped += (await connection.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,))).rowcount
+            dropped += (await connection.execute(_DELETE_CHANNELS, (user_id, channel))).rowcount
+            return dropped > 0
 
         return await self._database.write(Operation.DELETE_SUBSCRIPTION, forget)
 

@@ -1,0 +1,95 @@
+"""What an upgrade request asks for. This file owns the reading of its query and its subprotocols."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from app.adapters.http.parameters import Reader, device_id, number, read_parameters, require_user_id, user_id, whole
+from app.core.errors import Code, FieldError, Theirs
+from app.core.messages import MAX_LAST_ITEMS
+from app.core.resuming import Asked, Last, Since, parse_position
+from app.core.strict_json import decode_object
+from app.core.subscription import CHANNEL_NAME, DEFAULT_CHANNEL, Filter, parse_filter
+from app.flows.greeting import Opening
+from app.flows.session import Channel
+
+SUBPROTOCOL = "news.v2.json"
+RESUME_KEYS = ("resume", "since", "last")
+
+_CHANNEL = re.compile(CHANNEL_NAME)
+
+
+def read_opening(request: web.Request, most_channels: int) -> Opening:
+    """Read what a client wants. Raises Theirs(INVALID_PARAMETER, INVALID_JSON, INVALID_FILTER)."""
+    given = read_parameters(request.query, _readers(most_channels))
+    return Opening(
+        user_id=require_user_id(given),
+        device_id=given.get("device_id"),
+        channels=_channels(request, given.get("channels", (DEFAULT_CHANNEL,))),
+        asked=_asked(given),
+        is_required=given.get("resume_required", 0) == 1,
+        wants_acks=given.get("ack", 0) == 1,
+        is_v2=given.get("v") == 2 or chosen_subprotocol(request) is not None,
+    )
+
+
+def chosen_subprotocol(request: web.Request) -> str | None:
+    """Choose among the subprotocols that a client offers (RFC 6455 section 11.3.4); they are case-sensitive."""
+    lines = request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, [])
+    offered = {name.strip() for line in lines for name in line.split(",")}
+    return SUBPROTOCOL if SUBPROTOCOL in offered else None
+
+
+def _readers(most_channels: int) -> Mapping[str, Reader]:
+    return {
+        "user_id": user_id,
+        "device_id": device_id,
+        "resume": ("<epoch>:<seq>", parse_position),
+        "since": number(0, 1e11),
+        "last": whole(1, MAX_LAST_ITEMS),
+        "resume_required": whole(0, 1),
+        "ack": whole(0, 1),
+        "v": whole(1, 2),
+        "channels": (f"at most {most_channels} names of A-Z a-z 0-9 _ . : @ -", _names(most_channels)),
+    }
+
+
+def _names(most: int) -> Callable[[str], tuple[str, ...]]:
+    def read(text: str) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(filter(None, text.split(","))))
+        if len(names) > most or not all(map(_CHANNEL.match, names)):
+            raise ValueError(text)
+        return names
+
+    return read
+
+
+def _asked(given: Mapping[str, Any]) -> Asked | None:
+    """Give the one place that a client wants to begin at."""
+    named = [key for key in RESUME_KEYS if key in given]
+    if len(named) > 1:
+        errors = tuple(FieldError(key, "want only one of resume, since, last") for key in named)
+        raise Theirs(Code.INVALID_PARAMETER, "Invalid query parameters", fields=errors)
+    if "since" in given:
+        return Since(given["since"])
+    if "last" in given:
+        return Last(given["last"])
+    return given.get("resume")
+
+
+def _channels(request: web.Request, names: tuple[str, ...]) -> tuple[Channel, ...]:
+    """Give the channels of a connection; a filter in the URL is that of `default`, for this connection alone."""
+    if "filters" not in request.query:
+        return tuple(map(Channel, names))
+    own = Channel(DEFAULT_CHANNEL, _filter_in_url(request.query["filters"]), follows=False)
+    return own, *(Channel(name) for name in names if name != DEFAULT_CHANNEL)
+
+
+def _filter_in_url(text: str) -> Filter:
+    try:
+        return parse_filter(decode_object(text.encode(errors="replace"), Code.INVALID_FILTER)).wants
+    except Theirs as error:
+        where = tuple(FieldError(f"filters{bad.pointer}", bad.detail) for bad in error.fields)
+        raise Theirs(error.code, f"filters: {error.detail}", fields=where) from None

@@ -1,0 +1,48 @@
+"""CursorStore on SQLite. This file owns where devices' cursors lie."""
+
+from collections.abc import Sequence
+
+import aiosqlite
+
+from app.adapters.sqlite.database import Database
+from app.core.resuming import Position
+from app.ports import Cursor
+from app.telemetry.labels import Operation
+
+_UPSERT = """
+    INSERT INTO cursors VALUES (?,?,?,?,?) ON CONFLICT (user_id, device_id) DO UPDATE SET
+        epoch = excluded.epoch, seq = excluded.seq, updated_at = excluded.updated_at
+"""
+_PRUNE = """
+    DELETE FROM cursors WHERE (user_id, device_id) IN
+        (SELECT user_id, device_id FROM cursors WHERE updated_at < ? LIMIT ?)
+"""
+
+
+class SqliteCursorStore:
+    """Cursors in a SQLite file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def load(self, user_id: str, device_id: str) -> Cursor | None:
+        rows = await self._database.read(
+            Operation.LOAD_CURSOR,
+            "SELECT epoch, seq, updated_at FROM cursors WHERE user_id = ? AND device_id = ?",
+            (user_id, device_id),
+        )
+        return next((Cursor(user_id, device_id, Position(epoch, seq), at) for epoch, seq, at in rows), None)
+
+    async def save(self, cursors: Sequence[Cursor]) -> None:
+        rows = [(user, device, position.epoch, position.seq, at) for user, device, position, at in cursors]
+
+        async def store(connection: aiosqlite.Connection) -> None:
+            await connection.executemany(_UPSERT, rows)
+
+        await self._database.write(Operation.SAVE_CURSOR, store)
+
+    async def prune(self, updated_before: float, limit: int) -> int:
+        async def drop(connection: aiosqlite.Connection) -> int:
+            return (await connection.execute(_PRUNE, (updated_before, limit))).rowcount
+
+        return await self._database.write(Operation.SAVE_CURSOR, drop)

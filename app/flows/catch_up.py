@@ -1,0 +1,221 @@
+"""From the log to one connection, at its own pace. This file owns reading, room, and the switch to live.
+
+Resume after a disconnect, a slow reader, a redelivery and a channel's past are this one journey: read a page of the
+log, offer each item to the connection's filters, wait until the client has taken enough, and at the level of what was
+broadcast last let the connection go live, with no await between the check and the switch. So the seam neither loses nor
+doubles an item, and a slow client costs a cursor and a bounded buffer.
+"""
+
+import asyncio
+
+import structlog
+
+from app.core import outbound, wire
+from app.core.closing import Ending
+from app.core.errors import Ours
+from app.core.limits import Limits
+from app.core.phases import Phase, is_hopeless
+from app.core.resuming import Gap, Reason
+from app.flows.connections import ConnectionManager
+from app.flows.fanout import channel_names
+from app.flows.judge import Judge
+from app.flows.session import Session
+from app.ports import Clock, NewsLog, Record
+from app.telemetry.labels import Redelivery
+from app.telemetry.stats import Stats
+
+_SWEEP_EVERY_S = 1.0
+_RETRY_S = 0.5
+_LEVEL_S = 0.005
+# The loop turns after so many items, so that reading back delays nobody who is live.
+_ITEMS_A_TURN = 10
+# A connection that wants little of what it reads is told where it stands after so many items.
+_CHECKPOINT_READ_ITEMS = 1_000
+
+_log = structlog.get_logger("catch_up")
+
+
+class CatchUp:
+    """Reads the log for every connection that is not live."""
+
+    def __init__(
+        self,
+        log: NewsLog,
+        connections: ConnectionManager,
+        judge: Judge,
+        limits: Limits,
+        clock: Clock,
+        stats: Stats,
+    ) -> None:
+        self._news_log = log
+        self._connections = connections
+        self._judge = judge
+        self._limits = limits
+        self._clock = clock
+        self._stats = stats
+        self._pages = asyncio.Semaphore(limits.pages_at_once)
+        self._readers: dict[Session, asyncio.Event] = {}
+
+    async def run(self) -> None:
+        """Give every connection that falls behind a reader, for ever."""
+        async with asyncio.TaskGroup() as readers:
+            while True:
+                session = await self._connections.behind.get()
+                readers.create_task(self._run_reader(session), name=f"catch-up-{session.id}")
+
+    async def run_sweeps(self) -> None:
+        """Look after the readers, for ever."""
+        while True:
+            await self._clock.sleep(_SWEEP_EVERY_S)
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Give up clients that take nothing or lag too far, and wake readers whose news of room got lost."""
+        for session in list(self._readers):
+            self._look_after(session)
+            self.wake(session)
+
+    def wake(self, session: Session) -> None:
+        """Let a reader look again whether there is room."""
+        if session in self._readers:
+            self._readers[session].set()
+
+    def _look_after(self, session: Session) -> None:
+        now, untaken = self._clock.monotonic(), _untaken(session)
+        if untaken < session.untaken or untaken <= self._limits.room_bytes:
+            session.progress_at = now
+        session.untaken = untaken
+        behind_items = self._connections.position - session.cursor
+        if is_hopeless(session.phase, behind_items, now - session.progress_at, self._limits):
+            self._connections.cut_slow(session)
+
+    async def _run_reader(self, session: Session) -> None:
+        self._readers[session] = asyncio.Event()
+        try:
+            self._say_lag(session)
+            await self._read(session)
+        # The edge between one connection and the others: whatever goes wrong here ends this one.
+        except Exception:  # noqa: BLE001
+            _log.exception("catch_up_failed", connection_id=session.id)
+            self._connections.cut(session, Ending.INTERNAL_ERROR)
+        finally:
+            del self._readers[session]
+            self._stats.recovery.replay_ended(session.replayed)
+
+    async def _read(self, session: Session) -> None:
+        while session.ending is None:
+            await self._wait_for_room(session)
+            ahead = session.cursor - self._connections.position
+            if ahead == 0:
+                self._go_live(session)
+                return
+            if ahead > 0:
+                # It has more already than was broadcast: what is on its way would reach it twice.
+                await self._clock.sleep(_LEVEL_S)
+            else:
+                async with self._pages:
+                    await self._read_page(session)
+
+    def _go_live(self, session: Session) -> None:
+        if session.is_v2:
+            self._connections.say(session, outbound.Live(session.cursor, session.replayed))
+        if session.ending is None:
+            self._connections.go_live(session)
+
+    async def _wait_for_room(self, session: Session) -> None:
+        woken = self._readers[session]
+        while session.ending is None and not self._has_room(session):
+            woken.clear()
+            await woken.wait()
+
+    def _has_room(self, session: Session) -> bool:
+        has_window = session.window is None or len(session.window) < self._limits.window_items
+        return has_window and _untaken(session) <= self._limits.room_bytes
+
+    async def _read_page(self, session: Session) -> None:
+        after = session.cursor
+        try:
+            records = await self._news_log.read(after, self._limits.page_of_log_items)
+        except Ours as error:
+            _log.warning("log_unreadable", connection_id=session.id, reason=error.code.value)
+            await self._clock.sleep(_RETRY_S)
+            return
+        for number, record in enumerate(records, start=1):
+            # While the loop turned the session may have ended, gone back, or gone forward by an ack.
+            if session.ending is not None or session.cursor != after or record.seq > self._connections.position:
+                return
+            self._announce_gap(session, record)
+            if session.ending is None:
+                self._offer(session, record)
+            after = record.seq
+            if not self._has_room(session):
+                break
+            if number % _ITEMS_A_TURN == 0:
+                await asyncio.sleep(0)
+        self._checkpoint(session)
+
+    def _announce_gap(self, session: Session, record: Record) -> None:
+        """Say what was dropped from the log before this connection came to read it.
+
+        A client that would not understand has to come back instead: a gap is never passed off as complete.
+        """
+        missed = Gap(session.cursor + 1, record.seq - 1, Reason.EXPIRED)
+        if missed.items <= 0:
+            return
+        self._stats.recovery.gap_items += missed.items
+        if session.hears_gaps:
+            self._connections.say(session, outbound.gap(missed))
+        else:
+            self._connections.cut_slow(session)
+
+    def _offer(self, session: Session, record: Record) -> None:
+        """Send an item to a connection if one of its channels that have not decided it wants it."""
+        names = []
+        for channel in session.channels.values():
+            if channel.passed < record.seq:
+                channel.passed = record.seq
+                if self._judge.wants(channel, record):
+                    channel.matched += 1
+                    names.append(channel.name)
+        session.floor = record.seq
+        if names:
+            self._send(session, record, names)
+
+    def _send(self, session: Session, record: Record, names: list[str]) -> None:
+        again = None
+        if session.window is not None:
+            if session.window.was_sent(record.seq):
+                again = Redelivery.TIMEOUT if session.window.attempts else Redelivery.RECONNECT
+            session.window.add(record.seq, record.accepted_at, self._clock.monotonic())
+        frame = wire.text_frame(
+            wire.news_item(
+                record.seq,
+                record.accepted_at,
+                record.item_json,
+                channel_names(session, names),
+                is_replay=True,
+                is_again=again is not None,
+            )
+        )
+        if session.link is None or not session.link.write(frame):
+            return
+        session.written_at = self._clock.monotonic()
+        session.delivered += 1
+        session.replayed += 1
+        self._stats.item_replayed(len(record.item_json), len(frame), again)
+
+    def _checkpoint(self, session: Session) -> None:
+        is_due = session.delivered >= self._limits.checkpoint_items
+        if is_due or session.cursor - session.checkpoint_seq >= _CHECKPOINT_READ_ITEMS:
+            self._connections.checkpoint([session])
+
+    def _say_lag(self, session: Session) -> None:
+        if session.phase is Phase.LAGGING and session.is_v2:
+            behind_items = max(self._connections.position - session.cursor, 0)
+            behind_ms = int((self._clock.monotonic() - session.progress_at) * 1000)
+            self._connections.say(session, outbound.Lag(behind_items, behind_ms))
+
+
+def _untaken(session: Session) -> int:
+    """Give the bytes that a client has yet to take."""
+    return session.link.buffered() if session.link is not None else 0

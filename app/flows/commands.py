@@ -1,0 +1,81 @@
+"""One inbound message, one action. This file owns what each message leads to and how it is answered."""
+
+from collections.abc import Sequence
+
+from app.core import messages, outbound
+from app.core.errors import FieldError
+from app.flows.acks import Acks
+from app.flows.channels import Channels
+from app.flows.connections import ConnectionManager
+from app.flows.explain import Explain, explanation_message
+from app.flows.session import Session
+from app.ports import Clock
+from app.telemetry.labels import Inbound
+from app.telemetry.stats import Stats
+
+_WORDS = {
+    messages.Ping: Inbound.PING,
+    messages.Subscribe: Inbound.SUBSCRIBE,
+    messages.Unsubscribe: Inbound.UNSUBSCRIBE,
+    messages.List: Inbound.LIST,
+    messages.Ack: Inbound.ACK,
+    messages.Explain: Inbound.EXPLAIN,
+}
+
+
+class Commands:
+    """Does what clients ask for. An action is answered where its message has an id, or asks for something."""
+
+    def __init__(
+        self,
+        connections: ConnectionManager,
+        channels: Channels,
+        acks: Acks,
+        explain: Explain,
+        clock: Clock,
+        stats: Stats,
+    ) -> None:
+        self._connections = connections
+        self._channels = channels
+        self._acks = acks
+        self._explain = explain
+        self._clock = clock
+        self._stats = stats
+
+    async def do(self, session: Session, message: messages.Message) -> None:
+        """Do what a message asks for. Raises NewsError, to be told to the client."""
+        self._stats.inbound[_WORDS[type(message)]] += 1
+        match message:
+            case messages.Ping(id=request_id, t=t):
+                pong = outbound.Pong(self._clock.wall(), self._connections.position, t, request_id)
+                self._connections.say(session, pong)
+            case messages.Subscribe():
+                await self._subscribe(session, message)
+            case messages.Unsubscribe():
+                await self._unsubscribe(session, message)
+            case messages.List(id=request_id):
+                states = self._channels.states(session)
+                self._connections.say(session, outbound.Subscriptions(states, request_id))
+            case messages.Ack():
+                self._ack(session, message)
+            case messages.Explain():
+                explanation = await self._explain.to_session(message.item, session)
+                self._connections.say(session, explanation_message(explanation, message.id))
+
+    async def _subscribe(self, session: Session, message: messages.Subscribe) -> None:
+        wants, seq = await self._channels.subscribe(session, message)
+        if message.id is not None:
+            noticed: Sequence[FieldError] = message.checked.warnings if message.checked is not None else ()
+            warnings = tuple(outbound.Pointed(*one) for one in noticed)
+            answer = outbound.Subscribed(message.id, message.channel, wants, seq, warnings)
+            self._connections.say(session, answer)
+
+    async def _unsubscribe(self, session: Session, message: messages.Unsubscribe) -> None:
+        await self._channels.unsubscribe(session, message)
+        if message.id is not None:
+            self._connections.say(session, outbound.Unsubscribed(message.id, message.channel))
+
+    def _ack(self, session: Session, message: messages.Ack) -> None:
+        acked = self._acks.take(session, message.seq)
+        if message.id is not None:
+            self._connections.say(session, outbound.Acked(message.id, acked))

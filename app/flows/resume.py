@@ -1,0 +1,119 @@
+"""Where a connection begins that asks for what it missed. This file owns finding the place, and who asks too often.
+
+What can be proven is decided in `core/resuming`; here a time or a number of items becomes a seq first. A replay out of
+what lies in memory is free; one that needs the disk is not to be had all the time.
+"""
+
+from collections.abc import Iterable
+
+from app.core import resuming
+from app.core.errors import Code, Theirs
+from app.core.limits import Limits, Meter
+from app.core.resuming import After, Asked, Bounds, Gap, Last, Position, Reason, Since, Start
+from app.flows.judge import Judge
+from app.flows.session import Channel, Session
+from app.ports import Clock, NewsLog
+from app.telemetry.labels import RateScope, Resume
+from app.telemetry.stats import Stats
+
+_MINUTE_S = 60.0
+
+
+class Resumption:
+    """Finds where to begin in the log."""
+
+    def __init__(self, log: NewsLog, judge: Judge, limits: Limits, clock: Clock, stats: Stats) -> None:
+        self._news_log = log
+        self._judge = judge
+        self._limits = limits
+        self._clock = clock
+        self._stats = stats
+        self._meter = Meter(limits.replays_per_min / _MINUTE_S, limits.replays_per_min)
+
+    @property
+    def bounds(self) -> Bounds:
+        """Give what the log holds now."""
+        return Bounds(self._news_log.epoch, self._news_log.oldest, self._news_log.head)
+
+    def position(self, seq: int) -> Position:
+        """Name a place in the log as clients do."""
+        return Position(self._news_log.epoch, seq)
+
+    async def prepare(self, session: Session, asked: Asked, *, is_required: bool) -> None:
+        """Choose where a seated session begins. Raises Theirs(RATE_LIMITED), and Theirs(RESUME_EXPIRED) where a gap
+        is not wanted."""
+        start = await self.find(asked, session.channels.values(), session)
+        if is_required and start.gap is not None:
+            raise Theirs(Code.RESUME_EXPIRED, f"Continuity cannot be proven: {start.gap.reason}")
+        session.start = start
+
+    def begin(self, session: Session) -> None:
+        """Count what came of a session that begins where it asked to."""
+        if session.start is None:
+            return
+        gap = session.start.gap
+        if gap is not None and gap.items > 0:
+            self._stats.recovery.resumed(Resume.GAP, gap.items if gap.reason is Reason.EXPIRED else 0)
+        else:
+            self._stats.recovery.resumed(
+                Resume.EMPTY if session.start.after >= self._news_log.head else Resume.COMPLETE
+            )
+
+    async def find(self, asked: Asked, channels: Iterable[Channel], session: Session) -> Start:
+        """Find where in the log a client wants to begin. Raises Theirs(RATE_LIMITED)."""
+        start = await self._find(asked, channels)
+        self._meter_replay(session, start)
+        return start
+
+    async def _find(self, asked: Asked, channels: Iterable[Channel]) -> Start:
+        match asked:
+            case Position():
+                return resuming.resume(asked, self.bounds)
+            case After(seq):
+                return resuming.follow(seq, self.bounds)
+            case Since(time):
+                return await self._since(time)
+            case Last(items):
+                return Start(await self._before_last(items, channels))
+
+    async def _since(self, time: float) -> Start:
+        """Find the first item that was accepted at a time or later, by halves: items are in the order of acceptance.
+
+        Where the clock was set back in between, order and time disagree and any of the places may be found.
+        """
+        oldest, head = self._news_log.oldest, self._news_log.head
+        if oldest > 1 and self._news_log.oldest_at > time:
+            return Start(oldest - 1, Gap(1, oldest - 1, Reason.EXPIRED))
+        low, high = oldest, head + 1
+        while low < high:
+            middle = (low + high) // 2
+            found = await self._news_log.read(middle - 1, 1)
+            if found and found[0].accepted_at < time:
+                low = middle + 1
+            else:
+                high = middle
+        return Start(low - 1)
+
+    async def _before_last(self, items: int, channels: Iterable[Channel]) -> int:
+        """Find the seq behind which so many items match, looked for among the newest `scan_items`."""
+        asked, page = list(channels), self._limits.page_of_log_items
+        end = self._news_log.head
+        lowest = max(self._news_log.oldest - 1, end - self._limits.scan_items)
+        while end > lowest:
+            after = max(end - page, lowest)
+            records = await self._news_log.read(after, end - after)
+            for record in reversed(records):
+                items -= any(self._judge.wants(channel, record) for channel in asked)
+                if items == 0:
+                    return record.seq - 1
+            end = after
+        return lowest
+
+    def _meter_replay(self, session: Session, start: Start) -> None:
+        if self._news_log.head - start.after <= self._limits.free_replay_items:
+            return
+        key = f"{session.user_id}/{session.device_id or ''}"
+        wait_s = self._meter.wait_s(key, self._clock.monotonic())
+        if wait_s:
+            self._stats.rate_limited[RateScope.REPLAY] += 1
+            raise Theirs(Code.RATE_LIMITED, "Too many long replays", retry_after_s=wait_s)

@@ -1,0 +1,48 @@
+"""Which slot of the index is whose. This file owns the slots: one for each channel of each open connection.
+
+A slot keeps its number as long as its channel is used; it is in the index only while its connection is live.
+"""
+
+from app.core.index import FilterIndex
+from app.flows.session import Channel, Session
+
+
+class Slots:
+    """The slots and the filter index over the live ones."""
+
+    def __init__(self) -> None:
+        self.index = FilterIndex()
+        # By slot; read for every recipient of every item.
+        self.sessions: list[Session | None] = []
+        self.channels: list[Channel | None] = []
+        self._free: list[int] = []
+
+    def give(self, session: Session, channel: Channel) -> None:
+        """Give a channel a slot; it is not in the index yet."""
+        if self._free:
+            channel.slot = self._free.pop()
+            self.sessions[channel.slot] = session
+            self.channels[channel.slot] = channel
+        else:
+            channel.slot = len(self.sessions)
+            self.sessions.append(session)
+            self.channels.append(channel)
+
+    def take_back(self, channel: Channel) -> None:
+        """Free a channel's slot."""
+        self.index.drop(channel.slot)
+        self.sessions[channel.slot] = self.channels[channel.slot] = None
+        self._free.append(channel.slot)
+        channel.slot = -1
+
+    def put(self, channel: Channel) -> None:
+        """Let items find a channel from now on."""
+        if channel.wants is None:
+            self.index.put_broken(channel.slot)
+        else:
+            self.index.put(channel.slot, channel.wants)
+
+    def hide(self, session: Session) -> None:
+        """Let no item find a connection any more."""
+        for channel in session.channels.values():
+            self.index.drop(channel.slot)

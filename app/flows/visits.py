@@ -1,0 +1,70 @@
+"""Who is and was connected, as operators see it. This file owns what is told of a connection, also after it ended."""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from app.core.closing import Ending
+from app.core.phases import Phase
+from app.flows.session import Session
+from app.ports import Clock
+
+_REMEMBERED_VISITS = 1_000
+
+
+class Visit(NamedTuple):
+    """A connection: who, for how long, what it got, how it stands to the log, what waits, why it ended."""
+
+    connection_id: str
+    user_id: str
+    device_id: str | None
+    channels: tuple[str, ...]
+    phase: Phase
+    duration_s: float
+    items: int
+    behind_items: int
+    unacked_items: int
+    buffered_bytes: int
+    idle_s: float
+    reason: Ending | None
+    closed_at: float | None
+
+
+class Visits:
+    """Describes connections, and remembers those that ended last."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._gone: deque[Visit] = deque(maxlen=_REMEMBERED_VISITS)
+
+    def remember(self, session: Session, position: int) -> None:
+        """Keep a connection that has ended."""
+        self._gone.append(self._describe(session, position)._replace(closed_at=self._clock.wall()))
+
+    def gone(self) -> list[Visit]:
+        """Give those that ended last, newest first."""
+        return list(reversed(self._gone))
+
+    def of(self, sessions: Iterable[Session], position: int) -> list[Visit]:
+        """Describe open connections, newest first."""
+        visits = (self._describe(session, position) for session in sessions)
+        return sorted(visits, key=lambda visit: visit.duration_s)
+
+    def _describe(self, session: Session, position: int) -> Visit:
+        now = self._clock.monotonic()
+        is_reading = session.phase in (Phase.REPLAYING, Phase.LAGGING)
+        return Visit(
+            connection_id=session.id,
+            user_id=session.user_id,
+            device_id=session.device_id,
+            channels=tuple(session.channels),
+            phase=session.phase,
+            duration_s=round(now - session.opened_at, 3),
+            items=session.sent + session.delivered,
+            behind_items=max(position - session.cursor, 0) if is_reading else 0,
+            unacked_items=len(session.window) if session.window else 0,
+            buffered_bytes=session.link.buffered() if session.link is not None else 0,
+            idle_s=round(now - session.heard_at, 3),
+            reason=session.ending,
+            closed_at=None,
+        )

@@ -1,0 +1,41 @@
+"""One suite for every CursorStore."""
+
+from app.core.resuming import Position
+from app.ports import Cursor, CursorStore
+
+
+def cursor(device_id: str = "laptop", seq: int = 7, at: float = 100.0, user_id: str = "u") -> Cursor:
+    return Cursor(user_id, device_id, Position("a1", seq), at)
+
+
+async def test_a_device_that_was_never_here_has_no_cursor(cursors: CursorStore) -> None:
+    assert await cursors.load("u", "laptop") is None
+
+
+async def test_what_is_loaded_is_what_was_saved_last(cursors: CursorStore) -> None:
+    await cursors.save([cursor(), cursor("phone", seq=3), cursor("", seq=4)])
+    await cursors.save([cursor(seq=9, at=200.0)])
+
+    assert await cursors.load("u", "laptop") == cursor(seq=9, at=200.0)
+    assert await cursors.load("u", "phone") == cursor("phone", seq=3)
+    assert await cursors.load("u", "") == cursor("", seq=4)
+    assert await cursors.load("other", "laptop") is None
+
+
+async def test_an_epoch_may_change(cursors: CursorStore) -> None:
+    await cursors.save([cursor()])
+    await cursors.save([cursor()._replace(position=Position("b2", 1))])
+
+    stored = await cursors.load("u", "laptop")
+    assert stored is not None
+    assert stored.position == Position("b2", 1)
+
+
+async def test_cursors_that_nobody_moved_for_long_are_forgotten_in_steps(cursors: CursorStore) -> None:
+    await cursors.save([cursor(f"d{number}", at=float(number)) for number in range(10)])
+
+    assert await cursors.prune(updated_before=6.0, limit=4) == 4
+    assert await cursors.prune(updated_before=6.0, limit=4) == 2
+    assert await cursors.prune(updated_before=6.0, limit=4) == 0
+    assert await cursors.load("u", "d6") is not None
+    assert await cursors.load("u", "d5") is None

@@ -1,0 +1,254 @@
+"""At least once: what is not acknowledged comes again, and a device goes on where it acknowledged last."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from app.core.closing import Ending
+from app.core.errors import Code, Ours
+from app.core.limits import Limits
+from app.core.phases import Phase
+from app.core.window import AckResult
+from app.flows.session import Session
+from app.ports import Cursor
+from app.telemetry.labels import Redelivery, SlowAction
+from tests.support.hall import Hall
+from tests.support.link import RecordingLink
+
+LIMITS = Limits(ack_within_s=15.0, redeliveries=3, window_items=5)
+
+
+@pytest.fixture
+def hall() -> Hall:
+    return Hall(LIMITS)
+
+
+async def arrive(hall: Hall, device_id: str = "laptop") -> tuple[Session, RecordingLink]:
+    return await hall.arrive(device_id=device_id, wants_acks=True, is_v2=True)
+
+
+async def restarted(hall: Hall) -> Hall:
+    """Give a server that has only what the first one's stores have."""
+    return Hall(hall.limits, hall.stores)
+
+
+async def test_an_ack_is_answered_where_it_has_an_id_and_counted_with_its_latency(hall: Hall) -> None:
+    session, link = await arrive(hall)
+    await hall.publish(3)
+    hall.clock.move(2)
+
+    await hall.send(session, {"type": "ack", "seq": 2, "id": 1})
+    await hall.send(session, {"type": "ack", "seq": 2})
+
+    assert link.messages[-1] == {"type": "acked", "id": 1, "seq": 2}
+    assert session.window is not None
+    assert len(session.window) == 1
+    assert hall.stats.recovery.acks == {AckResult.OK: 1, AckResult.DUPLICATE: 1}
+    assert hall.stats.recovery.ack_times.total == 2.0
+
+
+async def test_an_ack_for_what_was_never_sent_is_an_error(hall: Hall) -> None:
+    session, link = await arrive(hall)
+    await hall.publish(3)
+
+    await hall.send(session, {"type": "ack", "seq": 4, "id": 1})
+
+    error = link.messages[-1]
+    assert (error["type"], error["code"], error["id"]) == ("error", "invalid_message", 1)
+    assert error["errors"] == [{"pointer": "/seq", "detail": "want at most 3"}]
+    assert hall.stats.recovery.acks == {AckResult.UNKNOWN: 1}
+
+
+async def test_an_ack_without_ack_mode_is_an_error(hall: Hall) -> None:
+    session, link = await hall.arrive()
+
+    await hall.send(session, {"type": "ack", "seq": 0})
+
+    assert link.messages[-1]["code"] == "invalid_message"
+
+
+async def test_what_is_not_acknowledged_in_time_comes_again_and_is_marked(hall: Hall) -> None:
+    session, link = await arrive(hall)
+    async with hall.reading():
+        await hall.publish(3)
+        await hall.send(session, {"type": "ack", "seq": 1})
+        hall.clock.move(15.1)
+        hall.clients.acks.sweep()
+        await hall.settle()
+        await hall.publish()
+
+    assert link.seqs == [1, 2, 3, 2, 3, 4]
+    again = [message["seq"] for message in link.messages if message.get("redelivered")]
+    assert again == [2, 3]
+    assert session.phase is Phase.LIVE
+    assert hall.stats.recovery.redelivered == {Redelivery.TIMEOUT: 2}
+
+
+async def test_who_never_acknowledges_is_ended_after_three_more_attempts(hall: Hall) -> None:
+    _, link = await arrive(hall)
+    async with hall.reading():
+        await hall.publish(2)
+        for _ in range(4):
+            assert link.endings == []
+            hall.clock.move(15.1)
+            hall.clients.acks.sweep()
+            await hall.settle()
+
+    assert link.endings == [Ending.ACK_TIMEOUT]
+    assert link.seqs == [1, 2] * 4
+    assert hall.stats.recovery.redeliveries_exhausted == 1
+
+
+async def test_an_ack_gives_the_next_item_all_attempts_again(hall: Hall) -> None:
+    session, link = await arrive(hall)
+    async with hall.reading():
+        await hall.publish(2)
+        for seq in (1, 2):
+            for _ in range(3):
+                hall.clock.move(15.1)
+                hall.clients.acks.sweep()
+                await hall.settle()
+            await hall.send(session, {"type": "ack", "seq": seq})
+
+    assert link.endings == []
+    assert hall.stats.recovery.acks == {AckResult.LATE: 2}
+
+
+async def test_a_full_window_gets_nothing_new_until_it_is_acknowledged(hall: Hall) -> None:
+    session, link = await arrive(hall)
+    async with hall.reading():
+        await hall.publish(12)
+        await hall.settle()
+        assert link.seqs == [1, 2, 3, 4, 5]
+        await hall.send(session, {"type": "ack", "seq": 3})
+        await hall.settle()
+        assert link.seqs == [1, 2, 3, 4, 5, 6, 7, 8]
+        await hall.send(session, {"type": "ack", "seq": 8})
+        await hall.settle()
+
+    assert link.seqs == list(range(1, 13))
+    assert session.phase is Phase.LIVE
+    assert hall.stats.slow == {SlowAction.WINDOW_FULL: 1, SlowAction.CAUGHT_UP: 1}
+
+
+async def test_a_device_that_comes_back_goes_on_behind_its_last_ack(hall: Hall) -> None:
+    session, _ = await arrive(hall)
+    await hall.publish(3)
+    await hall.send(session, {"type": "ack", "seq": 2})
+    hall.leave(session)
+    await hall.publish(2)
+    _, link = await arrive(hall)
+    async with hall.reading():
+        await hall.settle()
+
+    assert link.seqs == [3, 4, 5]
+    assert [message["seq"] for message in link.messages if message.get("redelivered")] == [3]
+    assert link.messages[0]["recovered"] is True
+    assert hall.stats.recovery.redelivered == {Redelivery.RECONNECT: 1}
+
+
+async def test_a_device_that_takes_over_goes_on_where_the_old_connection_was(hall: Hall) -> None:
+    session, old = await arrive(hall)
+    await hall.publish(4)
+    await hall.send(session, {"type": "ack", "seq": 3})
+    _, new = await arrive(hall)
+    async with hall.reading():
+        await hall.settle()
+        await hall.publish()
+
+    assert old.messages[-1]["type"] == "preempted"
+    assert old.endings == [Ending.REPLACED]
+    assert old.seqs == [1, 2, 3, 4]
+    assert new.seqs == [4, 5]
+
+
+async def test_each_device_has_its_own_cursor(hall: Hall) -> None:
+    laptop, _ = await arrive(hall)
+    phone, _ = await arrive(hall, "phone")
+    await hall.publish(3)
+    await hall.send(laptop, {"type": "ack", "seq": 3})
+    for session in (laptop, phone):
+        hall.leave(session)
+    _, laptop_link = await arrive(hall)
+    _, phone_link = await arrive(hall, "phone")
+    async with hall.reading():
+        await hall.settle()
+
+    assert laptop_link.seqs == []
+    assert phone_link.seqs == [1, 2, 3]
+
+
+async def test_a_restart_forgets_no_ack_that_was_flushed(hall: Hall) -> None:
+    session, _ = await arrive(hall)
+    await hall.publish(4)
+    await hall.send(session, {"type": "ack", "seq": 3})
+    await hall.clients.acks.flush()
+
+    hall = await restarted(hall)
+    _, link = await arrive(hall)
+    async with hall.reading():
+        await hall.settle()
+
+    assert link.seqs == [4]
+
+
+async def test_a_crash_before_the_flush_sends_again_and_skips_nothing(hall: Hall) -> None:
+    session, _ = await arrive(hall)
+    await hall.clients.acks.flush()
+    await hall.publish(4)
+    await hall.send(session, {"type": "ack", "seq": 3})
+
+    hall = await restarted(hall)
+    _, link = await arrive(hall)
+    async with hall.reading():
+        await hall.settle()
+
+    assert link.seqs == [1, 2, 3, 4]
+
+
+async def test_cursors_that_cannot_be_written_are_written_later(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, _ = await arrive(hall)
+    await hall.publish(2)
+    await hall.send(session, {"type": "ack", "seq": 1})
+
+    async def refuse(_cursors: Sequence[Cursor]) -> None:
+        raise Ours(Code.STORAGE_FULL)
+
+    with monkeypatch.context() as full:
+        full.setattr(hall.stores.cursors, "save", refuse)
+        await hall.clients.acks.flush()
+    assert await hall.stores.cursors.load("u", "laptop") is None
+    await hall.clients.acks.flush()
+
+    stored = await hall.stores.cursors.load("u", "laptop")
+    assert stored is not None
+    assert stored.position.seq == 1
+
+
+async def test_a_cursor_of_a_log_that_is_gone_is_a_gap(hall: Hall) -> None:
+    session, _ = await arrive(hall)
+    await hall.publish(2)
+    await hall.send(session, {"type": "ack", "seq": 1})
+    await hall.clients.acks.flush()
+    other = Hall(LIMITS)
+    await other.publish(7)
+
+    again = Hall(LIMITS, other.stores._replace(cursors=hall.stores.cursors))
+    _, link = await arrive(again)
+
+    welcome, gap = link.messages
+    assert (welcome["recovered"], welcome["reason"]) == (False, "epoch_changed")
+    assert (gap["from_seq"], gap["to_seq"]) == (1, 7)
+
+
+async def test_where_a_device_says_it_stands_counts_more_than_its_cursor(hall: Hall) -> None:
+    session, _ = await arrive(hall)
+    await hall.publish(5)
+    await hall.send(session, {"type": "ack", "seq": 4})
+    hall.leave(session)
+    asked = hall.clients.resumption.position(2)
+    _, link = await hall.arrive(device_id="laptop", wants_acks=True, asked=asked)
+    async with hall.reading():
+        await hall.settle()
+
+    assert link.seqs == [3, 4, 5]

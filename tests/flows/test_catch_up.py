@@ -1,0 +1,446 @@
+"""From the log to one connection and back to live: nothing lost, nothing doubled, nothing out of order."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.core.closing import Ending
+from app.core.errors import Code, NewsError, Ours
+from app.core.limits import Limits
+from app.core.phases import Phase
+from app.core.resuming import After, Asked, Last, Position, Since
+from app.core.subscription import EVERYTHING, Filter
+from app.ports import Record
+from app.telemetry.labels import Resume, SlowAction
+from tests.support.hall import Hall
+from tests.support.link import RecordingLink
+
+LIMITS = Limits(write_buffer_bytes=4_000, room_bytes=2_000, page_of_log_items=7, lag_items=500)
+
+
+@pytest.fixture
+def hall() -> Hall:
+    return Hall(LIMITS)
+
+
+def at(hall: Hall, seq: int) -> Position:
+    return Position(hall.stores.log.epoch, seq)
+
+
+async def test_who_was_away_gets_what_it_missed_and_then_what_comes(hall: Hall) -> None:
+    await hall.publish(30)
+    session, link = await hall.arrive(asked=at(hall, 10), is_v2=True)
+    async with hall.reading():
+        await hall.settle()
+        await hall.publish(5)
+
+    assert link.seqs == list(range(11, 36))
+    assert link.kinds == ["welcome", "news_item", "live", "news_item"]
+    assert link.messages[0]["recovered"] is True
+    replayed = [message for message in link.messages if message.get("replay")]
+    assert [message["seq"] for message in replayed] == list(range(11, 31))
+    live = next(message for message in link.messages if message["type"] == "live")
+    assert (live["seq"], live["replayed"]) == (30, 20)
+    assert session.phase is Phase.LIVE
+    assert hall.stats.recovery.resumes == {Resume.COMPLETE: 1}
+    assert hall.stats.recovery.replayed_items == 20
+
+
+async def test_who_missed_nothing_is_live_at_once(hall: Hall) -> None:
+    await hall.publish(3)
+
+    session, link = await hall.arrive(asked=at(hall, 3), is_v2=True)
+
+    assert session.phase is Phase.LIVE
+    assert link.kinds == ["welcome"]
+    assert hall.stats.recovery.resumes == {Resume.EMPTY: 1}
+
+
+async def test_only_what_the_filter_wants_is_replayed(hall: Hall) -> None:
+    for number in range(20):
+        await hall.publish(1, impact_score=float(number * 5))
+    _, link = await hall.arrive(wants=Filter(impact_threshold=50), asked=at(hall, 5))
+    async with hall.reading():
+        await hall.settle()
+
+    assert link.seqs == list(range(11, 21))
+
+
+async def test_a_classic_client_that_asks_for_what_it_missed_gets_items_and_no_new_words(hall: Hall) -> None:
+    await hall.publish(5)
+    _, link = await hall.arrive(asked=at(hall, 2))
+    async with hall.reading():
+        await hall.settle()
+
+    assert link.kinds == ["news_item"]
+    assert link.seqs == [3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (Since(1_000_005.0), [6, 7, 8, 9, 10]),
+        (Since(0.0), list(range(1, 11))),
+        (Since(2_000_000.0), []),
+        (Last(3), [8, 9, 10]),
+        (Last(100), list(range(1, 11))),
+        (After(7), [8, 9, 10]),
+    ],
+)
+async def test_a_connection_begins_at_a_time_or_so_many_items_back(
+    hall: Hall, asked: Asked, expected: list[int]
+) -> None:
+    for _ in range(10):
+        await hall.publish()
+        hall.clock.move(1)
+    _, link = await hall.arrive(asked=asked)
+    async with hall.reading():
+        await hall.settle()
+
+    assert link.seqs == expected
+
+
+async def test_last_counts_the_items_that_match(hall: Hall) -> None:
+    for number in range(30):
+        await hall.publish(1, impact_score=90.0 if number % 10 == 0 else 10.0)
+    _, link = await hall.arrive(wants=Filter(impact_threshold=50), asked=Last(2))
+    async with hall.reading():
+        await hall.settle()
+
+    assert link.seqs == [11, 21]
+
+
+async def test_what_is_not_stored_any_more_is_a_gap_and_the_rest_is_replayed(hall: Hall) -> None:
+    await hall.publish(20)
+    await hall.stores.log.prune(0.0, 10, 100)
+    _, link = await hall.arrive(asked=at(hall, 4), is_v2=True)
+    async with hall.reading():
+        await hall.settle()
+
+    welcome, gap = link.messages[:2]
+    assert (welcome["recovered"], welcome["reason"]) == (False, "expired")
+    assert (gap["type"], gap["from_seq"], gap["to_seq"], gap["reason"]) == ("gap", 5, 10, "expired")
+    assert gap["backfill"] == "/api/v1/news?after_seq=4"
+    assert link.seqs == list(range(11, 21))
+    assert hall.stats.recovery.gap_items == 6
+    assert hall.stats.recovery.resumes == {Resume.GAP: 1}
+
+
+async def test_a_position_of_another_log_is_a_gap_of_everything(hall: Hall) -> None:
+    await hall.publish(5)
+    session, link = await hall.arrive(asked=Position("other", 3))
+
+    assert session.phase is Phase.LIVE
+    [gap] = link.messages
+    assert (gap["from_seq"], gap["to_seq"], gap["reason"]) == (1, 5, "epoch_changed")
+
+
+async def test_who_wants_no_gap_is_refused_one(hall: Hall) -> None:
+    await hall.publish(5)
+
+    with pytest.raises(NewsError) as caught:
+        await hall.arrive(asked=Position("other", 3), is_required=True)
+
+    assert caught.value.code is Code.RESUME_EXPIRED
+    assert hall.connections.users == 0
+
+
+async def test_a_slow_client_reads_the_log_at_its_own_pace_and_comes_back_live(hall: Hall) -> None:
+    link = RecordingLink(stalled=True)
+    session, _ = await hall.arrive(link=link, is_v2=True)
+    async with hall.reading():
+        await hall.publish(100)
+        await hall.settle()
+        assert session.phase is Phase.LAGGING
+        assert link.buffered() < LIMITS.write_buffer_bytes + 1_000
+        while session.phase is Phase.LAGGING:
+            link.take(link.untaken // 2)
+            await hall.settle()
+        link.take()
+        await hall.publish(3)
+
+    assert link.seqs == list(range(1, 104))
+    assert {"lag", "live"} < set(link.kinds)
+    assert hall.stats.slow == {SlowAction.LAGGING: 1, SlowAction.CAUGHT_UP: 1}
+
+
+async def test_a_client_that_takes_nothing_stays_behind_however_slowly_items_come(hall: Hall) -> None:
+    link = RecordingLink(stalled=True)
+    session, _ = await hall.arrive(link=link)
+    async with hall.reading():
+        for _ in range(100):
+            await hall.publish()
+            await hall.settle()
+
+    assert session.phase is Phase.LAGGING
+    assert link.buffered() < LIMITS.write_buffer_bytes + 1_000
+    assert hall.stats.slow == {SlowAction.LAGGING: 1}
+
+
+async def test_a_client_that_takes_no_byte_for_thirty_seconds_is_given_up(hall: Hall) -> None:
+    link = RecordingLink(stalled=True)
+    session, _ = await hall.arrive(link=link)
+    async with hall.reading():
+        await hall.publish(50)
+        await hall.settle()
+        for _ in range(30):
+            hall.clock.move(1)
+            hall.clients.catch_up.sweep()
+            hall.clients.upkeep.sweep()
+        assert link.endings == []
+        hall.clock.move(1.5)
+        hall.clients.catch_up.sweep()
+        await hall.settle()
+
+    assert link.endings == [Ending.SLOW_CONSUMER]
+    assert session.phase is Phase.CLOSED
+
+
+async def test_a_client_that_takes_a_little_each_time_is_kept(hall: Hall) -> None:
+    link = RecordingLink(stalled=True)
+    await hall.arrive(link=link)
+    async with hall.reading():
+        await hall.publish(100)
+        for _ in range(100):
+            hall.clock.move(20)
+            link.take(10)
+            await hall.settle()
+            hall.clients.catch_up.sweep()
+
+    assert link.endings == []
+
+
+async def test_a_client_that_lags_further_than_it_may_is_given_up(hall: Hall) -> None:
+    link = RecordingLink(stalled=True)
+    await hall.arrive(link=link)
+    async with hall.reading():
+        await hall.publish(LIMITS.lag_items)
+        await hall.settle()
+        hall.clients.catch_up.sweep()
+        assert link.endings == []
+        await hall.publish(100)
+        hall.clients.catch_up.sweep()
+
+    assert link.endings == [Ending.SLOW_CONSUMER]
+
+
+async def test_what_goes_out_of_the_log_before_a_slow_client_read_it_is_a_gap(hall: Hall) -> None:
+    links = {word: RecordingLink(stalled=True) for word in ("v2", "classic")}
+    for word, link in links.items():
+        await hall.arrive(word, link=link, is_v2=word == "v2")
+    async with hall.reading():
+        await hall.publish(100)
+        await hall.settle()
+        await hall.stores.log.prune(0.0, 10, 1_000)
+        for link in links.values():
+            link.take()
+        await hall.settle()
+
+    [gap] = [message for message in links["v2"].messages if message["type"] == "gap"]
+    before = [seq for seq in links["v2"].seqs if seq <= 90]
+    assert before == list(range(1, gap["from_seq"]))
+    assert (gap["to_seq"], gap["reason"]) == (90, "expired")
+    assert links["v2"].seqs == [*before, *range(91, 101)]
+    assert links["classic"].endings == [Ending.SLOW_CONSUMER]
+
+
+async def test_an_item_that_is_stored_and_not_broadcast_yet_reaches_a_new_client_once(hall: Hall) -> None:
+    await hall.publish(3)
+    await hall.store(4)
+    session, link = await hall.arrive(asked=at(hall, 5))
+    async with hall.reading():
+        await hall.settle()
+        assert link.seqs == []
+        await hall.broadcast(3)
+        hall.clock.move(0.01)
+        await hall.settle()
+        await hall.broadcast()
+
+    assert link.seqs == [6, 7]
+    assert session.phase is Phase.LIVE
+
+
+async def test_a_log_that_cannot_be_read_is_asked_again(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    await hall.publish(5)
+    read, failures = hall.stores.log.read, [1, 2]
+
+    async def failing(after: int, limit: int) -> Sequence[Record]:
+        if failures:
+            failures.pop()
+            raise Ours(Code.OVERLOADED)
+        return await read(after, limit)
+
+    _, link = await hall.arrive(asked=at(hall, 0))
+    monkeypatch.setattr(hall.stores.log, "read", failing)
+    async with hall.reading():
+        for _ in range(3):
+            await hall.settle()
+            hall.clock.move(0.5)
+        await hall.settle()
+
+    assert link.seqs == [1, 2, 3, 4, 5]
+
+
+async def test_a_bug_while_reading_back_ends_that_connection_and_no_other(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hall.publish(5)
+    _, healthy = await hall.arrive("a", asked=at(hall, 0))
+    _, broken = await hall.arrive("b", asked=at(hall, 0))
+
+    def write(_frame: bytes) -> bool:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(broken, "write", write)
+    async with hall.reading():
+        await hall.settle()
+
+    assert broken.endings == [Ending.INTERNAL_ERROR]
+    assert healthy.seqs == [1, 2, 3, 4, 5]
+
+
+async def test_a_filter_that_fails_while_reading_back_lets_nothing_through_and_is_counted(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hall.publish(3)
+    monkeypatch.setattr("app.flows.judge.read_filter", lambda _wants: 1 / 0)
+    session, link = await hall.arrive(asked=at(hall, 0))
+    async with hall.reading():
+        await hall.settle()
+
+    assert link.seqs == []
+    assert hall.stats.recovery.replay_errors == 3
+    assert session.phase is Phase.LIVE
+
+
+async def test_a_broken_stored_filter_lets_nothing_through_while_reading_back(hall: Hall) -> None:
+    await hall.publish(3)
+    _, link = await hall.arrive(wants=EVERYTHING, asked=at(hall, 0))
+    hall.connections.open_sessions()[0].channels["default"].wants = None
+    async with hall.reading():
+        await hall.settle()
+
+    assert link.seqs == []
+
+
+async def test_a_client_that_leaves_while_it_reads_back_ends_its_reader(hall: Hall) -> None:
+    await hall.publish(100)
+    link = RecordingLink(stalled=True)
+    session, _ = await hall.arrive(link=link, asked=at(hall, 0))
+    async with hall.reading():
+        await hall.settle()
+        tasks = len(asyncio.all_tasks())
+        hall.leave(session)
+        await hall.settle()
+        assert len(asyncio.all_tasks()) == tasks - 1
+
+
+async def test_a_client_that_wants_little_is_told_how_far_it_was_read_for(hall: Hall) -> None:
+    hall = Hall(LIMITS._replace(page_of_log_items=500))
+    await hall.publish(2_100, impact_score=1.0)
+    _, link = await hall.arrive(wants=Filter(impact_threshold=50), asked=at(hall, 0))
+    async with hall.reading():
+        for _ in range(20):
+            await hall.settle()
+
+    stands = [message["seq"] for message in link.messages if message["type"] == "keep_alive"]
+    assert stands == [1_000, 2_000]
+
+
+async def test_long_replays_are_metered_and_short_ones_are_not() -> None:
+    hall = Hall(LIMITS._replace(free_replay_items=10, replays_per_min=2))
+    await hall.publish(20)
+    for _ in range(10):
+        session, _ = await hall.arrive(asked=at(hall, 15))
+        hall.leave(session)
+    for _ in range(2):
+        session, _ = await hall.arrive(asked=at(hall, 0))
+        hall.leave(session)
+
+    with pytest.raises(NewsError) as caught:
+        await hall.arrive(asked=at(hall, 0))
+    assert caught.value.code is Code.RATE_LIMITED
+    assert caught.value.retry_after_s == 30.0
+    hall.clock.move(30)
+    await hall.arrive(asked=at(hall, 0))
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("store"), st.integers(1, 30)),
+        st.tuples(st.just("broadcast"), st.integers(1, 30)),
+        st.tuples(st.just("turn"), st.integers(1, 12)),
+        st.tuples(st.just("take"), st.integers(1, 3_000)),
+        st.tuples(st.just("stall"), st.just(0)),
+        st.tuples(st.just("flow"), st.just(0)),
+        st.tuples(st.just("move"), st.just(0)),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps=STEPS, before=st.integers(0, 40), resumes_at=st.integers(0, 40), threshold=st.sampled_from([0, 50]))
+def test_the_seam_holds_whatever_happens_when(
+    steps: list[tuple[str, int]], before: int, resumes_at: int, threshold: int
+) -> None:
+    asyncio.run(_live_through(steps, before, min(resumes_at, before), threshold))
+
+
+async def _live_through(steps: list[tuple[str, int]], before: int, resumes_at: int, threshold: int) -> None:
+    life = _Life(resumes_at, threshold)
+    await life.store(before)
+    await life.hall.broadcast(before // 2 or None)
+    wants = Filter(impact_threshold=threshold)
+    await life.hall.arrive(wants=wants, link=life.link, asked=at(life.hall, resumes_at))
+    async with life.hall.reading():
+        for word, amount in steps:
+            await life.do(word, amount)
+        for _ in range(5):
+            life.link.take()
+            await life.hall.broadcast()
+            life.hall.clock.move(0.1)
+            await life.hall.settle()
+
+    assert life.link.endings == []
+    assert life.link.seqs == life.wanted
+
+
+class _Life:
+    """A hall with one client, and which items it is to get: those behind where it resumes that reach the threshold."""
+
+    def __init__(self, resumes_at: int, threshold: int) -> None:
+        self.hall, self.link = Hall(LIMITS), RecordingLink()
+        self.resumes_at, self.threshold = resumes_at, threshold
+        self.wanted: list[int] = []
+
+    async def do(self, word: str, amount: int) -> None:
+        if word == "store":
+            await self.store(amount)
+        elif word == "broadcast":
+            await self.hall.broadcast(amount)
+        elif word == "turn":
+            for _ in range(amount):
+                await asyncio.sleep(0)
+        else:
+            self.change(word, amount)
+
+    def change(self, word: str, amount: int) -> None:
+        if word == "take":
+            self.link.take(min(amount, self.link.untaken))
+        elif word == "stall":
+            self.link.stalled = True
+        elif word == "flow":
+            self.link.take()
+        else:
+            self.hall.clock.move(0.1)
+
+    async def store(self, count: int) -> None:
+        for _ in range(count):
+            impact = (self.hall.published * 37) % 100
+            await self.hall.store(1, impact_score=float(impact))
+            if impact >= self.threshold and self.hall.published > self.resumes_at:
+                self.wanted.append(self.hall.published)

@@ -1,0 +1,228 @@
+"""Named channels: each with its own filter, replaced between two seqs, with its past on demand."""
+
+from typing import Any
+
+import pytest
+
+from app.core.limits import Limits
+from app.core.news import Category
+from app.core.subscription import EVERYTHING, Filter
+from app.flows.session import Channel, Session
+from app.telemetry.labels import Sent
+from tests.support.hall import Hall
+from tests.support.link import RecordingLink
+
+LIMITS = Limits(channels=3)
+CRYPTO = {"impact_threshold": 0, "categories": ["crypto"]}
+LOUD = {"impact_threshold": 60}
+
+
+@pytest.fixture
+def hall() -> Hall:
+    return Hall(LIMITS)
+
+
+async def ask(hall: Hall, session: Session, link: RecordingLink, message: dict[str, Any]) -> dict[str, Any]:
+    """Say something and give the answer to it."""
+    await hall.send(session, {"id": "q", **message})
+    return next(answer for answer in reversed(link.messages) if answer.get("id") == "q")
+
+
+async def test_an_item_comes_once_with_the_channels_that_want_it(hall: Hall) -> None:
+    session, link = await hall.arrive(wants=Filter(impact_threshold=60))
+    await ask(hall, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
+
+    await hall.publish(1, impact_score=80.0)
+    await hall.publish(1, impact_score=10.0)
+    await hall.publish(1, impact_score=80.0, category=Category.POLITICS)
+    await hall.publish(1, impact_score=10.0, category=Category.POLITICS)
+
+    items = [message for message in link.messages if message["type"] == "news_item"]
+    assert [(item["seq"], item["channels"]) for item in items] == [
+        (1, ["btc", "default"]),
+        (2, ["btc"]),
+        (3, ["default"]),
+    ]
+    assert hall.stats.sends == {Sent.WRITTEN: 3, Sent.MERGED: 1, Sent.CLOSED: 0}
+
+
+async def test_a_connection_with_the_default_channel_alone_is_told_no_channels(hall: Hall) -> None:
+    session, link = await hall.arrive()
+    await ask(hall, session, link, {"type": "subscribe", "filters": LOUD})
+
+    await hall.publish()
+
+    assert "channels" not in link.messages[-1]
+
+
+async def test_a_stored_channel_follows_what_any_connection_stores(hall: Hall) -> None:
+    first, first_link = await hall.arrive()
+    await ask(hall, first, first_link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
+    second, second_link = await hall.arrive(channels=(Channel("btc"),))
+    answer = await ask(hall, second, second_link, {"type": "subscribe", "channel": "btc", "filters": LOUD})
+    await hall.publish(1, impact_score=10.0)
+
+    assert answer["filters"]["impact_threshold"] == 60
+    assert first_link.seqs == [1]
+    assert first_link.messages[-1].get("channels") == ["default"]
+    assert second_link.seqs == []
+
+
+async def test_a_channel_of_a_connections_own_is_not_stored(hall: Hall) -> None:
+    session, link = await hall.arrive()
+
+    await ask(hall, session, link, {"type": "subscribe", "channel": "x", "filters": LOUD, "persist": False})
+
+    assert await hall.stores.subscriptions.load("u", "x") is None
+    [_default, own] = (await ask(hall, session, link, {"type": "list"}))["channels"]
+    assert (own["channel"], own["stored"], own["matched"]) == ("x", False, 0)
+
+
+async def test_a_channel_without_filters_takes_the_stored_one_and_an_unknown_one_is_an_error(hall: Hall) -> None:
+    session, link = await hall.arrive()
+    await ask(hall, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
+    await ask(hall, session, link, {"type": "unsubscribe", "channel": "btc"})
+
+    back = await ask(hall, session, link, {"type": "subscribe", "channel": "btc"})
+    unknown = await ask(hall, session, link, {"type": "subscribe", "channel": "eth"})
+
+    assert back["filters"]["categories"] == ["crypto"]
+    assert (unknown["type"], unknown["code"]) == ("error", "unknown_channel")
+
+
+async def test_a_channel_that_is_left_gets_nothing_and_is_forgotten_on_demand(hall: Hall) -> None:
+    session, link = await hall.arrive()
+    await ask(hall, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
+
+    answer = await ask(hall, session, link, {"type": "unsubscribe", "channel": "default"})
+    await hall.publish(1, category=Category.POLITICS)
+    assert answer == {"type": "unsubscribed", "id": "q", "channel": "default"}
+    assert link.seqs == []
+    assert await hall.stores.subscriptions.load("u", "btc") is not None
+    await ask(hall, session, link, {"type": "unsubscribe", "channel": "btc", "forget": True})
+    await hall.publish()
+
+    assert link.seqs == []
+    assert await hall.stores.subscriptions.load("u", "btc") is None
+    gone = await ask(hall, session, link, {"type": "unsubscribe", "channel": "btc"})
+    assert gone["code"] == "unknown_channel"
+
+
+async def test_a_connection_without_channels_still_hears_where_it_stands(hall: Hall) -> None:
+    session, link = await hall.arrive()
+    await ask(hall, session, link, {"type": "unsubscribe", "channel": "default"})
+    await hall.publish(3)
+    hall.clock.move(20)
+    hall.clients.upkeep.sweep()
+
+    assert (link.messages[-1]["type"], link.messages[-1]["seq"]) == ("keep_alive", 3)
+
+
+async def test_so_many_channels_and_not_one_more(hall: Hall) -> None:
+    session, link = await hall.arrive()
+    for name in ("a", "b"):
+        await ask(hall, session, link, {"type": "subscribe", "channel": name, "filters": {}})
+
+    refused = await ask(hall, session, link, {"type": "subscribe", "channel": "c", "filters": {}})
+    again = await ask(hall, session, link, {"type": "subscribe", "channel": "b", "filters": LOUD})
+
+    assert (refused["code"], refused["errors"][0]["pointer"]) == ("too_many_channels", "/channel")
+    assert again["type"] == "subscribed"
+
+
+async def test_a_filter_counts_from_behind_the_seq_that_the_answer_names(hall: Hall) -> None:
+    session, link = await hall.arrive(wants=Filter(impact_threshold=100))
+    await hall.publish(4)
+
+    answer = await ask(hall, session, link, {"type": "subscribe", "filters": {"impact_threshold": 0}})
+    await hall.publish(2)
+
+    assert answer["seq"] == 4
+    assert link.seqs == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"), [({"seq": 2}, [3, 4, 5]), ({"time": 1_000_003.0}, [4, 5]), ({"last": 1}, [5])]
+)
+async def test_a_channels_past_comes_first(hall: Hall, since: dict[str, Any], expected: list[int]) -> None:
+    session, link = await hall.arrive(wants=Filter(impact_threshold=100))
+    for _ in range(5):
+        await hall.publish()
+        hall.clock.move(1)
+    async with hall.reading():
+        answer = await ask(
+            hall,
+            session,
+            link,
+            {"type": "subscribe", "channel": "p", "filters": {"impact_threshold": 0}, "since": since},
+        )
+        await hall.settle()
+        await hall.publish()
+
+    assert answer["seq"] == expected[0] - 1
+    assert link.seqs == [*expected, 6]
+    assert all(message["channels"] == ["p"] for message in link.messages if message["type"] == "news_item")
+
+
+async def test_a_channels_past_that_is_gone_is_a_gap(hall: Hall) -> None:
+    session, link = await hall.arrive(is_v2=True)
+    await hall.publish(10)
+    await hall.stores.log.prune(0.0, 4, 100)
+    async with hall.reading():
+        await ask(hall, session, link, {"type": "subscribe", "channel": "p", "filters": {}, "since": {"seq": 0}})
+        await hall.settle()
+
+    [gap] = [message for message in link.messages if message["type"] == "gap"]
+    assert (gap["from_seq"], gap["to_seq"]) == (1, 6)
+
+
+async def test_another_channel_misses_and_doubles_nothing_while_one_reads_its_past(hall: Hall) -> None:
+    session, link = await hall.arrive()
+    await hall.publish(5)
+    async with hall.reading():
+        await ask(
+            hall,
+            session,
+            link,
+            {"type": "subscribe", "channel": "p", "filters": {"impact_threshold": 0}, "since": {"seq": 1}},
+        )
+        await hall.publish(5)
+        await hall.settle()
+        await hall.publish()
+
+    by_channel: dict[str, list[int]] = {"default": [], "p": []}
+    for message in link.messages:
+        if message["type"] == "news_item":
+            for name in message.get("channels", ["default"]):
+                by_channel[name].append(message["seq"])
+    assert by_channel == {"default": list(range(1, 12)), "p": list(range(2, 12))}
+
+
+async def test_channels_are_listed_with_what_they_matched(hall: Hall) -> None:
+    session, link = await hall.arrive(wants=EVERYTHING)
+    await hall.publish(2)
+    await ask(hall, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
+    await hall.publish(1, category=Category.POLITICS)
+    await hall.publish(1, category=Category.CRYPTO)
+
+    listed = await ask(hall, session, link, {"type": "list"})
+
+    assert [(one["channel"], one["matched"], one["stored"]) for one in listed["channels"]] == [
+        ("default", 4, False),
+        ("btc", 1, True),
+    ]
+
+
+async def test_explain_names_each_channel(hall: Hall) -> None:
+    session, link = await hall.arrive(wants=Filter(impact_threshold=100))
+    await ask(hall, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
+    await hall.publish()
+    [record] = await hall.stores.log.read(0, 1)
+
+    answer = await ask(hall, session, link, {"type": "explain", "item": record.item.id})
+
+    assert answer["verdict"] == "matched"
+    assert [(one["channel"], one["state"], one["verdict"]) for one in answer["connections"]] == [
+        ("default", "rejected", "impact"),
+        ("btc", "written", "matched"),
+    ]

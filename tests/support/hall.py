@@ -1,0 +1,129 @@
+"""Everything between the log and the clients, as wired, with hand-set time, a log in memory and recording links."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from app.adapters.memory.cursor_store import MemoryCursorStore
+from app.adapters.memory.news_log import MemoryNewsLog
+from app.adapters.memory.subscription_store import MemorySubscriptionStore
+from app.core import wire
+from app.core.closing import Ending
+from app.core.limits import Limits
+from app.core.resuming import Asked
+from app.core.subscription import DEFAULT_CHANNEL, EVERYTHING, Filter
+from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
+from app.flows.connections import ConnectionManager
+from app.flows.greeting import Opening
+from app.flows.session import Channel, Session
+from app.ports import Record, Stores
+from app.telemetry.stats import Stats
+from app.wiring import build_clients
+from tests.support.clock import FakeClock
+from tests.support.items import entry, item
+from tests.support.link import RecordingLink
+
+
+def join(
+    connections: ConnectionManager,
+    user_id: str = "u",
+    wants: Filter | None = EVERYTHING,
+    *,
+    stalled: bool = False,
+    device_id: str | None = None,
+) -> tuple[Session, RecordingLink]:
+    """Seat and open a connection with one filter."""
+    session = connections.seat(user_id, device_id)
+    session.use_channels([Channel(DEFAULT_CHANNEL, wants)])
+    link = RecordingLink(stalled=stalled)
+    connections.open(session, link)
+    return session, link
+
+
+class Hall:
+    """Clients arrive, items are published, the loop turns; nothing happens by itself."""
+
+    def __init__(self, limits: Limits, stores: Stores | None = None) -> None:
+        self.limits, self.clock, self.stats = limits, FakeClock(), Stats()
+        self.stores = stores or Stores(MemoryNewsLog(), MemorySubscriptionStore(), MemoryCursorStore())
+        self.clients = build_clients(self.stores, limits, self.clock, self.stats)
+        self.connections = self.clients.connections
+        self.broadcaster = WebSocketBroadcaster(
+            self.stores.log, BroadcastQueue(), self.connections, self.clock, self.stats
+        )
+        self.published = 0
+
+    async def arrive(
+        self,
+        user_id: str = "u",
+        wants: Filter | None = EVERYTHING,
+        *,
+        link: RecordingLink | None = None,
+        channels: tuple[Channel, ...] | None = None,
+        asked: Asked | None = None,
+        device_id: str | None = None,
+        **wishes: Any,
+    ) -> tuple[Session, RecordingLink]:
+        """Let a client in by the way of the upgrade."""
+        own = (Channel(DEFAULT_CHANNEL, wants, follows=False),)
+        opening = Opening(user_id, device_id, channels or own, asked, **wishes)
+        session = self.connections.seat(user_id, device_id)
+        try:
+            await self.clients.greeting.prepare(session, opening)
+        except BaseException:
+            self.connections.leave(session, Ending.NETWORK)
+            raise
+        link = link or RecordingLink()
+        link.on_room = lambda: self.clients.converse.on_room(session)
+        self.clients.converse.on_open(session, link)
+        return session, link
+
+    async def send(self, session: Session, message: dict[str, Any]) -> None:
+        """Let a client say something, and wait until it is answered."""
+        self.clients.converse.on_message(session, msgspec.json.encode(message).decode())
+        while session.is_answering:
+            await asyncio.sleep(0)
+
+    def leave(self, session: Session) -> None:
+        self.clients.converse.on_closed(session, Ending.NETWORK)
+
+    async def publish(self, count: int = 1, **changes: Any) -> None:
+        """Store and broadcast so many items."""
+        await self.store(count, **changes)
+        await self.broadcast()
+
+    async def store(self, count: int = 1, **changes: Any) -> None:
+        """Store so many items, and do not broadcast them yet."""
+        numbers = range(self.published + 1, self.published + count + 1)
+        await self.stores.log.append([entry(number, self.clock.wall(), **changes) for number in numbers])
+        self.published += count
+
+    async def broadcast(self, count: int | None = None) -> None:
+        """Broadcast what is stored, or the next so many."""
+        for record in await self.stores.log.read(self.connections.position, count or self.published):
+            self.broadcaster.broadcast(record)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[None]:
+        """Let those that are behind read the log."""
+        reader = asyncio.create_task(self.clients.catch_up.run())
+        try:
+            yield
+        finally:
+            reader.cancel()
+            await asyncio.wait([reader])
+
+    async def settle(self) -> None:
+        """Turn the loop until everybody who can do something did it."""
+        for _ in range(200):
+            await asyncio.sleep(0)
+
+    def write_item(self, seq: int = 1, size: int = 50) -> None:
+        """Deliver a frame of a size to everybody who wants the plain item."""
+        match = self.connections.index.match(item())
+        self.stats.item_decided(match)
+        record = Record(seq, self.clock.wall(), item(), b"{}", trace_id="trace")
+        self.connections.deliver(wire.text_frame(b"x" * size), record, match.recipients)
