@@ -11,9 +11,9 @@ from app.telemetry.stats import Stats
 GREEN, ORANGE, RED, BLUE = "green", "orange", "red", "blue"
 NEUTRAL = "text"
 
-_GOOD = frozenset({"matched", "written", "delivered", "ok", "pong", "2xx", "new", "client"})
-_WATCH = frozenset({"closed", "timeout", "4xx", "network", "invalid", "capacity", "warning"})
-_BAD = frozenset({"error", "internal_error", "5xx", "failed", "storage", "io", "disconnected"})
+_GOOD = frozenset({"matched", "written", "delivered", "complete", "caught_up", "ok", "pong", "2xx", "new", "client"})
+_WATCH = frozenset({"closed", "timeout", "4xx", "network", "invalid", "lagging", "late", "capacity", "warning"})
+_BAD = frozenset({"error", "internal_error", "5xx", "failed", "storage", "io", "gap", "unknown", "disconnected"})
 _OTHERS = (
     *("blue", "purple", "yellow", "light-blue", "dark-purple", "semi-dark-yellow", "dark-blue", "light-purple"),
     *("dark-green", "light-orange", "dark-red", "light-yellow", "light-green", "dark-orange", "super-light-blue"),
