@@ -164,6 +164,7 @@ class Stores(NamedTuple):
     log: NewsLog
     subscriptions: SubscriptionStore
     cursors: CursorStore
+    is_writable: Callable[[], bool] = lambda: True
     pending_operations: Callable[[], float] = lambda: 0.0
     file_sizes: Callable[[], Mapping[str, float]] = lambda: {"main": 0.0, "wal": 0.0}
 

@@ -37,8 +37,8 @@ from app.adapters.memory.news_log import MemoryNewsLog
 from app.adapters.memory.subscription_store import MemorySubscriptionStore
 from app.adapters.receiver import open_receiver
 from app.adapters.sqlite.cursor_store import SqliteCursorStore
-from app.adapters.sqlite.database import open_database
 from app.adapters.sqlite.news_log import open_log
+from app.adapters.sqlite.opening import open_database
 from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
 from app.adapters.tables import load_sample_wire, load_tables
 from app.config import MEMORY, ConnectionPolicy, Settings
@@ -171,7 +171,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
     sample_wire = [SampleWire(files.sample_wire, raw_news_queue, clock)] if files.sample_wire else []
     canary_end = CanaryEnd(limits, clock)
     canary = Canary(websocket_queue, canary_end.send, limits, clock, stats)
-    readiness = Readiness(stores.log, connections, broadcaster, limits, clock)
+    readiness = Readiness(stores, connections, broadcaster, limits, clock)
     observed = Observed(stores, connections, processor, websocket_queue, readiness, limits, clock)
     parts = Parts(
         log=stores.log,
@@ -236,6 +236,7 @@ async def _open_stores(settings: Settings, stats: Stats) -> AsyncIterator[Stores
             await open_log(database),
             SqliteSubscriptionStore(database),
             SqliteCursorStore(database),
+            database.is_writable,
             lambda: database.pending,
             database.file_sizes,
         )

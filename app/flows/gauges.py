@@ -85,6 +85,7 @@ def _of_the_stores(stores: Stores) -> list[GaugeFamily | GaugeGroup]:
         gauge("news_history_items", "Items in durable history.", lambda: log.head - log.oldest + 1),
         gauge("news_history_oldest_timestamp_seconds", "When the oldest was accepted.", lambda: log.oldest_at),
         gauge("news_history_head_sequence", "Sequence number of the newest item.", lambda: log.head),
+        gauge("news_storage_writable", "1 while items can be stored.", stores.is_writable),
         gauge("news_db_pending_operations", "Operations at or before SQLite's threads.", stores.pending_operations),
         gauges("news_db_size_bytes", "Database file sizes.", "file", stores.file_sizes),
     ]

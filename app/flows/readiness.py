@@ -3,7 +3,7 @@
 from app.core.limits import Limits
 from app.flows.broadcast import WebSocketBroadcaster
 from app.flows.connections import ConnectionManager
-from app.ports import Clock, NewsLog
+from app.ports import Clock, Stores
 
 
 class Readiness:
@@ -11,13 +11,13 @@ class Readiness:
 
     def __init__(
         self,
-        log: NewsLog,
+        stores: Stores,
         connections: ConnectionManager,
         broadcaster: WebSocketBroadcaster,
         limits: Limits,
         clock: Clock,
     ) -> None:
-        self._news_log = log
+        self._stores = stores
         self._connections = connections
         self._broadcaster = broadcaster
         self._limits = limits
@@ -36,6 +36,7 @@ class Readiness:
         """Say of each check whether it allows new connections and items."""
         return {
             "broadcaster": self.is_alive(),
+            "storage": self._stores.is_writable(),
             "not_draining": not self._connections.is_draining,
             "below_capacity": self._connections.has_place,
         }
@@ -43,7 +44,7 @@ class Readiness:
     def _stuck_s(self) -> float:
         """Give since when the same item has been the next to go out, as far as somebody asked; 0 when none is due."""
         position, now = self._connections.position, self._clock.monotonic()
-        if position >= self._news_log.head:
+        if position >= self._stores.log.head:
             self._stuck_at = -1
         elif position != self._stuck_at:
             self._stuck_at, self._stuck_since = position, now

@@ -165,6 +165,7 @@ class Fault(StrEnum):
 
     BUSY = "busy"
     FULL = "full"
+    SYNC = "sync"
     IO = "io"
     CONSTRAINT = "constraint"
     OTHER = "other"

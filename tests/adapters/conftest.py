@@ -9,8 +9,9 @@ from app.adapters.memory.cursor_store import MemoryCursorStore
 from app.adapters.memory.news_log import MemoryNewsLog
 from app.adapters.memory.subscription_store import MemorySubscriptionStore
 from app.adapters.sqlite.cursor_store import SqliteCursorStore
-from app.adapters.sqlite.database import Database, open_database
+from app.adapters.sqlite.database import Database
 from app.adapters.sqlite.news_log import open_log
+from app.adapters.sqlite.opening import open_database
 from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
 from app.ports import CursorStore, NewsLog, SubscriptionStore
 from app.telemetry.stats import Stats

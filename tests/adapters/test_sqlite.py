@@ -1,6 +1,7 @@
 """What only the SQLite file can do: last, open the original's data, refuse to be damaged."""
 
 import asyncio
+import errno
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,12 +10,15 @@ import aiosqlite
 import pytest
 
 from app.adapters.sqlite import schema
-from app.adapters.sqlite.database import CannotOpen, Database, open_database
+from app.adapters.sqlite.cursor_store import SqliteCursorStore
+from app.adapters.sqlite.database import Database
 from app.adapters.sqlite.news_log import TAIL_ITEMS, open_log
+from app.adapters.sqlite.opening import CannotOpen, open_database
 from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
 from app.core.errors import Code, Damaged, Ours
+from app.core.resuming import Position
 from app.core.subscription import Filter, Subscription
-from app.ports import CorruptSubscription
+from app.ports import CorruptSubscription, Cursor
 from app.telemetry.labels import Fault, Operation
 from app.telemetry.stats import Stats
 from tests.support.items import entry
@@ -128,10 +132,105 @@ async def test_a_full_disk_is_storage_full_and_heals(database: Database) -> None
     await database._writer.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(Ours) as caught:
         await log.append([entry(number, content="x" * 10_000) for number in range(50)])
+    assert caught.value.code is Code.STORAGE_FULL
+    assert not database.is_writable()
+    with pytest.raises(Ours, match="disk is full"):
+        await log.append([entry(1)])
+
     await database._writer.execute("PRAGMA max_page_count = 1000000")
+    await database.heal()
+
+    assert database.is_writable()
+    assert [result.seq for result in await log.append([entry(1)])] == [1]
+
+
+async def test_on_a_full_disk_what_is_too_old_still_goes_and_acks_are_kept(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = await open_log(database)
+    await log.append([entry(number) for number in range(10)])
+    database._space.is_full = True
+
+    assert await log.prune(0.0, keep_items=4, limit=100) == 6
+    await SqliteCursorStore(database).save([Cursor("u", "", Position(log.epoch, 3), 1.0)])
+    with pytest.raises(Ours) as caught:
+        await SqliteSubscriptionStore(database).save(Subscription("u", "default", Filter(), (), 1.0, 1.0))
 
     assert caught.value.code is Code.STORAGE_FULL
-    assert [result.seq for result in await log.append([entry(1)])] == [1]
+    monkeypatch.setattr("app.adapters.sqlite.space.ROOM_BYTES", 1 << 60)
+    await database.heal()
+    assert not database.is_writable()
+
+
+async def test_free_pages_are_given_back_to_a_full_disk(database: Database, path: str) -> None:
+    log = await open_log(database)
+    for start in range(0, 1_000, 100):
+        await log.append([entry(number, content="x" * 4_000) for number in range(start, start + 100)])
+    await database._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = (await asyncio.to_thread(database.file_sizes))["main"]
+    database._space.is_full = True
+    await log.prune(0.0, keep_items=10, limit=5_000)
+
+    await database.heal()
+
+    after = await asyncio.to_thread(database.file_sizes)
+    assert after["main"] < before / 4
+    assert after["wal"] == 0
+
+
+async def test_after_a_failed_fsync_nothing_is_acknowledged_any_more(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = await open_log(database)
+    await log.append([entry(1)])
+
+    async def fail() -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+        raise error
+
+    with monkeypatch.context() as failing:
+        failing.setattr(database._writer, "commit", fail)
+        with pytest.raises(Ours, match="restarted"):
+            await log.append([entry(2)])
+    with pytest.raises(Ours, match="restarted"):
+        await log.append([entry(3)])
+    await database.heal()
+
+    assert not database.is_writable()
+    assert log.head == 1
+    assert [record.seq for record in await log.read(0, 10)] == [1]
+
+
+async def test_a_disk_without_room_for_the_reserve_takes_nothing(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: Path, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as without_room:
+        without_room.setattr(Path, "write_bytes", full)
+        async with open_database(path, Stats()) as database:
+            assert not database.is_writable()
+            without_room.undo()
+            await database.heal()
+            assert database.is_writable()
+
+
+async def test_the_reserve_of_a_server_that_was_killed_lets_the_next_one_start(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ballast = Path(f"{path}.ballast")
+    await asyncio.to_thread(ballast.write_bytes, b"reserve")
+
+    async def full_until_given_up(connection: aiosqlite.Connection) -> None:
+        if await asyncio.to_thread(ballast.exists):
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorname = "SQLITE_FULL"
+            raise error
+        await schema.bring_up_to_date(connection)
+
+    monkeypatch.setattr("app.adapters.sqlite.opening._prepare", full_until_given_up)
+    async with open_database(path, Stats()) as database:
+        assert (await open_log(database)).head == 0
 
 
 async def test_a_caller_who_gives_up_does_not_undo_the_others(database: Database) -> None:

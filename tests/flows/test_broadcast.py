@@ -7,13 +7,14 @@ import pytest
 
 from app.adapters.memory.cursor_store import MemoryCursorStore
 from app.adapters.memory.news_log import MemoryNewsLog
+from app.adapters.memory.subscription_store import MemorySubscriptionStore
 from app.core.limits import Limits
 from app.core.matching import Outcome
 from app.flows.broadcast import BroadcastQueue, Probe, WebSocketBroadcaster
 from app.flows.connections import ConnectionManager
 from app.flows.readiness import Readiness
 from app.flows.retention import PASS_EVERY_S, Retention
-from app.ports import Record
+from app.ports import Record, Stores
 from app.telemetry.labels import Broadcast
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
@@ -103,22 +104,41 @@ async def test_retention_prunes_every_minute_what_is_too_old() -> None:
 
 async def test_a_broadcaster_that_does_not_turn_makes_the_server_neither_alive_nor_ready() -> None:
     log, clock, stats, limits = MemoryNewsLog(), FakeClock(), Stats(), Limits()
+    stores = Stores(log, MemorySubscriptionStore(), MemoryCursorStore())
     connections = ConnectionManager(limits, clock, stats)
     broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections, clock, stats)
-    readiness = Readiness(log, connections, broadcaster, limits, clock)
+    readiness = Readiness(stores, connections, broadcaster, limits, clock)
     assert readiness.is_ready()
 
     clock.move(limits.broadcaster_idle_s)
 
     assert not readiness.is_alive()
-    assert readiness.checks() == {"broadcaster": False, "not_draining": True, "below_capacity": True}
+    assert readiness.checks() == {
+        "broadcaster": False,
+        "storage": True,
+        "not_draining": True,
+        "below_capacity": True,
+    }
+
+
+async def test_a_disk_that_takes_nothing_makes_the_server_not_ready_but_alive() -> None:
+    log, clock, limits = MemoryNewsLog(), FakeClock(), Limits()
+    stores = Stores(log, MemorySubscriptionStore(), MemoryCursorStore(), is_writable=lambda: False)
+    connections = ConnectionManager(limits, clock, Stats())
+    broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections, clock, Stats())
+    readiness = Readiness(stores, connections, broadcaster, limits, clock)
+
+    assert readiness.is_alive()
+    assert not readiness.is_ready()
+    assert not readiness.checks()["storage"]
 
 
 async def test_items_that_are_stored_and_do_not_go_out_make_the_server_neither_alive_nor_ready() -> None:
     log, clock, stats, limits, queue = MemoryNewsLog(), FakeClock(), Stats(), Limits(), BroadcastQueue()
+    stores = Stores(log, MemorySubscriptionStore(), MemoryCursorStore())
     connections = ConnectionManager(limits, clock, stats)
     broadcaster = WebSocketBroadcaster(log, queue, connections, clock, stats)
-    readiness = Readiness(log, connections, broadcaster, limits, clock)
+    readiness = Readiness(stores, connections, broadcaster, limits, clock)
     await log.append([entry(1), entry(2)])
     turning = asyncio.create_task(broadcaster.run())
 

@@ -1,7 +1,10 @@
 """The durable log and the stored subscriptions in one SQLite file.
 
 schema              the tables, their versions, and what a database of the original brings along
-database            opening, pragmas, one writer with transactions, one reader
+opening             opening the file: pragmas, durability, ours alone
+database            one writer with transactions, one reader, one searcher
+faults              how SQLite fails, and what each failure means
+space               the ballast, and when nothing more is stored
 queries             what a NewsQuery is in SQL
 news_log            NewsLog: group commit, a tail in memory, queries
 subscription_store  SubscriptionStore: the original's table, and what is beside it

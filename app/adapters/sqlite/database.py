@@ -1,45 +1,38 @@
-"""The SQLite file. This file owns how it is opened, its durability, the one writer, and who may read how long.
+"""The SQLite file in use. This file owns the one writer, and who may read how long.
 
-synchronous=FULL in WAL mode: a commit returns when it is on the disk; NORMAL lost acknowledged rows on power loss. One
-writer with BEGIN IMMEDIATE: a deferred transaction that reads and then writes fails at once when another one wrote.
+One writer with BEGIN IMMEDIATE: a deferred transaction that reads and then writes fails at once when another one wrote.
 """
 
 import asyncio
-import fcntl
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import partial
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
-import structlog
 
-from app.adapters.sqlite import schema
-from app.core.errors import Code, Damaged, Ours
-from app.core.text import normalise
-from app.telemetry.labels import Fault, Operation
+from app.adapters.sqlite.faults import explain, fault_of
+from app.adapters.sqlite.space import Space
+from app.core.errors import Code, Ours
+from app.telemetry.labels import Operation
 from app.telemetry.stats import Stats
 
 Result = TypeVar("Result")
 
 _MAX_SEARCHES = 8
 _SEARCH_S = 5.0
+_HEAL_EVERY_S = 5.0
+_PAGES_GIVEN_BACK = 2_000
 # Any: what a column holds is known only where its query stands.
 Row = tuple[Any, ...]
 Job = Callable[[aiosqlite.Connection], Awaitable[Result]]
-
-_log = structlog.get_logger("sqlite")
-
-
-class CannotOpen(OSError):
-    """The database file cannot be had; the message names the setting and the reason."""
 
 
 class _Queued(NamedTuple):
     operation: Operation
     job: Job[object]
+    in_transaction: bool
     committed: Callable[[], None]
     done: asyncio.Future[object]
     since: float
@@ -55,12 +48,14 @@ class Database:
         searcher: aiosqlite.Connection,
         path: str,
         stats: Stats,
+        space: Space,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._searcher = searcher
         self._path = path
         self._stats = stats
+        self._space = space
         self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
         self._reading = 0
         self._searching = 0
@@ -70,6 +65,10 @@ class Database:
     def pending(self) -> int:
         """Count the operations that wait for a thread of SQLite, or run there."""
         return self._queue.qsize() + self._reading
+
+    def is_writable(self) -> bool:
+        """Say whether changes are taken: the disk has room and is trusted."""
+        return self._space.is_writable
 
     def file_sizes(self) -> dict[str, float]:
         """Give the bytes of the main file and of the write-ahead log."""
@@ -83,10 +82,32 @@ class Database:
         `committed` is called after the commit and before the next job begins. The caller may be cancelled; the job
         then still runs to its end. Raises Ours(STORAGE_FULL) and Ours(INTERNAL).
         """
+        refusal = self._space.refusal(operation)
+        if refusal is not None:
+            raise refusal
+        done = self._enqueue(operation, job, committed, in_transaction=True)
+        return await done  # type: ignore[return-value]  # the future carries the job's own result
+
+    async def heal(self) -> None:
+        """On a full disk: give free pages back to it, and go on storing once there is room."""
+        if self._space.is_full:
+            with suppress(Ours):
+                await self._enqueue(Operation.PURGE_HISTORY, _give_back, lambda: None, in_transaction=False)
+            await self._space.recover()
+
+    async def run_healing(self) -> None:
+        """Heal for ever."""
+        while True:
+            await asyncio.sleep(_HEAL_EVERY_S)
+            await self.heal()
+
+    def _enqueue(
+        self, operation: Operation, job: Job[object], committed: Callable[[], None], *, in_transaction: bool
+    ) -> asyncio.Future[object]:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[object] = loop.create_future()
-        self._queue.put_nowait(_Queued(operation, job, committed, done, loop.time()))
-        return await done  # type: ignore[return-value]  # the future carries the job's own result
+        self._queue.put_nowait(_Queued(operation, job, in_transaction, committed, done, loop.time()))
+        return done
 
     async def read(self, operation: Operation, sql: str, parameters: tuple[object, ...] = ()) -> list[Row]:
         """Run a query that finds its rows at once, and give them. Raises Ours(INTERNAL)."""
@@ -128,8 +149,8 @@ class Database:
             async with connection.execute(sql, parameters) as cursor:
                 return [tuple(row) for row in await cursor.fetchall()]
         except sqlite3.Error as error:
-            fault = _fault(error)
-            raise _explain(error) from error
+            fault = fault_of(error)
+            raise explain(error) from error
         finally:
             self._reading -= 1
             self._stats.database_worked(operation, loop.time() - since, fault)
@@ -141,15 +162,20 @@ class Database:
             queued = await self._queue.get()
             fault = None
             try:
-                result = await self._in_transaction(queued.job)
+                run = self._in_transaction if queued.in_transaction else self._run_alone
+                result = await run(queued.job)
             # The edge between one change and the writer: whatever it is, it is that caller's answer.
             except Exception as error:  # noqa: BLE001
-                fault = _fault(error)
-                _settle(queued.done, _explain(error))
+                fault = fault_of(error)
+                await self._space.note(fault)
+                _settle(queued.done, explain(error))
             else:
                 queued.committed()
                 _settle(queued.done, result)
             self._stats.database_worked(queued.operation, loop.time() - queued.since, fault)
+
+    async def _run_alone(self, job: Job[object]) -> object:
+        return await job(self._writer)
 
     async def _in_transaction(self, job: Job[object]) -> object:
         await self._writer.execute("BEGIN IMMEDIATE")
@@ -163,70 +189,10 @@ class Database:
         return result
 
 
-@asynccontextmanager
-async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
-    """Open the file, bring its tables up to date and run the writer while the context lasts.
-
-    Raises Damaged, and CannotOpen where the path is wrong or another server has the file.
-    """
-    with _alone(path):
-        await asyncio.to_thread(_try_to_open, path)
-        # Autocommit: transactions begin where the code says so.
-        connect = partial(aiosqlite.connect, path, isolation_level=None)
-        async with connect() as writer, connect() as reader, connect() as searcher:
-            with explaining(path):
-                await _prepare(writer)
-            for connection in (reader, searcher):
-                await connection.execute("PRAGMA query_only = ON")
-            await searcher.create_function("normalise", 1, normalise, deterministic=True)
-            database = Database(writer, reader, searcher, path, stats)
-            # No TaskGroup: it would wrap whatever its user raises. The writer answers every failure itself.
-            task = asyncio.create_task(database.run_writer(), name="sqlite-writer")
-            try:
-                yield database
-            finally:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-
-
-@contextmanager
-def explaining(path: str) -> Iterator[None]:
-    """Turn what SQLite says of a file that it cannot use into Damaged."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise Damaged(f"{path} cannot be used as a database: {error}") from error
-
-
-def _try_to_open(path: str) -> None:
-    """Find out whether the file can be opened: aiosqlite's thread outlives the loop when that fails there."""
-    try:
-        sqlite3.connect(path).close()
-    except sqlite3.OperationalError as error:
-        raise CannotOpen(f"NEWS_DATABASE={path!r}: {error}") from error
-
-
-@contextmanager
-def _alone(path: str) -> Iterator[None]:
-    """Hold the lock beside the file: two servers would give the same seq twice. It goes with the process."""
-    try:
-        lock = Path(f"{path}.lock").open("w")  # noqa: SIM115 - held until the context ends
-    except OSError as error:
-        raise CannotOpen(f"NEWS_DATABASE={path!r}: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise CannotOpen(f"NEWS_DATABASE={path!r}: another server has this database open") from None
-        yield
-
-
-async def _prepare(writer: aiosqlite.Connection) -> None:
-    await writer.execute("PRAGMA busy_timeout = 5000")
-    await writer.execute("PRAGMA journal_mode = WAL")
-    await writer.execute("PRAGMA synchronous = FULL")
-    await schema.bring_up_to_date(writer)
+async def _give_back(connection: aiosqlite.Connection) -> None:
+    """Shrink the file by its free pages, and the write-ahead log to nothing."""
+    # As a script: it steps once a page, and execute() takes one step of what has no columns.
+    await connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_GIVEN_BACK}); PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _settle(done: asyncio.Future[object], outcome: object) -> None:
@@ -237,34 +203,6 @@ def _settle(done: asyncio.Future[object], outcome: object) -> None:
         done.set_exception(outcome)
     else:
         done.set_result(outcome)
-
-
-def _explain(error: Exception) -> Ours:
-    """Say to a caller what a failure means; what exactly it was is in the log."""
-    if isinstance(error, Ours):
-        return error
-    fault = _fault(error)
-    _log.error("database_failed", kind=fault.value, error=str(error), error_type=type(error).__name__)
-    return Ours(*_MEANINGS.get(fault, (Code.INTERNAL, "")), retry_after_s=_RETRY_AFTER_S.get(fault))
-
-
-_MEANINGS = {
-    Fault.FULL: (Code.STORAGE_FULL, ""),
-    Fault.BUSY: (Code.OVERLOADED, "Another program holds the database"),
-}
-_RETRY_AFTER_S = {Fault.FULL: 30.0, Fault.BUSY: 2.0}
-_FAULTS = {
-    "SQLITE_BUSY": Fault.BUSY,
-    "SQLITE_LOCKED": Fault.BUSY,
-    "SQLITE_FULL": Fault.FULL,
-    "SQLITE_IOERR": Fault.IO,
-    "SQLITE_CONSTRAINT": Fault.CONSTRAINT,
-}
-
-
-def _fault(error: Exception) -> Fault:
-    name = getattr(error, "sqlite_errorname", "")
-    return next((fault for prefix, fault in _FAULTS.items() if name.startswith(prefix)), Fault.OTHER)
 
 
 def _size(path: str) -> int:

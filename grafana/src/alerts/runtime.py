@@ -15,6 +15,15 @@ RUNTIME = (
         "runtime",
     ),
     Alert(
+        "NewsStorageRefuses",
+        "critical",
+        "30s",
+        f"min by (job, instance) (news_storage_writable{{{JOB}}}) == 0",
+        "{{ $labels.instance }} stores nothing: its disk is full, or failed.",
+        "Clients stay connected and can read; publishers are refused and told to come back.",
+        "runtime",
+    ),
+    Alert(
         "NewsDbErrors",
         "warning",
         None,

@@ -165,14 +165,18 @@ def runtime() -> model.Dashboard:
                     "Sequence number of the newest item.",
                     "short",
                     query("max by (instance) (news_history_head_sequence{%})", "{{instance}}"),
-                    width=12,
                 ),
                 lines(
                     "Reach of history",
                     "Age of the oldest item.",
                     "s",
                     query("news_time_seconds{%} - (news_history_oldest_timestamp_seconds{%} > 0)", "{{instance}}"),
-                    width=12,
+                ),
+                lines(
+                    "Disk takes items",
+                    "1 while items can be stored; 0 on a full disk, or after one that did not keep what was written.",
+                    "short",
+                    query("min by (instance) (news_storage_writable{%})", "{{instance}}"),
                 ),
             ],
             "HTTP": [

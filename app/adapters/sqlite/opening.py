@@ -1,0 +1,111 @@
+"""How the SQLite file is opened. This file owns its durability, that it is ours alone, and why it cannot be had.
+
+synchronous=FULL in WAL mode: a commit returns when it is on the disk; NORMAL lost acknowledged rows on power loss.
+"""
+
+import asyncio
+import fcntl
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+
+import aiosqlite
+
+from app.adapters.sqlite import schema
+from app.adapters.sqlite.database import Database
+from app.adapters.sqlite.faults import fault_of
+from app.adapters.sqlite.space import Space
+from app.core.errors import Damaged
+from app.core.text import normalise
+from app.telemetry.labels import Fault
+from app.telemetry.stats import Stats
+
+
+class CannotOpen(OSError):
+    """The database file cannot be had; the message names the setting and the reason."""
+
+
+@asynccontextmanager
+async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
+    """Open the file, bring its tables up to date and run the writer while the context lasts.
+
+    Raises Damaged, and CannotOpen where the path is wrong or another server has the file.
+    """
+    with _alone(path):
+        await asyncio.to_thread(_try_to_open, path)
+        # Autocommit: transactions begin where the code says so.
+        connect = partial(aiosqlite.connect, path, isolation_level=None)
+        space = Space(path)
+        async with connect() as writer, connect() as reader, connect() as searcher:
+            with explaining(path):
+                await _prepare_in_space(writer, space)
+            await space.reserve()
+            for connection in (reader, searcher):
+                await connection.execute("PRAGMA query_only = ON")
+            await searcher.create_function("normalise", 1, normalise, deterministic=True)
+            database = Database(writer, reader, searcher, path, stats, space)
+            # No TaskGroup: it would wrap whatever its user raises. The writer answers every failure itself.
+            tasks = [asyncio.create_task(work()) for work in (database.run_writer, database.run_healing)]
+            try:
+                yield database
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+                await asyncio.to_thread(space.give_up)
+
+
+@contextmanager
+def explaining(path: str) -> Iterator[None]:
+    """Turn what SQLite says of a file that it cannot use into Damaged."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if fault_of(error) is Fault.FULL:
+            raise CannotOpen(f"NEWS_DATABASE={path!r}: {error}") from error
+        raise Damaged(f"{path} cannot be used as a database: {error}") from error
+
+
+def _try_to_open(path: str) -> None:
+    """Find out whether the file can be opened: aiosqlite's thread outlives the loop when that fails there."""
+    try:
+        sqlite3.connect(path).close()
+    except sqlite3.OperationalError as error:
+        raise CannotOpen(f"NEWS_DATABASE={path!r}: {error}") from error
+
+
+@contextmanager
+def _alone(path: str) -> Iterator[None]:
+    """Hold the lock beside the file: two servers would give the same seq twice. It goes with the process."""
+    try:
+        lock = Path(f"{path}.lock").open("w")  # noqa: SIM115 - held until the context ends
+    except OSError as error:
+        raise CannotOpen(f"NEWS_DATABASE={path!r}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CannotOpen(f"NEWS_DATABASE={path!r}: another server has this database open") from None
+        yield
+
+
+async def _prepare_in_space(writer: aiosqlite.Connection, space: Space) -> None:
+    """Prepare; a disk that is full is given what a server that was killed had kept in reserve."""
+    try:
+        await _prepare(writer)
+    except sqlite3.Error as error:
+        if fault_of(error) is not Fault.FULL:
+            raise
+        await asyncio.to_thread(space.give_up)
+        await _prepare(writer)
+
+
+async def _prepare(writer: aiosqlite.Connection) -> None:
+    await writer.execute("PRAGMA busy_timeout = 5000")
+    # Of effect in a new file alone: free pages can then be given back to a full disk.
+    await writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    await writer.execute("PRAGMA journal_mode = WAL")
+    await writer.execute("PRAGMA synchronous = FULL")
+    await schema.bring_up_to_date(writer)
