@@ -1,5 +1,6 @@
 # make run    the server on 127.0.0.1:8000, the sample wire playing        make setup   .venv with the command polyfloat-news
 # make test   all tests                                                    make check   format, lint, types, layers, coverage
+# make faults   the faults at length: each prints what was lost, doubled or out of order
 # make observability   metrics, alerts, dashboards: all checks and a report in docs/ (needs Prometheus, Chromium, npm)
 # make lock   the locks anew from pyproject.toml                           make grafana rules and dashboards anew
 
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: setup run test check observability format grafana lock clean
+.PHONY: setup run test check faults observability format grafana lock clean
 
 setup: $(STAMP)
 
@@ -39,6 +40,10 @@ check: $(STAMP)
 	$(BIN)/coverage run -m pytest --quiet -m "not browser and not prometheus and not process"
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include "app/core/*" --fail-under 100
+
+# The faults of tests/faults at length: kills, restarts, stalls, a full disk, jumps of the clock. About ten minutes.
+faults: $(STAMP)
+	FAULTS=long $(BIN)/python -m pytest tests/faults -s
 
 # Every check of metrics, alerts and dashboards with unhurried rules: 25 minutes; writes docs/observability-report.md.
 observability: $(STAMP)

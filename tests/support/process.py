@@ -59,9 +59,11 @@ class ServerProcess(NamedTuple):
 
 
 @asynccontextmanager
-async def server_process(*arguments: str, module: str = "app") -> AsyncIterator[ServerProcess]:
-    """Start a server on a free port, and end it by its own pid if the test has not."""
-    process = await spawn("serve", "--port", "0", *arguments, module=module)
+async def server_process(
+    *arguments: str, module: str = "app", environment: Mapping[str, str] = {}
+) -> AsyncIterator[ServerProcess]:
+    """Start a server, on a free port unless told otherwise, and end it by its own pid if the test has not."""
+    process = await spawn("serve", "--port", "0", *arguments, module=module, environment=environment)
     assert process.stderr is not None
     address = ""
     while not address:

@@ -1,0 +1,69 @@
+"""Where faults take place: terminals around a server that may go and come back. This file owns its scale."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from tests.support.ledger import Ledger, wishes
+from tests.support.server import RunningServer
+from tests.support.terminals import Terminal
+
+IS_LONG = os.environ.get("FAULTS") == "long"
+
+
+def scale(short: int, long: int) -> int:
+    return long if IS_LONG else short
+
+
+def free_port() -> int:
+    """Give a port that a server can have again after it was killed."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@asynccontextmanager
+async def terminals(
+    port: int, count: int, *, greedy: int = 1, acks: Callable[[int], bool] = lambda _number: False, **ways: Any
+) -> AsyncIterator[list[Terminal]]:
+    """Let so many terminals be there; the first want everything. They connect as soon as there is a server."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        around = [
+            Terminal(
+                http,
+                lambda: f"ws://127.0.0.1:{port}/ws/news",
+                f"terminal-{number}",
+                {"impact_threshold": 0} if number < greedy else wishes(number),
+                acks=acks(number),
+                **ways,
+            )
+            for number in range(count)
+        ]
+        running = [asyncio.create_task(terminal.run()) for terminal in around]
+        try:
+            yield around
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
+
+
+async def all_there(around: Sequence[Terminal]) -> None:
+    """Wait until everybody was welcomed once."""
+    async with asyncio.timeout(15):
+        while not all(terminal.position for terminal in around):
+            await asyncio.sleep(0.02)
+
+
+async def publish_for(ledger: Ledger, server: RunningServer, seconds: float, per_s: int, **changes: Any) -> None:
+    """Publish at a rate, in batches of ten, for a while or until the server is gone."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for number in range(int(seconds * per_s / 10)):
+        await asyncio.sleep(began + number * 10 / per_s - loop.time())
+        await ledger.publish(server, 10, **changes)

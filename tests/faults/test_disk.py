@@ -1,0 +1,86 @@
+"""A disk that is full, on a small tmpfs: 507 and never a false yes; readers stay; room heals it."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.stage import all_there, free_port, terminals
+from tests.support.ledger import Ledger
+from tests.support.process import server_process
+from tests.support.server import RunningServer
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount 24 MB of memory as a disk; that wants root."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", tmp_path], check=False)
+    if mounted.returncode:
+        pytest.skip("a tmpfs cannot be mounted: that wants root")
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+async def storage(server: RunningServer) -> tuple[int, bool]:
+    async with server.http.get(f"{server.url}/readyz") as answer:
+        return answer.status, (await answer.json())["checks"]["storage"]
+
+
+async def test_a_full_disk_is_said_survived_and_left_behind(small_disk: Path) -> None:
+    ledger, port = Ledger("disk full"), free_port()
+    start = ("--port", str(port), "--database", str(small_disk / "news.db"))
+    hog = small_disk / "hog"
+    async with terminals(port, 10) as around:
+        async with server_process(*start) as running:
+            server = running.server
+            await all_there(around)
+            for _ in range(3):
+                await ledger.publish(server, 10)
+            hog.write_bytes(os.urandom(9_000_000))
+            while await ledger.publish(server, 10, content="x" * 12_000):
+                pass
+            full = await storage(server)
+            refused = [await ledger.publish(server) for _ in range(3)]
+            newest = (await server.get("/api/v1/news?limit=1"))["items"]
+            ledger.fired = ledger.refusals[507]
+            assert (await server.metric("news_connections"), full) == (10, (503, False))
+            assert not any(refused)
+            assert newest
+            hog.unlink()
+            async with asyncio.timeout(20):
+                while await storage(server) != (200, True):
+                    await asyncio.sleep(0.1)
+            for _ in range(3):
+                assert await ledger.publish(server, 10)
+        async with server_process(*start) as running:
+            verdict = await ledger.close(running.server, around)
+
+    verdict.check()
+    assert set(ledger.refusals) == {507}
+
+
+async def test_a_server_starts_and_serves_readers_on_a_disk_that_is_full(small_disk: Path) -> None:
+    ledger, port = Ledger("start on a full disk"), free_port()
+    start = ("--port", str(port), "--database", str(small_disk / "news.db"))
+    async with server_process(*start) as running:
+        await ledger.publish(running.server, 30)
+        running.process.kill()
+        await running.process.wait()
+    with (small_disk / "hog").open("wb", buffering=0) as hog, pytest.raises(OSError, match="No space"):
+        while True:
+            hog.write(os.urandom(4096))
+
+    async with server_process(*start) as running, terminals(port, 3) as around:
+        refused = not await ledger.publish(running.server)
+        served = await ledger.stored(running.server)
+        await all_there(around)
+        code = await running.end()
+
+    assert refused
+    assert len(served) == 30
+    assert code == 0
