@@ -4,12 +4,21 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 import structlog
 import uvloop
+from aiohttp import web
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import settings
+
+from app.adapters.http import application
+from app.adapters.http.parts import Parts
+from app.adapters.http.problems import route_of
+from app.core import outbound, wire
+from tests.support import contract
 
 # Plain lines: structlog's console would read source files to draw a traceback, on the loop.
 structlog.configure(
@@ -39,6 +48,34 @@ def no_blocking_calls() -> Iterator[BlockBuster]:
         # The sizes of two open files, whose inodes are in memory.
         blockbuster.functions["os.stat"].can_block_in("app/adapters/sqlite/database.py", "_size")
         yield blockbuster
+
+
+@pytest.fixture(autouse=True)
+def everything_said_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail the test in which the server says what /openapi.json and /asyncapi.json do not."""
+    message_frame, news_item, new_application = wire.message_frame, wire.news_item, application._new_application
+
+    def checked_frame(message: outbound.Message) -> bytes:
+        contract.check_frame(msgspec.json.encode(message))
+        return message_frame(message)
+
+    def checked_item(*given: Any, **more: Any) -> bytes:
+        payload = news_item(*given, **more)
+        contract.check_frame(payload)
+        return payload
+
+    async def check_answer(request: web.Request, answer: web.StreamResponse) -> None:
+        if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
+            contract.check_answer(request.method, route_of(request), answer.status, answer.content_type, answer.body)
+
+    def checked_application(parts: Parts) -> web.Application:
+        app = new_application(parts)
+        app.on_response_prepare.append(check_answer)
+        return app
+
+    monkeypatch.setattr(wire, "message_frame", checked_frame)
+    monkeypatch.setattr(wire, "news_item", checked_item)
+    monkeypatch.setattr(application, "_new_application", checked_application)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ from msgspec import Meta
 from app.core import resuming
 from app.core.errors import Code, NewsError
 from app.core.matching import Outcome
-from app.core.news import NewsItem as Item
+from app.core.news import NewsItem
 from app.core.resuming import Reason
 from app.core.subscription import Filter
 
@@ -26,13 +26,13 @@ class Pointed(msgspec.Struct, frozen=True):
     detail: str
 
 
-class NewsItem(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="news_item"):
+class NewsMessage(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="news_item"):
     """An item that matches. `channels` where the connection has named ones; `replay` when it was read from the log;
     `redelivered` when it was sent to this client before and not acknowledged."""
 
     seq: int
     timestamp: float
-    data: Item
+    data: NewsItem
     channels: tuple[str, ...] = ()
     replay: bool = False
     redelivered: bool = False
@@ -227,7 +227,7 @@ Message = (
     | Preempted
     | Explanation
 )
-"""All but `NewsItem`, whose bytes are spliced and not encoded."""
+"""All but `NewsMessage`, whose bytes are spliced and not encoded."""
 
 
 def error(problem: NewsError, now: float, request_id: Id = None) -> Error:

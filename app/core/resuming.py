@@ -9,7 +9,9 @@ import re
 from enum import StrEnum
 from typing import NamedTuple
 
-_POSITION = re.compile(r"([A-Za-z0-9]{1,32}):([0-9]{1,16})\Z")
+POSITION = r"^([A-Za-z0-9]{1,32}):([0-9]{1,16})$(?!\n)"
+
+_POSITION = re.compile(POSITION)
 
 
 class Position(NamedTuple):

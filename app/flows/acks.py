@@ -51,18 +51,26 @@ class Acks:
         self._unsaved: dict[Device, Cursor] = {}
 
     async def prepare(self, session: Session) -> None:
-        """Look up where the device of a seated session stands, if it was here before."""
+        """Look up where the device of a seated session stands; one that is new stands on the disk before it is let in.
+
+        Otherwise a crash right after the first items would forget that they were due to it. Raises Ours.
+        """
         session.device_id = session.device_id or ""
         session.wants_acks = True
         device = _device(session)
         if device in self._windows:
             return
         cursor = await self._cursors.load(*device)
-        if cursor is None or device in self._windows:
-            return
+        if cursor is None:
+            after = self._connections.position if session.start is None else session.start.after
+            await self._cursors.save([Cursor(*device, self._resumption.position(after), self._clock.wall())])
+        elif device not in self._windows:
+            self._recall(session, cursor)
+
+    def _recall(self, session: Session, cursor: Cursor) -> None:
         start = resuming.resume(cursor.position, self._resumption.bounds)
         if start.gap is None:
-            self._windows[device] = Window(start.after, start.after)
+            self._windows[_device(session)] = Window(start.after, start.after)
         elif session.start is None:
             session.start = start
 

@@ -54,10 +54,10 @@ class Greeting:
         session.is_v2 = opening.is_v2
         session.use_channels(opening.channels)
         await self._subscriptions.prepare(session)
-        if opening.wants_acks:
-            await self._acks.prepare(session)
         if opening.asked is not None:
             await self._resumption.prepare(session, opening.asked, is_required=opening.is_required)
+        if opening.wants_acks:
+            await self._acks.prepare(session)
 
     def open(self, session: Session, link: Link) -> None:
         """Open a session, and say what its client has to know before the first item."""

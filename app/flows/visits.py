@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple
+
+import msgspec
 
 from app.core.closing import Ending
 from app.core.phases import Phase
@@ -12,7 +13,7 @@ from app.ports import Clock
 _REMEMBERED_VISITS = 1_000
 
 
-class Visit(NamedTuple):
+class Visit(msgspec.Struct, frozen=True):
     """A connection: who, for how long, what it got, how it stands to the log, what waits, why it ended."""
 
     connection_id: str
@@ -39,7 +40,7 @@ class Visits:
 
     def remember(self, session: Session, position: int) -> None:
         """Keep a connection that has ended."""
-        self._gone.append(self._describe(session, position)._replace(closed_at=self._clock.wall()))
+        self._gone.append(msgspec.structs.replace(self._describe(session, position), closed_at=self._clock.wall()))
 
     def gone(self) -> list[Visit]:
         """Give those that ended last, newest first."""

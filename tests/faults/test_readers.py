@@ -24,8 +24,10 @@ async def test_readers_that_stall_or_are_slow_lose_nothing_and_delay_nobody(tmp_
             terminal.pause_s = 0.02
         # So long that the kernel cannot hold what the stalled leave.
         long = "x" * 12_000
-        await publish_for(ledger, running.server, scale(6, 45), 100, content=long)
+        await publish_for(ledger, running.server, 6, 100, content=long)
         behind = await running.server.metric("news_behind_max_items")
+        # At length, so long that the stalled are given up and have to resume.
+        await publish_for(ledger, running.server, scale(0, 40), 100, content=long)
         for terminal in stalled:
             terminal.reads.set()
         verdict = await ledger.close(running.server, around, within_s=90)

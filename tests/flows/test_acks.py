@@ -206,6 +206,23 @@ async def test_a_crash_before_the_flush_sends_again_and_skips_nothing(hall: Hall
     assert link.seqs == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("resumes_at", [None, 2])
+async def test_a_crash_right_after_a_device_came_first_forgets_nothing_of_what_was_due(
+    hall: Hall, resumes_at: int | None
+) -> None:
+    await hall.publish(4)
+    asked = None if resumes_at is None else hall.clients.resumption.position(resumes_at)
+    await hall.arrive(device_id="laptop", wants_acks=True, asked=asked)
+    await hall.publish(2)
+
+    hall = await restarted(hall)
+    _, link = await arrive(hall)
+    async with hall.reading():
+        await hall.settle()
+
+    assert link.seqs == [5, 6] if resumes_at is None else [3, 4, 5, 6]
+
+
 async def test_cursors_that_cannot_be_written_are_written_later(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     session, _ = await arrive(hall)
     await hall.publish(2)
@@ -217,12 +234,13 @@ async def test_cursors_that_cannot_be_written_are_written_later(hall: Hall, monk
     with monkeypatch.context() as full:
         full.setattr(hall.stores.cursors, "save", refuse)
         await hall.clients.acks.flush()
-    assert await hall.stores.cursors.load("u", "laptop") is None
+    before = await hall.stores.cursors.load("u", "laptop")
     await hall.clients.acks.flush()
 
     stored = await hall.stores.cursors.load("u", "laptop")
+    assert before is not None
     assert stored is not None
-    assert stored.position.seq == 1
+    assert (before.position.seq, stored.position.seq) == (0, 1)
 
 
 async def test_a_cursor_of_a_log_that_is_gone_is_a_gap(hall: Hall) -> None:

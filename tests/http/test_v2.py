@@ -67,6 +67,8 @@ async def test_a_classic_client_hears_no_word_of_v2(server: RunningServer) -> No
 
 async def test_a_client_resumes_behind_what_it_had(server: RunningServer) -> None:
     await server.publish(*map(raw, range(1, 301)))
+    while await server.metric("news_broadcast_sequence") < 300:
+        await asyncio.sleep(0.01)
     async with connect(url(server, "v=2", f"resume={await epoch(server)}:120")) as socket:
         welcome = await receive(socket)
         replayed = await items(socket, 180)

@@ -4,6 +4,11 @@ parts          what the handlers are given, in one AppKey
 listening      sockets of an application
 application    every route, CORS, middleware
 problems       errors as application/problem+json, at the one edge where exceptions end
+contract       the REST API as a table: what each call takes and gives
+documents      what the server answers, one type each
+schemas        /openapi.json and /asyncapi.json, made of the types
+docs_page      the same for people, at /docs
+protocol       where the protocol can be read
 answers        documents as JSON responses
 bodies         request bodies: bounded, in time, of the right type
 parameters     query parameters: every bad one named

@@ -9,10 +9,12 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.typedefs import Handler
 
-from app.adapters.http import news, operations, pages, socket, subscriptions
+from app.adapters.http import pages, socket
+from app.adapters.http.contract import Call, api_calls, health_calls
 from app.adapters.http.metrics import metrics_handler
 from app.adapters.http.parts import PARTS, Parts
 from app.adapters.http.problems import UNKNOWN_ROUTE, answer_problems, route_of
+from app.adapters.http.protocol import protocol_pages
 from app.telemetry.labels import Method
 
 _MAX_AGE_S = 3600
@@ -23,7 +25,7 @@ _log = structlog.get_logger("access")
 def build_application(parts: Parts) -> web.Application:
     """Give the application that users reach."""
     app = _new_application(parts)
-    pages.add_pages(app, parts.pages)
+    pages.add_pages(app, {**parts.pages, **protocol_pages(parts.limits, parts.version)})
     # HEAD would be an upgrade without a body to aiohttp; only GET is.
     app.router.add_get("/ws/news", socket.get_socket, allow_head=False)
     # Every method, so that the address answers strangers like one that is not there.
@@ -50,9 +52,15 @@ def _new_application(parts: Parts) -> web.Application:
 
 
 def _add_health(app: web.Application) -> None:
-    app.router.add_get("/health", operations.get_health)
-    app.router.add_get("/livez", operations.get_livez)
-    app.router.add_get("/readyz", operations.get_readyz)
+    for call in health_calls():
+        _add(app, call)
+
+
+def _add(app: web.Application, call: Call) -> web.AbstractRoute:
+    # Only add_get answers HEAD too.
+    if call.method is Method.GET:
+        return app.router.add_get(call.address, call.handler)
+    return app.router.add_route(call.method, call.address, call.handler)
 
 
 def _add_metrics(app: web.Application, parts: Parts) -> None:
@@ -84,18 +92,7 @@ def routes_of(*apps: web.Application) -> Iterator[tuple[str, Method]]:
 
 def _add_rest(app: web.Application, origins: tuple[str, ...]) -> None:
     """Add /api/v1, open to the configured origins. CORS does not guard WebSockets: /ws/news is not its business."""
-    routes = [
-        app.router.add_post("/api/v1/news", news.post_news),
-        app.router.add_get("/api/v1/news", news.get_news),
-        app.router.add_get("/api/v1/news/{id}", news.get_news_item),
-        app.router.add_get("/api/v1/news/{id}/explain", news.get_explanation),
-        app.router.add_post("/api/v1/subscriptions", subscriptions.post_subscription),
-        app.router.add_post("/api/v1/subscriptions/preview", subscriptions.post_preview),
-        app.router.add_get("/api/v1/subscriptions/{user_id}", subscriptions.get_subscription),
-        app.router.add_delete("/api/v1/subscriptions/{user_id}", subscriptions.delete_subscription),
-        app.router.add_get("/api/v1/stats", operations.get_stats),
-        app.router.add_get("/api/v1/connections", operations.get_connections),
-    ]
+    routes = [_add(app, call) for call in api_calls(app[PARTS].limits)]
     allowed = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]
         allow_headers=("Content-Type", "Authorization"), expose_headers=("Retry-After",), max_age=_MAX_AGE_S
     )

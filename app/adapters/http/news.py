@@ -9,6 +9,7 @@ from aiohttp import web
 
 from app.adapters.http.answers import json_answer
 from app.adapters.http.bodies import JSON, NDJSON, read_body
+from app.adapters.http.documents import Page, Receipt, Receipts, UserExplanation
 from app.adapters.http.parameters import read_news_query, read_parameters, require_user_id, user_id
 from app.adapters.http.parts import PARTS, Parts
 from app.core.errors import Code, FieldError, Theirs
@@ -33,7 +34,7 @@ async def post_news(request: web.Request) -> web.Response:
             return json_answer(_receipt(appended), status=202)
         raws = _parse_lines(body, parts.limits.publish_batch_items)
         results = await parts.processor.publish(raws, trace_id=trace_id)
-        return json_answer({"items": [_receipt(result) for result in results]}, status=202)
+        return json_answer(Receipts(tuple(map(_receipt, results))), status=202)
     except Theirs as error:
         too_large = error.code is Code.PAYLOAD_TOO_LARGE
         parts.stats.rejected[Rejection.TOO_LARGE if too_large else Rejection.INVALID] += 1
@@ -46,15 +47,8 @@ async def get_news(request: web.Request) -> web.Response:
     query, as_user = read_news_query(request.query, parts.limits.page_items)
     wants = await parts.subscriptions.filter_of(as_user) if as_user is not None else None
     page = await parts.history.page(query, wants)
-    return json_answer(
-        {
-            "items": _with_seq(page.records),
-            "total": page.total,
-            "limit": query.limit,
-            "offset": query.offset,
-            "next": _next(request, query, page),
-        }
-    )
+    following = _next(request, query, page)
+    return json_answer(Page(with_seq(page.records), page.total, query.limit, query.offset, following))
 
 
 async def get_news_item(request: web.Request) -> web.Response:
@@ -63,16 +57,15 @@ async def get_news_item(request: web.Request) -> web.Response:
     record = await parts.log.by_id(request.match_info["id"])
     if record is None:
         raise Theirs(Code.NOT_FOUND, "No stored item has this id")
-    return json_answer(_with_seq([record])[0])
+    return json_answer(with_seq([record])[0])
 
 
 async def get_explanation(request: web.Request) -> web.Response:
     """Say why a user did or did not get an item."""
     user = require_user_id(read_parameters(request.query, {"user_id": user_id}))
     explanation = await request.app[PARTS].explain.to_user(request.match_info["id"], user)
-    document = msgspec.structs.asdict(explanation_message(explanation))
-    del document["id"]
-    return json_answer({"user_id": user, **document})
+    said = explanation_message(explanation)
+    return json_answer(UserExplanation(user, said.item, said.seq, said.verdict, said.steps, said.connections))
 
 
 def _trace_id(request: web.Request) -> str:
@@ -105,13 +98,13 @@ def _on_line(number: int, error: Theirs) -> list[FieldError]:
     return [FieldError(f"/{number}", f"{error.detail}: {bad.detail}") for bad in error.fields]
 
 
-def _receipt(appended: Appended) -> dict[str, object]:
-    return {"id": appended.id, "seq": appended.seq, "duplicate": appended.is_duplicate}
+def _receipt(appended: Appended) -> Receipt:
+    return Receipt(appended.id, appended.seq, appended.is_duplicate)
 
 
-def _with_seq(records: Iterable[Record]) -> list[msgspec.Raw]:
+def with_seq(records: Iterable[Record]) -> tuple[msgspec.Raw, ...]:
     """Put the seq before an item's own keys, without reading its JSON again."""
-    return [msgspec.Raw(b'{"seq":%d,%b' % (record.seq, record.item_json[1:])) for record in records]
+    return tuple(msgspec.Raw(b'{"seq":%d,%b' % (record.seq, record.item_json[1:])) for record in records)
 
 
 def _next(request: web.Request, query: NewsQuery, page: NewsPage) -> str | None:

@@ -1,7 +1,7 @@
 """What an upgrade request asks for. This file owns the reading of its query and its subprotocols."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from app.adapters.http.parameters import Reader, device_id, number, read_parameters, require_user_id, user_id, whole
 from app.core.errors import Code, FieldError, Theirs
 from app.core.messages import MAX_LAST_ITEMS
-from app.core.resuming import Asked, Last, Since, parse_position
+from app.core.resuming import POSITION, Asked, Last, Since, parse_position
 from app.core.strict_json import decode_object
 from app.core.subscription import CHANNEL_NAME, DEFAULT_CHANNEL, Filter, parse_filter
 from app.flows.greeting import Opening
@@ -23,7 +23,7 @@ _CHANNEL = re.compile(CHANNEL_NAME)
 
 def read_opening(request: web.Request, most_channels: int) -> Opening:
     """Read what a client wants. Raises Theirs(INVALID_PARAMETER, INVALID_JSON, INVALID_FILTER)."""
-    given = read_parameters(request.query, _readers(most_channels))
+    given = read_parameters(request.query, opening_readers(most_channels))
     return Opening(
         user_id=require_user_id(given),
         device_id=given.get("device_id"),
@@ -42,28 +42,29 @@ def chosen_subprotocol(request: web.Request) -> str | None:
     return SUBPROTOCOL if SUBPROTOCOL in offered else None
 
 
-def _readers(most_channels: int) -> Mapping[str, Reader]:
+def opening_readers(most_channels: int) -> Mapping[str, Reader]:
+    """Give the parameters of GET /ws/news beside `filters`."""
     return {
         "user_id": user_id,
         "device_id": device_id,
-        "resume": ("<epoch>:<seq>", parse_position),
+        "resume": Reader("<epoch>:<seq>", parse_position, {"type": "string", "pattern": POSITION}),
         "since": number(0, 1e11),
         "last": whole(1, MAX_LAST_ITEMS),
         "resume_required": whole(0, 1),
         "ack": whole(0, 1),
         "v": whole(1, 2),
-        "channels": (f"at most {most_channels} names of A-Z a-z 0-9 _ . : @ -", _names(most_channels)),
+        "channels": _names(most_channels),
     }
 
 
-def _names(most: int) -> Callable[[str], tuple[str, ...]]:
+def _names(most: int) -> Reader:
     def read(text: str) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(filter(None, text.split(","))))
         if len(names) > most or not all(map(_CHANNEL.match, names)):
             raise ValueError(text)
         return names
 
-    return read
+    return Reader(f"at most {most} names of A-Z a-z 0-9 _ . : @ -", read, {"type": "string"})
 
 
 def _asked(given: Mapping[str, Any]) -> Asked | None:

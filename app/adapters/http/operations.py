@@ -6,8 +6,11 @@ import structlog
 from aiohttp import web
 
 from app.adapters.http.answers import json_answer
+from app.adapters.http.documents import Connections, FeedStates, Health, Liveness, Readiness, Statistics
 from app.adapters.http.parameters import read_parameters, state, user_id, whole
 from app.adapters.http.parts import PARTS, Parts
+
+CONNECTIONS_QUERY = {"state": state, "user_id": user_id, "limit": whole(1, 1_000)}
 
 _DAY_S = 86_400.0
 
@@ -21,60 +24,55 @@ async def get_stats(request: web.Request) -> web.Response:
     totals = await parts.log.totals(now - _DAY_S)
     feeds = parts.feed_counts()
     return json_answer(
-        {
-            "total_news_items": totals.items,
-            "items_last_24h": totals.items_since,
-            "average_impact": round(totals.average_impact, 2),
-            "active_connections": len(parts.connections),
-            "nitter_instances": {"total": 0, "healthy": 0, "unhealthy": 0},
-            "rss_feeds": {"total": feeds.total, "active": feeds.active},
-            "uptime_seconds": round(parts.clock.monotonic() - parts.started_at, 2),
-            "version": parts.version,
-            "connected_users": parts.connections.users,
-            "epoch": parts.log.epoch,
-            "seq": parts.log.head,
-            "oldest_seq": parts.log.oldest,
-        }
+        Statistics(
+            total_news_items=totals.items,
+            items_last_24h=totals.items_since,
+            average_impact=round(totals.average_impact, 2),
+            active_connections=len(parts.connections),
+            rss_feeds=FeedStates(feeds.total, feeds.active),
+            uptime_seconds=round(parts.clock.monotonic() - parts.started_at, 2),
+            version=parts.version,
+            connected_users=parts.connections.users,
+            epoch=parts.log.epoch,
+            seq=parts.log.head,
+            oldest_seq=parts.log.oldest,
+        )
     )
 
 
 async def get_connections(request: web.Request) -> web.Response:
     """Give who is connected, or with state=closed who was and why it ended: newest first."""
     parts = request.app[PARTS]
-    asked = read_parameters(request.query, {"state": state, "user_id": user_id, "limit": whole(1, 1_000)})
+    asked = read_parameters(request.query, CONNECTIONS_QUERY)
     visits = parts.connections.visits(are_open=asked.get("state", "open") == "open")
     mine = [visit for visit in visits if asked.get("user_id") in (None, visit.user_id)]
-    shown = [visit._asdict() for visit in mine[: asked.get("limit", 100)]]
-    return json_answer({"connections": shown, "total": len(mine)})
+    return json_answer(Connections(tuple(mine[: asked.get("limit", 100)]), len(mine)))
 
 
 async def get_health(request: web.Request) -> web.Response:
     """Give the original's health document; 503 when the database does not answer."""
     parts = request.app[PARTS]
     is_connected = await _database_answers(parts)
-    document: dict[str, object] = {
-        "status": "healthy" if is_connected else "unhealthy",
-        "database": "connected" if is_connected else "disconnected",
-        "nitter_instances": {},
-        "timestamp": parts.clock.wall(),
-    }
-    return json_answer(document, HTTPStatus.OK if is_connected else HTTPStatus.SERVICE_UNAVAILABLE)
+    now = parts.clock.wall()
+    if is_connected:
+        return json_answer(Health("healthy", "connected", {}, now))
+    return json_answer(Health("unhealthy", "disconnected", {}, now), HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 async def get_livez(request: web.Request) -> web.Response:
     """Say that the event loop and the broadcaster turn; nothing outside the process is asked."""
     if not request.app[PARTS].readiness.is_alive():
-        return json_answer({"status": "stalled"}, HTTPStatus.SERVICE_UNAVAILABLE)
-    return json_answer({"status": "alive"})
+        return json_answer(Liveness("stalled"), HTTPStatus.SERVICE_UNAVAILABLE)
+    return json_answer(Liveness("alive"))
 
 
 async def get_readyz(request: web.Request) -> web.Response:
     """Say whether new connections and items are welcome."""
     parts = request.app[PARTS]
     checks = {"database": await _database_answers(parts), **parts.readiness.checks()}
-    is_ready = all(checks.values())
-    document = {"status": "ready" if is_ready else "not ready", "checks": checks, "version": parts.version}
-    return json_answer(document, HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE)
+    if all(checks.values()):
+        return json_answer(Readiness("ready", checks, parts.version))
+    return json_answer(Readiness("not ready", checks, parts.version), HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 async def _database_answers(parts: Parts) -> bool:

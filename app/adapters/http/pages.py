@@ -20,6 +20,7 @@ _HEADERS = {
 }
 _FILES = {
     "/": ("index.html", "text/html"),
+    "/web/docs.css": ("docs.css", "text/css"),
     "/web/page.css": ("page.css", "text/css"),
     "/web/page.js": ("page.js", "text/javascript"),
     "/web/icon.svg": ("icon.svg", "image/svg+xml"),

@@ -3,7 +3,8 @@
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from enum import StrEnum
+from typing import Any, NamedTuple
 
 from multidict import MultiDict, MultiMapping
 
@@ -14,8 +15,13 @@ from app.ports import NewsQuery
 
 _MAX_SEQ = 2**53
 
-Reader = tuple[str, Callable[[str], Any]]
-"""What is wanted, and how a text becomes it (ValueError when it cannot)."""
+
+class Reader(NamedTuple):
+    """What is wanted, how a text becomes it (ValueError when it cannot), and the same as a JSON Schema."""
+
+    wanted: str
+    read: Callable[[str], Any]
+    schema: Mapping[str, object]
 
 
 def whole(least: int, most: int) -> Reader:
@@ -24,7 +30,9 @@ def whole(least: int, most: int) -> Reader:
             raise ValueError(text)
         return int(text)
 
-    return f"a whole number from {least} to {most}", read
+    return Reader(
+        f"a whole number from {least} to {most}", read, {"type": "integer", "minimum": least, "maximum": most}
+    )
 
 
 def number(least: float, most: float) -> Reader:
@@ -33,7 +41,8 @@ def number(least: float, most: float) -> Reader:
             raise ValueError(text)
         return float(text)
 
-    return f"a number from {least:g} to {most:g}", read
+    schema = {"type": "number", "minimum": least, "maximum": most}
+    return Reader(f"a number from {least:g} to {most:g}", read, schema)
 
 
 def name(most: int) -> Reader:
@@ -42,38 +51,48 @@ def name(most: int) -> Reader:
             raise ValueError(text)
         return text
 
-    return f"1 to {most} printable characters", read
+    schema = {"type": "string", "minLength": 1, "maxLength": most}
+    return Reader(f"1 to {most} printable characters", read, schema)
 
 
-def one_of(words: type[Category | Source]) -> Reader:
-    return "one of " + ", ".join(words), lambda text: words(text.strip().casefold()).value
+def one_of(words: type[StrEnum]) -> Reader:
+    wanted = "one of " + ", ".join(words)
+    return Reader(wanted, lambda text: words(text.strip().casefold()).value, {"enum": list(words)})
 
 
-def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
+def matching(wanted: str, pattern: str) -> Reader:
+    compiled = re.compile(pattern)
+
     def read(text: str) -> str:
-        if not pattern.match(text):
+        if not compiled.match(text):
             raise ValueError(text)
         return text
 
-    return read
+    return Reader(wanted, read, {"type": "string", "pattern": pattern})
 
 
-def _state(text: str) -> str:
-    if text not in ("open", "closed"):
-        raise ValueError(text)
-    return text
+def anything(most: int) -> Reader:
+    return Reader(f"up to {most} characters", str, {"type": "string", "minLength": 1, "maxLength": most})
 
 
-state: Reader = ("open or closed", _state)
-user_id: Reader = ("1 to 128 of A-Z a-z 0-9 _ . : @ -", _matching(re.compile(USER_ID)))
-device_id: Reader = ("1 to 64 of A-Z a-z 0-9 _ . : @ -", _matching(re.compile(DEVICE_ID)))
+class State(StrEnum):
+    """Whether a connection is there."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+state = one_of(State)
+user_id = matching("1 to 128 of A-Z a-z 0-9 _ . : @ -", USER_ID)
+device_id = matching("1 to 64 of A-Z a-z 0-9 _ . : @ -", DEVICE_ID)
+item_id = anything(128)
 
 
 def read_parameters(query: MultiMapping[str], readers: Mapping[str, Reader]) -> dict[str, Any]:
     """Read the parameters that are there; others are ignored. Raises Theirs(INVALID_PARAMETER) with every bad one."""
     values: dict[str, Any] = {}
     errors = []
-    for key, (wanted, read) in readers.items():
+    for key, (wanted, read, _schema) in readers.items():
         given = query.getall(key, [])
         if len(given) > 1:
             errors.append(FieldError(key, "want it once"))
@@ -100,27 +119,29 @@ def check_user_id(text: str) -> str:
     return str(read_parameters(MultiDict(user_id=text), {"user_id": user_id})["user_id"])
 
 
+def news_readers(most_items: int) -> dict[str, Reader]:
+    """Give the parameters of GET /api/v1/news."""
+    score, moment, seq = number(0, 100), number(0, 1e11), whole(0, _MAX_SEQ)
+    return {
+        "limit": whole(1, most_items),
+        "offset": whole(0, 1_000_000),
+        "category": one_of(Category),
+        "min_impact": score,
+        "min_score": score,
+        "source": one_of(Source),
+        "ticker": name(32),
+        "person": name(64),
+        "start_time": moment,
+        "end_time": moment,
+        "after_seq": seq,
+        "before_seq": seq,
+        "user_id": user_id,
+    }
+
+
 def read_news_query(query: MultiMapping[str], most_items: int) -> tuple[NewsQuery, str | None]:
     """Read what GET /api/v1/news asks for, and as which user. Raises Theirs(INVALID_PARAMETER)."""
-    score, moment, seq = number(0, 100), number(0, 1e11), whole(0, _MAX_SEQ)
-    values = read_parameters(
-        query,
-        {
-            "limit": whole(1, most_items),
-            "offset": whole(0, 1_000_000),
-            "category": one_of(Category),
-            "min_impact": score,
-            "min_score": score,
-            "source": one_of(Source),
-            "ticker": name(32),
-            "person": name(64),
-            "start_time": moment,
-            "end_time": moment,
-            "after_seq": seq,
-            "before_seq": seq,
-            "user_id": user_id,
-        },
-    )
+    values = read_parameters(query, news_readers(most_items))
     as_user = values.pop("user_id", None)
     # The original's code calls it min_score, its documentation min_impact.
     min_score = values.pop("min_score", None)

@@ -7,8 +7,11 @@ import msgspec
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from msgspec import UNSET
 
+from app.adapters.http.documents import Problem
 from app.core.errors import Code, NewsError
+from app.core.outbound import Pointed
 
 UNKNOWN_ROUTE = "unknown"
 _JITTER = 0.5
@@ -43,16 +46,15 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
 def problem(request: web.Request, error: NewsError, status: int | None = None) -> web.Response:
     """Give the response for an error."""
     status = status or error.verdict.status
-    document: dict[str, object] = {
-        "type": f"/docs/errors#{error.code}",
-        "title": error.verdict.title,
-        "status": status,
-        "detail": error.detail,
-        "instance": request.path,
-        "code": error.code.value,
-    }
-    if error.fields:
-        document["errors"] = [{"pointer": bad.pointer, "detail": bad.detail} for bad in error.fields]
+    document = Problem(
+        type=f"/docs/errors#{error.code}",
+        title=error.verdict.title,
+        status=status,
+        detail=error.detail,
+        instance=request.path,
+        code=error.code,
+        errors=tuple(Pointed(*bad) for bad in error.fields) or UNSET,
+    )
     answer = web.Response(status=status, body=_encode(document), content_type="application/problem+json")
     if error.retry_after_s is not None:
         # Jitter, so that those who were sent away together do not come back together.
@@ -73,9 +75,9 @@ def route_of(request: web.Request) -> str:
     return resource.canonical if resource is not None else UNKNOWN_ROUTE
 
 
-def _encode(document: dict[str, object]) -> bytes:
+def _encode(document: Problem) -> bytes:
     try:
         return msgspec.json.encode(document)
     except UnicodeEncodeError:
         # A lone surrogate in the path; RFC 9457 lets `instance` be absent.
-        return msgspec.json.encode({key: value for key, value in document.items() if key != "instance"})
+        return msgspec.json.encode(msgspec.structs.replace(document, instance=UNSET))

@@ -5,14 +5,17 @@ from typing import Annotated
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from app.adapters.http.answers import json_answer
 from app.adapters.http.bodies import JSON, read_body
+from app.adapters.http.documents import PreviewResult, StoredSubscription, SubscriptionDeleted, SubscriptionSaved
+from app.adapters.http.news import with_seq
 from app.adapters.http.parameters import check_user_id
 from app.adapters.http.parts import PARTS, Parts
 from app.core import fields
 from app.core.errors import Code, FieldError, Theirs
+from app.core.outbound import Pointed
 from app.core.strict_json import decode_object
 from app.core.subscription import USER_ID, Checked, Filter, Subscription, parse_filter
 
@@ -20,14 +23,14 @@ UserId = Annotated[str, Meta(pattern=USER_ID)]
 AlertChannels = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=128)], ...], Meta(max_length=20)]
 
 
-class _Owner(msgspec.Struct, frozen=True):
+class Owner(msgspec.Struct, frozen=True):
     """The keys of a subscription's body beside its filter."""
 
     user_id: UserId
     alert_channels: AlertChannels | None = None
 
 
-class _Window(msgspec.Struct, frozen=True):
+class Window(msgspec.Struct, frozen=True):
     """The keys of a preview's body beside its filter."""
 
     hours: Annotated[float, Meta(gt=0, le=168)] = 24.0
@@ -36,15 +39,12 @@ class _Window(msgspec.Struct, frozen=True):
 async def post_subscription(request: web.Request) -> web.Response:
     """Create a user's subscription (201) or replace it (200); it is live at once on all of the user's connections."""
     parts = request.app[PARTS]
-    owner, checked = _split(await _read(request, parts), _Owner)
+    owner, checked = _split(await _read(request, parts), Owner)
     stored, is_new = await parts.subscriptions.replace(owner.user_id, checked.wants, owner.alert_channels)
-    document: dict[str, object] = {
-        "status": "created" if is_new else "updated",
-        "user_id": stored.user_id,
-        "created_at": stored.created_at,
-        "updated_at": stored.updated_at,
-    }
-    return json_answer(document | _warnings(checked), status=201 if is_new else 200)
+    document = SubscriptionSaved(
+        "created" if is_new else "updated", stored.user_id, stored.created_at, stored.updated_at, _warnings(checked)
+    )
+    return json_answer(document, status=201 if is_new else 200)
 
 
 async def get_subscription(request: web.Request) -> web.Response:
@@ -57,24 +57,24 @@ async def delete_subscription(request: web.Request) -> web.Response:
     """Forget a user's subscription."""
     user_id = check_user_id(request.match_info["user_id"])
     await request.app[PARTS].subscriptions.remove(user_id)
-    return json_answer({"status": "deleted", "user_id": user_id})
+    return json_answer(SubscriptionDeleted("deleted", user_id))
 
 
 async def post_preview(request: web.Request) -> web.Response:
     """Try a filter on recent history, without storing it."""
     parts = request.app[PARTS]
-    window, checked = _split(await _read(request, parts), _Window)
+    window, checked = _split(await _read(request, parts), Window)
     preview = await parts.history.preview(checked.wants, parts.clock.wall(), window.hours)
     return json_answer(
-        {
-            "hours": window.hours,
-            "scanned": preview.scanned,
-            "matched": preview.matched,
-            "rejected": preview.rejected,
-            "per_hour": preview.per_hour,
-            "samples": [msgspec.Raw(record.item_json) for record in preview.samples],
-        }
-        | _warnings(checked)
+        PreviewResult(
+            hours=window.hours,
+            scanned=preview.scanned,
+            matched=preview.matched,
+            rejected=preview.rejected,
+            per_hour=preview.per_hour,
+            samples=with_seq(preview.samples),
+            warnings=_warnings(checked),
+        )
     )
 
 
@@ -108,13 +108,16 @@ def _invalid(errors: tuple[FieldError, ...]) -> Theirs:
     return Theirs(Code.INVALID_FILTER, "The subscription is not valid", fields=errors)
 
 
-def _warnings(checked: Checked) -> dict[str, object]:
+def _warnings(checked: Checked) -> tuple[Pointed, ...] | UnsetType:
     """Say what was ignored, where anything was."""
-    warnings = [{"pointer": pointer, "detail": detail} for pointer, detail in checked.warnings]
-    return {"warnings": warnings} if warnings else {}
+    return tuple(Pointed(*noticed) for noticed in checked.warnings) or UNSET
 
 
-def _document(stored: Subscription) -> dict[str, object]:
-    wants = {name: getattr(stored.wants, name) for name in Filter.__struct_fields__}
-    times = {"created_at": stored.created_at, "updated_at": stored.updated_at}
-    return {"user_id": stored.user_id, **wants, "alert_channels": stored.alert_channels, **times}
+def _document(stored: Subscription) -> StoredSubscription:
+    return StoredSubscription(
+        user_id=stored.user_id,
+        alert_channels=stored.alert_channels,
+        created_at=stored.created_at,
+        updated_at=stored.updated_at,
+        **{name: getattr(stored.wants, name) for name in Filter.__struct_fields__},
+    )

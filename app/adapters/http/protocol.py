@@ -1,0 +1,22 @@
+"""The protocol, told by the server itself. This file owns which documents there are and where."""
+
+import msgspec
+
+from app.adapters.http.contract import api_calls, health_calls
+from app.adapters.http.docs_page import docs_page, errors_page
+from app.adapters.http.opening import opening_readers
+from app.adapters.http.pages import Page
+from app.adapters.http.schemas import asyncapi, openapi
+from app.core.limits import Limits
+
+
+def protocol_pages(limits: Limits, version: str) -> dict[str, Page]:
+    """Make the protocol's documents, for machines and for people."""
+    described = openapi([*api_calls(limits), *health_calls()], version)
+    socket = asyncapi(opening_readers(limits.channels), version)
+    return {
+        "/openapi.json": Page(msgspec.json.encode(described).decode(), "application/json"),
+        "/asyncapi.json": Page(msgspec.json.encode(socket).decode(), "application/json"),
+        "/docs": Page(docs_page(described, socket), "text/html"),
+        "/docs/errors": Page(errors_page(), "text/html"),
+    }
