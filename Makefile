@@ -1,6 +1,6 @@
 # make run    the server on 127.0.0.1:8000, the sample wire playing        make setup   .venv with the command polyfloat-news
 # make test   all tests                                                    make check   format, lint, types, layers, coverage
-# make faults   the faults at length: each prints what was lost, doubled or out of order
+# make faults   the faults at length: each prints what was lost, doubled or out of order       make mutants   planted bugs, and what notices them
 # make observability   metrics, alerts, dashboards: all checks and a report in docs/ (needs Prometheus, Chromium, npm)
 # make lock   the locks anew from pyproject.toml                           make grafana rules and dashboards anew
 
@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: setup run test check faults observability format grafana lock clean
+.PHONY: setup run test check faults mutants observability format grafana lock clean
 
 setup: $(STAMP)
 
@@ -44,6 +44,10 @@ check: $(STAMP)
 # The faults of tests/faults at length: kills, restarts, stalls, a full disk, jumps of the clock. About ten minutes.
 faults: $(STAMP)
 	FAULTS=long $(BIN)/python -m pytest tests/faults -s
+
+# Bugs planted one by one, and which test notices each: about 15 minutes; writes docs/mutants.md.
+mutants: $(STAMP)
+	$(BIN)/python -m tests.faults.mutants
 
 # Every check of metrics, alerts and dashboards with unhurried rules: 25 minutes; writes docs/observability-report.md.
 observability: $(STAMP)

@@ -1,0 +1,107 @@
+"""The original's own client loop, which comes back at once after a clean end: it must never spin.
+
+It waits only after an error. So every ending that the server chooses must be an error to it: after 1000 or 1001 a
+thousand terminals would reconnect as fast as they can.
+"""
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import websockets
+
+from tests.faults.stage import free_port
+from tests.support.process import server_process
+from tests.support.server import running
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(90)]
+
+WAITS_S = 1.0
+
+
+class Loop:
+    """The pattern of the original's examples; `floods` says too much each time it is connected."""
+
+    def __init__(self, url: str, *, floods: bool = False) -> None:
+        self.attempts = 0
+        self.connections = 0
+        self._url, self._floods = url, floods
+
+    async def run(self) -> None:
+        while True:
+            self.attempts += 1
+            try:
+                async with websockets.connect(self._url) as socket:
+                    self.connections += 1
+                    for _ in range(100 * self._floods):
+                        await socket.send(json.dumps({"type": "ping"}))
+                    async for _ in socket:
+                        pass
+            except (OSError, websockets.WebSocketException):
+                await asyncio.sleep(WAITS_S)
+
+
+@asynccontextmanager
+async def looping(*loops: Loop) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(loop.run()) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def tried(*loops: Loop) -> int:
+    """Count the attempts of the busiest loop in some seconds; one a second is three of them."""
+    before = [loop.attempts for loop in loops]
+    await asyncio.sleep(2.5)
+    return max(loop.attempts - earlier for loop, earlier in zip(loops, before, strict=True))
+
+
+async def test_through_restarts(tmp_path: Path) -> None:
+    port = free_port()
+    start = ("--port", str(port), "--database", str(tmp_path / "news.db"))
+    loop = Loop(f"ws://127.0.0.1:{port}/ws/news?user_id=u")
+    async with looping(loop):
+        for _ in range(2):
+            async with server_process(*start) as server:
+                while not await server.server.metric("news_connections"):
+                    await asyncio.sleep(0.05)
+                await server.end(signal.SIGTERM)
+            assert await tried(loop) <= 3
+
+    assert loop.connections == 2
+
+
+async def test_through_a_fight_for_one_place() -> None:
+    async with running(connection_policy="one") as server:
+        mine, theirs = Loop(f"{server.ws_url}?user_id=u"), Loop(f"{server.ws_url}?user_id=u")
+        async with looping(mine, theirs):
+            attempts = await tried(mine, theirs)
+        fights = await server.metric("news_connections_closed_total", reason="replaced")
+
+    assert fights >= 2
+    assert attempts <= 3
+
+
+async def test_through_the_limit_of_places_and_of_messages() -> None:
+    async with running(max_connections_per_user=1) as server:
+        first = Loop(f"{server.ws_url}?user_id=u")
+        second, flooding = Loop(f"{server.ws_url}?user_id=u"), Loop(f"{server.ws_url}?user_id=f", floods=True)
+        async with looping(first):
+            while not first.connections:
+                await asyncio.sleep(0.02)
+            async with looping(second, flooding):
+                attempts = await tried(second, flooding)
+        refused = await server.metric("news_handshake_failures_total", reason="user_limit")
+        floods = await server.metric("news_connections_closed_total", reason="rate_limited")
+
+    assert (second.connections, first.attempts) == (0, 1)
+    assert refused >= 2
+    assert floods >= 2
+    assert attempts <= 3
