@@ -8,7 +8,7 @@ import time
 from typing import cast
 from urllib.parse import urlencode, urlsplit
 
-from tests.support.sockets import REQUEST, masked
+from tests.support.sockets import REQUEST, connected, masked
 
 _STAMP = b'"published_at":'
 _DATA = b'"data":'
@@ -58,6 +58,16 @@ class CountingClient(asyncio.Protocol):
         self.sent_bytes += len(frame)
         self._transport.write(frame)
 
+    def stall(self) -> None:
+        """Read nothing more."""
+        assert self._transport is not None
+        self._transport.pause_reading()
+
+    def go_on(self) -> None:
+        """Read again."""
+        assert self._transport is not None
+        self._transport.resume_reading()
+
     def close(self) -> None:
         """Drop the TCP connection, without a close frame."""
         if self._transport is not None:
@@ -96,4 +106,14 @@ async def join(ws_url: str, user_id: str, **query: str) -> CountingClient:
         lambda: CountingClient(path), parts.hostname, parts.port
     )
     await client.upgraded
+    return client
+
+
+async def join_stalled(ws_url: str, user_id: str) -> CountingClient:
+    """Connect one that reads nothing until it is told to; the kernel holds little for it."""
+    small = await connected(ws_url, receive_buffer_bytes=4_096)
+    path = f"{urlsplit(ws_url).path}?{urlencode({'user_id': user_id})}"
+    _, client = await asyncio.get_running_loop().create_connection(lambda: CountingClient(path), sock=small)
+    await client.upgraded
+    client.stall()
     return client
