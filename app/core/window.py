@@ -86,9 +86,6 @@ class Window:
         self.attempts += 1
         self._items.clear()
 
-    def rest(self, acked: int | None = None) -> None:
-        """Begin anew on another connection, behind what was acknowledged, or where the client says it stands."""
-        self.acked = self.acked if acked is None else acked
-        self.sent = max(self.sent, self.acked)
-        self.attempts = 0
+    def rest(self) -> None:
+        """Wait for nothing any more; up to where was sent and acknowledged stays known."""
         self._items.clear()

@@ -55,7 +55,6 @@ class Acks:
 
         Otherwise a crash right after the first items would forget that they were due to it. Raises Ours.
         """
-        session.device_id = session.device_id or ""
         session.wants_acks = True
         device = _device(session)
         if device in self._windows:
@@ -79,15 +78,19 @@ class Acks:
         if not session.wants_acks:
             return
         device = _device(session)
-        window = self._windows.get(device)
-        if session.start is None and window is not None:
-            session.start = resuming.follow(window.acked, self._resumption.bounds)
+        before = self._windows.get(device)
+        if session.start is None and before is not None:
+            session.start = resuming.follow(before.acked, self._resumption.bounds)
         after = self._connections.position if session.start is None else session.start.after
-        if window is None:
-            window = self._windows[device] = Window(after, after)
-        window.rest(after)
+        # A new one: the connection that had the device before may still write into its own.
+        window = Window(after, after if before is None else before.sent)
         session.use_acks(window)
         self._remember(session, window)
+
+    def end(self, session: Session) -> None:
+        """Forget which items a connection that is gone was waiting for; where its device stands is kept."""
+        if session.window is not None:
+            session.window.rest()
 
     def take(self, session: Session, seq: int) -> int:
         """Take an ack, and give up to where everything is acknowledged now. Raises Theirs(INVALID_MESSAGE)."""

@@ -42,6 +42,10 @@ class Commands:
         self._clock = clock
         self._stats = stats
 
+    def end(self, session: Session) -> None:
+        """Forget what a connection that is gone had under way."""
+        self._acks.end(session)
+
     async def do(self, session: Session, message: messages.Message) -> None:
         """Do what a message asks for. Raises NewsError, to be told to the client."""
         self._stats.inbound[_WORDS[type(message)]] += 1

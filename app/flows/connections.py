@@ -228,11 +228,12 @@ class ConnectionManager:
             if used is not None and used.follows:
                 self.change(session, used, wants)
 
-    def unfollow(self, user_id: str, channel: str) -> None:
-        """Let a user's connections keep what they have on a channel, whatever is stored for it from now on."""
+    def unfollow(self, user_id: str, name: str | None = None) -> None:
+        """Let a user's connections keep what they have on a channel, or on all named ones, as their own."""
         for session in self._places.of(user_id):
-            if channel in session.channels:
-                session.channels[channel].follows = False
+            for channel in session.channels.values():
+                if channel.name != DEFAULT_CHANNEL if name is None else channel.name == name:
+                    channel.follows = False
 
     def change(self, session: Session, channel: Channel, wants: Filter) -> None:
         """Give a channel another filter, between two seqs."""

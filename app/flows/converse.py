@@ -81,11 +81,13 @@ class Converse:
         self._connections.cut(session, ending)
 
     def on_room(self, session: Session) -> None:
+        session.progress_at = self._clock.monotonic()
         self._catch_up.wake(session)
 
     def on_closed(self, session: Session, ending: Ending) -> None:
         self._connections.leave(session, ending)
         self._catch_up.wake(session)
+        self._commands.end(session)
 
     async def stop(self, within_s: float) -> None:
         """Let the answers that are under way come to their end, and end those that do not."""
@@ -126,6 +128,10 @@ class Converse:
         now = session.heard_at = self._clock.monotonic()
         if session.ending is not None:
             return False
+        if session.window is not None and session.answered < session.sent + session.delivered:
+            # One frame for each item is what acknowledging takes.
+            session.answered += 1
+            return True
         left = session.bucket.take(now, self._limits.messages_per_s, self._limits.message_burst)
         if left >= 0:
             return True

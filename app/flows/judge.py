@@ -4,7 +4,8 @@ import structlog
 
 from app.core.matching import first_rejection
 from app.core.news import NewsItem
-from app.core.reading import Reading, read_filter, read_item
+from app.core.reading import Criteria, Reading, read_filter, read_item
+from app.core.subscription import Filter
 from app.flows.session import Channel
 from app.ports import Record
 from app.telemetry.stats import Stats
@@ -30,7 +31,7 @@ class Judge:
             # The first step, asked before the item is tokenised: most filters reject most items here.
             return False
         try:
-            return first_rejection(self._reading(record.seq, record.item), read_filter(channel.wants)) is None
+            return first_rejection(self._reading(record.seq, record.item), _criteria(channel, channel.wants)) is None
         # Fail closed, as live matching does.
         except Exception:  # noqa: BLE001
             _log.exception("match_failed", item_id=record.item.id, sequence=record.seq)
@@ -43,3 +44,10 @@ class Judge:
                 del self._readings[next(iter(self._readings))]
             self._readings[seq] = read_item(item)
         return self._readings[seq]
+
+
+def _criteria(channel: Channel, wants: Filter) -> Criteria:
+    """Read a channel's filter once, until it has another."""
+    if channel.read is None or channel.read[0] is not wants:
+        channel.read = wants, read_filter(wants)
+    return channel.read[1]

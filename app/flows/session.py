@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from app.core.closing import Ending
 from app.core.limits import TokenBucket
 from app.core.phases import NEXT, Event, Phase
+from app.core.reading import Criteria
 from app.core.resuming import Start
 from app.core.subscription import DEFAULT_CHANNEL, Filter
 from app.core.window import Window
@@ -17,14 +18,15 @@ class Channel:
 
     `wants` is None until it is known, and stays None when the stored filter is broken. A channel that `follows` has the
     user's stored filter, whatever that becomes. Items up to `passed` are decided, while the connection is not live;
-    those up to `wants_seq` were decided by a filter that is not known any more.
+    those up to `wants_seq` were decided by a filter that is not known any more. `read` is the filter, read once.
     """
 
-    __slots__ = ("follows", "matched", "name", "passed", "slot", "wants", "wants_seq")
+    __slots__ = ("follows", "matched", "name", "passed", "read", "slot", "wants", "wants_seq")
 
     def __init__(self, name: str, wants: Filter | None = None, *, follows: bool = True) -> None:
         self.name = name
         self.wants = wants
+        self.read: tuple[Filter, Criteria] | None = None
         self.follows = follows
         self.slot = -1
         self.passed = self.wants_seq = 0
@@ -38,6 +40,7 @@ class Session:
     """
 
     __slots__ = (
+        "answered",
         "bucket",
         "channels",
         "checkpoint_seq",
@@ -86,6 +89,8 @@ class Session:
         # One unnamed channel and no acks: what is written to it is written to thousands.
         self.is_plain = True
         self.window: Window | None = None
+        # Frames that came for want of acks: they are not metered.
+        self.answered = 0
         # Items since the last checkpoint, and those before it.
         self.delivered = 0
         self.sent = 0

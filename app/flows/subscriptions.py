@@ -90,11 +90,15 @@ class Subscriptions:
             return Replaced(stored, is_new=before is None)
 
     async def remove(self, user_id: str) -> None:
-        """Forget a user's subscriptions: their connections want everything again. Raises Theirs(NOT_FOUND)."""
+        """Forget a user's subscriptions: their connections want everything again, and keep named channels as their own.
+
+        Raises Theirs(NOT_FOUND).
+        """
         async with self.turn(user_id):
             if not await self._store.delete(user_id):
                 raise Theirs(Code.NOT_FOUND, f"User subscription '{user_id}' not found")
             self._connections.set_filter(user_id, EVERYTHING)
+            self._connections.unfollow(user_id)
 
     async def forget(self, user_id: str, channel: str) -> None:
         """Forget what is stored for one channel; connections that have it keep its filter as their own."""

@@ -162,6 +162,37 @@ async def test_a_device_that_takes_over_goes_on_where_the_old_connection_was(hal
     assert new.seqs == [4, 5]
 
 
+async def test_a_connection_that_is_gone_waits_for_nothing_and_its_successor_is_not_disturbed(hall: Hall) -> None:
+    old, _ = await arrive(hall)
+    await hall.publish(3)
+    new, link = await arrive(hall)
+    async with hall.reading():
+        await hall.settle()
+        hall.leave(old)
+        await hall.publish()
+
+    assert old.window is not None
+    assert len(old.window) == 0
+    assert new.window is not None
+    assert len(new.window) == 4
+    assert link.seqs == [1, 2, 3, 4]
+
+
+async def test_acknowledging_every_item_of_a_burst_is_not_too_fast(hall: Hall) -> None:
+    hall = Hall(LIMITS._replace(window_items=1_000))
+    session, link = await arrive(hall)
+    await hall.publish(300)
+
+    for seq in range(1, 301):
+        hall.clients.converse.on_message(session, f'{{"type":"ack","seq":{seq}}}')
+    await hall.settle()
+    for _ in range(61):
+        hall.clients.converse.on_message(session, '{"type":"ack","seq":300}')
+
+    assert hall.stats.recovery.acks[AckResult.OK] == 300
+    assert link.endings == [Ending.RATE_LIMITED]
+
+
 async def test_each_device_has_its_own_cursor(hall: Hall) -> None:
     laptop, _ = await arrive(hall)
     phone, _ = await arrive(hall, "phone")

@@ -118,6 +118,16 @@ async def test_a_connection_without_channels_still_hears_where_it_stands(hall: H
     assert (link.messages[-1]["type"], link.messages[-1]["seq"]) == ("keep_alive", 3)
 
 
+async def test_a_user_who_is_forgotten_keeps_named_channels_as_their_connections_own(hall: Hall) -> None:
+    session, link = await hall.arrive(channels=(Channel("default"),))
+    await ask(hall, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
+
+    await hall.clients.subscriptions.remove("u")
+
+    states = (await ask(hall, session, link, {"type": "list"}))["channels"]
+    assert [(one["channel"], one["stored"]) for one in states] == [("default", True), ("btc", False)]
+
+
 async def test_so_many_channels_and_not_one_more(hall: Hall) -> None:
     session, link = await hall.arrive()
     for name in ("a", "b"):

@@ -69,6 +69,8 @@ class Hall:
     ) -> tuple[Session, RecordingLink]:
         """Let a client in by the way of the upgrade."""
         own = (Channel(DEFAULT_CHANNEL, wants, follows=False),)
+        if wishes.get("wants_acks"):
+            device_id = device_id or ""
         opening = Opening(user_id, device_id, channels or own, asked, **wishes)
         session = self.connections.seat(user_id, device_id)
         try:

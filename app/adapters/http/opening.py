@@ -24,13 +24,15 @@ _CHANNEL = re.compile(CHANNEL_NAME)
 def read_opening(request: web.Request, most_channels: int) -> Opening:
     """Read what a client wants. Raises Theirs(INVALID_PARAMETER, INVALID_JSON, INVALID_FILTER)."""
     given = read_parameters(request.query, opening_readers(most_channels))
+    wants_acks = given.get("ack", 0) == 1
     return Opening(
         user_id=require_user_id(given),
-        device_id=given.get("device_id"),
+        # Acks need a device; who names none has one without a name.
+        device_id=given.get("device_id", "" if wants_acks else None),
         channels=_channels(request, given.get("channels", (DEFAULT_CHANNEL,))),
         asked=_asked(given),
         is_required=given.get("resume_required", 0) == 1,
-        wants_acks=given.get("ack", 0) == 1,
+        wants_acks=wants_acks,
         is_v2=given.get("v") == 2 or chosen_subprotocol(request) is not None,
     )
 
