@@ -3,8 +3,8 @@
     python -m bench.readers [seconds]
 
 5,000 clients on one core, the server on another; 5 items/s of 2 KB. In every second round 50 of the clients read
-nothing until the end. Printed are the delivery latency of the others (from `published_at` to the client's event loop),
-what a stalled client costs in memory, and whether it then gets what it missed.
+nothing until the end, are given up meanwhile, and then resume. Printed are the delivery latency of the others (from
+`published_at` to the client's event loop), what a stalled client costs in memory, and what anybody missed.
 """
 
 import asyncio
@@ -32,46 +32,64 @@ ROUNDS = 5
 
 
 class Round(NamedTuple):
-    """One round: latencies of the healthy in ms, memory in bytes, how far the stalled were behind, what is missing."""
+    """One round: latencies of the healthy in ms, the most memory that publishing took, and the items nobody got."""
 
     p50_ms: float
     p99_ms: float
-    memory_bytes: float
-    behind_items: int
+    peak_bytes: float
     missing_items: int
 
 
 async def play(stalled: int, seconds: int) -> Round:
-    """Let everybody in, publish for a while, let the stalled read again."""
+    """Let everybody in, publish for a while, let the stalled come back to where they were."""
     with tempfile.TemporaryDirectory() as folder:
-        async with server_process("--database", str(Path(folder) / "news.db"), "--log-level", "info") as running:
+        async with server_process("--database", str(Path(folder) / "news.db")) as running:
             os.sched_setaffinity(running.process.pid, {0})
             server = running.server
             clients = [await join(server.ws_url, f"user-{number}") for number in range(CLIENTS - stalled)]
             deaf = [await join_stalled(server.ws_url, f"deaf-{number}") for number in range(stalled)]
             await asyncio.sleep(2)
             before = await server.metric("process_resident_memory_bytes")
-            count = await publish(server, seconds)
-            after = await server.metric("process_resident_memory_bytes")
-            behind = await server.metric("news_behind_max_items")
-            for client in deaf:
-                client.go_on()
-            await everything_there([*clients, *deaf], count)
+            peak = await publish(server, seconds)
+            await everything_there(clients, seconds * PER_S)
+            missing = sum(seconds * PER_S - client.items for client in clients)
+            missing += await come_back(server, deaf, seconds * PER_S)
             ages = sorted(age * 1000 for client in clients for age in client.ages_s)
-            missing = sum(count - client.items for client in (*clients, *deaf))
-            for client in (*clients, *deaf):
+            for client in clients:
                 client.close()
-    return Round(ages[len(ages) // 2], ages[int(len(ages) * 0.99)], after - before, int(behind), missing)
+    return Round(ages[len(ages) // 2], ages[int(len(ages) * 0.99)], peak - before, missing)
 
 
-async def publish(server: RunningServer, seconds: int) -> int:
-    """Publish at the rate; give how many."""
+async def publish(server: RunningServer, seconds: int) -> float:
+    """Publish at the rate; give the most memory that the server had meanwhile."""
     loop = asyncio.get_running_loop()
-    began = loop.time()
+    began, peak = loop.time(), 0.0
     for number in range(seconds * PER_S):
         await asyncio.sleep(began + number / PER_S - loop.time())
         await server.publish(raw(number, content=CONTENT, published_at=time.time(), impact_score=90))
-    return seconds * PER_S
+        if number % (5 * PER_S) == 0:
+            peak = max(peak, await server.metric("process_resident_memory_bytes"))
+    return peak
+
+
+async def come_back(server: RunningServer, deaf: list[CountingClient], count: int) -> int:
+    """Let the stalled read what is left for them, and resume behind it; give the items that they did not get."""
+    for client in deaf:
+        client.go_on()
+    await asyncio.sleep(2)
+    epoch = (await server.get("/api/v1/stats"))["epoch"]
+    again = []
+    for number, client in enumerate(deaf):
+        again.append(await join(server.ws_url, f"deaf-{number}", resume=f"{epoch}:{client.items}"))
+    missing = 0
+    for _ in range(100):
+        missing = sum(count - first.items - second.items for first, second in zip(deaf, again, strict=True))
+        if not missing:
+            break
+        await asyncio.sleep(0.1)
+    for client in (*deaf, *again):
+        client.close()
+    return missing
 
 
 async def everything_there(clients: list[CountingClient], count: int) -> None:
@@ -88,12 +106,13 @@ async def measure(seconds: int) -> None:
             played.append(await play(stalled, seconds))
             sys.stdout.write(f"{stalled:3} stalled: {played[-1]}\n")
             sys.stdout.flush()
-    without, beside = [statistics.median(one.p99_ms for one in played) for played in rounds.values()]
-    memory = [statistics.median(one.memory_bytes for one in played) for played in rounds.values()]
+    alone, beside = (statistics.median(one.p99_ms for one in played) for played in rounds.values())
+    least, most = (statistics.median(one.peak_bytes for one in played) for played in rounds.values())
+    missing = sum(one.missing_items for played in rounds.values() for one in played)
     sys.stdout.write(
-        f"p99 of the healthy: {without:.2f} ms alone, {beside:.2f} ms beside {STALLED} that never read"
-        f" ({beside / without:.2f} of it); a stalled client costs {(memory[1] - memory[0]) / STALLED / 1024:.0f} KiB;"
-        f" missing {sum(one.missing_items for played in rounds.values() for one in played)}\n"
+        f"p99 of the healthy: {alone:.1f} ms alone, {beside:.1f} ms beside {STALLED} that never read"
+        f" ({beside / alone:.2f} of it)\n"
+        f"a stalled client costs {(most - least) / STALLED / 1024:.0f} KiB; missing {missing} items\n"
     )
 
 
