@@ -161,7 +161,8 @@ class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap"):
 
 
 class Lag(msgspec.Struct, frozen=True, tag_field="type", tag="lag"):
-    """The client takes less than is sent: from here on its items are read from the log."""
+    """The client took less than was sent: from here on its items are read from the log. So many are due to be read, the
+    oldest of them this old."""
 
     behind_items: int
     behind_ms: int

@@ -7,6 +7,7 @@ doubles an item, and a slow client costs a cursor and a bounded buffer.
 """
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
@@ -92,7 +93,6 @@ class CatchUp:
     async def _run_reader(self, session: Session) -> None:
         self._readers[session] = asyncio.Event()
         try:
-            self._say_lag(session)
             await self._read(session)
         # The edge between one connection and the others: whatever goes wrong here ends this one.
         except Exception:  # noqa: BLE001
@@ -140,6 +140,7 @@ class CatchUp:
             _log.warning("log_unreadable", connection_id=session.id, reason=error.code.value)
             await self._clock.sleep(_RETRY_S)
             return
+        self._say_lag(session, records)
         for number, record in enumerate(records, start=1):
             # While the loop turned the session may have ended, gone back, or gone forward by an ack.
             if session.ending is not None or session.cursor != after or record.seq > self._connections.position:
@@ -209,11 +210,14 @@ class CatchUp:
         if is_due or session.cursor - session.checkpoint_seq >= _CHECKPOINT_READ_ITEMS:
             self._connections.checkpoint([session])
 
-    def _say_lag(self, session: Session) -> None:
-        if session.phase is Phase.LAGGING and session.is_v2:
-            behind_items = max(self._connections.position - session.cursor, 0)
-            behind_ms = int((self._clock.monotonic() - session.progress_at) * 1000)
-            self._connections.say(session, outbound.Lag(behind_items, behind_ms))
+    def _say_lag(self, session: Session, records: Sequence[Record]) -> None:
+        """Say how far behind a slow client is, once, when it begins to take items again."""
+        if session.is_lag_told or session.phase is not Phase.LAGGING or not records:
+            return
+        session.is_lag_told = True
+        if session.is_v2:
+            behind_ms = int(max(self._clock.wall() - records[0].accepted_at, 0.0) * 1000)
+            self._connections.say(session, outbound.Lag(self._connections.position - session.cursor, behind_ms))
 
 
 def _untaken(session: Session) -> int:

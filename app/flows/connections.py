@@ -173,6 +173,7 @@ class ConnectionManager:
         session.move(event)
         session.pass_to(self.position)
         session.replayed = 0
+        session.is_lag_told = False
         session.progress_at = self._clock.monotonic()
         self.behind.put_nowait(session)
 

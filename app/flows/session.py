@@ -53,6 +53,7 @@ class Session:
         "id",
         "inbox",
         "is_answering",
+        "is_lag_told",
         "is_plain",
         "is_v2",
         "link",
@@ -104,6 +105,7 @@ class Session:
         # While it reads the log: items so far, and the bytes that waited when they were last looked at.
         self.replayed = 0
         self.untaken = 0
+        self.is_lag_told = False
         self.inbox: deque[str] = deque()
         self.is_answering = False
 

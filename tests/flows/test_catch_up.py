@@ -156,6 +156,8 @@ async def test_a_slow_client_reads_the_log_at_its_own_pace_and_comes_back_live(h
         await hall.settle()
         assert session.phase is Phase.LAGGING
         assert link.buffered() < LIMITS.write_buffer_bytes + 1_000
+        first_unread = session.cursor + 1
+        hall.clock.move(7)
         while session.phase is Phase.LAGGING:
             link.take(link.untaken // 2)
             await hall.settle()
@@ -163,7 +165,9 @@ async def test_a_slow_client_reads_the_log_at_its_own_pace_and_comes_back_live(h
         await hall.publish(3)
 
     assert link.seqs == list(range(1, 104))
-    assert {"lag", "live"} < set(link.kinds)
+    lag = next(message for message in link.messages if message["type"] == "lag")
+    assert (lag["behind_items"], lag["behind_ms"]) == (100 - first_unread + 1, 7_000)
+    assert link.kinds.count("live") == 1
     assert hall.stats.slow == {SlowAction.LAGGING: 1, SlowAction.CAUGHT_UP: 1}
 
 
