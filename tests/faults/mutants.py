@@ -138,7 +138,7 @@ MUTANTS = (
     Mutant(
         "reading back asks no filter but the threshold",
         "app/flows/judge.py",
-        "first_rejection(self._reading(record.seq, record.item), read_filter(channel.wants)) is None",
+        "first_rejection(self._reading(record.seq, record.item), _criteria(channel, channel.wants)) is None",
         "True",
     ),
     Mutant(
@@ -156,8 +156,8 @@ MUTANTS = (
     Mutant(
         "a device that comes back begins live",
         "app/flows/acks.py",
-        "        if session.start is None and window is not None:\n",
-        "        if session.start is None and window is None:\n",
+        "        if session.start is None and before is not None:\n",
+        "        if session.start is None and before is None:\n",
     ),
     Mutant(
         "cursors that could not be written are forgotten",
@@ -216,14 +216,18 @@ MUTANTS = (
 )
 
 
+def has_place(mutant: Mutant) -> bool:
+    """Say whether a bug can be planted: its place is there, once."""
+    return (ROOT / mutant.path).read_text().count(mutant.right) == 1
+
+
 def plant(mutant: Mutant, folder: Path) -> None:
-    """Copy what git knows, with the bug. Raises AssertionError where its place is not there once."""
+    """Copy what git knows, with the bug."""
     names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout.decode()
     for name in filter(None, names.split("\0")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     text = (folder / mutant.path).read_text()
-    assert text.count(mutant.right) == 1, f"{mutant.path} has {mutant.right!r} {text.count(mutant.right)} times"
     (folder / mutant.path).write_text(text.replace(mutant.right, mutant.wrong))
 
 
