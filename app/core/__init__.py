@@ -8,6 +8,7 @@
     explaining    the same for people: each step with what it wanted and what it got
     lexicon       terms to slots: which slots listed a term that stands in this text
     index         the fast truth: one item against every slot, with exact reject counts
+    grouping      which slots want which of several items
     urls          canonical URLs and item ids
     entities      tickers, people, category and tags by vocabulary
     scoring       impact and relevance, 0 to 100

@@ -6,7 +6,7 @@ come.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -16,12 +16,16 @@ from app.core import wire
 from app.core.index import Match
 from app.core.matching import Outcome
 from app.flows.connections import ConnectionManager
+from app.flows.fanout import Outgoing
 from app.ports import Clock, NewsLog, Record
 from app.telemetry.labels import Stage
 from app.telemetry.stats import Stats
 
 STEPS = (Outcome.IMPACT, Outcome.CATEGORY, Outcome.SOURCE, Outcome.KEYWORD, Outcome.ERROR)
 _IDLE_TURN_S = 5.0
+# One write must not make a healthy client look slow: transports hold the rest until the loop turns.
+_BATCH_BYTES = 64 * 1024
+_BATCH_ITEMS = 64
 
 _log = structlog.get_logger("broadcast")
 
@@ -31,6 +35,15 @@ class Probe(NamedTuple):
 
     record: Record
     send: Callable[[bytes], None]
+
+
+class Decided(NamedTuple):
+    """An item that is about to go out, what was decided, and how long that took (seconds)."""
+
+    outgoing: Outgoing
+    match: Match
+    match_s: float
+    encode_s: float
 
 
 class BroadcastQueue(asyncio.Queue[Record | Probe]):
@@ -55,7 +68,7 @@ class BroadcastQueue(asyncio.Queue[Record | Probe]):
 
 
 class WebSocketBroadcaster:
-    """Takes items in log order, decides who wants them, and hands one frame to all of those."""
+    """Takes items in log order, decides who wants them, and hands the same bytes to all who want the same."""
 
     def __init__(
         self,
@@ -90,7 +103,6 @@ class WebSocketBroadcaster:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_TURN_S):
                     self._take(await self._queue.get())
-                    self._queue.task_done()
             # Transports write between two turns of the loop: without one here a burst would pile up in their buffers
             # and every client would look slow.
             await asyncio.sleep(0)
@@ -100,23 +112,45 @@ class WebSocketBroadcaster:
         while self._connections.position < self._news_log.head:
             await self._clock.sleep(0.005)
 
-    def broadcast(self, record: Record) -> None:
-        """Send one item to every slot that wants it. An item that cannot be sent goes to nobody, and is counted."""
+    def broadcast(self, *records: Record) -> None:
+        """Send items, in order, to every slot that wants them.
+
+        An item that cannot be decided or sent goes to nobody, and is counted.
+        """
         now = self._clock.wall()
-        self._stats.item_taken(max(now - record.accepted_at, 0.0), now)
+        for record in records:
+            self._stats.item_taken(max(now - record.accepted_at, 0.0), now)
+        decided = [one for one in map(self._decide, records) if one is not None]
         try:
-            self._broadcast(record)
+            self._send(decided)
         # Broken inside state must not stop the wire for the items behind; it is loud in log and metric.
         except Exception:  # noqa: BLE001
-            _log.exception("broadcast_failed", item_id=record.item.id, sequence=record.seq)
-            self._stats.item_failed()
-            self._connections.level(record.seq)
+            _log.exception("broadcast_failed", sequence=records[-1].seq, items=len(decided))
+            for _ in decided:
+                self._stats.item_failed()
+        self._connections.level(records[-1].seq)
 
-    def _take(self, taken: Record | Probe) -> None:
-        if isinstance(taken, Probe):
-            self._probe(taken)
-        else:
-            self.broadcast(taken)
+    def _take(self, first: Record | Probe) -> None:
+        """Take what waits by now: of items, as many as fit into one write. Nothing is held back to make a batch."""
+        waiting, size = first, 0
+        records: list[Record] = []
+        while True:
+            if isinstance(waiting, Probe):
+                self._send_off(records)
+                self._probe(waiting)
+            else:
+                records.append(waiting)
+                size += len(waiting.item_json)
+            self._queue.task_done()
+            if size >= _BATCH_BYTES or len(records) == _BATCH_ITEMS or self._queue.empty():
+                break
+            waiting = self._queue.get_nowait()
+        self._send_off(records)
+
+    def _send_off(self, records: list[Record]) -> None:
+        if records:
+            self.broadcast(*records)
+            records.clear()
 
     def _probe(self, probe: Probe) -> None:
         """Do all that is done for an item, and give the frame to the probe alone. One that fails never arrives."""
@@ -126,17 +160,31 @@ class WebSocketBroadcaster:
         except Exception:  # noqa: BLE001 - the same edge as an item's
             _log.exception("probe_failed")
 
-    def _broadcast(self, record: Record) -> None:
+    def _decide(self, record: Record) -> Decided | None:
+        """Find who wants an item, and make its frame; None where that fails."""
         began = self._clock.monotonic()
-        match = self._match(record)
-        matched = self._clock.monotonic()
-        frame = _frame(record)
+        try:
+            match = self._match(record)
+            matched = self._clock.monotonic()
+            frame = _frame(record)
+        except Exception:  # noqa: BLE001 - the same edge
+            _log.exception("broadcast_failed", item_id=record.item.id, sequence=record.seq)
+            self._stats.item_failed()
+            return None
         encoded = self._clock.monotonic()
-        self._connections.deliver(frame, record, match.recipients)
-        written = self._clock.monotonic()
-        stages = ((Stage.MATCH, matched - began), (Stage.ENCODE, encoded - matched), (Stage.WRITE, written - encoded))
-        self._stats.staged(stages)
-        _log.info("item_broadcast", **_summary(record, match, stages))
+        return Decided(Outgoing(record, frame, match.recipients), match, matched - began, encoded - matched)
+
+    def _send(self, decided: Sequence[Decided]) -> None:
+        if not decided:
+            return
+        began = self._clock.monotonic()
+        self._connections.deliver([one.outgoing for one in decided])
+        written = self._clock.monotonic() - began
+        for one in decided:
+            # Written together: each item's share of the time.
+            times = ((Stage.MATCH, one.match_s), (Stage.ENCODE, one.encode_s), (Stage.WRITE, written / len(decided)))
+            self._stats.staged(times)
+            _log.info("item_broadcast", **_summary(one.outgoing.record, one.match, times))
 
     def _match(self, record: Record) -> Match:
         self._stats.slots_to_ask(len(self._connections.index))

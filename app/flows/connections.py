@@ -5,10 +5,9 @@ set and reads the log at its own pace (`catch_up`).
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import structlog
-from pyroaring import BitMap
 
 from app.core import outbound, wire
 from app.core.closing import Ending
@@ -17,12 +16,12 @@ from app.core.index import FilterIndex
 from app.core.limits import Limits
 from app.core.phases import Event, Phase
 from app.core.subscription import DEFAULT_CHANNEL, Filter
-from app.flows.fanout import Fanout
+from app.flows.fanout import Fanout, Outgoing
 from app.flows.places import Places
 from app.flows.session import Channel, Session
 from app.flows.slots import Slots
 from app.flows.visits import Visit, Visits
-from app.ports import Clock, Link, Record
+from app.ports import Clock, Link
 from app.telemetry.labels import SlowAction
 from app.telemetry.stats import Stats
 
@@ -193,13 +192,13 @@ class ConnectionManager:
         elif buffered > limit:
             self.fall_behind(session)
 
-    def deliver(self, frame: bytes, record: Record, recipients: BitMap) -> None:
-        """Write one item to every slot that matched it; who has taken too little falls behind from here on."""
-        outcome = self._fanout.send(frame, record, recipients)
-        self.level(record.seq)
+    def deliver(self, batch: Sequence[Outgoing]) -> None:
+        """Write items to every slot that matched them; who has taken too little falls behind from here on."""
+        outcome = self._fanout.send(batch)
+        self.level(batch[-1].record.seq)
         for session in outcome.full:
             self.fall_behind(session)
-        self.checkpoint(outcome.due)
+        self.checkpoint(dict.fromkeys(outcome.due))
 
     def level(self, seq: int) -> None:
         """Remember that everything up to `seq` went to whom it matched."""

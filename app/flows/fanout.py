@@ -1,15 +1,17 @@
-"""One item to everybody who wants it. This file owns the loop over recipients, and what goes to whom.
+"""Items to everybody who wants them. This file owns the loop over recipients, and what goes to whom.
 
-Nearly everybody gets the same bytes. A connection with named channels is told which of them wanted the item, once for
-all of its channels; one that acknowledges has the item in its window from here on.
+Nearly everybody gets the same bytes: of the items that wait, each connection gets those that it wants in one write, and
+connections that want the same share one buffer. A connection with named channels is told which of them wanted an item,
+once for all of its channels; one that acknowledges has the item in its window from here on.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pyroaring import BitMap
 
 from app.core import wire
+from app.core.grouping import Group, group
 from app.core.limits import Limits
 from app.flows.session import Session
 from app.flows.slots import Slots
@@ -21,11 +23,29 @@ from app.telemetry.stats import SLOW_DELIVERY_S, Fanned, Stats
 _STAMP_EVERY = 64
 
 
+class Outgoing(NamedTuple):
+    """An item that is decided: who wants it, and the frame that plain connections get."""
+
+    record: Record
+    frame: bytes
+    recipients: BitMap
+
+
 class Outcome(NamedTuple):
-    """Who has to be looked after once an item is out: whose buffer or window is full, and who is due a checkpoint."""
+    """Who has to be looked after once items are out: whose buffer or window is full, and who is due a checkpoint."""
 
     full: list[Session]
     due: list[Session]
+
+
+class _Tally:
+    """What became of one item's sends."""
+
+    __slots__ = ("asked", "frame_bytes", "latencies", "written")
+
+    def __init__(self) -> None:
+        self.asked = self.written = self.frame_bytes = 0
+        self.latencies: list[tuple[float, int]] = []
 
 
 class Fanout:
@@ -37,50 +57,85 @@ class Fanout:
         self._clock = clock
         self._stats = stats
 
-    def send(self, frame: bytes, record: Record, recipients: BitMap) -> Outcome:
-        """Write one item to every slot that matched it; `frame` is what plain connections get."""
-        now = self._clock.monotonic()
-        limit, checkpoint = self._limits.write_buffer_bytes, self._limits.checkpoint_items
-        outcome = Outcome([], [])
-        latencies: list[tuple[float, int]] = []
-        asked = written = stamped = frame_bytes = 0
-        for session, bytes_ in self._addressed(frame, record, recipients):
-            asked += 1
-            # A session with a slot has a link.
-            if not session.link.write(bytes_):  # type: ignore[union-attr]
-                continue
-            session.written_at = now
-            session.delivered += 1
-            if session.delivered >= checkpoint:
-                outcome.due.append(session)
-            if session.link.buffered() > limit or not self._has_window(session, record, now):  # type: ignore[union-attr]
-                outcome.full.append(session)
-            written += 1
-            frame_bytes += len(bytes_)
-            if written - stamped == _STAMP_EVERY:
-                latencies.append((self._since(record.accepted_at), _STAMP_EVERY))
-                stamped = written
-        latencies.append((self._since(record.accepted_at), written - stamped))
-        merged = len(recipients) - asked
-        fanned = Fanned(written, asked - written, merged, len(record.item_json) * written, frame_bytes, latencies)
-        self._stats.item_sent(fanned)
-        self._exemplify(record, latencies[-1][0], written)
+    def send(self, batch: Sequence[Outgoing]) -> Outcome:
+        """Write items, in order, to every slot that matched them."""
+        outcome, tallies = Outcome([], []), [_Tally() for _ in batch]
+        named: list[dict[Session, list[str]]] = [{} for _ in batch]
+        for alike in group([one.recipients for one in batch]):
+            self._send_alike(batch, alike, tallies, named, outcome)
+        for one, tally, channels in zip(batch, tallies, named, strict=True):
+            self._send_named(one, tally, channels, outcome)
+        for one, tally in zip(batch, tallies, strict=True):
+            self._count(one, tally)
         return outcome
 
-    def _addressed(self, frame: bytes, record: Record, recipients: BitMap) -> Iterator[tuple[Session, bytes]]:
-        """Give each connection once, with the bytes that it gets."""
+    def _send_alike(
+        self,
+        batch: Sequence[Outgoing],
+        alike: Group,
+        tallies: Sequence[_Tally],
+        named: Sequence[dict[Session, list[str]]],
+        outcome: Outcome,
+    ) -> None:
+        """Write the same items to all who want them; put those with names aside."""
+        frames = b"".join(batch[place].frame for place in alike.items)
+        count, now = len(alike.items), self._clock.monotonic()
+        limit, checkpoint = self._limits.write_buffer_bytes, self._limits.checkpoint_items
+        asked = written = stamped = 0
+        for session in self._plain(alike, named):
+            asked += 1
+            # A session with a slot has a link.
+            if not session.link.write(frames):  # type: ignore[union-attr]
+                continue
+            session.written_at = now
+            session.delivered += count
+            if session.delivered >= checkpoint:
+                outcome.due.append(session)
+            if session.link.buffered() > limit:  # type: ignore[union-attr]
+                outcome.full.append(session)
+            written += 1
+            if written - stamped == _STAMP_EVERY:
+                self._stamp(batch, alike.items, tallies, _STAMP_EVERY)
+                stamped = written
+        self._stamp(batch, alike.items, tallies, written - stamped)
+        for place in alike.items:
+            tally = tallies[place]
+            tally.asked += asked
+            tally.written += written
+            tally.frame_bytes += len(batch[place].frame) * written
+
+    def _plain(self, alike: Group, named: Sequence[dict[Session, list[str]]]) -> Iterator[Session]:
         sessions, channels = self._slots.sessions, self._slots.channels
-        others: dict[Session, list[str]] = {}
-        for slot in recipients:
+        for slot in alike.slots:
             session = sessions[slot]
             if session is None:
                 continue
             if session.is_plain:
-                yield session, frame
+                yield session
             elif (channel := channels[slot]) is not None:
-                channel.matched += 1
-                others.setdefault(session, []).append(channel.name)
-        yield from _named(others, record, frame)
+                channel.matched += len(alike.items)
+                for place in alike.items:
+                    named[place].setdefault(session, []).append(channel.name)
+
+    def _send_named(self, one: Outgoing, tally: _Tally, channels: dict[Session, list[str]], outcome: Outcome) -> None:
+        """Write one item to connections that have named channels, or acknowledge."""
+        record, now = one.record, self._clock.monotonic()
+        written = 0
+        for session, frame in _frames(channels, record, one.frame):
+            tally.asked += 1
+            if not session.link.write(frame):  # type: ignore[union-attr]
+                continue
+            written += 1
+            session.written_at = now
+            session.delivered += 1
+            tally.frame_bytes += len(frame)
+            if session.delivered >= self._limits.checkpoint_items:
+                outcome.due.append(session)
+            is_full = session.link.buffered() > self._limits.write_buffer_bytes  # type: ignore[union-attr]
+            if is_full or not self._has_window(session, record, now):
+                outcome.full.append(session)
+        tally.written += written
+        self._stamp([one], (0,), [tally], written)
 
     def _has_window(self, session: Session, record: Record, now: float) -> bool:
         """Remember what is to be acknowledged, and say whether there is room for more."""
@@ -89,24 +144,31 @@ class Fanout:
         session.window.add(record.seq, record.accepted_at, now)
         return len(session.window) < self._limits.window_items
 
-    def _since(self, accepted_at: float) -> float:
-        return max(self._clock.wall() - accepted_at, 0.0)
+    def _stamp(self, batch: Sequence[Outgoing], places: Iterable[int], tallies: Sequence[_Tally], sends: int) -> None:
+        """Read the clock for so many sends of each item."""
+        if not sends:
+            return
+        now = self._clock.wall()
+        for place in places:
+            tallies[place].latencies.append((max(now - batch[place].record.accepted_at, 0.0), sends))
 
-    def _exemplify(self, record: Record, latency_s: float, written: int) -> None:
-        """Leave a slow delivery behind as an exemplar, with its trace, so that a panel leads to the item."""
-        if written and latency_s > SLOW_DELIVERY_S:
+    def _count(self, one: Outgoing, tally: _Tally) -> None:
+        """Count one item, and leave a slow delivery behind as an exemplar, so that a panel leads to the item."""
+        record, merged = one.record, len(one.recipients) - tally.asked
+        payload_bytes = len(record.item_json) * tally.written
+        closed = tally.asked - tally.written
+        self._stats.item_sent(Fanned(tally.written, closed, merged, payload_bytes, tally.frame_bytes, tally.latencies))
+        slowest_s = max((seconds for seconds, _ in tally.latencies), default=0.0)
+        if slowest_s > SLOW_DELIVERY_S:
             labels = {"item_id": record.item.id[:64]} | ({"trace_id": record.trace_id} if record.trace_id else {})
-            self._stats.delivery_was_slow(Example(labels, latency_s, self._clock.wall()))
+            self._stats.delivery_was_slow(Example(labels, slowest_s, self._clock.wall()))
 
 
-def _named(others: dict[Session, list[str]], record: Record, frame: bytes) -> Iterator[tuple[Session, bytes]]:
-    """Give the connections that are told their channels; those with the same channels share their bytes too."""
-    frames: dict[tuple[str, ...], bytes] = {}
-    for session, matched in others.items():
+def _frames(channels: dict[Session, list[str]], record: Record, frame: bytes) -> Iterator[tuple[Session, bytes]]:
+    """Give each connection with what it gets; those with the same channels share their bytes too."""
+    frames: dict[tuple[str, ...], bytes] = {(): frame}
+    for session, matched in channels.items():
         names = channel_names(session, matched)
-        if not names:
-            yield session, frame
-            continue
         if names not in frames:
             frames[names] = wire.text_frame(wire.news_item(record.seq, record.accepted_at, record.item_json, names))
         yield session, frames[names]

@@ -376,6 +376,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("store"), st.integers(1, 30)),
         st.tuples(st.just("broadcast"), st.integers(1, 30)),
+        st.tuples(st.just("together"), st.just(0)),
         st.tuples(st.just("turn"), st.integers(1, 12)),
         st.tuples(st.just("take"), st.integers(1, 3_000)),
         st.tuples(st.just("stall"), st.just(0)),
@@ -426,6 +427,8 @@ class _Life:
             await self.store(amount)
         elif word == "broadcast":
             await self.hall.broadcast(amount)
+        elif word == "together" and self.hall.connections.position < self.hall.published:
+            await self.hall.broadcast_together()
         elif word == "turn":
             for _ in range(amount):
                 await asyncio.sleep(0)

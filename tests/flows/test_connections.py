@@ -13,6 +13,7 @@ from app.core.phases import Phase
 from app.core.subscription import Filter
 from app.flows import backlog
 from app.flows.drain import Drain
+from app.flows.fanout import Outgoing
 from app.flows.process import Arrival, NewsProcessor
 from app.ports import Record
 from app.telemetry.labels import Beat, Sent, SlowAction
@@ -219,7 +220,7 @@ def test_a_slow_delivery_leaves_its_trace(hall: Hall) -> None:
     accepted_at = hall.clock.wall() - 0.2
 
     record = Record(1, accepted_at, item(), b"{}", trace_id="trace")
-    hall.connections.deliver(b"x", record, hall.connections.index.match(item()).recipients)
+    hall.connections.deliver([Outgoing(record, b"x", hall.connections.index.match(item()).recipients)])
 
     [example] = hall.stats.delivery.examples.values()
     assert example.labels == {"item_id": item().id, "trace_id": "trace"}

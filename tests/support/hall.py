@@ -17,6 +17,7 @@ from app.core.resuming import Asked
 from app.core.subscription import DEFAULT_CHANNEL, EVERYTHING, Filter
 from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
 from app.flows.connections import ConnectionManager
+from app.flows.fanout import Outgoing
 from app.flows.greeting import Opening
 from app.flows.session import Channel, Session
 from app.ports import Record, Stores
@@ -108,6 +109,10 @@ class Hall:
         for record in await self.stores.log.read(self.connections.position, count or self.published):
             self.broadcaster.broadcast(record)
 
+    async def broadcast_together(self) -> None:
+        """Broadcast what is stored in one batch."""
+        self.broadcaster.broadcast(*await self.stores.log.read(self.connections.position, self.published))
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[None]:
         """Let those that are behind read the log."""
@@ -128,4 +133,4 @@ class Hall:
         match = self.connections.index.match(item())
         self.stats.item_decided(match)
         record = Record(seq, self.clock.wall(), item(), b"{}", trace_id="trace")
-        self.connections.deliver(wire.text_frame(b"x" * size), record, match.recipients)
+        self.connections.deliver([Outgoing(record, wire.text_frame(b"x" * size), match.recipients)])

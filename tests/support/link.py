@@ -14,6 +14,7 @@ class RecordingLink:
 
     def __init__(self, *, stalled: bool = False) -> None:
         self.frames: list[bytes] = []
+        self.writes = 0
         self.endings: list[Ending] = []
         self.aborted = False
         self.stalled = stalled
@@ -21,9 +22,10 @@ class RecordingLink:
         self.untaken = 0
         self.on_room: Callable[[], None] = lambda: None
 
-    def write(self, frame: bytes) -> bool:
-        self.frames.append(frame)
-        self.untaken += len(frame) * self.stalled
+    def write(self, frames: bytes) -> bool:
+        self.writes += 1
+        self.frames += split(frames)
+        self.untaken += len(frames) * self.stalled
         return not self.is_closing
 
     def buffered(self) -> int:
@@ -59,8 +61,23 @@ class RecordingLink:
 
 def payload_of(frame: bytes) -> bytes:
     """Undo RFC 6455 section 5.2 for one whole unmasked frame."""
-    size = frame[1]
-    start = {126: 4, 127: 10}.get(size, 2)
-    declared = int.from_bytes(frame[2:start], "big") if start > 2 else size
-    assert len(frame) == start + declared
+    start, end = _bounds(frame)
+    assert len(frame) == end
     return frame[start:]
+
+
+def split(frames: bytes) -> list[bytes]:
+    """Part what is written at once into its frames."""
+    parts = []
+    while frames:
+        _, end = _bounds(frames)
+        parts.append(frames[:end])
+        frames = frames[end:]
+    return parts
+
+
+def _bounds(frames: bytes) -> tuple[int, int]:
+    """Give where the first frame's payload begins and ends."""
+    size = frames[1] if len(frames) > 1 else 0
+    start = {126: 4, 127: 10}.get(size, 2)
+    return start, start + (int.from_bytes(frames[2:start], "big") if start > 2 else size)

@@ -1,0 +1,77 @@
+"""What a burst costs. This file owns the server's processor time a delivery when items come faster than one by one.
+
+    python -m bench.burst
+
+1,000 clients on one core, the server on another; items are published 100 at a time as NDJSON, so that many wait at once.
+The clients are Python and slower than the server, so its processor time is what counts, not the time that passes.
+"""
+
+import asyncio
+import os
+import resource
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import uvloop
+
+from tests.support.crowd import CountingClient, join
+from tests.support.items import raw
+from tests.support.process import server_process
+from tests.support.server import RunningServer
+
+CLIENTS = 1_000
+BURST = 100
+ROUNDS = 9
+CONTENT = "x" * 700
+
+
+class Round(NamedTuple):
+    """One burst: processor time of the server a delivery in µs, with completing and storing the items; seconds in all."""
+
+    cpu_us: float
+    seconds: float
+
+
+async def burst(server: RunningServer, clients: list[CountingClient], number: int) -> Round:
+    """Publish one burst and wait until everybody has all of it."""
+    loop = asyncio.get_running_loop()
+    before, began = await server.metric("process_cpu_seconds_total"), loop.time()
+    first = number * BURST
+    await server.publish(*(raw(first + one, content=CONTENT, impact_score=90) for one in range(BURST)))
+    for _ in range(1_000):
+        if all(client.items == first + BURST for client in clients):
+            break
+        await asyncio.sleep(0.02)
+    seconds = loop.time() - began
+    cpu_s = await server.metric("process_cpu_seconds_total") - before
+    return Round(cpu_s / (BURST * len(clients)) * 1e6, seconds)
+
+
+async def measure() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with server_process("--database", str(Path(folder) / "news.db")) as running:
+            os.sched_setaffinity(running.process.pid, {0})
+            clients = [await join(running.server.ws_url, f"user-{number}") for number in range(CLIENTS)]
+            rounds = [await burst(running.server, clients, number) for number in range(ROUNDS)]
+            for client in clients:
+                client.close()
+    sys.stdout.write(
+        f"{CLIENTS:,} clients, bursts of {BURST} items of 1 KB: {statistics.median(one.cpu_us for one in rounds):.2f} µs"
+        f" of the server's processor a delivery, {statistics.median(one.seconds for one in rounds):.2f} s a burst\n"
+    )
+
+
+def main() -> int:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    os.sched_setaffinity(0, {1})
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(measure())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Slots parted by what they want."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pyroaring import BitMap
+
+from app.core import grouping
+from app.core.grouping import Group, group
+
+few = st.lists(st.sets(st.integers(0, 40)).map(BitMap), max_size=6)
+many = st.lists(st.sets(st.integers(0, 400), max_size=200).map(BitMap), min_size=5, max_size=10)
+
+
+@given(few | many)
+def test_every_slot_is_in_the_one_group_that_has_its_items(wanted: list[BitMap]) -> None:
+    groups = group(wanted)
+
+    by_slot: dict[int, tuple[int, ...]] = {}
+    for slots, items in groups:
+        for slot in slots:
+            assert slot not in by_slot
+            by_slot[slot] = items
+    everybody = set().union(*wanted)
+    assert by_slot == {slot: tuple(place for place, slots in enumerate(wanted) if slot in slots) for slot in everybody}
+    assert len({items for _, items in groups}) == len(groups)
+
+
+@given(many)
+def test_looking_at_each_slot_comes_to_the_same(wanted: list[BitMap]) -> None:
+    def sets(groups: list[Group]) -> set[tuple[tuple[int, ...], frozenset[int]]]:
+        return {(items, frozenset(slots)) for slots, items in groups}
+
+    whole = group(wanted)
+    one_by_one = grouping._one_by_one(wanted)
+
+    assert sets(whole) == sets(one_by_one)
+
+
+def test_one_item_is_one_group_and_none_is_none() -> None:
+    assert group([]) == []
+    assert group([BitMap()]) == []
+    [only] = group([BitMap([3, 5])])
+    assert (list(only.slots), only.items) == ([3, 5], (0,))
