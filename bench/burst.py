@@ -2,8 +2,8 @@
 
     python -m bench.burst
 
-1,000 clients on one core, the server on another; items are published 100 at a time as NDJSON, so that many wait at once.
-The clients are Python and slower than the server, so its processor time is what counts, not the time that passes.
+1,000 clients on one core, the server on another; items are published 100 at a time as NDJSON, so that many wait at
+once. The clients are Python and slower than the server: its processor time counts, not the time that passes.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ CONTENT = "x" * 700
 
 
 class Round(NamedTuple):
-    """One burst: processor time of the server a delivery in µs, with completing and storing the items; seconds in all."""
+    """One burst: the server's processor time a delivery in µs, with completing and storing items; seconds in all."""
 
     cpu_us: float
     seconds: float
@@ -58,9 +58,10 @@ async def measure() -> None:
             rounds = [await burst(running.server, clients, number) for number in range(ROUNDS)]
             for client in clients:
                 client.close()
+    cpu_us, seconds = (statistics.median(values) for values in zip(*rounds, strict=True))
     sys.stdout.write(
-        f"{CLIENTS:,} clients, bursts of {BURST} items of 1 KB: {statistics.median(one.cpu_us for one in rounds):.2f} µs"
-        f" of the server's processor a delivery, {statistics.median(one.seconds for one in rounds):.2f} s a burst\n"
+        f"{CLIENTS:,} clients, bursts of {BURST} items of 1 KB:"
+        f" {cpu_us:.2f} µs of the server's processor a delivery, {seconds:.2f} s a burst\n"
     )
 
 

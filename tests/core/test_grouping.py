@@ -41,3 +41,12 @@ def test_one_item_is_one_group_and_none_is_none() -> None:
     assert group([BitMap()]) == []
     [only] = group([BitMap([3, 5])])
     assert (list(only.slots), only.items) == ([3, 5], (0,))
+
+
+def test_where_nearly_everybody_wants_another_set_each_slot_is_looked_at() -> None:
+    wanted = [BitMap(slot for slot in range(256) if slot >> place & 1) for place in range(8)]
+
+    groups = group(wanted)
+
+    assert len(groups) == 255
+    assert all(list(slots) == [sum(1 << place for place in items)] for slots, items in groups)
