@@ -27,6 +27,7 @@ from app.adapters.feeds.catalogue import Feed, read_catalogue
 from app.adapters.feeds.poller import RssPoller
 from app.adapters.feeds.sample_wire import SampleWire
 from app.adapters.http.application import build_application, build_operations, routes_of
+from app.adapters.http.frames import Frames
 from app.adapters.http.listening import running
 from app.adapters.http.pages import Page, load_pages
 from app.adapters.http.parts import FeedCounts, Parts
@@ -183,6 +184,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
         readiness=readiness,
         explain=clients.explain,
         converse=clients.converse,
+        frames=Frames(limits.message_bytes),
         canary_end=canary_end,
         canary_key=secrets.token_hex(16),
         registry=build_registry(stats, gauges_of(observed), _build_info(settings)),

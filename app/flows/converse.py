@@ -99,7 +99,7 @@ class Converse:
     async def _answer_all(self, session: Session) -> None:
         try:
             while session.inbox and session.ending is None:
-                await self._answer(session, session.inbox.popleft())
+                await self._answer(session, session.inbox.pop(0))
         # The edge between a client and us: whatever goes wrong inside ends this connection and no other.
         except Exception:  # noqa: BLE001
             _log.exception("answer_failed", connection_id=session.id)

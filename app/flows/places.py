@@ -22,7 +22,8 @@ class Places:
         self._limits = limits
         self._clock = clock
         self._seats: dict[str, Session] = {}
-        self._by_user: dict[str, set[Session]] = {}
+        # Lists: most users have one connection, and a set is three times as large.
+        self._by_user: dict[str, list[Session]] = {}
         self._given = 0
 
     @property
@@ -58,7 +59,7 @@ class Places:
                 retry_after_s=_DOUBT_RETRY_S,
             )
         self._seats[session.id] = session
-        self._by_user.setdefault(user_id, set()).add(session)
+        self._by_user.setdefault(user_id, []).append(session)
         return session
 
     def replaced_by(self, session: Session) -> list[Session]:
@@ -73,7 +74,7 @@ class Places:
         if self._seats.pop(session.id, None) is None:
             return False
         mine = self._by_user[session.user_id]
-        mine.discard(session)
+        mine.remove(session)
         if not mine:
             del self._by_user[session.user_id]
         return True

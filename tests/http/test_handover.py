@@ -10,7 +10,7 @@ from aiohttp._websocket.reader import WebSocketDataQueue
 from aiohttp.http import WebSocketReader
 from websockets.asyncio.client import connect
 
-from app.adapters.http.link import _NO_FLOW_CONTROL
+from app.adapters.http.frames import _NO_FLOW_CONTROL
 from tests.support.server import running
 
 
@@ -49,11 +49,23 @@ async def test_a_broken_frame_is_an_exception_of_the_queue_with_its_code() -> No
     queue = WebSocketDataQueue(_NO_FLOW_CONTROL, 1 << 20, loop=asyncio.get_running_loop())  # type: ignore[arg-type]
     parser = WebSocketReader(queue, 100, compress=False, decode_text=True)
 
-    parser.feed_data(b"\x81\x82\0\0\0\0\xff\xff")
+    is_broken, _ = parser.feed_data(b"\x81\x82\0\0\0\0\xff\xff")
 
     error = queue.exception()
+    assert is_broken
     assert isinstance(error, WebSocketError)
     assert error.code == 1007
+
+
+async def test_a_parser_whose_queue_another_one_broke_reads_on() -> None:
+    queue = WebSocketDataQueue(_NO_FLOW_CONTROL, 1 << 20, loop=asyncio.get_running_loop())  # type: ignore[arg-type]
+    broken, whole = (WebSocketReader(queue, 100, compress=False, decode_text=True) for _ in range(2))
+    broken.feed_data(b"\x81\x82\0\0\0\0\xff\xff")
+
+    is_broken, _ = whole.feed_data(b"\x81\x82\0\0\0\0hi")
+
+    assert not is_broken
+    assert len(queue._buffer) == 1
 
 
 async def test_after_the_hand_over_no_task_of_aiohttp_remains() -> None:

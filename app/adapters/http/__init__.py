@@ -19,5 +19,6 @@ metrics        /metrics
 pages          / and its files
 opening        what an upgrade request asks for
 socket         GET /ws/news and the canary's door: admission, handshake, hand-over
+frames         what a client's bytes are: aiohttp's parser, made when bytes come
 link           SocketLink: an upgraded transport as a session's Link
 """

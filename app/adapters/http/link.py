@@ -1,27 +1,22 @@
 """An upgraded transport as a session's Link. This file owns the socket of one connection after the handshake.
 
 aiohttp reads the upgrade request; then its objects are let go and this slim protocol takes the transport. So a write is
-one call on the transport, nothing waits for a client, and an idle connection holds no task and no timer. Frames are
-read by aiohttp's own parser (masking, fragments, control frames, UTF-8, limits: RFC 6455).
+one call on the transport, nothing waits for a client, and an idle connection holds no task, no timer and no parser.
 """
 
 import asyncio
 from typing import Protocol
 
-from aiohttp import WSMessage, WSMsgType
+from aiohttp import WSMsgType
 from aiohttp._websocket.models import WebSocketError
-from aiohttp._websocket.reader import WebSocketDataQueue
-from aiohttp.http import WebSocketReader
 
+from app.adapters.http.frames import Frames, Reading
 from app.core import wire
 from app.core.closing import CLOSE_HANDSHAKE_S, CLOSES, Ending, may_be_sent, of_client_code
-from app.core.limits import Limits
 from app.flows.session import Session
 from app.ports import Link
 
 _BY_CODE = {close.code: ending for ending, close in CLOSES.items()}
-_QUEUE_BYTES = 1 << 20
-_MASK_BIT = 0x80
 
 
 class Conversation(Protocol):
@@ -37,45 +32,28 @@ class Conversation(Protocol):
     def on_closed(self, session: Session, ending: Ending) -> None: ...
 
 
-class _NoFlowControl:
-    """What the parser's queue may ask of a protocol. The queue is emptied after every read, so it never needs to."""
-
-    _reading_paused = False
-
-    def pause_reading(self) -> None:
-        """Do nothing."""
-
-    def resume_reading(self) -> None:
-        """Do nothing."""
-
-
-_NO_FLOW_CONTROL = _NoFlowControl()
-
-
 class SocketLink(asyncio.Protocol):
     """One client's socket."""
 
-    __slots__ = ("_conversation", "_is_masked", "_messages", "_parser", "_session", "_transport", "buffered")
+    __slots__ = ("_conversation", "_frames", "_reading", "_session", "_transport", "buffered")
 
     def __init__(
         self,
         transport: asyncio.Transport,
         session: Session,
         conversation: Conversation,
-        limits: Limits,
-        loop: asyncio.AbstractEventLoop,
+        frames: Frames,
+        room_bytes: int,
     ) -> None:
         self._transport = transport
         # Between these marks the transport says when a client has taken enough for more to be read for it.
-        transport.set_write_buffer_limits(high=limits.room_bytes, low=limits.room_bytes // 4)
+        transport.set_write_buffer_limits(high=room_bytes, low=room_bytes // 4)
         # Asked for every frame of every item: one call less.
         self.buffered = transport.get_write_buffer_size
         self._session = session
         self._conversation = conversation
-        self._is_masked = False
-        self._messages = WebSocketDataQueue(_NO_FLOW_CONTROL, _QUEUE_BYTES, loop=loop)  # type: ignore[arg-type]
-        # The parser refuses a message of exactly its limit.
-        self._parser = WebSocketReader(self._messages, limits.message_bytes + 1, compress=False, decode_text=True)
+        self._frames = frames
+        self._reading: Reading | None = None
 
     def write(self, frame: bytes) -> bool:
         if self._transport.is_closing():
@@ -92,19 +70,14 @@ class SocketLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._conversation.on_data(len(data))
-        if not self._is_masked:
-            if len(data) > 1 and not data[1] & _MASK_BIT:
-                # RFC 6455 section 5.1: a server must close on an unmasked frame. aiohttp's parser does not look, so
-                # the first frame is looked at here: a client masks all of its frames or none.
-                self._conversation.on_misbehaviour(self._session, Ending.PROTOCOL_ERROR)
-            self._is_masked = True
-        self._parser.feed_data(data)
-        while self._messages._buffer:
-            kind, payload, _extra = self._next_message()
+        reading = self._reading or self._frames.begin()
+        for kind, payload in reading.feed(data):
             self._take(kind, payload)
-        error = self._messages.exception()
-        if error is not None and self._session.ending is None:
-            self._conversation.on_misbehaviour(self._session, _ending_of(error))
+        if reading.is_unmasked:
+            self._conversation.on_misbehaviour(self._session, Ending.PROTOCOL_ERROR)
+        elif reading.error is not None and self._session.ending is None:
+            self._conversation.on_misbehaviour(self._session, _ending_of(reading.error))
+        self._reading = None if reading.is_at_rest and reading.error is None else reading
 
     def resume_writing(self) -> None:
         """Say that the client has taken what waited."""
@@ -116,15 +89,6 @@ class SocketLink(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls it so
         self._conversation.on_closed(self._session, Ending.NETWORK)
-
-    def _next_message(self) -> WSMessage:
-        """Take a message that is there: the queue's coroutine then ends without ever waiting."""
-        try:
-            self._messages.read().send(None)
-        except StopIteration as message:
-            taken: WSMessage = message.value
-            return taken
-        raise AssertionError("the queue was empty")
 
     def _take(self, kind: WSMsgType, payload: object) -> None:
         if kind is WSMsgType.CLOSE and isinstance(payload, int):

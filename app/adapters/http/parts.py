@@ -6,6 +6,7 @@ from typing import NamedTuple
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from app.adapters.http.frames import Frames
 from app.adapters.http.pages import Page
 from app.core.limits import Limits
 from app.flows.canary_end import CanaryEnd
@@ -40,6 +41,7 @@ class Parts(NamedTuple):
     greeting: Greeting
     readiness: Readiness
     converse: Converse
+    frames: Frames
     canary_end: CanaryEnd
     canary_key: str
     registry: CollectorRegistry

@@ -3,7 +3,6 @@
 Everything is decided before the 101, by HTTP status: the original's real client backs off only on that.
 """
 
-import asyncio
 import base64
 import binascii
 import hashlib
@@ -19,7 +18,6 @@ from app.adapters.http.opening import RESUME_KEYS, chosen_subprotocol, read_open
 from app.adapters.http.parts import PARTS
 from app.core.closing import Ending
 from app.core.errors import Code, FieldError, NewsError, Theirs
-from app.core.limits import Limits
 from app.flows.session import Session
 from app.telemetry.labels import Refusal, Resume
 
@@ -66,7 +64,7 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
         raise
     try:
         await parts.greeting.prepare(session, opening)
-        _hand_over(request, session, parts.converse, parts.limits, accept, chosen_subprotocol(request))
+        _hand_over(request, session, parts.converse, accept, chosen_subprotocol(request))
     except NewsError as error:
         parts.stats.refused[_REFUSALS.get(error.code, Refusal.BAD_REQUEST)] += 1
         raise
@@ -84,7 +82,7 @@ async def get_canary(request: web.Request) -> web.StreamResponse:
     if request.method != hdrs.METH_GET or not hmac.compare_digest(given, parts.canary_key.encode()):
         raise web.HTTPNotFound
     accept = _check_handshake(request)
-    _hand_over(request, parts.canary_end.new_session(), parts.canary_end, parts.limits, accept)
+    _hand_over(request, parts.canary_end.new_session(), parts.canary_end, accept)
     return _HandedOver(status=101)
 
 
@@ -123,7 +121,6 @@ def _hand_over(
     request: web.Request,
     session: Session,
     conversation: Conversation,
-    limits: Limits,
     accept: str,
     subprotocol: str | None = None,
 ) -> None:
@@ -132,7 +129,7 @@ def _hand_over(
     Leans on aiohttp internals that tests/http/test_handover.py names: `protocol.transport`, `connection_lost`,
     `_message_tail`.
     """
-    protocol, transport = request.protocol, request.transport
+    protocol, transport, parts = request.protocol, request.transport, request.app[PARTS]
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the client left during the handshake")
     transport.write(
@@ -140,7 +137,7 @@ def _hand_over(
         b"Sec-WebSocket-Accept: %b\r\n%b\r\n"
         % (accept.encode(), f"Sec-WebSocket-Protocol: {subprotocol}\r\n".encode() if subprotocol else b"")
     )
-    link = SocketLink(transport, session, conversation, limits, asyncio.get_running_loop())
+    link = SocketLink(transport, session, conversation, parts.frames, parts.limits.room_bytes)
     transport.set_protocol(link)
     early = protocol._message_tail
     # aiohttp lets go of the connection as if it were lost, and must not close the transport doing so.
