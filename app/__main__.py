@@ -15,6 +15,7 @@ import structlog
 import uvloop
 
 from app import __version__
+from app.adapters.collector import settle
 from app.adapters.feeds.catalogue import BadCatalogue
 from app.adapters.logs import set_up_logging
 from app.client.listen import Refused, as_line, listen
@@ -126,6 +127,7 @@ async def _serve_until_signalled(settings: Settings, stats: Stats) -> None:
 
 
 def _announce(settings: Settings, listening: Listening) -> None:
+    settle()
     _log.info("serving", **listening._asdict(), database=settings.database, sample_wire=settings.sample_wire)
     if settings.allow_anonymous:
         _log.warning("anonymous_access", detail="everyone who reaches this server can read, publish and subscribe")

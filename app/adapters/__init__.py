@@ -7,6 +7,7 @@ memory/   the same two, gone with the process
 receiver  a WebSocket client that only listens, for the canary    (aiohttp)
 clock     the one place that asks the system for the time
 descriptors  how many connections the process may hold
+collector how often the garbage collector looks
 logs      structured logging                                     (structlog)
 markup    text from HTML                                         (selectolax)
 tables    the bundled vocabularies and sample wire as values     (tomllib)

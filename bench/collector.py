@@ -1,0 +1,95 @@
+"""For how long the garbage collector holds everybody up. This file owns the pauses while 10,000 connections come.
+
+    python -m bench.collector
+
+The server runs twice: with Python's own thresholds, and as it is. It notes each pause itself, by gc.callbacks.
+"""
+
+import asyncio
+import gc
+import json
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import uvloop
+
+from app import __main__ as command
+from app.adapters.collector import settle
+from tests.support.crowd import join
+from tests.support.items import raw
+from tests.support.process import server_process
+
+CLIENTS = 10_000
+ITEMS = 100
+FILTERS = json.dumps({"impact_threshold": 40, "keywords": ["fed*", "rate cut"]})
+NOTES, DEFAULTS = "BENCH_NOTES", "BENCH_DEFAULTS"
+
+
+def serve() -> int:
+    """Be the server, and write down its pauses in ms, by generation."""
+    pauses: dict[int, list[float]] = {0: [], 1: [], 2: []}
+    began = 0.0
+
+    def note(phase: str, about: dict[str, int]) -> None:
+        nonlocal began
+        if phase == "start":
+            began = time.perf_counter()
+        else:
+            pauses[about["generation"]].append((time.perf_counter() - began) * 1000)
+
+    def begin() -> None:
+        if not os.environ.get(DEFAULTS):
+            settle()
+        gc.callbacks.append(note)
+
+    # The server settles once it listens: from then on pauses are noted.
+    vars(command)["settle"] = begin
+    code = command.main()
+    Path(os.environ[NOTES]).write_text(json.dumps(pauses), encoding="utf-8")
+    return code
+
+
+async def pauses_of(environment: dict[str, str]) -> dict[str, list[float]]:
+    with tempfile.TemporaryDirectory() as folder:
+        notes = Path(folder) / "notes.json"
+        start = ("--database", str(Path(folder) / "news.db"))
+        environment |= {NOTES: str(notes)}
+        async with server_process(*start, module="bench.collector", environment=environment) as running:
+            clients = [
+                await join(running.server.ws_url, f"user-{number}", filters=FILTERS) for number in range(CLIENTS)
+            ]
+            for number in range(ITEMS):
+                await running.server.publish(raw(number, impact_score=90))
+            for client in clients:
+                client.close()
+            await running.end(signal.SIGTERM)
+        found: dict[str, list[float]] = json.loads(await asyncio.to_thread(notes.read_text, encoding="utf-8"))
+    return found
+
+
+async def measure() -> None:
+    for name, environment in (("Python's own", {DEFAULTS: "1"}), ("ours", {})):
+        for generation, taken in (await pauses_of(environment)).items():
+            sys.stdout.write(
+                f"{name:12} generation {generation}: {len(taken):3} pauses, longest {max(taken, default=0):6.1f} ms,"
+                f" together {sum(taken):6.1f} ms\n"
+            )
+
+
+def main() -> int:
+    if "serve" in sys.argv:
+        return serve()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(measure())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
