@@ -8,15 +8,13 @@ once. The clients are Python and slower than the server: its processor time coun
 
 import asyncio
 import os
-import resource
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import uvloop
-
+from bench.running import run
 from tests.support.crowd import CountingClient, join
 from tests.support.items import raw
 from tests.support.process import server_process
@@ -65,14 +63,5 @@ async def measure() -> None:
     )
 
 
-def main() -> int:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    os.sched_setaffinity(0, {1})
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(measure())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(measure(), core=1))

@@ -9,17 +9,15 @@ import asyncio
 import gc
 import json
 import os
-import resource
 import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import uvloop
-
 from app import __main__ as command
 from app.adapters.collector import settle
+from bench.running import run
 from tests.support.crowd import join
 from tests.support.items import raw
 from tests.support.process import server_process
@@ -81,15 +79,5 @@ async def measure() -> None:
             )
 
 
-def main() -> int:
-    if "serve" in sys.argv:
-        return serve()
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(measure())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve() if "serve" in sys.argv else run(measure()))

@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import uvloop
 from websockets.asyncio.client import connect
 
 from app.adapters.sqlite.news_log import open_log
 from app.adapters.sqlite.opening import open_database
 from app.telemetry.stats import Stats
+from bench.running import run
 from tests.support.items import entry, raw
 from tests.support.process import server_process
 from tests.support.server import RunningServer
@@ -80,7 +80,7 @@ async def resumes(path: str) -> list[Resume]:
         stats = await running.server.get("/api/v1/stats")
         taken = []
         for _ in range(RESUMES):
-            taken.append(await resume(running.server, f"{stats['epoch']}:{stats['seq'] - RESUMED_ITEMS}"))
+            taken.append(await resume(running.server, f"{stats['epoch']}:{max(stats['seq'] - RESUMED_ITEMS, 0)}"))
             await asyncio.sleep(BETWEEN_RESUMES_S)
     return taken
 
@@ -101,11 +101,5 @@ async def measure(items: int) -> None:
     )
 
 
-def main() -> int:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)))

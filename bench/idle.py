@@ -5,14 +5,12 @@ python -m bench.idle
 
 import asyncio
 import json
-import resource
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
-import uvloop
-
+from bench.running import run
 from tests.support.crowd import join
 from tests.support.process import server_process
 
@@ -45,13 +43,5 @@ async def measure() -> None:
     )
 
 
-def main() -> int:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(measure())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(measure()))

@@ -9,7 +9,6 @@ nothing until the end, are given up meanwhile, and then resume. Printed are the 
 
 import asyncio
 import os
-import resource
 import statistics
 import sys
 import tempfile
@@ -17,8 +16,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import uvloop
-
+from bench.running import run
 from tests.support.crowd import CountingClient, join, join_stalled
 from tests.support.items import raw
 from tests.support.process import server_process
@@ -116,14 +114,5 @@ async def measure(seconds: int) -> None:
     )
 
 
-def main() -> int:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    os.sched_setaffinity(0, {1})
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 60))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 60), core=1))

@@ -99,7 +99,7 @@ class CatchUp:
             _log.exception("catch_up_failed", connection_id=session.id)
             self._connections.cut(session, Ending.INTERNAL_ERROR)
         finally:
-            del self._readers[session]
+            self._readers.pop(session, None)
             self._stats.recovery.replay_ended(session.replayed)
 
     async def _read(self, session: Session) -> None:
