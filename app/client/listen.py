@@ -1,4 +1,4 @@
-"""Listening from the command line. This file owns a WebSocket client that prints items and reconnects for ever."""
+"""Listening from the command line. This file owns a WebSocket client that comes back to where it was, for ever."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -16,18 +16,53 @@ _HEARTBEAT_S = 20.0
 _NO_RETRY_FROM = 4500
 
 
+class _Place:
+    """Up to where everything was received, as the server names it; nothing before the first welcome."""
+
+    def __init__(self) -> None:
+        self._epoch = ""
+        self._seq = 0
+
+    def take(self, message: bytes) -> None:
+        """Move on with a message."""
+        document: dict[str, Any] = msgspec.json.decode(message)
+        match document["type"]:
+            case "welcome" if self._epoch != document["epoch"]:
+                self._epoch, self._seq = document["epoch"], document["seq"]
+            case "news_item" | "keep_alive" | "live":
+                self._seq = document["seq"]
+            case "gap":
+                self._seq = document["to_seq"]
+            case _:
+                # Nothing else moves it.
+                pass
+
+    def query(self) -> dict[str, str]:
+        return {"resume": f"{self._epoch}:{self._seq}"} if self._epoch else {}
+
+
 class Refused(Exception):
     """The server will not have this client until something changes; the message says why."""
 
 
 async def listen(server: str, user: str, filters: Mapping[str, object], show: Callable[[bytes], None]) -> None:
-    """Give every message to `show`, for ever. Without filters the user's stored ones decide. Raises Refused."""
-    parameters = {"user_id": user} | ({"filters": msgspec.json.encode(filters).decode()} if filters else {})
-    attempt = 0
+    """Give every message to `show`, for ever; what was missed in between too. Raises Refused.
+
+    Without filters the user's stored ones decide.
+    """
+    parameters = {"user_id": user, "v": "2"}
+    if filters:
+        parameters["filters"] = msgspec.json.encode(filters).decode()
+    place, attempt = _Place(), 0
+
+    def take(message: bytes) -> None:
+        show(message)
+        place.take(message)
+
     async with aiohttp.ClientSession() as session:
         while True:
             opened_at = monotonic()
-            await _listen_once(session, f"{server}/ws/news", parameters, show)
+            await _listen_once(session, f"{server}/ws/news", parameters | place.query(), take)
             attempt = 0 if monotonic() - opened_at > _HEALTHY_S else attempt + 1
             await asyncio.sleep(pause_s(attempt))
 
@@ -50,10 +85,12 @@ async def _listen_once(
 
 
 def as_line(message: bytes) -> str | None:
-    """Give a news item as one line for people; None for other messages, errors as they are."""
+    """Give a news item, an error or a gap as one line for people; None for other messages."""
     document: dict[str, Any] = msgspec.json.decode(message)
     if document["type"] == "error":
         return f"error: {document['message']}"
+    if document["type"] == "gap":
+        return f"missed: items {document['from_seq']} to {document['to_seq']} ({document['reason']})"
     if document["type"] != "news_item":
         return None
     item = document["data"]

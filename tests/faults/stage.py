@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,13 +17,6 @@ IS_LONG = os.environ.get("FAULTS") == "long"
 
 def scale(short: int, long: int) -> int:
     return long if IS_LONG else short
-
-
-def free_port() -> int:
-    """Give a port that a server can have again after it was killed."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @asynccontextmanager

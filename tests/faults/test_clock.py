@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.stage import all_there, free_port, publish_for, scale, terminals
+from tests.faults.stage import all_there, publish_for, scale, terminals
 from tests.support.ledger import Ledger
-from tests.support.process import server_process
+from tests.support.process import free_port, server_process
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 

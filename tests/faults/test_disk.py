@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.stage import all_there, free_port, terminals
+from tests.faults.stage import all_there, terminals
 from tests.support.ledger import Ledger
-from tests.support.process import server_process
+from tests.support.process import free_port, server_process
 from tests.support.server import RunningServer
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]

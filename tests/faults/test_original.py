@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 import websockets
 
-from tests.faults.stage import free_port
-from tests.support.process import server_process
+from tests.support.process import free_port, server_process
 from tests.support.server import running
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(90)]

@@ -15,7 +15,7 @@ import websockets
 from websockets.asyncio.client import connect
 
 from tests.support.items import raw
-from tests.support.process import run_command, server_process, spawn
+from tests.support.process import free_port, run_command, server_process, spawn
 from tests.support.server import RunningServer
 from tests.support.sockets import open_raw
 
@@ -134,6 +134,30 @@ async def test_publish_and_listen_work_from_the_command_line(tmp_path: Path) -> 
     assert "/0/content: required" in bad.err
     assert "80.0 crypto" in heard
     assert "[BTC]" in heard
+
+
+async def test_a_listener_gets_what_it_missed_while_the_server_was_away(tmp_path: Path) -> None:
+    port = free_port()
+    start = ("--port", str(port), "--database", str(tmp_path / "news.db"))
+    address = f"http://127.0.0.1:{port}"
+    async with server_process(*start) as running:
+        listener = await spawn("listen", "--user", "me", "--min-impact", "0", "--server", address)
+        assert listener.stdout is not None
+        while not await running.server.metric("news_connections"):
+            await asyncio.sleep(0.02)
+        await running.server.publish(raw(1))
+        heard = [await asyncio.wait_for(listener.stdout.readline(), 5)]
+        await running.end()
+    # What is published before the listener is back, and after.
+    async with server_process(*start) as running:
+        await running.server.publish(raw(2), raw(3))
+        heard += [await asyncio.wait_for(listener.stdout.readline(), 10) for _ in range(2)]
+        await running.server.publish(raw(4))
+        heard.append(await asyncio.wait_for(listener.stdout.readline(), 5))
+        listener.send_signal(signal.SIGINT)
+        await listener.wait()
+
+    assert [line.decode().split("Story ")[1][0] for line in heard] == ["1", "2", "3", "4"]
 
 
 async def test_listen_stops_where_the_server_will_not_have_it(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,6 +16,13 @@ import aiohttp
 from tests.support.server import RunningServer
 
 ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    """Give a port that a server can have again after it was killed."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 class Finished(NamedTuple):
