@@ -1,9 +1,14 @@
-// The page's own client of the wire. What arrives is put in as text, never as markup.
+// The page's own client of the wire: it comes back to where it was. What arrives is put in as text, never as markup.
 
 const SHOWN = 40;
 const BASE_MS = 500;
 const CAP_MS = 30_000;
 const HEALTHY_MS = 60_000;
+
+const user = `page-${crypto.randomUUID()}`;
+const MOVES = { news_item: "seq", keep_alive: "seq", live: "seq", gap: "to_seq" };
+// Up to where everything was received, as the server names it; it outlives the connection.
+const place = { epoch: "", seq: 0 };
 
 const wire = document.getElementById("wire");
 const state = document.getElementById("state");
@@ -29,13 +34,20 @@ function show(item, direction = "prepend") {
   while (wire.childElementCount > SHOWN) wire.lastElementChild.remove();
 }
 
+function move(message) {
+  if (message.type === "welcome" && message.epoch !== place.epoch) Object.assign(place, { epoch: message.epoch, seq: message.seq });
+  else if (message.type in MOVES) place.seq = message[MOVES[message.type]];
+}
+
 function connect(attempt) {
   const openedAt = Date.now();
   const scheme = location.protocol === "https:" ? "wss" : "ws";
-  const socket = new WebSocket(`${scheme}://${location.host}/ws/news?user_id=page-${crypto.randomUUID()}`);
+  const back = place.epoch ? `&resume=${place.epoch}:${place.seq}` : "";
+  const socket = new WebSocket(`${scheme}://${location.host}/ws/news?user_id=${user}&v=2${back}`);
   socket.onopen = () => { state.textContent = "connected"; };
   socket.onmessage = (event) => {
     const message = JSON.parse(event.data);
+    move(message);
     if (message.type === "news_item") show(message.data);
   };
   socket.onclose = () => {

@@ -4,12 +4,13 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, async_playwright
 
 from tests.support.items import raw
-from tests.support.process import server_process
+from tests.support.process import free_port, server_process
 from tests.support.server import RunningServer
 
 CHROMIUM = shutil.which("chromium") or ""
@@ -56,6 +57,21 @@ async def test_the_page_shows_news_as_it_comes_and_never_as_markup(server: Runni
     assert await page.locator("img").count() == 0
     assert await page.locator("li.high").count() == 1
     assert problems == []
+
+
+async def test_the_page_comes_back_to_where_it_was(tmp_path: Path, page: Page) -> None:
+    start = ("--port", str(free_port()), "--database", str(tmp_path / "news.db"))
+    async with server_process(*start) as running:
+        await page.goto(running.server.url)
+        await page.get_by_text("connected", exact=True).wait_for()
+        await running.server.publish(raw(1, title="Heard before"))
+        await page.get_by_text("Heard before").wait_for()
+        await running.end()
+    async with server_process(*start) as running:
+        await running.server.publish(raw(2, title="Missed meanwhile"))
+        await page.get_by_text("Missed meanwhile").wait_for(timeout=10_000)
+
+    assert await page.get_by_text("Heard before").count() == 1
 
 
 CLIENT = """
