@@ -105,16 +105,17 @@ class CatchUp:
     async def _read(self, session: Session) -> None:
         while session.ending is None:
             await self._wait_for_room(session)
-            ahead = session.cursor - self._connections.position
-            if ahead == 0:
+            stands_at, position = session.cursor, self._connections.position
+            if stands_at == position:
                 self._go_live(session)
                 return
-            if ahead > 0:
-                # It has more already than was broadcast: what is on its way would reach it twice.
-                await self._clock.sleep(_LEVEL_S)
-            else:
+            if stands_at < position:
                 async with self._pages:
                     await self._read_page(session)
+            if session.cursor == stands_at and session.ending is None:
+                # It has more already than was broadcast, and what is on its way would reach it twice; or nothing that
+                # was broadcast is stored any more. Either way the broadcaster has to turn first.
+                await self._clock.sleep(_LEVEL_S)
 
     def _go_live(self, session: Session) -> None:
         if session.is_v2:

@@ -84,8 +84,8 @@ MUTANTS = (
     Mutant(
         "a connection goes live without being level",
         "app/flows/catch_up.py",
-        "            if ahead == 0:\n",
-        "            if ahead >= -1:\n",
+        "            if stands_at == position:\n",
+        "            if stands_at >= position - 1:\n",
     ),
     Mutant(
         "a connection goes live although it takes nothing",

@@ -251,6 +251,23 @@ async def test_what_goes_out_of_the_log_before_a_slow_client_read_it_is_a_gap(ha
     assert links["classic"].endings == [Ending.SLOW_CONSUMER]
 
 
+async def test_where_all_that_was_broadcast_is_pruned_the_reader_waits_for_the_next_broadcast(hall: Hall) -> None:
+    await hall.publish(10)
+    _, link = await hall.arrive(asked=at(hall, 0), is_v2=True)
+    await hall.store(1)
+    await hall.stores.log.prune(0.0, keep_items=1, limit=100)
+    async with hall.reading():
+        await hall.settle()
+        assert link.kinds == ["welcome"]
+        await hall.broadcast()
+        hall.clock.move(0.01)
+        await hall.settle()
+
+    [gap] = [message for message in link.messages if message["type"] == "gap"]
+    assert (gap["from_seq"], gap["to_seq"]) == (1, 10)
+    assert link.seqs == [11]
+
+
 async def test_an_item_that_is_stored_and_not_broadcast_yet_reaches_a_new_client_once(hall: Hall) -> None:
     await hall.publish(3)
     await hall.store(4)
@@ -280,7 +297,7 @@ async def test_a_log_that_cannot_be_read_is_asked_again(hall: Hall, monkeypatch:
     _, link = await hall.arrive(asked=at(hall, 0))
     monkeypatch.setattr(hall.stores.log, "read", failing)
     async with hall.reading():
-        for _ in range(3):
+        for _ in range(6):
             await hall.settle()
             hall.clock.move(0.5)
         await hall.settle()
