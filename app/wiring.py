@@ -167,7 +167,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
     websocket_queue = BroadcastQueue(limits.broadcast_queue_items)
     processor = NewsProcessor(stores.log, raw_news_queue, files.tables, to_text, limits, clock, stats)
     broadcaster = WebSocketBroadcaster(stores.log, websocket_queue, connections, clock, stats)
-    retention = Retention(stores.log, stores.cursors, clock, settings.retention_days * _DAY_S, limits.history_items)
+    retention = Retention(stores, connections, clock, settings.retention_days * _DAY_S, limits.history_items)
     poller = RssPoller(files.feeds, raw_news_queue, limits, clock, stats)
     sample_wire = [SampleWire(files.sample_wire, raw_news_queue, clock)] if files.sample_wire else []
     canary_end = CanaryEnd(limits, clock)

@@ -3,7 +3,8 @@
 import structlog
 
 from app.core.errors import Ours
-from app.ports import Clock, CursorStore, NewsLog
+from app.flows.connections import ConnectionManager
+from app.ports import Clock, Stores
 
 PASS_ITEMS = 5_000
 PASS_EVERY_S = 60.0
@@ -16,9 +17,12 @@ _log = structlog.get_logger("retention")
 class Retention:
     """Prunes the log to an age and a number of items, and cursors of devices that do not come any more."""
 
-    def __init__(self, log: NewsLog, cursors: CursorStore, clock: Clock, keep_s: float, keep_items: int) -> None:
-        self._news_log = log
-        self._cursors = cursors
+    def __init__(
+        self, stores: Stores, connections: ConnectionManager, clock: Clock, keep_s: float, keep_items: int
+    ) -> None:
+        self._news_log = stores.log
+        self._cursors = stores.cursors
+        self._connections = connections
         self._clock = clock
         self._keep_s = keep_s
         self._keep_items = keep_items
@@ -32,8 +36,11 @@ class Retention:
     async def prune(self) -> int:
         """Drop one step of what is too old or too much; a jump of the clock drops no more than a step."""
         now = self._clock.wall()
+        # What was not broadcast yet must still go to those who are live.
+        broadcast_items = max(self._connections.position - self._news_log.oldest + 1, 0)
         try:
-            dropped = await self._news_log.prune(now - self._keep_s, self._keep_items, PASS_ITEMS)
+            most = min(PASS_ITEMS, broadcast_items)
+            dropped = await self._news_log.prune(now - self._keep_s, self._keep_items, most)
             await self._cursors.prune(now - max(CURSORS_KEPT_S, self._keep_s), PASS_ITEMS)
         except Ours as error:
             _log.error("prune_failed", reason=error.code.value, detail=error.detail)

@@ -91,7 +91,9 @@ async def test_the_queue_knows_how_long_its_first_item_has_waited() -> None:
 async def test_retention_prunes_every_minute_what_is_too_old() -> None:
     log, clock = MemoryNewsLog(), FakeClock(now=100.0)
     await log.append([entry(number, accepted_at=100.0 + number) for number in range(5)])
-    pruning = asyncio.create_task(Retention(log, MemoryCursorStore(), clock, keep_s=60.0, keep_items=1_000).run())
+    stores = Stores(log, MemorySubscriptionStore(), MemoryCursorStore())
+    connections = ConnectionManager(Limits(), clock, Stats(), position=log.head)
+    pruning = asyncio.create_task(Retention(stores, connections, clock, keep_s=60.0, keep_items=1_000).run())
     await asyncio.sleep(0)
 
     clock.move(PASS_EVERY_S + 2.5)
@@ -100,6 +102,17 @@ async def test_retention_prunes_every_minute_what_is_too_old() -> None:
     pruning.cancel()
 
     assert log.oldest == 4
+
+
+async def test_retention_leaves_what_was_not_broadcast_yet() -> None:
+    log, clock = MemoryNewsLog(), FakeClock(now=1_000_000.0)
+    await log.append([entry(number, accepted_at=0.0) for number in range(5)])
+    connections = ConnectionManager(Limits(), clock, Stats(), position=2)
+    stores = Stores(log, MemorySubscriptionStore(), MemoryCursorStore())
+    retention = Retention(stores, connections, clock, keep_s=60.0, keep_items=1_000)
+
+    assert [await retention.prune(), await retention.prune()] == [2, 0]
+    assert log.oldest == 3
 
 
 async def test_a_broadcaster_that_does_not_turn_makes_the_server_neither_alive_nor_ready() -> None:

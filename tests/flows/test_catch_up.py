@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from app.core.limits import Limits
 from app.core.phases import Phase
 from app.core.resuming import After, Asked, Last, Position, Since
 from app.core.subscription import EVERYTHING, Filter
+from app.flows.retention import Retention
 from app.ports import Record
 from app.telemetry.labels import Resume, SlowAction
 from tests.support.hall import Hall
@@ -394,6 +396,7 @@ STEPS = st.lists(
         st.tuples(st.just("store"), st.integers(1, 30)),
         st.tuples(st.just("broadcast"), st.integers(1, 30)),
         st.tuples(st.just("together"), st.just(0)),
+        st.tuples(st.just("prune"), st.integers(1, 40)),
         st.tuples(st.just("turn"), st.integers(1, 12)),
         st.tuples(st.just("take"), st.integers(1, 3_000)),
         st.tuples(st.just("stall"), st.just(0)),
@@ -417,7 +420,7 @@ async def _live_through(steps: list[tuple[str, int]], before: int, resumes_at: i
     await life.store(before)
     await life.hall.broadcast(before // 2 or None)
     wants = Filter(impact_threshold=threshold)
-    await life.hall.arrive(wants=wants, link=life.link, asked=at(life.hall, resumes_at))
+    await life.hall.arrive(wants=wants, link=life.link, asked=at(life.hall, resumes_at), is_v2=True)
     async with life.hall.reading():
         for word, amount in steps:
             await life.do(word, amount)
@@ -427,8 +430,9 @@ async def _live_through(steps: list[tuple[str, int]], before: int, resumes_at: i
             life.hall.clock.move(0.1)
             await life.hall.settle()
 
+    gone = {seq for gap in life.gaps() for seq in range(gap["from_seq"], gap["to_seq"] + 1)}
     assert life.link.endings == []
-    assert life.link.seqs == life.wanted
+    assert life.link.seqs == [seq for seq in life.wanted if seq not in gone]
 
 
 class _Life:
@@ -439,9 +443,14 @@ class _Life:
         self.resumes_at, self.threshold = resumes_at, threshold
         self.wanted: list[int] = []
 
+    def gaps(self) -> list[dict[str, Any]]:
+        return [message for message in self.link.messages if message["type"] == "gap"]
+
     async def do(self, word: str, amount: int) -> None:
         if word == "store":
             await self.store(amount)
+        elif word == "prune":
+            await Retention(self.hall.stores, self.hall.connections, self.hall.clock, 1e9, amount).prune()
         elif word == "broadcast":
             await self.hall.broadcast(amount)
         elif word == "together" and self.hall.connections.position < self.hall.published:
