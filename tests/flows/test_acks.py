@@ -1,8 +1,11 @@
 """At least once: what is not acknowledged comes again, and a device goes on where it acknowledged last."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.core.closing import Ending
 from app.core.errors import Code, Ours
@@ -301,3 +304,98 @@ async def test_where_a_device_says_it_stands_counts_more_than_its_cursor(hall: H
         await hall.settle()
 
     assert link.seqs == [3, 4, 5]
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("publish"), st.integers(1, 12)),
+        st.tuples(st.just("store"), st.integers(1, 5)),
+        st.tuples(st.just("turn"), st.integers(1, 30)),
+        st.tuples(st.just("ack"), st.integers(0, 3)),
+        st.tuples(st.just("time"), st.integers(1, 20)),
+        st.tuples(st.just("leave"), st.just(0)),
+        st.tuples(st.just("come again"), st.just(0)),
+        st.tuples(st.just("flush"), st.just(0)),
+        st.tuples(st.just("crash"), st.just(0)),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps=STEPS)
+def test_every_item_comes_at_least_once_and_in_order_whatever_happens(steps: list[tuple[str, int]]) -> None:
+    asyncio.run(_live_through(steps))
+
+
+async def _live_through(steps: list[tuple[str, int]]) -> None:
+    life = _Life()
+    await life.come()
+    for word, amount in steps:
+        await life.do(word, amount)
+    await life.come()
+    for _ in range(60):
+        await life.do("publish", 0)
+        await life.do("ack", 0)
+        await life.do("turn", 30)
+    life.reader.cancel()
+
+    # Of each connection in order, and of all of them nothing is missing.
+    assert set(life.got) == set(range(1, life.hall.published + 1))
+    for link in life.links:
+        firsts = list(dict.fromkeys(link.seqs))
+        assert firsts == sorted(firsts)
+
+
+class _Life:
+    """A device whose server may be killed: what it got, over all of its connections."""
+
+    def __init__(self) -> None:
+        self.hall = Hall(LIMITS._replace(redeliveries=1_000))
+        self.links: list[RecordingLink] = []
+        self.session: Session | None = None
+        self.reader = asyncio.create_task(self.hall.clients.catch_up.run())
+
+    @property
+    def got(self) -> list[int]:
+        return [seq for link in self.links for seq in link.seqs]
+
+    async def come(self) -> None:
+        self.session, link = await arrive(self.hall)
+        self.links.append(link)
+
+    async def do(self, word: str, amount: int) -> None:
+        match word:
+            case "publish":
+                await self.hall.store(amount) if amount else None
+                await self.hall.broadcast()
+            case "store":
+                await self.hall.store(amount)
+            case "turn":
+                for _ in range(amount):
+                    await asyncio.sleep(0)
+            case "ack" if self.session is not None and self.links[-1].seqs:
+                seq = max(self.links[-1].seqs[-1] - amount, 0)
+                await self.hall.send(self.session, {"type": "ack", "seq": seq})
+            case "time":
+                self.hall.clock.move(amount)
+                self.hall.clients.acks.sweep()
+            case _:
+                await self.befall(word)
+
+    async def befall(self, word: str) -> None:
+        if word == "flush":
+            await self.hall.clients.acks.flush()
+        elif word == "come again":
+            await self.come()
+        elif word == "leave" and self.session is not None:
+            self.hall.leave(self.session)
+            self.session = None
+        elif word == "crash":
+            self.reader.cancel()
+            published, now = self.hall.published, self.hall.clock.wall()
+            self.hall = Hall(self.hall.limits, self.hall.stores)
+            self.hall.published = published
+            self.hall.clock.move(now - self.hall.clock.wall())
+            self.session = None
+            self.reader = asyncio.create_task(self.hall.clients.catch_up.run())
