@@ -1,8 +1,11 @@
 """Named channels: each with its own filter, replaced between two seqs, with its past on demand."""
 
+import asyncio
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.core.limits import Limits
 from app.core.news import Category
@@ -236,3 +239,103 @@ async def test_explain_names_each_channel(hall: Hall) -> None:
         ("default", "rejected", "impact"),
         ("btc", "written", "matched"),
     ]
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("publish"), st.integers(1, 20)),
+        st.tuples(st.just("store"), st.integers(1, 6)),
+        st.tuples(st.just("turn"), st.integers(1, 20)),
+        st.tuples(st.just("subscribe"), st.sampled_from([0, 30, 70])),
+        st.tuples(st.just("leave"), st.just(0)),
+        st.tuples(st.just("stall"), st.just(0)),
+        st.tuples(st.just("take"), st.integers(1, 2_000)),
+        st.tuples(st.just("flow"), st.just(0)),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps=STEPS)
+def test_each_channel_has_what_each_of_its_filters_wanted_in_its_time(steps: list[tuple[str, int]]) -> None:
+    asyncio.run(_live_through(steps))
+
+
+async def _live_through(steps: list[tuple[str, int]]) -> None:
+    life = _Life()
+    life.session, _ = await life.hall.arrive(link=life.link)
+    async with life.hall.reading():
+        for word, amount in steps:
+            await life.do(word, amount)
+        for _ in range(5):
+            life.link.take()
+            await life.hall.broadcast()
+            life.hall.clock.move(0.1)
+            await life.hall.settle()
+    life.end()
+
+    assert life.link.endings == []
+    assert life.link.seqs == sorted(set(life.link.seqs))
+    assert life.got("default") == list(range(1, life.hall.published + 1))
+    assert life.got("p") == life.wanted
+
+
+class _Life:
+    """A connection with the channel default, which wants everything, and p, whose filter changes; p's oracle."""
+
+    def __init__(self) -> None:
+        self.hall = Hall(Limits(write_buffer_bytes=14_000, room_bytes=2_000, page_of_log_items=7))
+        self.link = RecordingLink()
+        self.session: Session | None = None
+        self.impacts: list[int] = []
+        self.wanted: list[int] = []
+        self.threshold: int | None = None
+        self.since = 0
+
+    def got(self, name: str) -> list[int]:
+        items = [message for message in self.link.messages if message["type"] == "news_item"]
+        return [item["seq"] for item in items if name in item.get("channels", ["default"])]
+
+    def end(self, seq: int | None = None) -> None:
+        """Note what p's filter wanted until a seq, or the end."""
+        last = len(self.impacts) if seq is None else seq
+        if self.threshold is not None:
+            self.wanted += [at for at in range(self.since + 1, last + 1) if self.impacts[at - 1] >= self.threshold]
+        self.threshold = None
+
+    async def do(self, word: str, amount: int) -> None:
+        assert self.session is not None
+        if word in ("publish", "store"):
+            for _ in range(amount):
+                self.impacts.append((len(self.impacts) * 37) % 100)
+                await self.hall.store(1, impact_score=float(self.impacts[-1]))
+            if word == "publish" and self.hall.connections.position < self.hall.published:
+                await self.hall.broadcast_together()
+        elif word == "turn":
+            for _ in range(amount):
+                await asyncio.sleep(0)
+        elif word in ("subscribe", "leave"):
+            await self.change(self.session, word, amount)
+        else:
+            self.flow(word, amount)
+
+    async def change(self, session: Session, word: str, threshold: int) -> None:
+        if word == "subscribe":
+            filters = {"impact_threshold": threshold}
+            message = {"type": "subscribe", "channel": "p", "filters": filters, "persist": False}
+            # Items may be read while it is being answered: where the filter changed is for the answer to say.
+            seq = (await ask(self.hall, session, self.link, message))["seq"]
+            self.end(seq)
+            self.threshold, self.since = threshold, seq
+        elif "p" in session.channels:
+            self.end(self.hall.connections.reached(session))
+            self.hall.connections.part(session, session.channels["p"])
+
+    def flow(self, word: str, amount: int) -> None:
+        if word == "stall":
+            self.link.stalled = True
+        elif word == "take":
+            self.link.take(min(amount, self.link.untaken))
+        else:
+            self.link.take()
