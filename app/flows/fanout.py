@@ -131,8 +131,8 @@ class Fanout:
             tally.frame_bytes += len(frame)
             if session.delivered >= self._limits.checkpoint_items:
                 outcome.due.append(session)
-            is_full = session.link.buffered() > self._limits.write_buffer_bytes  # type: ignore[union-attr]
-            if is_full or not self._has_window(session, record, now):
+            has_window = self._has_window(session, record, now)
+            if session.link.buffered() > self._limits.write_buffer_bytes or not has_window:  # type: ignore[union-attr]
                 outcome.full.append(session)
         tally.written += written
         self._stamp([one], (0,), [tally], written)

@@ -87,6 +87,18 @@ async def test_what_is_not_acknowledged_in_time_comes_again_and_is_marked(hall: 
     assert hall.stats.recovery.redelivered == {Redelivery.TIMEOUT: 2}
 
 
+async def test_an_item_that_fills_the_buffer_is_waited_for_too(hall: Hall) -> None:
+    hall = Hall(LIMITS._replace(write_buffer_bytes=100))
+    link = RecordingLink(stalled=True)
+    session, _ = await hall.arrive(link=link, device_id="laptop", wants_acks=True)
+
+    await hall.publish()
+
+    assert session.phase is Phase.LAGGING
+    assert session.window is not None
+    assert (len(session.window), session.window.sent) == (1, 1)
+
+
 async def test_who_never_acknowledges_is_ended_after_three_more_attempts(hall: Hall) -> None:
     _, link = await arrive(hall)
     async with hall.reading():
