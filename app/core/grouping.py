@@ -22,8 +22,9 @@ class Group(NamedTuple):
 
 def group(wanted: Sequence[BitMap]) -> list[Group]:
     """Part the slots by what they want; `wanted` has the slots of each item. Who wants nothing is in no group."""
-    groups = [(BitMap.union(*wanted), ())] if wanted else []
-    parted: list[tuple[BitMap, tuple[int, ...]]] = list(groups)
+    if not wanted:
+        return []
+    parted: list[tuple[BitMap, tuple[int, ...]]] = [(BitMap.union(*wanted), ())]
     for place, slots in enumerate(wanted):
         if len(parted) > _MANY:
             return _one_by_one(wanted)

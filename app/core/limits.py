@@ -21,6 +21,8 @@ class Limits(NamedTuple):
     lag_items: int = 50_000
     stuck_s: float = 30.0
     page_of_log_items: int = 100
+    # The loop turns after so many, so that reading back delays nobody who is live.
+    log_items_a_turn: int = 10
     pages_at_once: int = 20
     replays_per_min: float = 6.0
     free_replay_items: int = 2_000

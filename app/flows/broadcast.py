@@ -128,6 +128,7 @@ class WebSocketBroadcaster:
             _log.exception("broadcast_failed", sequence=records[-1].seq, items=len(decided))
             for _ in decided:
                 self._stats.item_failed()
+        # Also where the last ones went to nobody.
         self._connections.level(records[-1].seq)
 
     def _take(self, first: Record | Probe) -> None:

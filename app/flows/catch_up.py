@@ -28,8 +28,6 @@ from app.telemetry.stats import Stats
 _SWEEP_EVERY_S = 1.0
 _RETRY_S = 0.5
 _LEVEL_S = 0.005
-# The loop turns after so many items, so that reading back delays nobody who is live.
-_ITEMS_A_TURN = 10
 # A connection that wants little of what it reads is told where it stands after so many items.
 _CHECKPOINT_READ_ITEMS = 1_000
 
@@ -130,8 +128,7 @@ class CatchUp:
             await woken.wait()
 
     def _has_room(self, session: Session) -> bool:
-        has_window = session.window is None or len(session.window) < self._limits.window_items
-        return has_window and _untaken(session) <= self._limits.room_bytes
+        return not session.is_window_full(self._limits) and _untaken(session) <= self._limits.room_bytes
 
     async def _read_page(self, session: Session) -> None:
         after = session.cursor
@@ -152,7 +149,7 @@ class CatchUp:
             after = record.seq
             if not self._has_room(session):
                 break
-            if number % _ITEMS_A_TURN == 0:
+            if number % self._limits.log_items_a_turn == 0:
                 await asyncio.sleep(0)
         self._checkpoint(session)
 

@@ -153,7 +153,7 @@ class ConnectionManager:
         """Take a session that took or acknowledged too little out of the live set; it reads the log from here."""
         if session.phase is not Phase.LIVE:
             return
-        is_full = session.window is not None and len(session.window) >= self._limits.window_items
+        is_full = session.is_window_full(self._limits)
         self._stats.slow[SlowAction.WINDOW_FULL if is_full else SlowAction.LAGGING] += 1
         self._leave_live(session, Event.FULL)
         _log.info("connection_lagging", connection_id=session.id, user_id=session.user_id, sequence=self.position)

@@ -89,6 +89,6 @@ class Drain:
     def _farewell(self, session: Session, clients: int) -> outbound.Reconnect:
         """Say when to come back, the wider spread the more clients there are, and where to resume."""
         spread_s = _BACK_AFTER_S + clients / _RETURNS_PER_S
-        after_ms = int(random.uniform(_BACK_AFTER_S, spread_s) * 1000)  # noqa: S311
+        after_ms = int(random.uniform(_BACK_AFTER_S, spread_s) * 1000)  # noqa: S311 - jitter, not a secret
         position = self._resumption.position(self._connections.reached(session))
         return outbound.Reconnect("restart", after_ms, str(position))

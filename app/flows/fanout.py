@@ -84,14 +84,15 @@ class Fanout:
         asked = written = stamped = 0
         for session in self._plain(alike, named):
             asked += 1
+            link = session.link
             # A session with a slot has a link.
-            if not session.link.write(frames):  # type: ignore[union-attr]
+            if link is None or not link.write(frames):
                 continue
             session.written_at = now
             session.delivered += count
             if session.delivered >= checkpoint:
                 outcome.due.append(session)
-            if session.link.buffered() > limit:  # type: ignore[union-attr]
+            if link.buffered() > limit:
                 outcome.full.append(session)
             written += 1
             if written - stamped == _STAMP_EVERY:
@@ -123,7 +124,8 @@ class Fanout:
         written = 0
         for session, frame in _frames(channels, record, one.frame):
             tally.asked += 1
-            if not session.link.write(frame):  # type: ignore[union-attr]
+            link = session.link
+            if link is None or not link.write(frame):
                 continue
             written += 1
             session.written_at = now
@@ -131,18 +133,12 @@ class Fanout:
             tally.frame_bytes += len(frame)
             if session.delivered >= self._limits.checkpoint_items:
                 outcome.due.append(session)
-            has_window = self._has_window(session, record, now)
-            if session.link.buffered() > self._limits.write_buffer_bytes or not has_window:  # type: ignore[union-attr]
+            if session.window is not None:
+                session.window.add(record.seq, record.accepted_at, now)
+            if link.buffered() > self._limits.write_buffer_bytes or session.is_window_full(self._limits):
                 outcome.full.append(session)
         tally.written += written
         self._stamp([one], (0,), [tally], written)
-
-    def _has_window(self, session: Session, record: Record, now: float) -> bool:
-        """Remember what is to be acknowledged, and say whether there is room for more."""
-        if session.window is None:
-            return True
-        session.window.add(record.seq, record.accepted_at, now)
-        return len(session.window) < self._limits.window_items
 
     def _stamp(self, batch: Sequence[Outgoing], places: Iterable[int], tallies: Sequence[_Tally], sends: int) -> None:
         """Read the clock for so many sends of each item."""

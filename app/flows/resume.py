@@ -18,8 +18,6 @@ from app.telemetry.labels import RateScope, Resume
 from app.telemetry.stats import Stats
 
 _MINUTE_S = 60.0
-# The loop turns after so many items, so that looking back delays nobody who is live.
-_ITEMS_A_TURN = 10
 
 
 class Resumption:
@@ -106,7 +104,7 @@ class Resumption:
             after = max(end - page, lowest)
             records = await self._news_log.read(after, end - after)
             for number, record in enumerate(reversed(records), start=1):
-                if number % _ITEMS_A_TURN == 0:
+                if number % self._limits.log_items_a_turn == 0:
                     await asyncio.sleep(0)
                 items -= any(self._judge.wants(channel, record) for channel in asked)
                 if items == 0:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from app.core.closing import Ending
-from app.core.limits import TokenBucket
+from app.core.limits import Limits, TokenBucket
 from app.core.phases import NEXT, Event, Phase
 from app.core.reading import Criteria
 from app.core.resuming import Start
@@ -150,6 +150,10 @@ class Session:
     def matched_on(self, channel: Channel) -> int:
         """Count the items that a channel wanted since it was joined."""
         return self.sent + self.delivered if self.is_plain else channel.matched
+
+    def is_window_full(self, limits: Limits) -> bool:
+        """Say whether nothing new may be sent until something is acknowledged."""
+        return self.window is not None and len(self.window) >= limits.window_items
 
     def move(self, event: Event) -> None:
         """Go to the next phase."""

@@ -90,8 +90,8 @@ MUTANTS = (
     Mutant(
         "a connection goes live although it takes nothing",
         "app/flows/catch_up.py",
-        "return has_window and _untaken(session) <= self._limits.room_bytes",
-        "return has_window",
+        "return not session.is_window_full(self._limits) and _untaken(session) <= self._limits.room_bytes",
+        "return not session.is_window_full(self._limits)",
     ),
     Mutant(
         "who falls behind stays in the live set",

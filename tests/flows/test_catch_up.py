@@ -424,11 +424,7 @@ async def _live_through(steps: list[tuple[str, int]], before: int, resumes_at: i
     async with life.hall.reading():
         for word, amount in steps:
             await life.do(word, amount)
-        for _ in range(5):
-            life.link.take()
-            await life.hall.broadcast()
-            life.hall.clock.move(0.1)
-            await life.hall.settle()
+        await life.hall.come_to_rest(life.link)
 
     gone = {seq for gap in life.gaps() for seq in range(gap["from_seq"], gap["to_seq"] + 1)}
     assert life.link.endings == []

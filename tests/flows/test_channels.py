@@ -268,11 +268,7 @@ async def _live_through(steps: list[tuple[str, int]]) -> None:
     async with life.hall.reading():
         for word, amount in steps:
             await life.do(word, amount)
-        for _ in range(5):
-            life.link.take()
-            await life.hall.broadcast()
-            life.hall.clock.move(0.1)
-            await life.hall.settle()
+        await life.hall.come_to_rest(life.link)
     life.end()
 
     assert life.link.endings == []

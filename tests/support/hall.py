@@ -123,6 +123,14 @@ class Hall:
             reader.cancel()
             await asyncio.wait([reader])
 
+    async def come_to_rest(self, link: RecordingLink) -> None:
+        """Let a client take everything, and go on until there is nothing left to be sent."""
+        for _ in range(5):
+            link.take()
+            await self.broadcast()
+            self.clock.move(0.1)
+            await self.settle()
+
     async def settle(self) -> None:
         """Turn the loop until everybody who can do something did it."""
         for _ in range(200):
