@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.stage import all_there, terminals
-from tests.support.ledger import Ledger
+from tests.support.ledger import Ledger, wanted
 from tests.support.process import free_port, server_process
 from tests.support.server import RunningServer
 
@@ -67,20 +67,26 @@ async def test_a_full_disk_is_said_survived_and_left_behind(small_disk: Path) ->
 async def test_a_server_starts_and_serves_readers_on_a_disk_that_is_full(small_disk: Path) -> None:
     ledger, port = Ledger("start on a full disk"), free_port()
     start = ("--port", str(port), "--database", str(small_disk / "news.db"))
-    async with server_process(*start) as running:
-        await ledger.publish(running.server, 30)
-        running.process.kill()
-        await running.process.wait()
-    with (small_disk / "hog").open("wb", buffering=0) as hog, pytest.raises(OSError, match="No space"):
-        while True:
-            hog.write(os.urandom(4096))
+    async with terminals(port, 10) as around:
+        async with server_process(*start) as running:
+            await all_there(around)
+            await ledger.publish(running.server, 30)
+            running.process.kill()
+            await running.process.wait()
+        with (small_disk / "hog").open("wb", buffering=0) as hog, pytest.raises(OSError, match="No space"):
+            while True:
+                hog.write(os.urandom(4096))
 
-    async with server_process(*start) as running, terminals(port, 3) as around:
-        refused = not await ledger.publish(running.server)
-        served = await ledger.stored(running.server)
-        await all_there(around)
-        code = await running.end()
+        async with server_process(*start) as running:
+            refused = not await ledger.publish(running.server)
+            stored = await ledger.stored(running.server)
+            async with asyncio.timeout(20):
+                while not all(wanted(one, stored) <= set(one.seqs) for one in around):
+                    await asyncio.sleep(0.05)
+            code = await running.end()
+        ledger.fired = ledger.refusals[507]
 
+    ledger.verdict(stored, around).check()
     assert refused
-    assert len(served) == 30
+    assert len(stored) == 30
     assert code == 0

@@ -208,6 +208,20 @@ async def test_acknowledging_every_item_of_a_burst_is_not_too_fast(hall: Hall) -
     assert link.endings == [Ending.RATE_LIMITED]
 
 
+async def test_explain_says_what_is_acknowledged_and_what_is_not_sent_yet(hall: Hall) -> None:
+    session, link = await arrive(hall)
+    await hall.publish(2)
+    await hall.store(1)
+    await hall.send(session, {"type": "ack", "seq": 1})
+    records = await hall.stores.log.read(0, 3)
+
+    for record in records:
+        await hall.send(session, {"type": "explain", "item": record.item.id})
+
+    told = [message for message in link.messages if message["type"] == "explanation"]
+    assert [one["connections"][0]["state"] for one in told] == ["acked", "written", "pending"]
+
+
 async def test_each_device_has_its_own_cursor(hall: Hall) -> None:
     laptop, _ = await arrive(hall)
     phone, _ = await arrive(hall, "phone")

@@ -134,9 +134,12 @@ async def test_what_is_not_stored_any_more_is_a_gap_and_the_rest_is_replayed(hal
 async def test_a_position_of_another_log_is_a_gap_of_everything(hall: Hall) -> None:
     await hall.publish(5)
     session, link = await hall.arrive(asked=Position("other", 3))
+    [record] = await hall.stores.log.read(2, 1)
+    await hall.send(session, {"type": "explain", "item": record.item.id})
 
     assert session.phase is Phase.LIVE
-    [gap] = link.messages
+    gap, explanation = link.messages
+    assert explanation["connections"][0]["state"] == "in_gap"
     assert (gap["from_seq"], gap["to_seq"], gap["reason"]) == (1, 5, "epoch_changed")
 
 

@@ -26,6 +26,11 @@ def wishes(number: int) -> dict[str, Any]:
     return {"impact_threshold": 20, "keywords": [WORDS[number % len(WORDS)], LAST]}
 
 
+def wanted(terminal: Terminal, stored: dict[int, dict[str, Any]]) -> set[int]:
+    """Give the seqs that the oracle says a terminal should have."""
+    return {seq for seq, item in stored.items() if oracle.wants(terminal.filters, item)}
+
+
 class Verdict(NamedTuple):
     """What a fault did. In ack mode an item may come twice: `again`, and is no duplicate."""
 
@@ -122,10 +127,9 @@ class Ledger:
         lost = duplicate = unwanted = out_of_order = 0
         for terminal in terminals:
             assert terminal.gaps == [], terminal.user
-            wanted = {seq for seq, item in stored.items() if oracle.wants(terminal.filters, item)}
-            got = set(terminal.seqs)
-            lost += len(wanted - got)
-            unwanted += len(got - wanted)
+            due, got = wanted(terminal, stored), set(terminal.seqs)
+            lost += len(due - got)
+            unwanted += len(got - due)
             firsts = terminal.seqs if not terminal.acks else list(dict.fromkeys(terminal.seqs))
             duplicate += len(firsts) - len(set(firsts))
             out_of_order += sum(after < before for before, after in pairwise(firsts))
