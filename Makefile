@@ -2,15 +2,17 @@
 # make test   all tests                                                    make check   format, lint, types, layers, coverage
 # make faults   the faults at length: each prints what was lost, doubled or out of order       make mutants   planted bugs, and what notices them
 # make observability   metrics, alerts, dashboards: all checks and a report in docs/ (needs Prometheus, Chromium, npm)
+# make bench   our speed beside the peers', written to docs/performance.md (needs gcc, zlib, npm)     make bench-quick   in 3 minutes
 # make lock   the locks anew from pyproject.toml                           make grafana rules and dashboards anew
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH := .bench
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: setup run test check faults mutants observability format grafana lock clean
+.PHONY: setup run test check faults mutants observability bench bench-quick format grafana lock clean
 
 setup: $(STAMP)
 
@@ -53,6 +55,22 @@ mutants: $(STAMP)
 # Every check of metrics, alerts and dashboards with unhurried rules: 25 minutes; writes docs/observability-report.md.
 observability: $(STAMP)
 	$(BIN)/python -m tests.observability.report
+
+# The load client, the limit and the peers are built first. A dozen minutes.
+bench: $(STAMP) $(BENCH)/.built
+	$(BIN)/python -m bench
+
+bench-quick: $(STAMP) $(BENCH)/.built
+	$(BIN)/python -m bench --quick
+
+$(BENCH)/.built: bench/native/load.c bench/native/limit.c bench/peers/requirements.lock bench/peers/package-lock.json
+	mkdir -p $(BENCH)
+	gcc -O2 -Wall -Wextra -o $(BENCH)/load bench/native/load.c -lz
+	gcc -O2 -Wall -Wextra -o $(BENCH)/limit bench/native/limit.c
+	$(PYTHON) -m venv $(BENCH)/venv
+	$(BENCH)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r bench/peers/requirements.lock
+	npm ci --prefix bench/peers --ignore-scripts --no-audit --no-fund --loglevel error
+	touch $@
 
 format: $(STAMP)
 	$(BIN)/ruff format .

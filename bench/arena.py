@@ -1,0 +1,154 @@
+"""One round of one contestant. This file owns how a crowd is let in, items are published, and what is measured.
+
+The contestant has core 0, the crowd (bench/native/load.c) and the publisher core 1. A round in which any client did not
+get exactly its items, in order, is an error and not a figure.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.contestants import Contestant, Running
+from bench.workshop import BYSTANDERS, LOAD, Scene
+
+_TICKS_A_S = os.sysconf("SC_CLK_TCK")
+_SETTLE_S = 0.7
+
+
+class Plan(NamedTuple):
+    """What a round is: so many clients get so many items, a few at once, at a pace (s between them) or at full speed.
+
+    At full speed `publishers` take turns, so that one item waits while another is sent.
+    """
+
+    clients: int
+    items: int
+    items_a_write: int = 1
+    pace_s: float = 0.0
+    publishers: int = 1
+    deflate: bool = False
+
+
+class Figures(NamedTuple):
+    """What a round gave. CPU times are the contestant's, a delivery."""
+
+    deliveries_per_s: float
+    user_us: float
+    system_us: float
+    p50_ms: float
+    p99_ms: float
+    longest_ms: float
+    bytes_a_delivery: float
+    items_a_receive: float
+    storm_per_s: float
+
+    @property
+    def cpu_us(self) -> float:
+        return self.user_us + self.system_us
+
+
+class Inexact(AssertionError):
+    """A client did not get exactly its items in order."""
+
+
+class Crowd:
+    """The clients of one round: a process of their own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def line(self, name: str) -> dict[str, Any]:
+        """Wait for READY or RESULT."""
+        assert self._process.stdout is not None
+        line = await asyncio.wait_for(self._process.stdout.readline(), 240)
+        word, _, text = line.decode().partition(" ")
+        assert word == name, f"the crowd said {line!r}"
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def leave(self) -> None:
+        self._process.terminate()
+
+
+@asynccontextmanager
+async def crowd(contestant: Contestant, port: int, plan: Plan, bystanders: int) -> AsyncIterator[Crowd]:
+    """Let the clients in."""
+    options = ["-p", port, "-n", plan.clients, "-x", bystanders, "-e", plan.items, "-i", 15]
+    options += ["-N"] * contestant.speaks_nats + ["-d"] * plan.deflate
+    process = await asyncio.create_subprocess_exec(LOAD, *map(str, options), stdout=asyncio.subprocess.PIPE)
+    try:
+        yield Crowd(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def cpu_s(pid: int) -> tuple[float, float]:
+    """Give the user and the system time of a process (proc(5), /proc/pid/stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return int(fields[11]) / _TICKS_A_S, int(fields[12]) / _TICKS_A_S
+
+
+def resident_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def play(contestant: Contestant, scene: Scene, plan: Plan) -> Figures:
+    """Play one round. Raises Inexact."""
+    # Only ours has filters: the others give everything to everybody.
+    bystanders = BYSTANDERS if contestant.name.startswith("polyfloat") else 0
+    async with (
+        contestant.start(scene, plan.items_a_write) as running,
+        crowd(contestant, running.port, plan, bystanders) as clients,
+    ):
+        ready = await clients.line("READY")
+        if ready["failed"] or (plan.deflate and ready["deflating"] != ready["open"]):
+            raise Inexact(f"{contestant.name}: not everybody came in as wanted: {ready}")
+        await asyncio.sleep(_SETTLE_S)
+        before = cpu_s(running.pid)
+        publishing = asyncio.create_task(publish_all(running, plan))
+        result = await clients.line("RESULT")
+        after = cpu_s(running.pid)
+        publishing.cancel()
+    if any(result[wrong] for wrong in ("wrong_clients", "disordered", "unstamped", "closed")):
+        raise Inexact(f"{contestant.name}: not exactly its items in order: {result}")
+    return _figures(result, ready, before, after)
+
+
+def _figures(
+    result: dict[str, Any], ready: dict[str, Any], before: tuple[float, float], after: tuple[float, float]
+) -> Figures:
+    deliveries = result["items"]
+    return Figures(
+        deliveries_per_s=deliveries / result["span_s"],
+        user_us=(after[0] - before[0]) / deliveries * 1e6,
+        system_us=(after[1] - before[1]) / deliveries * 1e6,
+        p50_ms=result["p50_ms"],
+        p99_ms=result["p99_ms"],
+        longest_ms=result["longest_ms"],
+        bytes_a_delivery=result["bytes"] / deliveries,
+        items_a_receive=deliveries / result["receives"],
+        storm_per_s=ready["open"] / ready["seconds"],
+    )
+
+
+async def publish_all(running: Running, plan: Plan) -> None:
+    """Publish every item of the plan, seqs from 1."""
+    starts = iter(range(1, plan.items + 1, plan.items_a_write))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    async def publisher() -> None:
+        for start in starts:
+            if plan.pace_s:
+                await asyncio.sleep(began + start * plan.pace_s - loop.time())
+            await running.publish(range(start, start + plan.items_a_write))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(plan.publishers):
+            group.create_task(publisher())

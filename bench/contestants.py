@@ -1,0 +1,164 @@
+"""Who is measured. This file owns how each contestant is started and given items; all are on one core, core 0.
+
+The peers get messages ready to be sent. Ours is driven through its real door: items are published over HTTP and made
+durable, its users stored their filters, and everything that it does besides is on.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import aiohttp
+import msgspec
+
+from bench.items import message, published
+from bench.workshop import BUN, LIMIT, NATS, PEER_PYTHON, PEERS, Scene
+from tests.support.process import free_port
+
+SERVER_CORE = 0
+
+
+class Running(NamedTuple):
+    """A contestant that listens. `publish` gives it these items, and returns when it has taken them."""
+
+    pid: int
+    port: int
+    publish: Callable[[Sequence[int]], Awaitable[None]]
+
+
+Start = Callable[[Scene, int], AbstractAsyncContextManager[Running]]
+
+
+class Contestant(NamedTuple):
+    """A name, how it is started (with how many items it may send at once), and what its clients have to speak."""
+
+    name: str
+    start: Start
+    speaks_nats: bool = False
+
+
+def on_server_core() -> None:
+    os.sched_setaffinity(0, {SERVER_CORE})
+
+
+@asynccontextmanager
+async def _process(
+    *command: str | Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *map(str, command),
+        cwd=PEERS,
+        env=dict(os.environ, **environment),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=None if os.environ.get("BENCH_VERBOSE") else asyncio.subprocess.DEVNULL,
+        preexec_fn=on_server_core,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def peer(*program: str | Path) -> Start:
+    """A program that reads messages from stdin, one a line."""
+
+    @asynccontextmanager
+    async def start(_scene: Scene, items_a_write: int) -> AsyncIterator[Running]:
+        port = free_port()
+        async with _process(*program, str(port), str(items_a_write)) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            stdin = process.stdin
+            line = await asyncio.wait_for(process.stdout.readline(), 30)
+            assert line.startswith(b"LISTENING"), f"{program[-1]} did not start"
+
+            async def publish(numbers: Sequence[int]) -> None:
+                stdin.writelines(message(number) + b"\n" for number in numbers)
+                await stdin.drain()
+
+            yield Running(process.pid, port, publish)
+
+    return start
+
+
+@asynccontextmanager
+async def nats(scene: Scene, _items_a_write: int) -> AsyncIterator[Running]:
+    """A NATS server with its WebSocket door; items are published over TCP, in its own protocol."""
+    port, tcp_port = free_port(), free_port()
+    config = scene.folder / "nats.conf"
+    config.write_text(
+        f'listen: "127.0.0.1:{tcp_port}"\nmax_connections: 65536\nmax_pending: 512MB\nwrite_deadline: "30s"\n'
+        f'websocket {{ listen: "127.0.0.1:{port}", no_tls: true }}\n',
+        encoding="ascii",
+    )
+    # One core, one thread that runs: more of them only take turns.
+    async with _process(NATS, "-c", config, environment={"GOMAXPROCS": "1"}) as process:
+        await _listens(port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", tcp_port)
+        writer.write(b'CONNECT {"verbose":false}\r\n')
+
+        async def publish(numbers: Sequence[int]) -> None:
+            for number in numbers:
+                payload = message(number)
+                writer.write(b"PUB news %d\r\n%b\r\n" % (len(payload), payload))
+            # The answer says that everything before it was taken.
+            writer.write(b"PING\r\n")
+            await reader.readuntil(b"PONG\r\n")
+
+        yield Running(process.pid, port, publish)
+        writer.close()
+
+
+async def _listens(port: int) -> None:
+    for _ in range(200):
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            return
+    raise TimeoutError(f"nothing listens on {port}")
+
+
+def ours(**environment: str) -> Start:
+    """polyfloat-news as a user runs it, with a copy of the scene's database."""
+
+    @asynccontextmanager
+    async def start(scene: Scene, _items_a_write: int) -> AsyncIterator[Running]:
+        port = free_port()
+        database = scene.fresh_database()
+        command = (sys.executable, "-m", "app", "serve", "--port", str(port), "--database", database)
+        settings = {"NEWS_MAX_CONNECTIONS": "20000", "PYTHONPATH": str(PEERS.parents[1]), **environment}
+        async with _process(*command, environment=settings) as process, aiohttp.ClientSession() as http:
+            await _listens(port)
+            url = f"http://127.0.0.1:{port}/api/v1/news"
+            headers = {"Content-Type": "application/x-ndjson"}
+
+            async def publish(numbers: Sequence[int]) -> None:
+                body = b"\n".join(msgspec.json.encode(published(number)) for number in numbers)
+                async with http.post(url, data=body, headers=headers) as answer:
+                    assert answer.status == 202, await answer.text()
+
+            yield Running(process.pid, port, publish)
+
+    return start
+
+
+OURS = Contestant("polyfloat-news", ours())
+THE_LIMIT = Contestant("C send() loop", peer(LIMIT))
+BUN_PUBLISH = Contestant("Bun publish", peer(BUN, PEERS / "bun.ts"))
+PICOWS = Contestant("picows send", peer(PEER_PYTHON, PEERS / "picows_send.py"))
+NODE_WS = Contestant("Node ws", peer("node", PEERS / "node_ws.js"))
+WEBSOCKETS = Contestant("websockets broadcast", peer(PEER_PYTHON, PEERS / "websockets_broadcast.py"))
+NATS_WEBSOCKET = Contestant("NATS WebSocket", nats, speaks_nats=True)
+AIOHTTP_GATHER = Contestant("aiohttp gather", peer(PEER_PYTHON, PEERS / "aiohttp_gather.py"))
+THE_ORIGINAL = Contestant("as the original", peer(PEER_PYTHON, PEERS / "original.py"))

@@ -1,0 +1,93 @@
+"""The figures for people. This file owns docs/performance.md's table and the plot beside it."""
+
+import os
+import platform
+import time
+from pathlib import Path
+
+from bench.measurements import MANY, Effort, Measured
+from bench.rows import Row, rows
+
+_BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
+_BAR_PX, _LINE_PX, _NAMES_PX = 460, 26, 170
+
+
+def write(measured: Measured, effort: Effort, page: Path) -> str:
+    """Put the figures into the page, between its two marks, and the plot beside it; give what was put there."""
+    text = figures(measured, effort)
+    before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
+    _, _, behind = rest.partition(_END)
+    page.write_text(f"{before}{_BEGIN}\n{text}{_END}{behind}", encoding="utf-8")
+    page.with_name("performance.svg").write_text(plot(measured), encoding="utf-8")
+    return text
+
+
+def figures(measured: Measured, effort: Effort) -> str:
+    """Give the machine, the table of what was wanted, and the table of who did what, as Markdown."""
+    tables = f"{_wanted(list(rows(measured)))}\n{_contestants(measured)}"
+    return f"{_machine(effort)}\n\n{tables}\n![Deliveries a second](performance.svg)\n"
+
+
+def _machine(effort: Effort) -> str:
+    info = Path("/proc/cpuinfo").read_text(encoding="ascii").splitlines()
+    model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), "unknown")
+    rounds = "1 round" if effort.rounds == 1 else f"medians of {effort.rounds} interleaved rounds"
+    command = "make bench" if effort.is_whole else "make bench-quick"
+    return (
+        f"`{command}`, {time.strftime('%Y-%m-%d', time.gmtime())}, {os.cpu_count()} cores {model}, Linux"
+        f" {platform.release()}, Python {platform.python_version()}; {rounds}."
+    )
+
+
+def _wanted(table: list[Row]) -> str:
+    lines = ["| | reached | wanted | |", "|---|---:|---:|---|"]
+    for row in table:
+        sign = "≤" if row.is_at_most else "≥"
+        verdict = "yes" if row.is_reached else "no"
+        lines.append(f"| {row.what} | {row.value:.2f} {row.unit} | {sign} {row.wanted:g} {row.unit} | {verdict} |")
+    return "\n".join(lines) + "\n"
+
+
+def _contestants(measured: Measured) -> str:
+    lines = [
+        f"| {MANY:,} connections, one item at a time | deliveries/s | user µs | system µs | connections/s |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, one in measured.fan_out.items():
+        speed = f"{one.deliveries_per_s:,.0f} | {one.user_us:.2f} | {one.system_us:.2f}"
+        lines.append(f"| {name} | {speed} | {one.storm_per_s:,.0f} |")
+    backlog = ", ".join(f"{name} {one.deliveries_per_s:,.0f}/s" for name, one in measured.backlog.items())
+    paced = ", ".join(f"{name} {one.p50_ms:.1f} / {one.p99_ms:.1f} ms" for name, one in measured.paced.items())
+    publishing = measured.publishing
+    return "\n".join(
+        (
+            *lines,
+            "",
+            f"Backlog of 16 items to 1,000: {backlog}.",
+            f"5 items/s to {MANY:,}, p50 / p99: {paced}.",
+            f"Durable: {publishing.batches_per_s:,.0f} items/s in batches of 100,"
+            f" {publishing.singles_per_s:,.0f} one by one.",
+            "",
+        )
+    )
+
+
+def plot(measured: Measured) -> str:
+    """Draw the deliveries a second as bars (SVG)."""
+    most = max(one.deliveries_per_s for one in measured.fan_out.values())
+    height = _LINE_PX * len(measured.fan_out) + 10
+    bars = []
+    for place, (name, one) in enumerate(measured.fan_out.items()):
+        top, wide = place * _LINE_PX + 8, one.deliveries_per_s / most * _BAR_PX
+        fill = "#d9730d" if name.startswith("polyfloat") else "#8a94a6"
+        bars.append(
+            f'<text x="{_NAMES_PX - 8}" y="{top + 13}" text-anchor="end">{name}</text>'
+            f'<rect x="{_NAMES_PX}" y="{top}" width="{wide:.1f}" height="18" rx="2" fill="{fill}"/>'
+            f'<text x="{_NAMES_PX + wide + 6:.1f}" y="{top + 13}">{one.deliveries_per_s / 1000:,.0f}k/s</text>'
+        )
+    wide = _NAMES_PX + _BAR_PX + 80
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {height}"'
+        ' font-family="sans-serif" font-size="13">'
+        f'<rect width="{wide}" height="{height}" fill="#fff"/>{"".join(bars)}</svg>\n'
+    )
