@@ -1,0 +1,1 @@
+"""The measurements' own instruments: what must not be wrong without being noticed."""
