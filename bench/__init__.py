@@ -4,5 +4,5 @@ Beside the peers (`make bench`): `measurements` (who takes part in what), `rows`
 (docs/performance.md), `arena` (one round), `contestants` (who is started how), `durable` (publishing), `items` (what is
 published), `workshop` (what is built), native/ (the load client and the limit, in C), peers/ (the others).
 
-Alone, each printed with its figures: `burst`, `idle`, `collector`, `readers`, `history`, `metrics`; `running` runs them.
+Alone, each prints its figures: `burst`, `idle`, `collector`, `readers`, `history`, `metrics`; `running` runs them all.
 """

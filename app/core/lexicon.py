@@ -100,8 +100,35 @@ class _Runs:
         return self._slots.hits({window[:length] for window in windows for length in self._lengths[window[:2]]})
 
 
-class _Prefixes:
-    """Terms whose last word is only begun: ("rate", "cut") for "rate cut*"."""
+class _Begun:
+    """Single words that are only begun: "fed" for "fed*"."""
+
+    __slots__ = ("_sizes", "_slots")
+
+    def __init__(self) -> None:
+        self._slots: SlotSets[str] = SlotSets()
+        self._sizes: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def add(self, stem: str, slot: int) -> None:
+        if self._slots.add(stem, slot):
+            self._sizes[len(stem)] += 1
+
+    def discard(self, stem: str, slot: int) -> None:
+        if self._slots.discard(stem, slot):
+            self._sizes[len(stem)] -= 1
+            self._sizes = +self._sizes
+
+    def hits(self, words: Iterable[str]) -> list[BitMap]:
+        # Of a word that is shorter than a size its whole is taken, and that begins it too.
+        stems = {word[:size] for word in set(words) for size in self._sizes}
+        return self._slots.hits(self._slots.sets.keys() & stems)
+
+
+class _BegunPhrases:
+    """Phrases whose last word is only begun: ("rate", "cut") for "rate cut*"."""
 
     __slots__ = ("_head_sizes", "_slots", "_tail_sizes")
 
@@ -115,18 +142,18 @@ class _Prefixes:
 
     def add(self, words: tuple[str, ...], slot: int) -> None:
         if self._slots.add(words, slot):
-            self._head_sizes.setdefault(_first(words), Counter())[len(words)] += 1
+            self._head_sizes.setdefault(words[0], Counter())[len(words)] += 1
             self._tail_sizes[len(words[-1])] += 1
 
     def discard(self, words: tuple[str, ...], slot: int) -> None:
         if self._slots.discard(words, slot):
-            sizes = self._head_sizes[_first(words)]
+            sizes = self._head_sizes[words[0]]
             sizes[len(words)] -= 1
             self._tail_sizes[len(words[-1])] -= 1
-            self._head_sizes[_first(words)] = +sizes
+            self._head_sizes[words[0]] = +sizes
             self._tail_sizes = +self._tail_sizes
-            if not self._head_sizes[_first(words)]:
-                del self._head_sizes[_first(words)]
+            if not self._head_sizes[words[0]]:
+                del self._head_sizes[words[0]]
 
     def hits(self, words: tuple[str, ...]) -> list[BitMap]:
         if not self._slots:
@@ -142,8 +169,6 @@ class _Prefixes:
 
     def _windows(self, words: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
         """Give each (words before, word begun) at which a listed term could stand."""
-        if "" in self._head_sizes:
-            yield from (((), word) for word in set(words))
         for start, word in enumerate(words):
             for size in self._head_sizes.get(word, ()):
                 end = start + size - 1
@@ -151,26 +176,22 @@ class _Prefixes:
                     yield words[start:end], words[end]
 
 
-def _first(words: tuple[str, ...]) -> str:
-    """The word a prefix term is found from: its first, or none when the begun word is all it has."""
-    return words[0] if len(words) > 1 else ""
-
-
 class Lexicon:
     """Terms to the slots that listed them."""
 
-    __slots__ = ("_characters", "_phrases", "_prefixes", "_substrings", "_words")
+    __slots__ = ("_begun", "_begun_phrases", "_characters", "_phrases", "_substrings", "_words")
 
     def __init__(self) -> None:
         self._words: SlotSets[str] = SlotSets()
         self._phrases = _Runs()
-        self._prefixes = _Prefixes()
+        self._begun = _Begun()
+        self._begun_phrases = _BegunPhrases()
         self._characters: SlotSets[str] = SlotSets()
         self._substrings = _Runs()
 
     def __len__(self) -> int:
-        tables: tuple[Sized, ...] = (self._words, self._phrases, self._prefixes, self._characters, self._substrings)
-        return sum(map(len, tables))
+        by_words: tuple[Sized, ...] = (self._words, self._phrases, self._begun, self._begun_phrases)
+        return sum(map(len, (*by_words, self._characters, self._substrings)))
 
     def add(self, term: Term, slot: int) -> None:
         table, key = self._place(term)
@@ -183,18 +204,17 @@ class Lexicon:
     def _place(self, term: Term) -> tuple[Table, Units]:
         if term.substring:
             return (self._characters if len(term.substring) == 1 else self._substrings), term.substring
-        if term.is_prefix:
-            return self._prefixes, term.words
         if len(term.words) == 1:
-            return self._words, term.words[0]
-        return self._phrases, term.words
+            return (self._begun if term.is_prefix else self._words), term.words[0]
+        return (self._begun_phrases if term.is_prefix else self._phrases), term.words
 
     def hits(self, text: Text) -> list[BitMap]:
         """Give the slots of every listed term that stands in the text."""
         return [
             *self._words.hits(self._words.sets.keys() & set(text.words)),
             *self._phrases.hits(text.words),
-            *self._prefixes.hits(text.words),
+            *self._begun.hits(text.words),
+            *self._begun_phrases.hits(text.words),
             *self._characters.hits(self._characters.sets.keys() & set(text.plain)),
             *self._substrings.hits(text.plain),
         ]
