@@ -56,7 +56,7 @@ mutants: $(STAMP)
 observability: $(STAMP)
 	$(BIN)/python -m tests.observability.report
 
-# The load client, the limit and the peers are built first. A dozen minutes.
+# The load client, the limit and the peers are built first. Nine minutes.
 bench: $(STAMP) $(BENCH)/.built
 	$(BIN)/python -m bench
 

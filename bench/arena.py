@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.contestants import Contestant, Running
+from bench.contestants import OURS, Contestant, Running
 from bench.workshop import BYSTANDERS, LOAD, Scene
 
 _TICKS_A_S = os.sysconf("SC_CLK_TCK")
@@ -20,17 +20,12 @@ _SETTLE_S = 0.7
 
 
 class Plan(NamedTuple):
-    """What a round is: so many clients get so many items, a few at once, at a pace (s between them) or at full speed.
-
-    At full speed `publishers` take turns, so that one item waits while another is sent.
-    """
+    """What a round is: so many clients get so many items, a few at once, at a pace (s between them) or without one."""
 
     clients: int
     items: int
     items_a_write: int = 1
     pace_s: float = 0.0
-    publishers: int = 1
-    deflate: bool = False
 
 
 class Figures(NamedTuple):
@@ -41,9 +36,6 @@ class Figures(NamedTuple):
     system_us: float
     p50_ms: float
     p99_ms: float
-    longest_ms: float
-    bytes_a_delivery: float
-    items_a_receive: float
     storm_per_s: float
 
     @property
@@ -70,15 +62,12 @@ class Crowd:
         found: dict[str, Any] = json.loads(text)
         return found
 
-    def leave(self) -> None:
-        self._process.terminate()
-
 
 @asynccontextmanager
 async def crowd(contestant: Contestant, port: int, plan: Plan, bystanders: int) -> AsyncIterator[Crowd]:
     """Let the clients in."""
     options = ["-p", port, "-n", plan.clients, "-x", bystanders, "-e", plan.items, "-i", 15]
-    options += ["-N"] * contestant.speaks_nats + ["-d"] * plan.deflate
+    options += ["-N"] * contestant.speaks_nats
     process = await asyncio.create_subprocess_exec(LOAD, *map(str, options), stdout=asyncio.subprocess.PIPE)
     try:
         yield Crowd(process)
@@ -94,21 +83,17 @@ def cpu_s(pid: int) -> tuple[float, float]:
     return int(fields[11]) / _TICKS_A_S, int(fields[12]) / _TICKS_A_S
 
 
-def resident_bytes(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 async def play(contestant: Contestant, scene: Scene, plan: Plan) -> Figures:
     """Play one round. Raises Inexact."""
     # Only ours has filters: the others give everything to everybody.
-    bystanders = BYSTANDERS if contestant.name.startswith("polyfloat") else 0
+    bystanders = BYSTANDERS if contestant is OURS else 0
     async with (
         contestant.start(scene, plan.items_a_write) as running,
         crowd(contestant, running.port, plan, bystanders) as clients,
     ):
         ready = await clients.line("READY")
-        if ready["failed"] or (plan.deflate and ready["deflating"] != ready["open"]):
-            raise Inexact(f"{contestant.name}: not everybody came in as wanted: {ready}")
+        if ready["failed"]:
+            raise Inexact(f"{contestant.name}: not everybody came in: {ready}")
         await asyncio.sleep(_SETTLE_S)
         before = cpu_s(running.pid)
         publishing = asyncio.create_task(publish_all(running, plan))
@@ -130,25 +115,15 @@ def _figures(
         system_us=(after[1] - before[1]) / deliveries * 1e6,
         p50_ms=result["p50_ms"],
         p99_ms=result["p99_ms"],
-        longest_ms=result["longest_ms"],
-        bytes_a_delivery=result["bytes"] / deliveries,
-        items_a_receive=deliveries / result["receives"],
         storm_per_s=ready["open"] / ready["seconds"],
     )
 
 
 async def publish_all(running: Running, plan: Plan) -> None:
-    """Publish every item of the plan, seqs from 1."""
-    starts = iter(range(1, plan.items + 1, plan.items_a_write))
+    """Publish every item of the plan, seqs from 1; the next when the last was taken."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-
-    async def publisher() -> None:
-        for start in starts:
-            if plan.pace_s:
-                await asyncio.sleep(began + start * plan.pace_s - loop.time())
-            await running.publish(range(start, start + plan.items_a_write))
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(plan.publishers):
-            group.create_task(publisher())
+    for start in range(1, plan.items + 1, plan.items_a_write):
+        if plan.pace_s:
+            await asyncio.sleep(began + start * plan.pace_s - loop.time())
+        await running.publish(range(start, start + plan.items_a_write))

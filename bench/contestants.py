@@ -14,11 +14,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import aiohttp
-import msgspec
 
 from bench.items import message, published
-from bench.workshop import BUN, LIMIT, NATS, PEER_PYTHON, PEERS, Scene
+from bench.workshop import BUN, LIMIT, NATS, PEER_PYTHON, PEERS, ROOT, Scene
 from tests.support.process import free_port
+from tests.support.server import RunningServer
 
 SERVER_CORE = 0
 
@@ -129,31 +129,24 @@ async def _listens(port: int) -> None:
     raise TimeoutError(f"nothing listens on {port}")
 
 
-def ours(**environment: str) -> Start:
+@asynccontextmanager
+async def ours(scene: Scene, _items_a_write: int) -> AsyncIterator[Running]:
     """polyfloat-news as a user runs it, with a copy of the scene's database."""
+    port = free_port()
+    command = (sys.executable, "-m", "app", "serve", "--port", str(port), "--database", scene.fresh_database())
+    settings = {"NEWS_MAX_CONNECTIONS": "20000", "PYTHONPATH": str(ROOT)}
+    # Not tests.support's server_process: it reads the log, on the crowd's core.
+    async with _process(*command, environment=settings) as process, aiohttp.ClientSession() as http:
+        await _listens(port)
+        server = RunningServer(f"http://127.0.0.1:{port}", http, asyncio.Event())
 
-    @asynccontextmanager
-    async def start(scene: Scene, _items_a_write: int) -> AsyncIterator[Running]:
-        port = free_port()
-        database = scene.fresh_database()
-        command = (sys.executable, "-m", "app", "serve", "--port", str(port), "--database", database)
-        settings = {"NEWS_MAX_CONNECTIONS": "20000", "PYTHONPATH": str(PEERS.parents[1]), **environment}
-        async with _process(*command, environment=settings) as process, aiohttp.ClientSession() as http:
-            await _listens(port)
-            url = f"http://127.0.0.1:{port}/api/v1/news"
-            headers = {"Content-Type": "application/x-ndjson"}
+        async def publish(numbers: Sequence[int]) -> None:
+            await server.publish(*map(published, numbers))
 
-            async def publish(numbers: Sequence[int]) -> None:
-                body = b"\n".join(msgspec.json.encode(published(number)) for number in numbers)
-                async with http.post(url, data=body, headers=headers) as answer:
-                    assert answer.status == 202, await answer.text()
-
-            yield Running(process.pid, port, publish)
-
-    return start
+        yield Running(process.pid, port, publish)
 
 
-OURS = Contestant("polyfloat-news", ours())
+OURS = Contestant("polyfloat-news", ours)
 THE_LIMIT = Contestant("C send() loop", peer(LIMIT))
 BUN_PUBLISH = Contestant("Bun publish", peer(BUN, PEERS / "bun.ts"))
 PICOWS = Contestant("picows send", peer(PEER_PYTHON, PEERS / "picows_send.py"))

@@ -4,6 +4,7 @@ Each carries the time at which it was published (CLOCK_MONOTONIC, ns), which ben
 """
 
 import time
+from typing import Any
 
 import msgspec
 
@@ -17,7 +18,7 @@ CONTENT = (
 SOURCE, CATEGORY, IMPACT = "rss", "economics", 82.5
 
 
-def published(number: int) -> dict[str, object]:
+def published(number: int) -> dict[str, Any]:
     """What a publisher sends to us: item `number`."""
     return {
         "source": SOURCE,

@@ -5,7 +5,8 @@ import platform
 import time
 from pathlib import Path
 
-from bench.measurements import MANY, Effort, Measured
+from bench.contestants import OURS
+from bench.measurements import BACKLOG_ITEMS, FEW, MANY, Effort, Measured
 from bench.rows import Row, rows
 
 _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -63,7 +64,7 @@ def _contestants(measured: Measured) -> str:
         (
             *lines,
             "",
-            f"Backlog of 16 items to 1,000: {backlog}.",
+            f"Backlog of {BACKLOG_ITEMS} items to {FEW:,}: {backlog}.",
             f"5 items/s to {MANY:,}, p50 / p99: {paced}.",
             f"Durable: {publishing.batches_per_s:,.0f} items/s in batches of 100,"
             f" {publishing.singles_per_s:,.0f} one by one.",
@@ -79,7 +80,7 @@ def plot(measured: Measured) -> str:
     bars = []
     for place, (name, one) in enumerate(measured.fan_out.items()):
         top, wide = place * _LINE_PX + 8, one.deliveries_per_s / most * _BAR_PX
-        fill = "#d9730d" if name.startswith("polyfloat") else "#8a94a6"
+        fill = "#d9730d" if name == OURS.name else "#8a94a6"
         bars.append(
             f'<text x="{_NAMES_PX - 8}" y="{top + 13}" text-anchor="end">{name}</text>'
             f'<rect x="{_NAMES_PX}" y="{top}" width="{wide:.1f}" height="18" rx="2" fill="{fill}"/>'

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from bench import contestants
 from bench.contestants import OURS, THE_LIMIT
-from bench.measurements import FEW, MANY, MOST, Measured
+from bench.measurements import BACKLOG_ITEMS, FEW, MANY, MOST, Measured
 
 
 class Row(NamedTuple):
@@ -42,7 +42,9 @@ def rows(measured: Measured) -> Iterator[Row]:
     joined = measured.backlog[OURS.name].deliveries_per_s
     for peer, wanted in ((THE_LIMIT, 0.70), (contestants.WEBSOCKETS, 12)):
         theirs = measured.backlog[peer.name].deliveries_per_s
-        yield Row(f"backlog of 16 items, {FEW:,} connections: of {peer.name}", joined / theirs, "×", wanted)
+        yield Row(
+            f"backlog of {BACKLOG_ITEMS} items, {FEW:,} connections: of {peer.name}", joined / theirs, "×", wanted
+        )
     paced, limit = measured.paced[OURS.name].p99_ms, measured.paced[THE_LIMIT.name].p99_ms
     yield Row(f"p99 publish → client, {MANY:,} × 5 items/s: of {THE_LIMIT.name}", paced / limit, "×", 1.25, True)
     yield Row(f"p99 publish → client, {MANY:,} × 5 items/s", paced, "ms", 100, True)
