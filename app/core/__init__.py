@@ -18,6 +18,7 @@
     messages      what a client may say
     outbound      what the server may say
     wire          the same as bytes
+    deflate       compressed payloads: what is agreed with a client, and the compressing
     phases        how a connection stands to the log: the table
     resuming      where in the log a connection begins, and when continuity cannot be proven
     window        what a client has not acknowledged

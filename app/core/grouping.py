@@ -4,7 +4,7 @@ Whoever wants the same items gets the same bytes in one write, so what counts is
 items. Most often there are few, and whole bitmaps are parted; where there are many, slots are looked at one by one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pyroaring import BitMap
@@ -16,7 +16,7 @@ _MANY = 32
 class Group(NamedTuple):
     """Slots that want the same items, which are named by their place, in order."""
 
-    slots: Iterable[int]
+    slots: BitMap
     items: tuple[int, ...]
 
 
@@ -48,6 +48,6 @@ def _one_by_one(wanted: Sequence[BitMap]) -> list[Group]:
     for slot, mask in masks.items():
         by_mask.setdefault(mask, []).append(slot)
     return [
-        Group(slots, tuple(place for place in range(len(wanted)) if mask >> place & 1))
+        Group(BitMap(slots), tuple(place for place in range(len(wanted)) if mask >> place & 1))
         for mask, slots in by_mask.items()
     ]

@@ -9,16 +9,38 @@ import struct
 import msgspec
 
 from app.core import closing, outbound
+from app.core.deflate import UNCOMPRESSED, deflate
 
-# RFC 6455 section 5.2: FIN set, and the opcode.
-_TEXT, _CLOSE, _PING, _PONG = b"\x81", b"\x88", b"\x89", b"\x8a"
+# RFC 6455 section 5.2: FIN set, and the opcode; RFC 7692 section 6: RSV1 says that the payload is compressed.
+_TEXT, _DEFLATED_TEXT = b"\x81", b"\xc1"
+_CLOSE, _PING, _PONG = b"\x88", b"\x89", b"\x8a"
 
 _encode = msgspec.json.Encoder().encode
 
 
-def text_frame(payload: bytes) -> bytes:
-    """Put a text payload into one frame (RFC 6455 section 5.2)."""
-    return _frame(_TEXT, payload)
+class Encoded:
+    """A message that goes to many. Each of its frames is made once, when the first connection needs it."""
+
+    __slots__ = ("_payload", "frames")
+
+    def __init__(self, payload: bytes) -> None:
+        self._payload = payload
+        # By the window that it is compressed with.
+        self.frames: dict[int, bytes] = {}
+
+    def frame(self, window_bits: int = UNCOMPRESSED) -> bytes:
+        """Give the frame for connections that agreed on this window."""
+        made = self.frames.get(window_bits)
+        if made is None:
+            made = self.frames[window_bits] = text_frame(self._payload, window_bits)
+        return made
+
+
+def text_frame(payload: bytes, window_bits: int = UNCOMPRESSED) -> bytes:
+    """Put a text payload into one frame (RFC 6455 section 5.2), compressed where a window was agreed."""
+    if window_bits == UNCOMPRESSED:
+        return _frame(_TEXT, payload)
+    return _frame(_DEFLATED_TEXT, deflate(payload, window_bits))
 
 
 def ping_frame(payload: bytes) -> bytes:

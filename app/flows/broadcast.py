@@ -157,23 +157,23 @@ class WebSocketBroadcaster:
         """Do all that is done for an item, and give the frame to the probe alone. One that fails never arrives."""
         try:
             self._connections.index.match(probe.record.item)
-            probe.send(_frame(probe.record))
+            probe.send(wire.text_frame(_payload(probe.record)))
         except Exception:  # noqa: BLE001 - the same edge as an item's
             _log.exception("probe_failed")
 
     def _decide(self, record: Record) -> Decided | None:
-        """Find who wants an item, and make its frame; None where that fails."""
+        """Find who wants an item, and make its message; None where that fails."""
         began = self._clock.monotonic()
         try:
             match = self._match(record)
             matched = self._clock.monotonic()
-            frame = _frame(record)
+            message = wire.Encoded(_payload(record))
         except Exception:  # noqa: BLE001 - the same edge
             _log.exception("broadcast_failed", item_id=record.item.id, sequence=record.seq)
             self._stats.item_failed()
             return None
         encoded = self._clock.monotonic()
-        return Decided(Outgoing(record, frame, match.recipients), match, matched - began, encoded - matched)
+        return Decided(Outgoing(record, message, match.recipients), match, matched - began, encoded - matched)
 
     def _send(self, decided: Sequence[Decided]) -> None:
         if not decided:
@@ -198,8 +198,8 @@ class WebSocketBroadcaster:
         return match
 
 
-def _frame(record: Record) -> bytes:
-    return wire.text_frame(wire.news_item(record.seq, record.accepted_at, record.item_json))
+def _payload(record: Record) -> bytes:
+    return wire.news_item(record.seq, record.accepted_at, record.item_json)
 
 
 def _summary(record: Record, match: Match, stages: Iterable[tuple[Stage, float]]) -> dict[str, object]:

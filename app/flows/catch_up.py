@@ -18,7 +18,7 @@ from app.core.limits import Limits
 from app.core.phases import Phase, is_hopeless
 from app.core.resuming import Gap, Reason
 from app.flows.connections import ConnectionManager
-from app.flows.fanout import channel_names
+from app.flows.fanout import channel_names, encoding_of
 from app.flows.judge import Judge
 from app.flows.session import Session
 from app.ports import Clock, NewsLog, Record
@@ -194,14 +194,15 @@ class CatchUp:
                 channel_names(session, names),
                 is_replay=True,
                 is_again=again is not None,
-            )
+            ),
+            session.window_bits,
         )
         if session.link is None or not session.link.write(frame):
             return
         session.written_at = self._clock.monotonic()
         session.delivered += 1
         session.replayed += 1
-        self._stats.item_replayed(len(record.item_json), len(frame), again)
+        self._stats.item_replayed(len(record.item_json), len(frame), encoding_of(session.window_bits), again)
 
     def _checkpoint(self, session: Session) -> None:
         is_due = session.delivered >= self._limits.checkpoint_items

@@ -5,18 +5,21 @@ connections that want the same share one buffer. A connection with named channel
 once for all of its channels; one that acknowledges has the item in its window from here on.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pyroaring import BitMap
 
 from app.core import wire
-from app.core.grouping import Group, group
+from app.core.deflate import UNCOMPRESSED
+from app.core.grouping import group
 from app.core.limits import Limits
 from app.flows.session import Session
 from app.flows.slots import Slots
 from app.ports import Clock, Record
 from app.telemetry.histogram import Example
+from app.telemetry.labels import Encoding
 from app.telemetry.stats import SLOW_DELIVERY_S, Fanned, Stats
 
 # How many sends share one reading of the clock.
@@ -24,10 +27,10 @@ _STAMP_EVERY = 64
 
 
 class Outgoing(NamedTuple):
-    """An item that is decided: who wants it, and the frame that plain connections get."""
+    """An item that is decided: its message, and the slots that want it."""
 
     record: Record
-    frame: bytes
+    message: wire.Encoded
     recipients: BitMap
 
 
@@ -38,14 +41,32 @@ class Outcome(NamedTuple):
     due: list[Session]
 
 
-class _Tally:
-    """What became of one item's sends."""
+class _Going:
+    """One item on its way out, and what became of its sends so far.
 
-    __slots__ = ("asked", "frame_bytes", "latencies", "written")
+    `named` are the connections that are told which of their channels wanted it.
+    """
 
-    def __init__(self) -> None:
-        self.asked = self.written = self.frame_bytes = 0
+    __slots__ = ("asked", "frames", "latencies", "message", "named", "record", "sends", "wire_bytes")
+
+    def __init__(self, one: Outgoing) -> None:
+        self.record, self.message = one.record, one.message
+        self.asked = 0
+        self.named: dict[Session, list[str]] = {}
+        self.sends: Counter[Encoding] = Counter()
+        self.wire_bytes: Counter[Encoding] = Counter()
+        self.frames: Counter[Encoding] = Counter()
         self.latencies: list[tuple[float, int]] = []
+
+    def count(self, window_bits: int, frame_bytes: int, sends: int) -> None:
+        """Count sends of one of its frames."""
+        encoding = encoding_of(window_bits)
+        self.sends[encoding] += sends
+        self.wire_bytes[encoding] += frame_bytes * sends
+
+    def count_frames(self, message: wire.Encoded) -> None:
+        """Count what was encoded."""
+        self.frames.update(map(encoding_of, message.frames))
 
 
 class Fanout:
@@ -59,34 +80,28 @@ class Fanout:
 
     def send(self, batch: Sequence[Outgoing]) -> Outcome:
         """Write items, in order, to every slot that matched them."""
-        outcome, tallies = Outcome([], []), [_Tally() for _ in batch]
-        named: list[dict[Session, list[str]]] = [{} for _ in batch]
+        outcome, going = Outcome([], []), list(map(_Going, batch))
         for alike in group([one.recipients for one in batch]):
-            self._send_alike(batch, alike, tallies, named, outcome)
-        for one, tally, channels in zip(batch, tallies, named, strict=True):
-            self._send_named(one, tally, channels, outcome)
-        for one, tally in zip(batch, tallies, strict=True):
-            self._count(one, tally)
+            items = [going[place] for place in alike.items]
+            for window_bits, slots in self._slots.by_window(alike.slots):
+                self._send_alike(items, window_bits, slots, outcome)
+        for item in going:
+            self._send_named(item, outcome)
+        for one, item in zip(batch, going, strict=True):
+            self._count(item, len(one.recipients))
         return outcome
 
-    def _send_alike(
-        self,
-        batch: Sequence[Outgoing],
-        alike: Group,
-        tallies: Sequence[_Tally],
-        named: Sequence[dict[Session, list[str]]],
-        outcome: Outcome,
-    ) -> None:
+    def _send_alike(self, items: Sequence[_Going], window_bits: int, slots: BitMap, outcome: Outcome) -> None:
         """Write the same items to all who want them; put those with names aside."""
-        frames = b"".join(batch[place].frame for place in alike.items)
-        count, now = len(alike.items), self._clock.monotonic()
+        frames = [one.message.frame(window_bits) for one in items]
+        joined, count, now = b"".join(frames), len(items), self._clock.monotonic()
         limit, checkpoint = self._limits.write_buffer_bytes, self._limits.checkpoint_items
-        asked = written = stamped = 0
-        for session in self._plain(alike, named):
-            asked += 1
+        written = stamped = 0
+        plain = self._plain(items, slots)
+        for session in plain:
             link = session.link
             # A session with a slot has a link.
-            if link is None or not link.write(frames):
+            if link is None or not link.write(joined):
                 continue
             session.written_at = now
             session.delivered += count
@@ -96,78 +111,96 @@ class Fanout:
                 outcome.full.append(session)
             written += 1
             if written - stamped == _STAMP_EVERY:
-                self._stamp(batch, alike.items, tallies, _STAMP_EVERY)
+                self._stamp(items, _STAMP_EVERY)
                 stamped = written
-        self._stamp(batch, alike.items, tallies, written - stamped)
-        for place in alike.items:
-            tally = tallies[place]
-            tally.asked += asked
-            tally.written += written
-            tally.frame_bytes += len(batch[place].frame) * written
+        self._stamp(items, written - stamped)
+        for one, frame in zip(items, frames, strict=True):
+            one.asked += len(plain)
+            one.count(window_bits, len(frame), written)
 
-    def _plain(self, alike: Group, named: Sequence[dict[Session, list[str]]]) -> Iterator[Session]:
-        sessions, channels = self._slots.sessions, self._slots.channels
-        for slot in alike.slots:
-            session = sessions[slot]
-            if session is None:
-                continue
-            if session.is_plain:
-                yield session
-            elif (channel := channels[slot]) is not None:
-                channel.matched += len(alike.items)
-                for place in alike.items:
-                    named[place].setdefault(session, []).append(channel.name)
+    def _plain(self, items: Sequence[_Going], slots: BitMap) -> list[Session]:
+        sessions = self._slots.sessions
+        plain = [session for slot in slots if (session := sessions[slot]) is not None and session.is_plain]
+        if len(plain) < len(slots):
+            self._put_aside(items, slots)
+        return plain
 
-    def _send_named(self, one: Outgoing, tally: _Tally, channels: dict[Session, list[str]], outcome: Outcome) -> None:
+    def _put_aside(self, items: Sequence[_Going], slots: BitMap) -> None:
+        """Note which channels of connections with names want the items."""
+        for slot in slots:
+            session, channel = self._slots.sessions[slot], self._slots.channels[slot]
+            if session is not None and channel is not None and not session.is_plain:
+                channel.matched += len(items)
+                for one in items:
+                    one.named.setdefault(session, []).append(channel.name)
+
+    def _send_named(self, one: _Going, outcome: Outcome) -> None:
         """Write one item to connections that have named channels, or acknowledge."""
         record, now = one.record, self._clock.monotonic()
         written = 0
-        for session, frame in _frames(channels, record, one.frame):
-            tally.asked += 1
+        for session, frame in _frames(one):
+            one.asked += 1
             link = session.link
             if link is None or not link.write(frame):
                 continue
             written += 1
             session.written_at = now
             session.delivered += 1
-            tally.frame_bytes += len(frame)
+            one.count(session.window_bits, len(frame), 1)
             if session.delivered >= self._limits.checkpoint_items:
                 outcome.due.append(session)
             if session.window is not None:
                 session.window.add(record.seq, record.accepted_at, now)
             if link.buffered() > self._limits.write_buffer_bytes or session.is_window_full(self._limits):
                 outcome.full.append(session)
-        tally.written += written
-        self._stamp([one], (0,), [tally], written)
+        self._stamp([one], written)
 
-    def _stamp(self, batch: Sequence[Outgoing], places: Iterable[int], tallies: Sequence[_Tally], sends: int) -> None:
+    def _stamp(self, items: Iterable[_Going], sends: int) -> None:
         """Read the clock for so many sends of each item."""
         if not sends:
             return
         now = self._clock.wall()
-        for place in places:
-            tallies[place].latencies.append((max(now - batch[place].record.accepted_at, 0.0), sends))
+        for one in items:
+            one.latencies.append((max(now - one.record.accepted_at, 0.0), sends))
 
-    def _count(self, one: Outgoing, tally: _Tally) -> None:
+    def _count(self, one: _Going, recipients: int) -> None:
         """Count one item, and leave a slow delivery behind as an exemplar, so that a panel leads to the item."""
-        record, merged = one.record, len(one.recipients) - tally.asked
-        payload_bytes = len(record.item_json) * tally.written
-        closed = tally.asked - tally.written
-        self._stats.item_sent(Fanned(tally.written, closed, merged, payload_bytes, tally.frame_bytes, tally.latencies))
-        slowest_s = max((seconds for seconds, _ in tally.latencies), default=0.0)
+        record, closed = one.record, one.asked - one.sends.total()
+        one.count_frames(one.message)
+        self._stats.item_sent(
+            Fanned(
+                closed,
+                recipients - one.asked,
+                len(record.item_json),
+                one.sends,
+                one.wire_bytes,
+                one.frames,
+                one.latencies,
+            )
+        )
+        slowest_s = max((seconds for seconds, _ in one.latencies), default=0.0)
         if slowest_s > SLOW_DELIVERY_S:
             labels = {"item_id": record.item.id[:64]} | ({"trace_id": record.trace_id} if record.trace_id else {})
             self._stats.delivery_was_slow(Example(labels, slowest_s, self._clock.wall()))
 
 
-def _frames(channels: dict[Session, list[str]], record: Record, frame: bytes) -> Iterator[tuple[Session, bytes]]:
+def _frames(one: _Going) -> Iterator[tuple[Session, bytes]]:
     """Give each connection with what it gets; those with the same channels share their bytes too."""
-    frames: dict[tuple[str, ...], bytes] = {(): frame}
-    for session, matched in channels.items():
+    messages: dict[tuple[str, ...], wire.Encoded] = {(): one.message}
+    record = one.record
+    for session, matched in one.named.items():
         names = channel_names(session, matched)
-        if names not in frames:
-            frames[names] = wire.text_frame(wire.news_item(record.seq, record.accepted_at, record.item_json, names))
-        yield session, frames[names]
+        if names not in messages:
+            messages[names] = wire.Encoded(wire.news_item(record.seq, record.accepted_at, record.item_json, names))
+        yield session, messages[names].frame(session.window_bits)
+    for names, message in messages.items():
+        if names:
+            one.count_frames(message)
+
+
+def encoding_of(window_bits: int) -> Encoding:
+    """Name a way of encoding for the metrics."""
+    return Encoding.IDENTITY if window_bits == UNCOMPRESSED else Encoding.DEFLATE
 
 
 def channel_names(session: Session, matched: Iterable[str]) -> tuple[str, ...]:

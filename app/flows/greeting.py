@@ -7,6 +7,7 @@ the first item the log cannot move on unseen.
 from typing import NamedTuple
 
 from app.core import outbound
+from app.core.deflate import UNCOMPRESSED
 from app.core.errors import Code, Ours
 from app.core.limits import Limits
 from app.core.resuming import Asked
@@ -28,6 +29,7 @@ class Opening(NamedTuple):
     is_required: bool = False
     wants_acks: bool = False
     is_v2: bool = False
+    window_bits: int = UNCOMPRESSED
 
 
 class Greeting:
@@ -52,6 +54,7 @@ class Greeting:
     async def prepare(self, session: Session, opening: Opening) -> None:
         """Look up what a seated session needs. Raises Theirs(UNKNOWN_CHANNEL, RATE_LIMITED, RESUME_EXPIRED)."""
         session.is_v2 = opening.is_v2
+        session.window_bits = opening.window_bits
         session.use_channels(opening.channels)
         await self._subscriptions.prepare(session)
         if opening.asked is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from app.core.closing import Ending
+from app.core.deflate import UNCOMPRESSED
 from app.core.limits import Limits, TokenBucket
 from app.core.phases import NEXT, Event, Phase
 from app.core.reading import Criteria
@@ -68,6 +69,7 @@ class Session:
         "user_id",
         "wants_acks",
         "window",
+        "window_bits",
         "written_at",
     )
 
@@ -83,6 +85,8 @@ class Session:
         self.bucket = TokenBucket(message_burst, now)
         self.link: Link | None = None
         self.is_v2 = self.wants_acks = False
+        # How its payloads are compressed.
+        self.window_bits = UNCOMPRESSED
         self.phase = Phase.REPLAYING
         self.ending: Ending | None = None
         self.channels: dict[str, Channel] = {}

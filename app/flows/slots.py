@@ -3,6 +3,11 @@
 A slot keeps its number as long as its channel is used; it is in the index only while its connection is live.
 """
 
+from collections.abc import Iterator
+
+from pyroaring import BitMap
+
+from app.core.deflate import UNCOMPRESSED
 from app.core.index import FilterIndex
 from app.flows.session import Channel, Session
 
@@ -16,6 +21,8 @@ class Slots:
         self.sessions: list[Session | None] = []
         self.channels: list[Channel | None] = []
         self._free: list[int] = []
+        # Those of connections with compressed payloads, by their window.
+        self._deflated: dict[int, BitMap] = {}
 
     def give(self, session: Session, channel: Channel) -> None:
         """Give a channel a slot; it is not in the index yet."""
@@ -27,10 +34,14 @@ class Slots:
             channel.slot = len(self.sessions)
             self.sessions.append(session)
             self.channels.append(channel)
+        if session.window_bits != UNCOMPRESSED:
+            self._deflated.setdefault(session.window_bits, BitMap()).add(channel.slot)
 
     def take_back(self, channel: Channel) -> None:
         """Free a channel's slot."""
         self.index.drop(channel.slot)
+        for slots in self._deflated.values():
+            slots.discard(channel.slot)
         self.sessions[channel.slot] = self.channels[channel.slot] = None
         self._free.append(channel.slot)
         channel.slot = -1
@@ -41,6 +52,15 @@ class Slots:
             self.index.put_broken(channel.slot)
         else:
             self.index.put(channel.slot, channel.wants)
+
+    def by_window(self, slots: BitMap) -> Iterator[tuple[int, BitMap]]:
+        """Part slots by the window that their connections' payloads are compressed with."""
+        for window_bits, deflated in self._deflated.items():
+            if alike := slots & deflated:
+                yield window_bits, alike
+                slots = slots - alike
+        if slots:
+            yield UNCOMPRESSED, slots
 
     def hide(self, session: Session) -> None:
         """Let no item find a connection any more."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from app.core.closing import Ending
+from app.core.deflate import UNCOMPRESSED
 from app.core.phases import Phase
 from app.flows.session import Session
 from app.ports import Clock
@@ -26,6 +27,7 @@ class Visit(msgspec.Struct, frozen=True):
     behind_items: int
     unacked_items: int
     buffered_bytes: int
+    is_compressed: bool
     idle_s: float
     reason: Ending | None
     closed_at: float | None
@@ -65,6 +67,7 @@ class Visits:
             behind_items=max(position - session.cursor, 0) if is_reading else 0,
             unacked_items=len(session.window) if session.window else 0,
             buffered_bytes=session.link.buffered() if session.link is not None else 0,
+            is_compressed=session.window_bits != UNCOMPRESSED,
             idle_s=round(now - session.heard_at, 3),
             reason=session.ending,
             closed_at=None,

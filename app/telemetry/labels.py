@@ -129,6 +129,7 @@ class Encoding(StrEnum):
     """How a frame's payload is encoded."""
 
     IDENTITY = "identity"
+    DEFLATE = "deflate"
 
 
 class RateScope(StrEnum):

@@ -5,7 +5,7 @@ Only the event loop's thread counts. A broadcast is counted once, not once a rec
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from app.core.closing import Ending
@@ -47,13 +47,17 @@ _SEVERITIES = {severity.value: severity for severity in Severity} | {"exception"
 
 
 class Fanned(NamedTuple):
-    """What handing one item to its recipients came to; `merged` are matches beyond a connection's first."""
+    """What handing one item to its recipients came to; `merged` are matches beyond a connection's first.
 
-    written: int
+    `payload_bytes` are those of one send, `wire_bytes` those of all.
+    """
+
     closed: int
     merged: int
     payload_bytes: int
-    frame_bytes: int
+    sends: Mapping[Encoding, int]
+    wire_bytes: Mapping[Encoding, int]
+    frames: Mapping[Encoding, int]
     latencies: list[tuple[float, int]]
 
 
@@ -155,24 +159,26 @@ class Stats:
 
     def item_sent(self, fanned: Fanned) -> None:
         """Count one item that went out, and its sends."""
-        self.broadcast[Broadcast.DELIVERED if fanned.written + fanned.closed else Broadcast.UNMATCHED] += 1
-        self.sends[Sent.WRITTEN] += fanned.written
+        written = sum(fanned.sends.values())
+        self.broadcast[Broadcast.DELIVERED if written + fanned.closed else Broadcast.UNMATCHED] += 1
+        self.sends[Sent.WRITTEN] += written
         self.sends[Sent.CLOSED] += fanned.closed
         self.sends[Sent.MERGED] += fanned.merged
-        self.payload_bytes[Encoding.IDENTITY] += fanned.payload_bytes
-        self.wire_bytes[Encoding.IDENTITY] += fanned.frame_bytes
-        self.frames[Encoding.IDENTITY] += 1
+        for encoding, sends in fanned.sends.items():
+            self.payload_bytes[encoding] += fanned.payload_bytes * sends
+        self.wire_bytes.update(fanned.wire_bytes)
+        self.frames.update(fanned.frames)
         for seconds, times in fanned.latencies:
             self.delivery.observe(seconds, times)
         # The stamps rise, so the last one is that of the last recipient.
-        self.late_items += fanned.written > 0 and fanned.latencies[-1][0] > LATE_S
+        self.late_items += written > 0 and fanned.latencies[-1][0] > LATE_S
 
-    def item_replayed(self, payload_bytes: int, frame_bytes: int, again: Redelivery | None) -> None:
+    def item_replayed(self, payload_bytes: int, frame_bytes: int, encoding: Encoding, again: Redelivery | None) -> None:
         """Count one item that a connection got from the log; `again`: it went to that client before, and why."""
         self.recovery.item_replayed(again)
-        self.payload_bytes[Encoding.IDENTITY] += payload_bytes
-        self.wire_bytes[Encoding.IDENTITY] += frame_bytes
-        self.frames[Encoding.IDENTITY] += 1
+        self.payload_bytes[encoding] += payload_bytes
+        self.wire_bytes[encoding] += frame_bytes
+        self.frames[encoding] += 1
 
     def delivery_was_slow(self, example: Example) -> None:
         self.delivery.exemplify(example)

@@ -220,7 +220,7 @@ def test_a_slow_delivery_leaves_its_trace(hall: Hall) -> None:
     accepted_at = hall.clock.wall() - 0.2
 
     record = Record(1, accepted_at, item(), b"{}", trace_id="trace")
-    hall.connections.deliver([Outgoing(record, b"x", hall.connections.index.match(item()).recipients)])
+    hall.connections.deliver([Outgoing(record, wire.Encoded(b"x"), hall.connections.index.match(item()).recipients)])
 
     [example] = hall.stats.delivery.examples.values()
     assert example.labels == {"item_id": item().id, "trace_id": "trace"}

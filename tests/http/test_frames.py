@@ -1,10 +1,11 @@
 """Reading a client's bytes, however they are cut into pieces."""
 
 import asyncio
+import zlib
 from itertools import chain
 
 import pytest
-from aiohttp import WSMsgType
+from aiohttp import WSCloseCode, WSMsgType
 from aiohttp._websocket.models import WebSocketError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from app.adapters.http.frames import Frames, Message, Reading
 from tests.support.sockets import masked
 
-TEXT, CONTINUATION, PING, PONG = 0x1, 0x0, 0x9, 0xA
-FIN = 0x80
+TEXT, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x0, 0x8, 0x9, 0xA
+FIN, RSV1 = 0x80, 0x40
 
 
 def frames(payloads: list[str], control: bool) -> list[bytes]:
@@ -68,10 +69,10 @@ async def test_every_form_of_length_is_followed(size: int) -> None:
     )
     reading = Frames(100_000).begin()
 
-    early = reading.feed(frame[:-1])
+    early = list(reading.feed(frame[:-1]))
     assert early == []
     assert not reading.is_at_rest
-    [(kind, payload)] = reading.feed(frame[-1:])
+    [(kind, payload)] = list(reading.feed(frame[-1:]))
 
     assert (kind, payload) == (WSMsgType.TEXT, "x" * size)
     assert reading.is_at_rest
@@ -81,26 +82,68 @@ async def test_every_form_of_length_is_followed(size: int) -> None:
 async def test_a_frame_that_is_not_masked_is_found_wherever_it_stands(before: int) -> None:
     reading = Frames(16_384).begin()
 
-    got = reading.feed(masked(FIN | TEXT, b"{}") * before + b"\x81\x02{}")
+    got = list(reading.feed(masked(FIN | TEXT, b"{}") * before + b"\x81\x02{}" + masked(FIN | TEXT, b"behind")))
 
     assert reading.is_unmasked
-    assert got == []
+    assert got == [(WSMsgType.TEXT, "{}")] * before
 
 
 async def test_what_one_client_breaks_is_no_others_concern() -> None:
     source = Frames(16_384)
     broken, whole = source.begin(), source.begin()
 
-    assert broken.feed(masked(FIN | TEXT, b"\xff\xff")) == []
+    assert list(broken.feed(masked(FIN | TEXT, b"\xff\xff"))) == []
     assert isinstance(broken.error, WebSocketError)
-    assert whole.feed(masked(FIN | TEXT, b"fine")) == [(WSMsgType.TEXT, "fine")]
+    assert list(whole.feed(masked(FIN | TEXT, b"fine"))) == [(WSMsgType.TEXT, "fine")]
     assert whole.error is None
 
 
 async def test_messages_before_the_broken_one_are_given() -> None:
     reading = Frames(16_384).begin()
 
-    got = reading.feed(masked(FIN | TEXT, b"first") + masked(FIN | 0x3, b"?"))
+    got = list(reading.feed(masked(FIN | TEXT, b"first") + masked(FIN | 0x3, b"?")))
 
     assert got == [(WSMsgType.TEXT, "first")]
     assert reading.error is not None
+
+
+def packed(text: bytes) -> bytes:
+    """Give a compressed message of one frame (RFC 7692 section 7.2.1)."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH)
+    return masked(FIN | RSV1 | TEXT, data.removesuffix(b"\x00\x00\xff\xff"))
+
+
+async def test_a_compressed_message_is_inflated_where_that_was_agreed() -> None:
+    source = Frames(16_384)
+    agreed, plain = source.begin(is_deflated=True), source.begin()
+
+    assert list(agreed.feed(packed(b"hello " * 9) + masked(FIN | TEXT, b"and as it is"))) == [
+        (WSMsgType.TEXT, "hello " * 9),
+        (WSMsgType.TEXT, "and as it is"),
+    ]
+    assert list(plain.feed(packed(b"hello"))) == []
+    assert isinstance(plain.error, WebSocketError)
+    assert plain.error.code == WSCloseCode.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("size", [16_385, 10_000_000])
+async def test_a_message_that_is_too_large_once_inflated_is_refused(size: int) -> None:
+    source = Frames(16_384)
+    bomb, fits = source.begin(is_deflated=True), source.begin(is_deflated=True)
+
+    assert [len(str(text)) for _, text in fits.feed(packed(b"x" * 16_384))] == [16_384]
+    assert list(bomb.feed(packed(b"x" * size))) == []
+    assert isinstance(bomb.error, WebSocketError)
+    assert bomb.error.code == WSCloseCode.MESSAGE_TOO_BIG
+
+
+async def test_nothing_is_inflated_once_it_is_over_but_the_close_is_seen() -> None:
+    reading = Frames(16_384).begin(is_deflated=True)
+    got = []
+    for kind, payload in reading.feed(packed(b"{}") * 3 + masked(FIN | CLOSE, b"\x03\xe8")):
+        got.append((kind, payload))
+        reading.is_over = True
+
+    assert got == [(WSMsgType.TEXT, "{}"), (WSMsgType.CLOSE, 0)]
+    assert reading.is_at_rest

@@ -49,10 +49,11 @@ class Ledger:
         return self.clients + self.gone
 
     async def fill_up(self, server: RunningServer) -> None:
-        """Have everybody connected again, every other one with a filter; all say hello."""
+        """Have everybody connected again, every other one with a filter, every third compressed; all say hello."""
         while len(self.clients) < CLIENTS:
             number = len(self.everybody)
-            client = await join(server.ws_url, f"user-{number}", **({"filters": PICKY} if number % 2 else {}))
+            query = {"filters": PICKY} if number % 2 else {}
+            client = await join(server.ws_url, f"user-{number}", is_deflating=number % 3 == 0, **query)
             client.write(masked(TEXT, b'{"type":"ping"}'))
             self.clients.append(client)
             client.is_picky = bool(number % 2)
@@ -99,6 +100,8 @@ def expected(ledger: Ledger, bad_rounds: int) -> dict[tuple[str, str], float]:
     """Give what /metrics must say, by metric and label value."""
     opened, closed = len(ledger.everybody), len(ledger.gone)
     everybody = ledger.everybody
+    deflating = [client for client in everybody if client.is_deflating]
+    plain = [client for client in everybody if not client.is_deflating]
     return {
         ("news_connections_opened_total", ""): opened,
         ("news_connections", ""): opened - closed,
@@ -113,6 +116,7 @@ def expected(ledger: Ledger, bad_rounds: int) -> dict[tuple[str, str], float]:
         ("news_items_rejected_total", "invalid"): bad_rounds,
         ("news_items_broadcast_total", "delivered"): ledger.items,
         ("news_frames_encoded_total", "identity"): ledger.items,
+        ("news_frames_encoded_total", "deflate"): ledger.items,
         ("news_queue_wait_seconds_count", ""): ledger.items,
         ("news_broadcast_recipients_count", ""): ledger.items,
         ("news_broadcast_recipients_sum", ""): ledger.matched,
@@ -123,8 +127,10 @@ def expected(ledger: Ledger, bad_rounds: int) -> dict[tuple[str, str], float]:
         ("news_sends_total", "written"): sum(client.items for client in everybody),
         ("news_sends_total", "closed"): 0,
         ("news_delivery_latency_seconds_count", ""): ledger.matched,
-        ("news_sent_payload_bytes_total", "identity"): sum(client.payload_bytes for client in everybody),
-        ("news_sent_wire_bytes_total", "identity"): sum(client.wire_bytes for client in everybody),
+        ("news_sent_payload_bytes_total", "identity"): sum(client.payload_bytes for client in plain),
+        ("news_sent_payload_bytes_total", "deflate"): sum(client.payload_bytes for client in deflating),
+        ("news_sent_wire_bytes_total", "identity"): sum(client.wire_bytes for client in plain),
+        ("news_sent_wire_bytes_total", "deflate"): sum(client.wire_bytes for client in deflating),
         ("news_client_received_bytes_total", ""): sum(client.sent_bytes for client in everybody),
         ("news_client_messages_total", "ping"): opened,
         ("news_client_messages_invalid_total", "binary"): ledger.endings[Ending.UNSUPPORTED_DATA],

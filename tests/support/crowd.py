@@ -5,6 +5,7 @@ What they count, they count from the bytes on the wire, and so independently of 
 
 import asyncio
 import time
+import zlib
 from typing import cast
 from urllib.parse import urlencode, urlsplit
 
@@ -12,13 +13,15 @@ from tests.support.sockets import REQUEST, connected, masked
 
 _STAMP = b'"published_at":'
 _DATA = b'"data":'
-_PING, _PONG = 0x89, 0x8A
+_PING, _PONG, _DEFLATED_TEXT = 0x89, 0x8A, 0xC1
+_OFFER = "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
 
 
 class CountingClient(asyncio.Protocol):
     """Upgrades, then counts the text frames it gets and how old each item was; answers pings."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, is_deflating: bool = False) -> None:
+        self.is_deflating = is_deflating
         self.items = 0
         self.ages_s: list[float] = []
         # Of items: the frames with their heads, and what stands under "data" in them.
@@ -33,7 +36,8 @@ class CountingClient(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports do not derive from asyncio's.
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.write(REQUEST.format(path=self._path).encode())
+        request = REQUEST.format(path=self._path)
+        self._transport.write((request.removesuffix("\r\n") + _OFFER if self.is_deflating else request).encode())
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -74,7 +78,7 @@ class CountingClient(asyncio.Protocol):
             self._transport.close()
 
     def _count_frames(self) -> None:
-        now, start, buffer = time.time(), 0, self._buffer
+        now, start, items, buffer = time.time(), 0, self.items, self._buffer
         while len(buffer) - start >= 2:
             size, head = buffer[start + 1], 2
             if size == 126:
@@ -85,25 +89,34 @@ class CountingClient(asyncio.Protocol):
                 break
             if buffer[start] == _PING:
                 self.write(masked(_PONG, bytes(buffer[start + head : start + head + size])))
-            stamp = buffer.find(_STAMP, start, start + head + size)
-            if stamp >= 0:
-                end = buffer.index(b",", stamp)
-                self.ages_s.append(now - float(buffer[stamp + len(_STAMP) : end]))
-                self.items += 1
-                self.wire_bytes += head + size
-                self.payload_bytes += start + head + size - len(b"}") - (buffer.index(_DATA, start) + len(_DATA))
+            payload = bytes(buffer[start + head : start + head + size])
+            self._count_message(_inflate(payload) if buffer[start] == _DEFLATED_TEXT else payload, now)
+            if self.items > items:
+                items, self.wire_bytes = self.items, self.wire_bytes + head + size
             start += head + size
         del buffer[:start]
 
+    def _count_message(self, payload: bytes, now: float) -> None:
+        stamp = payload.find(_STAMP)
+        if stamp >= 0:
+            end = payload.index(b",", stamp)
+            self.ages_s.append(now - float(payload[stamp + len(_STAMP) : end]))
+            self.items += 1
+            self.payload_bytes += len(payload) - len(b"}") - (payload.index(_DATA) + len(_DATA))
 
-async def join(ws_url: str, user_id: str, **query: str) -> CountingClient:
-    """Connect one client. Raises ConnectionError where the server refuses."""
+
+def _inflate(payload: bytes) -> bytes:
+    return zlib.decompressobj(-12).decompress(payload + b"\x00\x00\xff\xff")
+
+
+async def join(ws_url: str, user_id: str, *, is_deflating: bool = False, **query: str) -> CountingClient:
+    """Connect one client, with compressed messages or without. Raises ConnectionError where the server refuses."""
     parts = urlsplit(ws_url)
     path = f"{parts.path}?{urlencode({'user_id': user_id, **query})}"
     assert parts.hostname is not None
     assert parts.port is not None
     _, client = await asyncio.get_running_loop().create_connection(
-        lambda: CountingClient(path), parts.hostname, parts.port
+        lambda: CountingClient(path, is_deflating=is_deflating), parts.hostname, parts.port
     )
     await client.upgraded
     return client

@@ -141,4 +141,4 @@ class Hall:
         match = self.connections.index.match(item())
         self.stats.item_decided(match)
         record = Record(seq, self.clock.wall(), item(), b"{}", trace_id="trace")
-        self.connections.deliver([Outgoing(record, wire.text_frame(b"x" * size), match.recipients)])
+        self.connections.deliver([Outgoing(record, wire.Encoded(b"x" * size), match.recipients)])

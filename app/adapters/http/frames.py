@@ -1,19 +1,21 @@
 """What a client's bytes are. This file owns reading frames (RFC 6455 section 5.2) and what is kept between messages.
 
-aiohttp's parser does the work: masking, fragments, control frames between them, UTF-8, limits. It is made when bytes
-come and let go at the end of a message, so that an idle connection keeps nothing; where a message ends, `_Edge` knows.
-All parsers share one queue, which is emptied before anything else is done.
+aiohttp's parser does the work: masking, fragments, control frames between them, inflating, UTF-8, limits. It is made
+when bytes come and let go at the end of a message, so that an idle connection keeps nothing; where a message ends,
+`_Edge` knows. All parsers share one queue, which is emptied before anything else is done.
 """
 
 import asyncio
+from collections.abc import Iterator
 
-from aiohttp import WSMsgType
+from aiohttp import WSCloseCode, WSMsgType
+from aiohttp._websocket.models import WebSocketError
 from aiohttp._websocket.reader import WebSocketDataQueue
 from aiohttp.http import WebSocketReader
 
 _QUEUE_BYTES = 1 << 20
 _FIN, _OPCODE, _MASKED, _LENGTH = 0x80, 0x0F, 0x80, 0x7F
-_FIRST_CONTROL = 0x8
+_FIRST_CONTROL = _CLOSE = 0x8
 _KEY_BYTES = 4
 # What follows the first two bytes, by the seven bits of length.
 _LENGTH_BYTES = {126: 2, 127: 8}
@@ -37,13 +39,13 @@ _NO_FLOW_CONTROL = _NoFlowControl()
 
 
 class _Edge:
-    """Follows the frames through the bytes: whether all frames are masked, and whether a message is under way."""
+    """Follows the frames through the bytes: whether all of them are masked, and whether a message is under way."""
 
-    __slots__ = ("_head", "_is_fragmented", "_rest", "is_unmasked")
+    __slots__ = ("_head", "_is_fragmented", "_opcode", "_rest", "is_unmasked")
 
     def __init__(self) -> None:
         self._head = bytearray()
-        self._rest = 0
+        self._rest = self._opcode = 0
         self._is_fragmented = False
         self.is_unmasked = False
 
@@ -51,20 +53,35 @@ class _Edge:
     def is_at_rest(self) -> bool:
         return not (self._rest or self._head or self._is_fragmented)
 
-    def follow(self, data: bytes) -> None:
-        """Go on through the next bytes."""
-        position = 0
+    def pieces(self, data: bytes) -> Iterator[tuple[bytes, int | None]]:
+        """Cut bytes where frames end; give each piece with the opcode of the frame that ends there, None if none does.
+
+        The last piece before a frame that is not masked is the last of all.
+        """
+        start = position = 0
         while position < len(data):
-            if self._rest:
-                step = min(self._rest, len(data) - position)
-                self._rest -= step
-                position += step
-                continue
+            if not self._rest:
+                position = self._read_head(data, position)
+                if self.is_unmasked:
+                    return
+            step = min(self._rest, len(data) - position)
+            self._rest -= step
+            position += step
+            if not (self._rest or self._head):
+                yield (data if position - start == len(data) else data[start:position]), self._opcode
+                start = position
+        if start < position:
+            yield data[start:], None
+
+    def _read_head(self, data: bytes, position: int) -> int:
+        """Go on reading a frame's head, as far as the bytes go; give where it ends."""
+        while position < len(data) and len(self._head) < self._head_bytes():
             missing = self._head_bytes() - len(self._head)
             self._head += data[position : position + missing]
-            position += missing
-            if len(self._head) >= self._head_bytes():
-                self._begin_payload()
+            position = min(position + missing, len(data))
+        if len(self._head) == self._head_bytes():
+            self._begin_payload()
+        return position
 
     def _head_bytes(self) -> int:
         """Give how long the head is, as far as it is known: two bytes say the rest."""
@@ -78,22 +95,28 @@ class _Edge:
         self.is_unmasked = self.is_unmasked or not second & _MASKED
         extended = _LENGTH_BYTES.get(second & _LENGTH, 0)
         self._rest = int.from_bytes(self._head[2 : 2 + extended]) if extended else second & _LENGTH
-        if first & _OPCODE < _FIRST_CONTROL:
+        self._opcode = first & _OPCODE
+        if self._opcode < _FIRST_CONTROL:
             self._is_fragmented = not first & _FIN
         self._head.clear()
 
 
 class Reading:
-    """A client's message that is under way. `error` is what broke the protocol, None while nothing did."""
+    """A client's message that is under way. `error` is what broke the protocol, None while nothing did.
 
-    __slots__ = ("_edge", "_parser", "_queue", "error")
+    Once it `is_over`, nothing is parsed, and so nothing inflated, any more; only a close frame is still seen.
+    """
 
-    def __init__(self, queue: WebSocketDataQueue, message_bytes: int) -> None:
+    __slots__ = ("_edge", "_message_bytes", "_parser", "_queue", "error", "is_over")
+
+    def __init__(self, queue: WebSocketDataQueue, message_bytes: int, *, is_deflated: bool) -> None:
         self._queue = queue
-        # The parser refuses a message of exactly its limit.
-        self._parser = WebSocketReader(queue, message_bytes + 1, compress=False, decode_text=True)
+        self._message_bytes = message_bytes
+        # The parser refuses a message of exactly its limit, unless that message was compressed.
+        self._parser = WebSocketReader(queue, message_bytes + 1, compress=is_deflated, decode_text=True)
         self._edge = _Edge()
         self.error: BaseException | None = None
+        self.is_over = False
 
     @property
     def is_at_rest(self) -> bool:
@@ -105,13 +128,17 @@ class Reading:
         """Say whether a frame was not masked: a server must close on it (RFC 6455 section 5.1)."""
         return self._edge.is_unmasked
 
-    def feed(self, data: bytes) -> list[Message]:
-        """Take bytes, and give the messages that are whole by now. Nothing is parsed once a frame was not masked."""
-        self._edge.follow(data)
-        if self.is_unmasked:
-            return []
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Take bytes, and give the messages that are whole by now, each before the next frame is looked at."""
+        for piece, ended in self._edge.pieces(data):
+            if not self.is_over and self.error is None:
+                yield from self._parse(piece)
+            elif ended == _CLOSE:
+                yield WSMsgType.CLOSE, 0
+
+    def _parse(self, piece: bytes) -> list[Message]:
         try:
-            is_broken, _ = self._parser.feed_data(data)
+            is_broken, _ = self._parser.feed_data(piece)
             if is_broken:
                 self.error = self._queue.exception()
             return self._drain()
@@ -122,13 +149,15 @@ class Reading:
     def _drain(self) -> list[Message]:
         messages: list[Message] = []
         while self._queue._buffer:
+            if self._queue._buffer[0][1] > self._message_bytes:
+                self.error = WebSocketError(WSCloseCode.MESSAGE_TOO_BIG, "larger than the limit once inflated")
             try:
                 # The queue is not empty: its coroutine ends without ever waiting.
                 self._queue.read().send(None)
             except StopIteration as read:
                 kind, payload, _extra = read.value
                 messages.append((kind, payload))
-        return messages
+        return [] if self.error is not None else messages
 
 
 class Frames:
@@ -139,5 +168,6 @@ class Frames:
         loop = asyncio.get_running_loop()
         self._queue = WebSocketDataQueue(_NO_FLOW_CONTROL, _QUEUE_BYTES, loop=loop)  # type: ignore[arg-type]
 
-    def begin(self) -> Reading:
-        return Reading(self._queue, self._message_bytes)
+    def begin(self, *, is_deflated: bool = False) -> Reading:
+        """Begin a message; `is_deflated`: compressed ones were agreed on."""
+        return Reading(self._queue, self._message_bytes, is_deflated=is_deflated)

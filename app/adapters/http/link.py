@@ -13,6 +13,7 @@ from aiohttp._websocket.models import WebSocketError
 from app.adapters.http.frames import Frames, Reading
 from app.core import wire
 from app.core.closing import CLOSE_HANDSHAKE_S, CLOSES, Ending, may_be_sent, of_client_code
+from app.core.deflate import UNCOMPRESSED
 from app.flows.session import Session
 from app.ports import Link
 
@@ -70,9 +71,11 @@ class SocketLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._conversation.on_data(len(data))
-        reading = self._reading or self._frames.begin()
+        reading = self._reading or self._frames.begin(is_deflated=self._session.window_bits != UNCOMPRESSED)
+        reading.is_over = self._session.ending is not None
         for kind, payload in reading.feed(data):
             self._take(kind, payload)
+            reading.is_over = self._session.ending is not None
         if reading.is_unmasked:
             self._conversation.on_misbehaviour(self._session, Ending.PROTOCOL_ERROR)
         elif reading.error is not None and self._session.ending is None:

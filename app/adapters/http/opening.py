@@ -1,4 +1,4 @@
-"""What an upgrade request asks for. This file owns the reading of its query and its subprotocols."""
+"""What an upgrade request asks for. This file owns the reading of its query, its subprotocols and its extensions."""
 
 import re
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from app.adapters.http.parameters import Reader, device_id, number, read_parameters, require_user_id, user_id, whole
+from app.core.deflate import UNCOMPRESSED, Agreement, agree
 from app.core.errors import Code, FieldError, Theirs
 from app.core.messages import MAX_LAST_ITEMS
 from app.core.resuming import POSITION, Asked, Last, Since, parse_position
@@ -25,6 +26,7 @@ def read_opening(request: web.Request, most_channels: int) -> Opening:
     """Read what a client wants. Raises Theirs(INVALID_PARAMETER, INVALID_JSON, INVALID_FILTER)."""
     given = read_parameters(request.query, opening_readers(most_channels))
     wants_acks = given.get("ack", 0) == 1
+    agreement = agreed_extension(request)
     return Opening(
         user_id=require_user_id(given),
         # Acks need a device; who names none has one without a name.
@@ -34,6 +36,7 @@ def read_opening(request: web.Request, most_channels: int) -> Opening:
         is_required=given.get("resume_required", 0) == 1,
         wants_acks=wants_acks,
         is_v2=given.get("v") == 2 or chosen_subprotocol(request) is not None,
+        window_bits=agreement.window_bits if agreement is not None else UNCOMPRESSED,
     )
 
 
@@ -42,6 +45,18 @@ def chosen_subprotocol(request: web.Request) -> str | None:
     lines = request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, [])
     offered = {name.strip() for line in lines for name in line.split(",")}
     return SUBPROTOCOL if SUBPROTOCOL in offered else None
+
+
+def agreed_extension(request: web.Request) -> Agreement | None:
+    """Choose how payloads are compressed, among what a client offers."""
+    return agree(request.headers.getall(hdrs.SEC_WEBSOCKET_EXTENSIONS, []))
+
+
+def chosen_headers(request: web.Request) -> dict[str, str]:
+    """Give the headers of the answer that say what was chosen."""
+    subprotocol, agreement = chosen_subprotocol(request), agreed_extension(request)
+    protocol = {"Sec-WebSocket-Protocol": subprotocol} if subprotocol is not None else {}
+    return protocol | ({"Sec-WebSocket-Extensions": agreement.answer} if agreement is not None else {})
 
 
 def opening_readers(most_channels: int) -> Mapping[str, Reader]:

@@ -7,6 +7,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Mapping
 from typing import NoReturn
 
 from aiohttp import HttpVersion11, hdrs, web
@@ -14,7 +15,7 @@ from aiohttp.abc import AbstractStreamWriter
 from multidict import MultiMapping
 
 from app.adapters.http.link import Conversation, SocketLink
-from app.adapters.http.opening import RESUME_KEYS, chosen_subprotocol, read_opening
+from app.adapters.http.opening import RESUME_KEYS, chosen_headers, read_opening
 from app.adapters.http.parts import PARTS
 from app.core.closing import Ending
 from app.core.errors import Code, FieldError, NewsError, Theirs
@@ -64,7 +65,7 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
         raise
     try:
         await parts.greeting.prepare(session, opening)
-        _hand_over(request, session, parts.converse, accept, chosen_subprotocol(request))
+        _hand_over(request, session, parts.converse, {"Sec-WebSocket-Accept": accept, **chosen_headers(request)})
     except NewsError as error:
         parts.stats.refused[_REFUSALS.get(error.code, Refusal.BAD_REQUEST)] += 1
         raise
@@ -82,7 +83,7 @@ async def get_canary(request: web.Request) -> web.StreamResponse:
     if request.method != hdrs.METH_GET or not hmac.compare_digest(given, parts.canary_key.encode()):
         raise web.HTTPNotFound
     accept = _check_handshake(request)
-    _hand_over(request, parts.canary_end.new_session(), parts.canary_end, accept)
+    _hand_over(request, parts.canary_end.new_session(), parts.canary_end, {"Sec-WebSocket-Accept": accept})
     return _HandedOver(status=101)
 
 
@@ -117,13 +118,7 @@ def _refuse_header(name: str, wanted: str) -> NoReturn:
     raise Theirs(Code.INVALID_PARAMETER, f"{name}: {wanted}", fields=(FieldError(name, wanted),))
 
 
-def _hand_over(
-    request: web.Request,
-    session: Session,
-    conversation: Conversation,
-    accept: str,
-    subprotocol: str | None = None,
-) -> None:
+def _hand_over(request: web.Request, session: Session, conversation: Conversation, headers: Mapping[str, str]) -> None:
     """Answer 101 and move the transport from aiohttp to a SocketLink; what the client has sent already goes along.
 
     Leans on aiohttp internals that tests/http/test_handover.py names: `protocol.transport`, `connection_lost`,
@@ -132,10 +127,9 @@ def _hand_over(
     protocol, transport, parts = request.protocol, request.transport, request.app[PARTS]
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the client left during the handshake")
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     transport.write(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: %b\r\n%b\r\n"
-        % (accept.encode(), f"Sec-WebSocket-Protocol: {subprotocol}\r\n".encode() if subprotocol else b"")
+        f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{lines}\r\n".encode()
     )
     link = SocketLink(transport, session, conversation, parts.frames, parts.limits.room_bytes)
     transport.set_protocol(link)
