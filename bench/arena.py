@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.contestants import OURS, Contestant, Running
+from bench.contestants import Contestant, Running
 from bench.workshop import BYSTANDERS, LOAD, Scene
 
 _TICKS_A_S = os.sysconf("SC_CLK_TCK")
@@ -67,7 +67,7 @@ class Crowd:
 async def crowd(contestant: Contestant, port: int, plan: Plan, bystanders: int) -> AsyncIterator[Crowd]:
     """Let the clients in."""
     options = ["-p", port, "-n", plan.clients, "-x", bystanders, "-e", plan.items, "-i", 15]
-    options += ["-N"] * contestant.speaks_nats
+    options += ["-N"] * contestant.speaks_nats + ["-d"] * contestant.offers_deflate
     process = await asyncio.create_subprocess_exec(LOAD, *map(str, options), stdout=asyncio.subprocess.PIPE)
     try:
         yield Crowd(process)
@@ -85,8 +85,7 @@ def cpu_s(pid: int) -> tuple[float, float]:
 
 async def play(contestant: Contestant, scene: Scene, plan: Plan) -> Figures:
     """Play one round. Raises Inexact."""
-    # Only ours has filters: the others give everything to everybody.
-    bystanders = BYSTANDERS if contestant is OURS else 0
+    bystanders = BYSTANDERS if contestant.has_filters else 0
     async with (
         contestant.start(scene, plan.items_a_write) as running,
         crowd(contestant, running.port, plan, bystanders) as clients,

@@ -40,6 +40,12 @@ class Contestant(NamedTuple):
     name: str
     start: Start
     speaks_nats: bool = False
+    offers_deflate: bool = False
+
+    @property
+    def has_filters(self) -> bool:
+        """Say whether it is ours: the others give everything to everybody."""
+        return self.start is ours
 
 
 def on_server_core() -> None:
@@ -147,6 +153,7 @@ async def ours(scene: Scene, _items_a_write: int) -> AsyncIterator[Running]:
 
 
 OURS = Contestant("polyfloat-news", ours)
+OURS_DEFLATED = Contestant("polyfloat-news, deflate", ours, offers_deflate=True)
 THE_LIMIT = Contestant("C send() loop", peer(LIMIT))
 BUN_PUBLISH = Contestant("Bun publish", peer(BUN, PEERS / "bun.ts"))
 PICOWS = Contestant("picows send", peer(PEER_PYTHON, PEERS / "picows_send.py"))

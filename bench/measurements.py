@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 from bench import contestants
 from bench.arena import Figures, Plan, play
-from bench.contestants import OURS, THE_LIMIT, Contestant
+from bench.contestants import OURS, OURS_DEFLATED, THE_LIMIT, Contestant
 from bench.durable import Publishing, publish_both_ways
+from bench.idle import Idle, idle_bytes
+from bench.matching import Deciding, decide
 from bench.workshop import Scene
 
 FEW, MANY, MOST = 1_000, 5_000, 19_000
@@ -23,16 +25,17 @@ PACE_S = 0.2
 
 
 class Effort(NamedTuple):
-    """How much is done: rounds, deliveries a round of the fast, seconds of a paced round."""
+    """How much is done: rounds, deliveries a round of the fast, seconds of a paced round, filters in the index."""
 
     rounds: int
     deliveries: int
     paced_s: int
+    filters: int
     is_whole: bool
 
 
-WHOLE = Effort(rounds=5, deliveries=500_000, paced_s=8, is_whole=True)
-QUICK = Effort(rounds=1, deliveries=200_000, paced_s=4, is_whole=False)
+WHOLE = Effort(rounds=5, deliveries=500_000, paced_s=8, filters=1_000_000, is_whole=True)
+QUICK = Effort(rounds=1, deliveries=200_000, paced_s=4, filters=100_000, is_whole=False)
 
 # Whom a round of the same length would take too long: a part of the deliveries.
 _SHARES = {
@@ -43,6 +46,7 @@ _SHARES = {
 _FAN_OUT = (
     THE_LIMIT,
     OURS,
+    OURS_DEFLATED,
     contestants.BUN_PUBLISH,
     contestants.PICOWS,
     contestants.NODE_WS,
@@ -56,13 +60,15 @@ Medians = dict[str, Figures]
 
 
 class Measured(NamedTuple):
-    """Everything that was measured, by contestant."""
+    """Everything that was measured, by contestant; what takes minutes only where the effort is whole."""
 
     fan_out: Medians
     backlog: Medians
     paced: Medians
     most: Medians
     publishing: Publishing
+    deciding: Deciding
+    idle: Idle | None
 
 
 async def measure(effort: Effort) -> Measured:
@@ -86,7 +92,8 @@ async def measure(effort: Effort) -> Measured:
             plan = Plan(MOST, effort.paced_s, pace_s=1.0)
             most = await _rounds(scene, effort.rounds, [(OURS, plan)])
         publishing = await publish_both_ways(scene, effort.rounds)
-    return Measured(fan_out, backlog, paced, most, publishing)
+        idle = await idle_bytes(effort.rounds) if effort.is_whole else None
+    return Measured(fan_out, backlog, paced, most, publishing, decide(effort.filters), idle)
 
 
 async def _fan_out(scene: Scene, effort: Effort) -> Medians:

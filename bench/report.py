@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 from bench.contestants import OURS
+from bench.matching import FEW as FEW_FILTERS
+from bench.matching import SOME, Deciding
 from bench.measurements import BACKLOG_ITEMS, FEW, MANY, Effort, Measured
 from bench.rows import Row, rows
 
@@ -68,8 +70,17 @@ def _contestants(measured: Measured) -> str:
             f"5 items/s to {MANY:,}, p50 / p99: {paced}.",
             f"Durable: {publishing.batches_per_s:,.0f} items/s in batches of 100,"
             f" {publishing.singles_per_s:,.0f} one by one.",
+            _deciding(measured.deciding),
             "",
         )
+    )
+
+
+def _deciding(one: Deciding) -> str:
+    return (
+        f"Deciding, µs an item: {one.few_us:.0f} at {FEW_FILTERS:,} filters, {one.index_us:.0f} at {SOME:,},"
+        f" {one.many_us:.0f} at {one.filters:,} ({one.matched:.1%} matched); the original's loop {one.loop_us:,.0f}"
+        f" at {SOME:,}."
     )
 
 

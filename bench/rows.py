@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from bench import contestants
-from bench.contestants import OURS, THE_LIMIT
+from bench.contestants import OURS, OURS_DEFLATED, THE_LIMIT
+from bench.matching import FEW as FEW_FILTERS
+from bench.matching import SOME
 from bench.measurements import BACKLOG_ITEMS, FEW, MANY, MOST, Measured
 
 
@@ -54,5 +56,15 @@ def rows(measured: Measured) -> Iterator[Row]:
     publishing = measured.publishing
     ratio = publishing.batches_per_s / publishing.singles_per_s
     yield Row("durable publish: NDJSON batches : one commit an item", ratio, "×", 15)
+    deflated = measured.fan_out[OURS_DEFLATED.name].cpu_us / ours.cpu_us
+    yield Row("CPU a delivery, deflated : as it is", deflated, "×", 1.05, True)
+    deciding = measured.deciding
+    yield Row(f"match at {SOME:,} filters: of the original's loop, faster", deciding.times_faster, "×", 800)
+    yield Row(f"match: growth from {FEW_FILTERS:,} to {deciding.filters:,} filters", deciding.growth, "×", 10, True)
+    yield Row(f"index update at {deciding.filters:,} filters", deciding.update_us, "µs", 40, True)
+    yield Row("iterating a match, a recipient", deciding.iterate_ns, "ns", 25, True)
+    if measured.idle:
+        yield Row("resident memory, an idle connection", measured.idle.plain / 1e3, "KB", 3.0, True)
+        yield Row("resident memory, an idle connection with deflate", measured.idle.deflating / 1e3, "KB", 3.5, True)
     if measured.most:
         yield Row(f"{MOST:,} connections, 1 item/s to all: p99", measured.most[OURS.name].p99_ms, "ms", 250, True)

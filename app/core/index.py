@@ -16,8 +16,11 @@ from pyroaring import BitMap
 
 from app.core.lexicon import Lexicon, SlotSets, Table
 from app.core.news import NewsItem, Source
-from app.core.reading import Criteria, Reading, Terms, read_filter, read_item
+from app.core.reading import NOTHING, Criteria, Reading, Terms, read_filter, read_item
 from app.core.subscription import EVERYTHING, Filter
+
+# One more than the highest threshold.
+_NEVER = 101
 
 
 class Misses(NamedTuple):
@@ -142,9 +145,9 @@ class FilterIndex:
     def __init__(self) -> None:
         self._filters: dict[int, Filter] = {}
         self._broken = BitMap()
-        self._unfiltered = BitMap()
+        self._unfiltered, self._refusing = BitMap(), BitMap()
         # _within[t]: the slots whose threshold is at most t, so that one look-up answers the impact step.
-        self._within = [BitMap() for _ in range(101)]
+        self._within = [BitMap() for _ in range(_NEVER)]
         self._open = _Open()
         self._wanted = _Lists()
         self._refused = _Lists()
@@ -154,14 +157,16 @@ class FilterIndex:
 
     def put(self, slot: int, wants: Filter) -> None:
         """Give a slot its filter, in place of the one it had."""
-        self.drop(slot)
+        self._broken.discard(slot)
+        before = self._take_out(slot)
         criteria = read_filter(wants)
-        for slots in self._within[criteria.threshold :]:
-            slots.add(slot)
+        self._set_threshold(slot, before, criteria.threshold)
         for slots in self._open.sets_for(criteria):
             slots.add(slot)
         self._wanted.add(criteria.wants, slot)
-        self._refused.add(criteria.refuses, slot)
+        if criteria.refuses != NOTHING:
+            self._refusing.add(slot)
+            self._refused.add(criteria.refuses, slot)
         self._filters[slot] = wants
         if wants == EVERYTHING:
             self._unfiltered.add(slot)
@@ -174,17 +179,28 @@ class FilterIndex:
     def drop(self, slot: int) -> None:
         """Forget a slot; nothing happens when it is unknown."""
         self._broken.discard(slot)
-        self._unfiltered.discard(slot)
+        self._set_threshold(slot, self._take_out(slot), _NEVER)
+
+    def _take_out(self, slot: int) -> int:
+        """Take a slot out of everything but the thresholds; give the one that it had, or `_NEVER`."""
         wants = self._filters.pop(slot, None)
         if wants is None:
-            return
+            return _NEVER
+        self._unfiltered.discard(slot)
+        self._refusing.discard(slot)
         criteria = read_filter(wants)
-        for slots in self._within[criteria.threshold :]:
-            slots.discard(slot)
         for slots in self._open.sets_for(criteria):
             slots.discard(slot)
         self._wanted.discard(criteria.wants, slot)
         self._refused.discard(criteria.refuses, slot)
+        return criteria.threshold
+
+    def _set_threshold(self, slot: int, before: int, threshold: int) -> None:
+        """Move a slot to another threshold; one of the two ranges is empty."""
+        for slots in self._within[threshold:before]:
+            slots.add(slot)
+        for slots in self._within[before:threshold]:
+            slots.discard(slot)
 
     def match(self, item: NewsItem) -> Match:
         """Decide for every slot whether it wants the item."""
@@ -225,7 +241,7 @@ class FilterIndex:
         admitted = _either(self._open.keyword, self._wanted.keyword_hits(reading))
         admitted = admitted & _either(self._open.ticker, self._wanted.ticker_hits(reading))
         admitted &= _either(self._open.person, self._wanted.person_hits(reading))
-        refused = self._refused.all_hits(reading)
+        refused = self._refused.all_hits(reading) if self._refusing else []
         return admitted - BitMap.union(*refused) if refused else admitted
 
 

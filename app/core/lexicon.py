@@ -2,6 +2,7 @@
 
 A look-up costs what the item's text is long, whatever the number of terms: single words meet in one set intersection,
 runs (phrases, and substrings of unspaced scripts) are found from their first two units by the lengths that exist there.
+A table that is empty costs nothing.
 """
 
 from collections import Counter
@@ -63,10 +64,11 @@ class SlotSets(Generic[Key]):
 class _Runs:
     """Runs of two units or more, found from their first two units by the lengths that exist there."""
 
-    __slots__ = ("_lengths", "_longest", "_slots")
+    __slots__ = ("_firsts", "_lengths", "_longest", "_slots")
 
     def __init__(self) -> None:
         self._slots: SlotSets[Units] = SlotSets()
+        self._firsts: Counter[str] = Counter()
         self._lengths: dict[Units, Counter[int]] = {}
         # The longest there ever was: a window of it holds every run that begins there.
         self._longest = 0
@@ -76,11 +78,15 @@ class _Runs:
 
     def add(self, run: Units, slot: int) -> None:
         if self._slots.add(run, slot):
+            self._firsts[run[0]] += 1
             self._lengths.setdefault(run[:2], Counter())[len(run)] += 1
             self._longest = max(self._longest, len(run))
 
     def discard(self, run: Units, slot: int) -> None:
         if self._slots.discard(run, slot):
+            self._firsts[run[0]] -= 1
+            if not self._firsts[run[0]]:
+                del self._firsts[run[0]]
             lengths = self._lengths[run[:2]]
             lengths[len(run)] -= 1
             if not lengths[len(run)]:
@@ -89,15 +95,16 @@ class _Runs:
                 del self._lengths[run[:2]]
 
     def hits(self, units: Units) -> list[BitMap]:
-        if not self._lengths:
+        firsts, lengths = self._firsts, self._lengths
+        if not firsts:
             return []
         # Equal windows once: a text that repeats itself must not cost what it is long times every length.
         windows = {
             units[start : start + self._longest]
-            for start in range(len(units) - 1)
-            if units[start : start + 2] in self._lengths
+            for start, unit in enumerate(units)
+            if unit in firsts and units[start : start + 2] in lengths
         }
-        return self._slots.hits({window[:length] for window in windows for length in self._lengths[window[:2]]})
+        return self._slots.hits({window[:length] for window in windows for length in lengths[window[:2]]})
 
 
 class _Begun:
@@ -121,9 +128,11 @@ class _Begun:
             self._sizes[len(stem)] -= 1
             self._sizes = +self._sizes
 
-    def hits(self, words: Iterable[str]) -> list[BitMap]:
+    def hits(self, vocabulary: frozenset[str]) -> list[BitMap]:
+        if not self._sizes:
+            return []
         # Of a word that is shorter than a size its whole is taken, and that begins it too.
-        stems = {word[:size] for word in set(words) for size in self._sizes}
+        stems = {word[:size] for word in vocabulary for size in self._sizes}
         return self._slots.hits(self._slots.sets.keys() & stems)
 
 
@@ -211,10 +220,10 @@ class Lexicon:
     def hits(self, text: Text) -> list[BitMap]:
         """Give the slots of every listed term that stands in the text."""
         return [
-            *self._words.hits(self._words.sets.keys() & set(text.words)),
+            *self._words.hits(self._words.sets.keys() & text.vocabulary),
             *self._phrases.hits(text.words),
-            *self._begun.hits(text.words),
+            *self._begun.hits(text.vocabulary),
             *self._begun_phrases.hits(text.words),
-            *self._characters.hits(self._characters.sets.keys() & set(text.plain)),
+            *(self._characters.hits(set(text.plain)) if self._characters else ()),
             *self._substrings.hits(text.plain),
         ]

@@ -8,8 +8,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from app.core.news import NewsItem, Source
-from app.core.subscription import Filter
+from app.core.subscription import Exclude, Filter
 from app.core.text import Term, Text, handle_key, parse_term, read, ticker_key
+
+# Words and names that many users list are read once.
+_POPULAR = 4_096
 
 
 class Reading(NamedTuple):
@@ -73,7 +76,10 @@ def read_filter(wants: Filter) -> Criteria:
         wants=_read_terms(
             wants.nitter_accounts, wants.rss_feeds, wants.categories, wants.keywords, wants.tickers, wants.people
         ),
-        refuses=_read_terms(
+        # Most filters exclude nothing.
+        refuses=NOTHING
+        if refuses == Exclude()
+        else _read_terms(
             refuses.nitter_accounts,
             refuses.rss_feeds,
             refuses.categories,
@@ -85,6 +91,10 @@ def read_filter(wants: Filter) -> Criteria:
     )
 
 
+_read_handle, _read_symbol = lru_cache(_POPULAR)(handle_key), lru_cache(_POPULAR)(ticker_key)
+_read_phrase = lru_cache(_POPULAR)(parse_term)
+
+
 def _read_terms(
     accounts: tuple[str, ...],
     feeds: tuple[str, ...],
@@ -94,15 +104,19 @@ def _read_terms(
     people: tuple[str, ...],
 ) -> Terms:
     return Terms(
-        handles=frozenset(map(handle_key, accounts)),
+        handles=frozenset(map(_read_handle, accounts)),
         feeds=_read_phrases(feeds),
         categories=frozenset(name.casefold() for name in categories),
         keywords=_read_phrases(keywords),
-        symbols=frozenset(map(ticker_key, keywords)),
-        tickers=frozenset(map(ticker_key, tickers)),
+        symbols=frozenset(map(_read_symbol, keywords)),
+        tickers=frozenset(map(_read_symbol, tickers)),
         people=_read_phrases(people),
     )
 
 
 def _read_phrases(phrases: tuple[str, ...]) -> frozenset[Term]:
-    return frozenset(term for phrase in phrases if (term := parse_term(phrase)) is not None)
+    return frozenset(term for phrase in phrases if (term := _read_phrase(phrase)) is not None)
+
+
+NOTHING = _read_terms((), (), (), (), (), ())
+"""The lists of a filter that asks, or refuses, nothing."""

@@ -17,9 +17,12 @@ UNSPACED = re.compile(
 
 
 class Text(NamedTuple):
-    """A text as terms are looked for in it: its words, and the whole of it for scripts without word spaces."""
+    """A text as terms are looked for in it: its words, in order and as a set, and the whole of it for scripts without
+    word spaces.
+    """
 
     words: tuple[str, ...]
+    vocabulary: frozenset[str]
     plain: str
 
 
@@ -37,7 +40,8 @@ def normalise(text: str) -> str:
 
 def read(text: str) -> Text:
     plain = normalise(text)
-    return Text(tuple(WORD.findall(plain)), plain)
+    words = tuple(WORD.findall(plain))
+    return Text(words, frozenset(words), plain)
 
 
 def parse_term(phrase: str) -> Term | None:

@@ -13,6 +13,7 @@ from typing import Any
 import aiosqlite
 from aiohttp import web
 from lines import BACKLOG, HOST, PORT, run, send_lines
+from original_filter import wants
 
 SCHEMA = """
 CREATE TABLE user_subscriptions (
@@ -24,18 +25,6 @@ WANTED = (json.dumps([]), json.dumps([]), json.dumps(["economics"]), json.dumps(
 USERS = 20_000
 
 connections: dict[str, web.WebSocketResponse] = {}
-
-
-def wants(row: tuple[Any, ...], news: dict[str, Any]) -> bool:
-    accounts, feeds, categories, keywords = (json.loads(column) for column in row[1:5])
-    text = f"{news['title']} {news['content']}".lower()
-    listed = accounts if news["source"] == "nitter" else feeds
-    if news["impact_score"] < row[5] or (categories and news["category"] not in categories):
-        return False
-    if listed and not any(name.lower() in news["source_account"].lower() for name in listed):
-        return False
-    tickers = [ticker.lower() for ticker in news["tickers"]]
-    return not keywords or any(word.lower() in text or word.lower() in tickers for word in keywords)
 
 
 async def send_to(database: str, user_id: str, message: dict[str, Any]) -> None:
