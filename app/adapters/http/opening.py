@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -59,6 +60,7 @@ def chosen_headers(request: web.Request) -> dict[str, str]:
     return protocol | ({"Sec-WebSocket-Extensions": agreement.answer} if agreement is not None else {})
 
 
+@cache
 def opening_readers(most_channels: int) -> Mapping[str, Reader]:
     """Give the parameters of GET /ws/news beside `filters`."""
     return {

@@ -133,11 +133,10 @@ class SqliteNewsLog:
 
         async def drop(connection: aiosqlite.Connection) -> tuple[int, float]:
             sql = "SELECT coalesce(min(seq), ?) FROM news_log WHERE seq < ? AND seq >= ? AND accepted_at >= ?"
-            async with connection.execute(sql, (end, end, too_many_below, accepted_before)) as rows:
-                [(first_kept,)] = await rows.fetchall()
+            [(first_kept,)] = await connection.execute_fetchall(sql, (end, end, too_many_below, accepted_before))
             await connection.execute("DELETE FROM news_log WHERE seq < ?", (first_kept,))
-            async with connection.execute("SELECT accepted_at FROM news_log WHERE seq = ?", (first_kept,)) as rows:
-                [(accepted_at,)] = await rows.fetchall()
+            oldest = "SELECT accepted_at FROM news_log WHERE seq = ?"
+            [(accepted_at,)] = await connection.execute_fetchall(oldest, (first_kept,))
             return first_kept, accepted_at
 
         if self._oldest >= end:
@@ -198,8 +197,7 @@ async def _known(connection: aiosqlite.Connection, entries: list[Entry]) -> dict
         f"SELECT id, url_key, seq FROM news_log WHERE id IN ({marks})"
         f" UNION SELECT id, url_key, seq FROM news_log WHERE url_key IN ({marks})"
     )
-    async with connection.execute(sql, (*ids, *url_keys)) as rows:
-        stored = await rows.fetchall()
+    stored = await connection.execute_fetchall(sql, (*ids, *url_keys))
     return {
         key: Appended(row[0], row[2], is_duplicate=True) for row in stored for key in (_by_id(row[0]), _by_url(row[1]))
     }

@@ -5,10 +5,13 @@ JSON arrays, empty or NULL for none. Keys that the original does not have lie in
 in `subscription_channels`. Stored values are not held to today's limits: what was accepted once keeps working.
 """
 
+from collections.abc import Sequence
+
 import aiosqlite
 import msgspec
 
 from app.adapters.sqlite.database import Database, Row
+from app.adapters.sqlite.together import Together
 from app.core.subscription import DEFAULT_CHANNEL, DEFAULT_THRESHOLD, Exclude, Filter, Subscription
 from app.ports import CorruptSubscription
 from app.telemetry.labels import Operation
@@ -18,7 +21,7 @@ _encode = msgspec.json.Encoder().encode
 _SELECT_DEFAULT = """
     SELECT s.user_id, nitter_accounts, rss_feeds, categories, keywords, impact_threshold, alert_channels,
            created_at, updated_at, extras
-    FROM user_subscriptions AS s LEFT JOIN subscription_extras USING (user_id) WHERE s.user_id = ?
+    FROM user_subscriptions AS s LEFT JOIN subscription_extras USING (user_id) WHERE s.user_id IN
 """
 _SELECT_CHANNEL = """
     SELECT user_id, channel, filter, alert_channels, created_at, updated_at FROM subscription_channels WHERE user_id = ?
@@ -53,15 +56,21 @@ class SqliteSubscriptionStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._defaults = Together(self._find_defaults)
 
     async def load(self, user_id: str, channel: str) -> Subscription | None:
         if channel == DEFAULT_CHANNEL:
-            rows = await self._database.read(Operation.LOAD_SUBSCRIPTION, _SELECT_DEFAULT, (user_id,))
-            return _default_of(rows[0]) if rows else None
+            row = await self._defaults.get(user_id)
+            return _default_of(row) if row is not None else None
         rows = await self._database.read(
             Operation.LOAD_SUBSCRIPTION, f"{_SELECT_CHANNEL} AND channel = ?", (user_id, channel)
         )
         return _channel_of(rows[0]) if rows else None
+
+    async def _find_defaults(self, user_ids: Sequence[str]) -> dict[str, Row]:
+        marks = ",".join("?" * len(user_ids))
+        rows = await self._database.read(Operation.LOAD_SUBSCRIPTION, f"{_SELECT_DEFAULT} ({marks})", tuple(user_ids))
+        return {row[0]: row for row in rows}
 
     async def load_channels(self, user_id: str) -> list[Subscription]:
         default = await self.load(user_id, DEFAULT_CHANNEL)
@@ -111,8 +120,7 @@ async def _save_channel(connection: aiosqlite.Connection, subscription: Subscrip
 
 
 async def _returned(connection: aiosqlite.Connection, sql: str, row: tuple[object, ...]) -> float | None:
-    async with connection.execute(sql, row) as cursor:
-        [(created_at,)] = await cursor.fetchall()
+    [(created_at,)] = await connection.execute_fetchall(sql, row)
     return _time(created_at)
 
 

@@ -1,0 +1,93 @@
+"""Look-ups in batches: everybody gets his own answer, and a newer one than what was asked for before."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from app.adapters.sqlite.together import Together
+
+
+class Table:
+    """Values by key, and the queries that were made; each waits until it may go on."""
+
+    def __init__(self) -> None:
+        self.values = {"a": 1, "b": 2}
+        self.queries: list[list[str]] = []
+        self.may_go_on = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def find(self, keys: Sequence[str]) -> dict[str, int]:
+        self.queries.append(list(keys))
+        found = {key: self.values[key] for key in keys if key in self.values}
+        await self.may_go_on.wait()
+        if self.error is not None:
+            raise self.error
+        return found
+
+
+async def asked(together: Together[int], *keys: str) -> list[asyncio.Task[int | None]]:
+    """Ask for each, and let the loop turn until all wait."""
+    tasks = [asyncio.create_task(together.get(key)) for key in keys]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def test_what_is_asked_for_while_a_query_runs_is_one_more_query() -> None:
+    table = Table()
+    together = Together(table.find)
+    first = await asked(together, "a")
+    then = await asked(together, "b", "nobody", "a", "b")
+    table.may_go_on.set()
+
+    assert await asyncio.gather(*first, *then) == [1, 2, None, 1, 2]
+    assert table.queries == [["a"], ["b", "nobody", "a"]]
+
+
+async def test_who_asks_after_a_change_gets_the_change_although_a_query_was_under_way() -> None:
+    table = Table()
+    together = Together(table.find)
+    [before] = await asked(together, "a")
+    table.values["a"] = 7
+    [after] = await asked(together, "a")
+    table.may_go_on.set()
+
+    assert (await before, await after) == (1, 7)
+
+
+async def test_a_query_that_fails_is_everybodys_answer_and_the_next_one_works() -> None:
+    table = Table()
+    together = Together(table.find)
+    table.error = OSError("no disk")
+    tasks = await asked(together, "a", "b")
+    table.may_go_on.set()
+    for task in tasks:
+        with pytest.raises(OSError, match="no disk"):
+            await task
+
+    table.error = None
+    assert await together.get("a") == 1
+
+
+async def test_who_goes_away_takes_nothing_from_the_others() -> None:
+    table = Table()
+    together = Together(table.find)
+    goes, stays = await asked(together, "a", "a")
+    goes.cancel()
+    await asyncio.gather(goes, return_exceptions=True)
+    table.may_go_on.set()
+
+    assert await stays == 1
+
+
+async def test_more_than_fit_into_a_query_are_several() -> None:
+    table = Table()
+    table.values = {str(number): number for number in range(1_201)}
+    together = Together(table.find)
+    table.may_go_on.set()
+
+    found = await asyncio.gather(*(together.get(str(number)) for number in range(1_201)))
+
+    assert found == list(range(1_201))
+    assert [len(keys) for keys in table.queries] == [500, 500, 201]
