@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from app.core.lexicon import Lexicon
 from app.core.news import Category
-from app.core.text import Text, parse_term, read
+from app.core.text import Text, parse_term
 
 MAX_NAMES = 50
 TITLE_FACTOR = 2
@@ -86,11 +86,11 @@ class Findings(NamedTuple):
         return tuple(dict.fromkeys(labels))[:MAX_NAMES]
 
 
-def find(vocabulary: Vocabulary, title: str, content: str) -> Findings:
+def find(vocabulary: Vocabulary, title: Text, content: Text) -> Findings:
     """Look a title and a content up in the vocabulary."""
-    in_title = vocabulary.senses(read(title))
+    in_title = vocabulary.senses(title)
     seen = set(in_title)
-    in_content = [sense for sense in vocabulary.senses(read(content)) if sense not in seen]
+    in_content = [sense for sense in vocabulary.senses(content) if sense not in seen]
     return Findings(tuple(in_title), tuple(in_content))
 
 

@@ -114,25 +114,32 @@ class _Begun:
 
     def __init__(self) -> None:
         self._slots: SlotSets[str] = SlotSets()
-        self._sizes: Counter[int] = Counter()
+        # How long the stems are that begin with these two letters, or are this one.
+        self._sizes: dict[str, Counter[int]] = {}
 
     def __len__(self) -> int:
         return len(self._slots)
 
     def add(self, stem: str, slot: int) -> None:
         if self._slots.add(stem, slot):
-            self._sizes[len(stem)] += 1
+            self._sizes.setdefault(stem[:2], Counter())[len(stem)] += 1
 
     def discard(self, stem: str, slot: int) -> None:
         if self._slots.discard(stem, slot):
-            self._sizes[len(stem)] -= 1
-            self._sizes = +self._sizes
+            sizes = self._sizes[stem[:2]]
+            sizes[len(stem)] -= 1
+            self._sizes[stem[:2]] = +sizes
+            if not self._sizes[stem[:2]]:
+                del self._sizes[stem[:2]]
 
     def hits(self, vocabulary: frozenset[str]) -> list[BitMap]:
-        if not self._sizes:
+        sizes = self._sizes
+        if not sizes:
             return []
         # Of a word that is shorter than a size its whole is taken, and that begins it too.
-        stems = {word[:size] for word in vocabulary for size in self._sizes}
+        stems = {
+            word[:size] for word in vocabulary for head in (word[:2], word[0]) if head in sizes for size in sizes[head]
+        }
         return self._slots.hits(self._slots.sets.keys() & stems)
 
 

@@ -9,7 +9,7 @@ import zlib
 from collections import Counter, OrderedDict
 from typing import NamedTuple
 
-from app.core.text import read
+from app.core.text import Text
 
 MEMORY_ITEMS = 5_000
 MEMORY_S = 48 * 3600.0
@@ -36,7 +36,7 @@ class RecentStories:
         self._stories: OrderedDict[str, _Story] = OrderedDict()
         self._holders: dict[int, set[str]] = {}
 
-    def nearest(self, item_id: str, title: str, content: str, published_at: float) -> str | None:
+    def nearest(self, item_id: str, title: Text, content: Text, published_at: float) -> str | None:
         """Name the item that this one repeats, or else remember this one. Short texts repeat nothing."""
         shingles = _shingles(title, content)
         if not shingles:
@@ -77,12 +77,13 @@ class RecentStories:
             self.forget(next(iter(self._stories)))
 
 
-def _shingles(title: str, content: str) -> frozenset[int]:
-    words = read(title).words + read(content).words
+def _shingles(title: Text, content: Text) -> frozenset[int]:
+    words = [word.encode() for word in title.words + content.words]
     if len(words) < MIN_WORDS:
         return frozenset()
     runs = zip(words, words[1:], words[2:], strict=False)
-    return frozenset(zlib.crc32(" ".join(run).encode()) for run in runs)
+    # Without a generator: a third of the time.
+    return frozenset(map(zlib.crc32, map(b" ".join, runs)))
 
 
 def _jaccard(one: frozenset[int], other: frozenset[int]) -> float:

@@ -91,7 +91,7 @@ class NewsProcessor:
         """Know the stories of earlier items again after a start."""
         for record in records:
             item = record.item
-            self._recent.nearest(item.id, item.title, item.content, item.published_at)
+            self._recent.nearest(item.id, read(item.title), read(item.content), item.published_at)
 
     async def publish(self, raws: Sequence[RawNews], intake: Intake = Intake.API, trace_id: str = "") -> list[Appended]:
         """Complete items and return once they are durable, all or none; the trace goes along as far as the sockets.
@@ -177,14 +177,15 @@ class NewsProcessor:
         item_id = raw.id or urls.item_id(raw.source, url_key)
         content = self._to_text(raw.content)[:MAX_CONTENT] or raw.url
         title = self._to_text(raw.title or "")[:MAX_TITLE] or _headline(content)
+        title_text, content_text = read(title), read(content)
         account = self._to_text(raw.source_account or "")[:_MAX_ACCOUNT]
-        findings = entities.find(self._tables.vocabulary, title, content)
+        findings = entities.find(self._tables.vocabulary, title_text, content_text)
         tickers = entities.tickers(findings, title, content) if raw.tickers is None else raw.tickers
         category = raw.category or entities.category(findings, self._tables.category_rule)
         authority = max((sense.points for sense in self._tables.sources.senses(read(account))), default=0.0)
         scores = scoring.score(findings, tickers, category, authority, max(now - raw.published_at, 0.0))
         impact = scores.impact if raw.impact_score is None else raw.impact_score
-        original = self._recent.nearest(item_id, title, content, raw.published_at)
+        original = self._recent.nearest(item_id, title_text, content_text, raw.published_at)
         item = NewsItem(
             id=item_id,
             source=raw.source,

@@ -27,7 +27,7 @@ EXAMPLES = [
 def test_worked_examples(
     title: str, source: str, category: str, tickers: tuple[str, ...], least: int, most: int
 ) -> None:
-    findings = entities.find(TABLES.vocabulary, title, title)
+    findings = entities.find(TABLES.vocabulary, read(title), read(title))
     found = entities.category(findings, TABLES.category_rule)
     symbols = entities.tickers(findings, title, "")
     authority = max((sense.points for sense in TABLES.sources.senses(read(source))), default=0.0)
@@ -63,8 +63,8 @@ def test_old_news_moves_less() -> None:
 def test_a_sense_in_the_title_is_not_counted_again_for_the_content() -> None:
     vocabulary = Vocabulary([Sense("goal", Kind.CATEGORY, "sports", 5.0)])
 
-    once = entities.find(vocabulary, "goal", "")
-    twice = entities.find(vocabulary, "goal", "goal goal")
+    once = entities.find(vocabulary, read("goal"), read(""))
+    twice = entities.find(vocabulary, read("goal"), read("goal goal"))
 
     assert once == twice
 
@@ -76,7 +76,7 @@ def test_a_category_that_is_not_certain_is_other() -> None:
     rule = CategoryRule(threshold=8, margin=1.3)
 
     def category(title: str, content: str) -> Category:
-        return entities.category(entities.find(vocabulary, title, content), rule)
+        return entities.category(entities.find(vocabulary, read(title), read(content)), rule)
 
     assert category("goal", "") is Category.SPORTS
     assert category("", "goal") is Category.OTHER
