@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sample_wire: bool = False
     allow_anonymous: bool = False
     cors_origins: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
     connection_policy: ConnectionPolicy = ConnectionPolicy.SEVERAL
     max_connections: int = 10_000
     max_connections_per_user: int = 5
@@ -110,6 +111,13 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _exact_origins(text: str) -> tuple[str, ...]:
+    origins = tuple(origin.lower() for origin in _origins(text))
+    if "*" in origins:
+        raise ValueError(text)
+    return origins
+
+
 OPTIONS: dict[str, Option] = {
     "host": Option("address to listen on", "a host name or address", _text),
     "port": Option("port to listen on; 0 takes a free one", *_whole(0, 65535)),
@@ -119,6 +127,11 @@ OPTIONS: dict[str, Option] = {
     "sample_wire": Option("play the bundled sample wire", "0 or 1", _flag),
     "allow_anonymous": Option("serve others than this machine without tokens", "0 or 1", _flag),
     "cors_origins": Option("origins that may use the REST API, or *", "http(s) origins, parted by commas", _origins),
+    "allowed_origins": Option(
+        "origins whose pages may open WebSockets; empty: those of this machine",
+        "http(s) origins, parted by commas; each page's own, so no *",
+        _exact_origins,
+    ),
     "connection_policy": Option(
         "several connections a user, or one that the next one replaces",
         "several or one",
@@ -137,7 +150,7 @@ OPTIONS: dict[str, Option] = {
 
 # Promised names whose feature is not in this release. Ignoring one of these would leave a door open that its operator
 # believes closed, or data elsewhere than told, so the server refuses to start.
-_NOT_YET = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL", "JWT_AUDIENCE", "JWT_ISSUER", "ALLOWED_ORIGINS", "NATS_URL")
+_NOT_YET = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL", "JWT_AUDIENCE", "JWT_ISSUER", "NATS_URL")
 
 
 def read_settings(environment: Mapping[str, str], given: Mapping[str, str]) -> Settings:

@@ -193,6 +193,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
         clock=clock,
         pages=files.pages,
         cors_origins=settings.cors_origins,
+        allowed_origins=settings.allowed_origins,
         feed_counts=lambda: FeedCounts(poller.total, poller.active),
         has_own_metrics_port=settings.metrics_port is not None,
         started_at=clock.monotonic(),

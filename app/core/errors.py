@@ -24,6 +24,7 @@ class Code(StrEnum):
     UNKNOWN_TYPE = "unknown_type"
     UNKNOWN_CHANNEL = "unknown_channel"
     UNKNOWN_ITEM = "unknown_item"
+    ORIGIN_NOT_ALLOWED = "origin_not_allowed"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     PAYLOAD_TOO_LARGE = "payload_too_large"
@@ -57,6 +58,7 @@ VERDICTS: dict[Code, Verdict] = {
     Code.UNKNOWN_TYPE: Verdict(400, "Unknown message type", is_retryable=False),
     Code.UNKNOWN_CHANNEL: Verdict(404, "Unknown channel", is_retryable=False),
     Code.UNKNOWN_ITEM: Verdict(404, "Unknown item", is_retryable=False),
+    Code.ORIGIN_NOT_ALLOWED: Verdict(403, "Origin not allowed", is_retryable=False),
     Code.NOT_FOUND: Verdict(404, "Not found", is_retryable=False),
     Code.METHOD_NOT_ALLOWED: Verdict(405, "Method not allowed", is_retryable=False),
     Code.PAYLOAD_TOO_LARGE: Verdict(413, "Payload too large", is_retryable=False),

@@ -30,6 +30,7 @@ class Refusal(StrEnum):
 
     MISSING_USER = "missing_user"
     BAD_REQUEST = "bad_request"
+    FORBIDDEN_ORIGIN = "forbidden_origin"
     CAPACITY = "capacity"
     USER_LIMIT = "user_limit"
     RATE_LIMITED = "rate_limited"

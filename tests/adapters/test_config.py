@@ -41,7 +41,9 @@ BAD: list[tuple[dict[str, str], str]] = [
     ({"NEWS_DATABASE": ""}, "want a path"),
     ({"NEWS_HOST": "::"}, "want a loopback address"),
     ({"NEWS_HOST": "example.com"}, "want a loopback address"),
-    ({"NEWS_ALLOWED_ORIGINS": "https://x"}, "does not have that feature"),
+    ({"NEWS_ALLOWED_ORIGINS": "*"}, "so no *"),
+    ({"NEWS_ALLOWED_ORIGINS": "desk.example"}, "want http(s) origins"),
+    ({"NEWS_JWT_SECRET": "x"}, "does not have that feature"),
 ]
 
 

@@ -50,6 +50,7 @@ class Parts(NamedTuple):
     clock: Clock
     pages: Mapping[str, Page]
     cors_origins: tuple[str, ...]
+    allowed_origins: tuple[str, ...]
     feed_counts: Callable[[], FeedCounts]
     has_own_metrics_port: bool
     started_at: float

@@ -16,6 +16,7 @@ from multidict import MultiMapping
 
 from app.adapters.http.link import Conversation, SocketLink
 from app.adapters.http.opening import RESUME_KEYS, chosen_headers, read_opening
+from app.adapters.http.origins import check_origin
 from app.adapters.http.parts import PARTS
 from app.core.closing import Ending
 from app.core.errors import Code, FieldError, NewsError, Theirs
@@ -30,6 +31,7 @@ CANARY_PATH = "/ws/canary"
 CANARY_KEY = "X-Canary-Key"
 
 _REFUSALS = {
+    Code.ORIGIN_NOT_ALLOWED: Refusal.FORBIDDEN_ORIGIN,
     Code.AT_CAPACITY: Refusal.CAPACITY,
     Code.TOO_MANY_CONNECTIONS: Refusal.USER_LIMIT,
     Code.DRAINING: Refusal.DRAINING,
@@ -56,6 +58,7 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
     began = parts.clock.monotonic()
     try:
         accept = _check_handshake(request)
+        check_origin(request, parts.allowed_origins)
         opening = read_opening(request, parts.limits.channels)
         session = parts.connections.seat(opening.user_id, opening.device_id)
     except NewsError as error:

@@ -1,0 +1,51 @@
+"""Which pages may open a socket. This file owns the check of Origin, before the 101.
+
+A browser lets every page open a WebSocket to everywhere and says only which page it was; CORS does not guard them. Who
+is no browser sends no Origin. Settings name the pages exactly. Without any, those of this machine may, and the page that
+this server served itself where it was asked for by an address: a name could be anybody's who points it here.
+"""
+
+import ipaddress
+from urllib.parse import SplitResult, urlsplit
+
+from aiohttp import hdrs, web
+
+from app.core.errors import Code, Theirs
+
+
+def check_origin(request: web.Request, allowed: tuple[str, ...]) -> None:
+    """Raises Theirs(ORIGIN_NOT_ALLOWED)."""
+    given = request.headers.getall(hdrs.ORIGIN, [])
+    if given and (len(given) > 1 or not _is_allowed(given[0].lower(), request.host.lower(), allowed)):
+        raise Theirs(Code.ORIGIN_NOT_ALLOWED, "Pages of this origin may not connect: NEWS_ALLOWED_ORIGINS names those")
+
+
+def _is_allowed(origin: str, host: str, allowed: tuple[str, ...]) -> bool:
+    if allowed:
+        return origin in allowed
+    page = _split(origin)
+    if page is None or page.hostname is None:
+        return False
+    return _is_loopback(page.hostname) or (page.netloc == host and _address(page.hostname) is not None)
+
+
+def _split(origin: str) -> SplitResult | None:
+    """Give the parts of an origin, None where it is not one: "null", or what no browser sends."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return None
+    is_origin = parts.scheme in ("http", "https") and f"{parts.scheme}://{parts.netloc}" == origin
+    return parts if is_origin and "@" not in parts.netloc else None
+
+
+def _is_loopback(hostname: str) -> bool:
+    address = _address(hostname)
+    return hostname == "localhost" if address is None else address.is_loopback
+
+
+def _address(hostname: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(hostname)
+    except ValueError:
+        return None
