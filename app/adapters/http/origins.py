@@ -1,7 +1,7 @@
 """Which pages may open a socket. This file owns the check of Origin, before the 101.
 
 A browser lets every page open a WebSocket to everywhere and says only which page it was; CORS does not guard them. Who
-is no browser sends no Origin. Settings name the pages exactly. Without any, those of this machine may, and the page that
+is no browser sends no Origin. Settings name the pages exactly. Without any those of this machine may, and the page that
 this server served itself where it was asked for by an address: a name could be anybody's who points it here.
 """
 
