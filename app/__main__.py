@@ -1,4 +1,4 @@
-"""The command line: serve · publish · listen. This file owns its arguments and exit codes.
+"""The command line: serve · publish · listen · token. This file owns its arguments and exit codes.
 
 Exit codes: 0 done · 1 failed · 2 wrong arguments or settings · 3 the database is damaged.
 """
@@ -10,18 +10,22 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 import structlog
 import uvloop
 
 from app import __version__
+from app.adapters.clock import SystemClock
 from app.adapters.collector import settle
 from app.adapters.feeds.catalogue import BadCatalogue
 from app.adapters.logs import set_up_logging
+from app.adapters.tokens.signing import sign
 from app.client.listen import Refused, as_line, listen
 from app.client.publish import PublishFailed, publish_file
-from app.config import OPTIONS, PREFIX, BadSetting, Settings, read_settings, unknown_variables
+from app.config import OPTIONS, PREFIX, SECRETS, BadSetting, Settings, read_settings, unknown_variables
 from app.core.errors import Damaged
+from app.core.identity import MAX_LIFE_S, Scope
 from app.telemetry.stats import Stats
 from app.wiring import Listening, serve
 
@@ -45,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands.add_parser("serve", help="run the server"))
     _add_publish(commands.add_parser("publish", help="publish items to a server"))
     _add_listen(commands.add_parser("listen", help="print items as they arrive"))
+    _add_token(commands.add_parser("token", help="print a token that is signed with NEWS_JWT_SECRET"))
     return parser
 
 
@@ -75,7 +80,16 @@ def _add_listen(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_listen)
 
 
+def _add_token(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--user", required=True, help="whom it speaks for")
+    scopes = [scope.value for scope in Scope]
+    parser.add_argument("--scope", action="append", default=[], choices=scopes, help="what it allows (may be repeated)")
+    parser.add_argument("--hours", type=float, default=1.0, help=f"for how long; {MAX_LIFE_S / 3600:g} at most; 1")
+    parser.set_defaults(run=_token)
+
+
 def _add_server(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--token", default=os.environ.get(f"{PREFIX}TOKEN"), help=f"a token ({PREFIX}TOKEN)")
     default = os.environ.get(f"{PREFIX}URL", "http://127.0.0.1:8000")
     parser.add_argument("--server", default=default, help=f"where the server is ({PREFIX}URL; {default})")
 
@@ -135,7 +149,7 @@ def _announce(settings: Settings, listening: Listening) -> None:
 
 def _publish(given: argparse.Namespace) -> int:
     try:
-        new = asyncio.run(publish_file(given.file, given.server))
+        new = asyncio.run(publish_file(given.file, given.server, given.token))
     except (PublishFailed, OSError) as error:
         return _complain(error, FAILED)
     sys.stdout.write(f"{new} new\n")
@@ -148,9 +162,26 @@ def _listen(given: argparse.Namespace) -> int:
     if filters or given.min_impact is not None:
         filters["impact_threshold"] = given.min_impact or 0
     try:
-        asyncio.run(listen(given.server, given.user, filters, lambda message: _show(message, as_json=given.json)))
+        show = partial(_show, as_json=given.json)
+        asyncio.run(listen(given.server, given.user, filters, show, given.token))
     except Refused as error:
         return _complain(error, FAILED)
+    return 0
+
+
+def _token(given: argparse.Namespace) -> int:
+    try:
+        settings = read_settings(os.environ, {})
+        if not settings.jwt_secret:
+            raise BadSetting("jwt_secret", "", "the secret that the server checks tokens with")
+        if not 0 < given.hours <= MAX_LIFE_S / 3600:
+            raise ValueError(f"--hours {given.hours:g}: want more than 0, and {MAX_LIFE_S / 3600:g} at most")
+        now, life_s = SystemClock().wall(), given.hours * 3600
+        about = (settings.jwt_audience, settings.jwt_issuer)
+        token = sign(settings.jwt_secret, given.user, given.scope, now, life_s, *about)
+    except ValueError as error:
+        return _complain(error, WRONG)
+    sys.stdout.write(f"{token}\n")
     return 0
 
 
@@ -165,7 +196,8 @@ def _print_config(settings: Settings) -> None:
     for name in unknown_variables(os.environ):
         sys.stderr.write(f"polyfloat-news: {name} is not a setting\n")
     for name in OPTIONS:
-        sys.stdout.write(f"{PREFIX}{name.upper()}={_as_text(getattr(settings, name))}\n")
+        shown = _as_text(getattr(settings, name))
+        sys.stdout.write(f"{PREFIX}{name.upper()}={'…' if shown and name in SECRETS else shown}\n")
 
 
 def _as_text(value: object) -> str:

@@ -3,12 +3,18 @@
 import ipaddress
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
 PREFIX = "NEWS_"
 MEMORY = ":memory:"
+
+
+SECRETS = ("jwt_secret",)
+"""Settings whose values are never shown."""
 
 
 class LogLevel(StrEnum):
@@ -46,6 +52,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allow_anonymous: bool = False
     cors_origins: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    jwt_secret: str = ""
+    jwt_public_key: str = ""
+    jwks_url: str = ""
+    jwt_audience: str = ""
+    jwt_issuer: str = ""
+    token_in_query: bool = False
     connection_policy: ConnectionPolicy = ConnectionPolicy.SEVERAL
     max_connections: int = 10_000
     max_connections_per_user: int = 5
@@ -60,7 +72,8 @@ class BadSetting(ValueError):
     """A setting that cannot be used; the message names it, its value and what was wanted."""
 
     def __init__(self, name: str, value: str, wanted: str) -> None:
-        super().__init__(f"{PREFIX}{name.upper()}={value!r}: want {wanted}")
+        shown = repr(value) if name not in SECRETS else "…"
+        super().__init__(f"{PREFIX}{name.upper()}={shown}: want {wanted}")
 
 
 class Option(NamedTuple):
@@ -111,6 +124,24 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _pem(text: str) -> str:
+    if not text or text.startswith("-----BEGIN"):
+        # Where a variable holds one line, line ends are written as \\n.
+        return text.replace("\\n", "\n")
+    try:
+        return Path(text).read_text(encoding="ascii")
+    except OSError as error:
+        raise ValueError(text) from error
+
+
+def _key_url(text: str) -> str:
+    parts = urlsplit(text)
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
+    if text and not (is_safe and parts.hostname):
+        raise ValueError(text)
+    return text
+
+
 def _exact_origins(text: str) -> tuple[str, ...]:
     origins = tuple(origin.lower() for origin in _origins(text))
     if "*" in origins:
@@ -132,6 +163,14 @@ OPTIONS: dict[str, Option] = {
         "http(s) origins, parted by commas; each page's own, so no *",
         _exact_origins,
     ),
+    "jwt_secret": Option("secret of 32 bytes or more that tokens are signed with (HS256)", "text", str),
+    "jwt_public_key": Option(
+        "key that tokens are checked with (RS256, ES256, EdDSA): PEM, or the path of a file", "a public key", _pem
+    ),
+    "jwks_url": Option("address that publishes the keys that tokens are checked with", "an https address", _key_url),
+    "jwt_audience": Option("what a token's aud has to name; empty: a token has none", "text", str),
+    "jwt_issuer": Option("what a token's iss has to be; empty: anything", "text", str),
+    "token_in_query": Option("take a socket's token as ?token= too: it will stand in logs", "0 or 1", _flag),
     "connection_policy": Option(
         "several connections a user, or one that the next one replaces",
         "several or one",
@@ -148,9 +187,10 @@ OPTIONS: dict[str, Option] = {
     "revision": Option("what news_build_info shows as the revision", "text", str),
 }
 
-# Promised names whose feature is not in this release. Ignoring one of these would leave a door open that its operator
-# believes closed, or data elsewhere than told, so the server refuses to start.
-_NOT_YET = ("JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL", "JWT_AUDIENCE", "JWT_ISSUER", "NATS_URL")
+# Promised names whose feature is not in this release. Ignoring one of these would leave data elsewhere than told, so
+# the server refuses to start.
+_NOT_YET = ("NATS_URL",)
+_KEYS = ("jwt_secret", "jwt_public_key", "jwks_url")
 
 
 def read_settings(environment: Mapping[str, str], given: Mapping[str, str]) -> Settings:
@@ -162,18 +202,30 @@ def read_settings(environment: Mapping[str, str], given: Mapping[str, str]) -> S
         if text is not None:
             values[name] = _read(name, option, text)
     settings = msgspec.convert(values, Settings)
-    if not settings.allow_anonymous and not _is_loopback(settings.host):
-        raise BadSetting(
-            "host", settings.host, "a loopback address, or NEWS_ALLOW_ANONYMOUS=1 to serve others without tokens"
-        )
+    _check_identity(settings)
     if settings.metrics_port == settings.port != 0:
         raise BadSetting("metrics_port", str(settings.metrics_port), "another port than NEWS_PORT, or nothing")
     return settings
 
 
+def _check_identity(settings: Settings) -> None:
+    """Refuse what would leave a door open that its operator believes closed. Raises BadSetting."""
+    keys = [name for name in _KEYS if getattr(settings, name)]
+    if len(keys) > 1:
+        raise BadSetting(keys[1], "…", f"it unset beside {PREFIX}{keys[0].upper()}: one key, or one set of keys")
+    for name in ("jwt_audience", "jwt_issuer", "token_in_query"):
+        if getattr(settings, name) and not keys:
+            raise BadSetting(name, "…", f"one of {', '.join(PREFIX + key.upper() for key in _KEYS)} beside it")
+    if keys and settings.allow_anonymous:
+        raise BadSetting("allow_anonymous", "1", "it unset where tokens are asked for")
+    if not keys and not settings.allow_anonymous and not _is_loopback(settings.host):
+        wanted = "a loopback address, a key to check tokens with, or NEWS_ALLOW_ANONYMOUS=1 to serve others without"
+        raise BadSetting("host", settings.host, wanted)
+
+
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Name the NEWS_* variables that nothing reads."""
-    known = {PREFIX + name.upper() for name in OPTIONS} | {f"{PREFIX}ENGINE", f"{PREFIX}URL"}
+    known = {PREFIX + name.upper() for name in OPTIONS} | {f"{PREFIX}{name}" for name in ("ENGINE", "URL", "TOKEN")}
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from app.core.closing import Ending
+from app.core.identity import Identity
 from app.core.news import NewsItem
 from app.core.resuming import Position
 from app.core.subscription import Subscription
@@ -196,6 +197,13 @@ class Link(Protocol):
 
     def abort(self) -> None:
         """Drop the transport now."""
+
+
+class Verifier(Protocol):
+    """Who believes tokens, where they are asked for."""
+
+    async def verify(self, token: str) -> Identity:
+        """Give who a token speaks for. Raises Theirs(UNAUTHORIZED, TOKEN_EXPIRED), Ours where it cannot be known."""
 
 
 class Receiver(Protocol):

@@ -42,6 +42,7 @@ from app.adapters.sqlite.news_log import open_log
 from app.adapters.sqlite.opening import open_database
 from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
 from app.adapters.tables import load_sample_wire, load_tables
+from app.adapters.tokens.choice import verifier_of
 from app.config import MEMORY, ConnectionPolicy, Settings
 from app.core.limits import Limits
 from app.flows.acks import Acks
@@ -66,7 +67,7 @@ from app.flows.retention import Retention
 from app.flows.subscriptions import Subscriptions
 from app.flows.upkeep import Upkeep
 from app.flows.vigil import watch_loop
-from app.ports import Clock, Stores
+from app.ports import Clock, Stores, Verifier
 from app.telemetry.exposition import build_registry
 from app.telemetry.stats import Stats
 
@@ -160,8 +161,8 @@ def read_files(settings: Settings) -> Files:
 
 def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats: Stats) -> Server:
     """Build every part and connect them; nothing runs yet."""
-    limits = _limits(settings)
-    clients = build_clients(stores, limits, clock, stats)
+    limits, verifier = _limits(settings), verifier_of(settings, clock, stats)
+    clients = build_clients(stores, verifier, limits, clock, stats)
     connections = clients.connections
     raw_news_queue: asyncio.Queue[Arrival] = asyncio.Queue(limits.intake_items)
     websocket_queue = BroadcastQueue(limits.broadcast_queue_items)
@@ -192,10 +193,9 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
         limits=limits,
         clock=clock,
         pages=files.pages,
-        cors_origins=settings.cors_origins,
-        allowed_origins=settings.allowed_origins,
+        settings=settings,
+        verifier=verifier,
         feed_counts=lambda: FeedCounts(poller.total, poller.active),
-        has_own_metrics_port=settings.metrics_port is not None,
         started_at=clock.monotonic(),
         version=app.__version__,
     )
@@ -204,7 +204,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
     return Server(parts, clients, drain, canary, (poller, *sample_wire), [*own, *clients.workers])
 
 
-def build_clients(stores: Stores, limits: Limits, clock: Clock, stats: Stats) -> Clients:
+def build_clients(stores: Stores, verifier: Verifier | None, limits: Limits, clock: Clock, stats: Stats) -> Clients:
     """Build what stands between the log and the clients, and what their messages lead to."""
     connections = ConnectionManager(limits, clock, stats, position=stores.log.head)
     subscriptions = Subscriptions(stores.subscriptions, connections, clock)
@@ -214,7 +214,7 @@ def build_clients(stores: Stores, limits: Limits, clock: Clock, stats: Stats) ->
     catch_up = CatchUp(stores.log, connections, judge, limits, clock, stats)
     explain = Explain(stores.log, subscriptions, connections)
     channels = Channels(connections, subscriptions, resumption, limits)
-    commands = Commands(connections, channels, acks, explain, clock, stats)
+    commands = Commands(connections, channels, acks, explain, verifier, clock, stats)
     greeting = Greeting(connections, subscriptions, resumption, acks, limits, clock)
     return Clients(
         connections=connections,

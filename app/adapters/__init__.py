@@ -4,6 +4,7 @@ http/     the server: routes, sockets, REST, operations          (aiohttp, aioht
 feeds/    RSS and Atom over HTTP, and the bundled sample wire     (aiohttp, fastfeedparser, feedparser)
 sqlite/   the durable log and the stored subscriptions           (aiosqlite)
 memory/   the same two, gone with the process
+tokens/   who a JSON Web Token speaks for                         (PyJWT)
 receiver  a WebSocket client that only listens, for the canary    (aiohttp)
 clock     the one place that asks the system for the time
 descriptors  how many connections the process may hold

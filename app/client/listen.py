@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 
 from app.client.backoff import pause_s
+from app.client.credentials import bearer
 
 _HEALTHY_S = 60.0
 _HEARTBEAT_S = 20.0
@@ -45,7 +46,13 @@ class Refused(Exception):
     """The server will not have this client until something changes; the message says why."""
 
 
-async def listen(server: str, user: str, filters: Mapping[str, object], show: Callable[[bytes], None]) -> None:
+async def listen(
+    server: str,
+    user: str,
+    filters: Mapping[str, object],
+    show: Callable[[bytes], None],
+    token: str | None = None,
+) -> None:
     """Give every message to `show`, for ever; what was missed in between too. Raises Refused.
 
     Without filters the user's stored ones decide.
@@ -59,7 +66,7 @@ async def listen(server: str, user: str, filters: Mapping[str, object], show: Ca
         show(message)
         place.take(message)
 
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(headers=bearer(token)) as session:
         while True:
             opened_at = monotonic()
             await _listen_once(session, f"{server}/ws/news", parameters | place.query(), take)

@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 
 from app.client.backoff import pause_s
+from app.client.credentials import bearer
 
 _BATCH_ITEMS = 100
 _BATCH_BYTES = 200_000
@@ -20,11 +21,11 @@ class PublishFailed(Exception):
     """The server would not take a batch; the message says what it said."""
 
 
-async def publish_file(source: str, server: str) -> int:
+async def publish_file(source: str, server: str, token: str | None = None) -> int:
     """Publish NDJSON or one item from a file or `-`; give how many were new. Raises PublishFailed."""
     text = sys.stdin.buffer.read() if source == "-" else await asyncio.to_thread(Path(source).read_bytes)
     new = 0
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(headers=bearer(token)) as session:
         for batch in _batches(_lines(text)):
             receipts = await _send(session, f"{server}/api/v1/news", b"\n".join(batch))
             new += sum(not receipt["duplicate"] for receipt in receipts)

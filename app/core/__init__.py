@@ -22,6 +22,7 @@
     phases        how a connection stands to the log: the table
     resuming      where in the log a connection begins, and when continuity cannot be proven
     window        what a client has not acknowledged
+    identity      who is asking, and what a token lets him do
     closing       why a connection ends: codes, words, advice
     limits        every limit, and the token bucket
     errors        the one tree of errors

@@ -31,6 +31,8 @@ class Ending(StrEnum):
     HEARTBEAT_TIMEOUT = "heartbeat_timeout"
     ACK_TIMEOUT = "ack_timeout"
     RATE_LIMITED = "rate_limited"
+    KICKED = "kicked"
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a word
     REPLACED = "replaced"
 
 
@@ -55,6 +57,8 @@ CLOSES: dict[Ending, Close] = {
     Ending.HEARTBEAT_TIMEOUT: Close(4010, retry_after_s=1),
     Ending.ACK_TIMEOUT: Close(4012, retry_after_s=1),
     Ending.RATE_LIMITED: Close(4029, retry_after_s=30),
+    Ending.KICKED: Close(4500),
+    Ending.TOKEN_EXPIRED: Close(4501),
     Ending.REPLACED: Close(4504),
 }
 

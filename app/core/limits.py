@@ -47,6 +47,8 @@ class Limits(NamedTuple):
     feed_redirects: int = 3
     feed_entries: int = 200
     drain_s: float = 10.0
+    token_warning_s: float = 60.0
+    token_grace_s: float = 30.0
     probe_every_s: float = 5.0
     probe_timeout_s: float = 5.0
     broadcaster_idle_s: float = 30.0

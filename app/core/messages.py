@@ -13,6 +13,7 @@ from app.core.strict_json import decode_object
 from app.core.subscription import CHANNEL_NAME, DEFAULT_CHANNEL, Checked, Filter, parse_filter
 
 MAX_ID = 64
+MAX_TOKEN = 8 * 1024
 MAX_SEQ = 2**53
 MAX_LAST_ITEMS = 1_000
 
@@ -79,6 +80,13 @@ class Explain(msgspec.Struct, frozen=True, tag_field="type", tag="explain"):
     id: RequestId = None
 
 
+class Refresh(msgspec.Struct, frozen=True, tag_field="type", tag="refresh"):
+    """Brings a newer token of the same user, so that the connection may stay."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN)]
+    id: RequestId = None
+
+
 class Subscribe(msgspec.Struct, frozen=True):
     """A subscribe message whose filter is checked; `checked` is None where the stored one is asked for."""
 
@@ -89,16 +97,17 @@ class Subscribe(msgspec.Struct, frozen=True):
     since: Asked | None
 
 
-Message = Ping | Subscribe | Unsubscribe | List | Ack | Explain
+Message = Ping | Subscribe | Unsubscribe | List | Ack | Explain | Refresh
 
-_SIMPLE: dict[str, type[Ping | Unsubscribe | List | Ack | Explain]] = {
+_SIMPLE: dict[str, type[Ping | Unsubscribe | List | Ack | Explain | Refresh]] = {
     "ping": Ping,
     "unsubscribe": Unsubscribe,
     "list": List,
     "ack": Ack,
     "explain": Explain,
+    "refresh": Refresh,
 }
-_WORDS = "ping, subscribe, unsubscribe, list, ack or explain"
+_WORDS = "ping, subscribe, unsubscribe, list, ack, explain or refresh"
 
 
 class Refused(Exception):

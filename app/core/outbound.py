@@ -144,6 +144,19 @@ class Acked(msgspec.Struct, frozen=True, tag_field="type", tag="acked"):
     seq: int
 
 
+class TokenExpiring(msgspec.Struct, frozen=True, tag_field="type", tag="token_expiring"):
+    """The token ends soon: `refresh` with a newer one, or the connection is closed with 4501 half a minute later."""
+
+    expires_at: float
+
+
+class Refreshed(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="refreshed"):
+    """The newer token is believed; until when."""
+
+    expires_at: float
+    id: Id = None
+
+
 class Live(msgspec.Struct, frozen=True, tag_field="type", tag="live"):
     """The stored part is over, after so many items; what follows `seq` comes as it is broadcast."""
 
@@ -221,6 +234,8 @@ Message = (
     | Unsubscribed
     | Subscriptions
     | Acked
+    | TokenExpiring
+    | Refreshed
     | Live
     | Gap
     | Lag

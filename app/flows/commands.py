@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from app.core import messages, outbound
-from app.core.errors import FieldError
+from app.core.errors import Code, FieldError, Theirs
 from app.flows.acks import Acks
 from app.flows.channels import Channels
 from app.flows.connections import ConnectionManager
 from app.flows.explain import Explain, explanation_message
 from app.flows.session import Session
-from app.ports import Clock
+from app.ports import Clock, Verifier
 from app.telemetry.labels import Inbound
 from app.telemetry.stats import Stats
 
@@ -20,6 +20,7 @@ _WORDS = {
     messages.List: Inbound.LIST,
     messages.Ack: Inbound.ACK,
     messages.Explain: Inbound.EXPLAIN,
+    messages.Refresh: Inbound.REFRESH,
 }
 
 
@@ -32,6 +33,7 @@ class Commands:
         channels: Channels,
         acks: Acks,
         explain: Explain,
+        verifier: Verifier | None,
         clock: Clock,
         stats: Stats,
     ) -> None:
@@ -39,6 +41,7 @@ class Commands:
         self._channels = channels
         self._acks = acks
         self._explain = explain
+        self._verifier = verifier
         self._clock = clock
         self._stats = stats
 
@@ -65,6 +68,8 @@ class Commands:
             case messages.Explain():
                 explanation = await self._explain.to_session(message.item, session)
                 self._connections.say(session, explanation_message(explanation, message.id))
+            case messages.Refresh():
+                await self._refresh(session, message)
 
     async def _subscribe(self, session: Session, message: messages.Subscribe) -> None:
         wants, seq = await self._channels.subscribe(session, message)
@@ -83,3 +88,12 @@ class Commands:
         acked = self._acks.take(session, message.seq)
         if message.id is not None:
             self._connections.say(session, outbound.Acked(message.id, acked))
+
+    async def _refresh(self, session: Session, message: messages.Refresh) -> None:
+        if self._verifier is None:
+            raise Theirs(Code.INVALID_MESSAGE, "This server asks for no tokens")
+        identity = await self._verifier.verify(message.token)
+        if identity.user_id != session.user_id or identity.expires_at is None:
+            raise Theirs(Code.FORBIDDEN, "The token is another user's")
+        session.expires_at, session.is_expiry_told = identity.expires_at, False
+        self._connections.say(session, outbound.Refreshed(identity.expires_at, message.id))

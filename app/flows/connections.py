@@ -11,7 +11,7 @@ import structlog
 
 from app.core import outbound, wire
 from app.core.closing import Ending
-from app.core.errors import Code, Ours
+from app.core.errors import Code, Ours, Theirs
 from app.core.index import FilterIndex
 from app.core.limits import Limits
 from app.core.phases import Event, Phase
@@ -133,6 +133,15 @@ class ConnectionManager:
             if session.link is not None:
                 self._slots.hide(session)
             session.end(ending)
+
+    def kick(self, connection_id: str) -> Session:
+        """End a connection for good, because an operator says so. Raises Theirs(NOT_FOUND)."""
+        session = self._open.get(connection_id)
+        if session is None or session.ending is not None:
+            raise Theirs(Code.NOT_FOUND, "No open connection has this id")
+        _log.warning("connection_kicked", connection_id=session.id, user_id=session.user_id)
+        self.cut(session, Ending.KICKED)
+        return session
 
     def cut_slow(self, session: Session) -> None:
         """Give a client up that takes too little."""

@@ -30,6 +30,7 @@ class Opening(NamedTuple):
     wants_acks: bool = False
     is_v2: bool = False
     window_bits: int = UNCOMPRESSED
+    expires_at: float | None = None
 
 
 class Greeting:
@@ -55,6 +56,7 @@ class Greeting:
         """Look up what a seated session needs. Raises Theirs(UNKNOWN_CHANNEL, RATE_LIMITED, RESUME_EXPIRED)."""
         session.is_v2 = opening.is_v2
         session.window_bits = opening.window_bits
+        session.expires_at = opening.expires_at
         session.use_channels(opening.channels)
         await self._subscriptions.prepare(session)
         if opening.asked is not None:

@@ -48,11 +48,13 @@ class Session:
         "device_id",
         "doubted_at",
         "ending",
+        "expires_at",
         "floor",
         "heard_at",
         "id",
         "inbox",
         "is_answering",
+        "is_expiry_told",
         "is_lag_told",
         "is_plain",
         "is_v2",
@@ -87,6 +89,9 @@ class Session:
         self.is_v2 = self.wants_acks = False
         # How its payloads are compressed.
         self.window_bits = UNCOMPRESSED
+        # When its token ends (Unix seconds); None: never.
+        self.expires_at: float | None = None
+        self.is_expiry_told = False
         self.phase = Phase.REPLAYING
         self.ending: Ending | None = None
         self.channels: dict[str, Channel] = {}

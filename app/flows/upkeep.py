@@ -1,9 +1,9 @@
-"""What connections need over time. This file owns heartbeats and checkpoints that are due.
+"""What connections need over time. This file owns heartbeats, tokens that end, and checkpoints that are due.
 
 One sweep a second looks after all of them: no connection has a timer of its own.
 """
 
-from app.core import wire
+from app.core import outbound, wire
 from app.core.closing import Ending
 from app.core.limits import Limits
 from app.core.phases import Phase
@@ -26,9 +26,11 @@ class Upkeep:
 
     def sweep(self) -> None:
         """Look after every connection: ping the silent, drop the dead, send checkpoints that are due."""
-        now = self._clock.monotonic()
+        now, wall = self._clock.monotonic(), self._clock.wall()
         due = []
         for session in self._connections.open_sessions():
+            if session.expires_at is not None:
+                self._check_token(session, session.expires_at - wall)
             if self._has_untaken(session):
                 # Nothing that is written now would be heard in time; `catch_up` knows how long that may last.
                 continue
@@ -46,6 +48,14 @@ class Upkeep:
             await self._clock.sleep(SWEEP_EVERY_S)
             self.sweep()
             self._acks.sweep()
+
+    def _check_token(self, session: Session, left_s: float) -> None:
+        """Warn whose token ends soon, once, and end whose is over."""
+        if left_s <= -self._limits.token_grace_s:
+            self._connections.cut(session, Ending.TOKEN_EXPIRED)
+        elif left_s <= self._limits.token_warning_s and session.is_v2 and not session.is_expiry_told:
+            session.is_expiry_told = True
+            self._connections.say(session, outbound.TokenExpiring(self._clock.wall() + left_s))
 
     def _has_untaken(self, session: Session) -> bool:
         """Say whether a client that is not live has yet to take what waits for it."""

@@ -103,6 +103,13 @@ COUNTERS: tuple[CounterFamily, ...] = (
         labels.Refusal,
         lambda s: s.refused,
     ),
+    _each(
+        "news_auth_attempts",
+        "Callers asked for a token, by what came of it.",
+        "result",
+        labels.TokenCheck,
+        lambda s: s.token_checks,
+    ),
     _each("news_pings", "Heartbeats by outcome.", "result", labels.Beat, lambda s: s.beats),
     _each("news_client_messages", "Messages understood, by type.", "type", labels.Inbound, lambda s: s.inbound),
     _each(

@@ -23,6 +23,7 @@ class Rejection(StrEnum):
     TOO_LARGE = "too_large"
     QUEUE_FULL = "queue_full"
     STORAGE = "storage"
+    UNAUTHORIZED = "unauthorized"
 
 
 class Refusal(StrEnum):
@@ -30,6 +31,8 @@ class Refusal(StrEnum):
 
     MISSING_USER = "missing_user"
     BAD_REQUEST = "bad_request"
+    BAD_TOKEN = "bad_token"  # noqa: S105 - a word
+    EXPIRED_TOKEN = "expired_token"  # noqa: S105 - a word
     FORBIDDEN_ORIGIN = "forbidden_origin"
     CAPACITY = "capacity"
     USER_LIMIT = "user_limit"
@@ -37,6 +40,18 @@ class Refusal(StrEnum):
     RESUME_EXPIRED = "resume_expired"
     DRAINING = "draining"
     INTERNAL_ERROR = "internal_error"
+
+
+class TokenCheck(StrEnum):
+    """What came of asking a caller for a token; `error`: the keys to check it with could not be had."""
+
+    OK = "ok"
+    MISSING = "missing"
+    MALFORMED = "malformed"
+    BAD_SIGNATURE = "bad_signature"
+    EXPIRED = "expired"
+    WRONG_AUDIENCE = "wrong_audience"
+    ERROR = "error"
 
 
 class Inbound(StrEnum):
@@ -48,6 +63,7 @@ class Inbound(StrEnum):
     LIST = "list"
     ACK = "ack"
     EXPLAIN = "explain"
+    REFRESH = "refresh"
     UNKNOWN = "unknown"
 
 

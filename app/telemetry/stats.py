@@ -34,6 +34,7 @@ from app.telemetry.labels import (
     SlowAction,
     Stage,
     StatusClass,
+    TokenCheck,
 )
 from app.telemetry.recovery import Recovery
 
@@ -69,6 +70,7 @@ class Stats:
         self.closed: Counter[Ending] = Counter()
         self.lives = Histogram(histogram.LIFE_S)
         self.refused: Counter[Refusal] = Counter()
+        self.token_checks: Counter[TokenCheck] = Counter()
         self.handshakes = Histogram(histogram.REQUEST_S)
         self.beats: Counter[Beat] = Counter()
         self.round_trips = Histogram(histogram.ROUND_TRIP_S)

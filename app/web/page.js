@@ -5,6 +5,10 @@ const BASE_MS = 500;
 const CAP_MS = 30_000;
 const HEALTHY_MS = 60_000;
 
+const NO_RETRY_FROM = 4500;
+
+// A fragment never leaves the browser: /#token=… is how to look where tokens are asked for.
+const token = new URLSearchParams(location.hash.slice(1)).get("token");
 const user = `page-${crypto.randomUUID()}`;
 const MOVES = { news_item: "seq", keep_alive: "seq", live: "seq", gap: "to_seq" };
 // Up to where everything was received, as the server names it; it outlives the connection.
@@ -43,15 +47,18 @@ function connect(attempt) {
   const openedAt = Date.now();
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   const back = place.epoch ? `&resume=${place.epoch}:${place.seq}` : "";
-  const socket = new WebSocket(`${scheme}://${location.host}/ws/news?user_id=${user}&v=2${back}`);
+  const who = token ? "" : `&user_id=${user}`;
+  const protocols = token ? ["news.v2.json", `bearer.${token}`] : ["news.v2.json"];
+  const socket = new WebSocket(`${scheme}://${location.host}/ws/news?v=2${who}${back}`, protocols);
   socket.onopen = () => { state.textContent = "connected"; };
   socket.onmessage = (event) => {
     const message = JSON.parse(event.data);
     move(message);
     if (message.type === "news_item") show(message.data);
   };
-  socket.onclose = () => {
+  socket.onclose = (event) => {
     state.textContent = "not connected";
+    if (event.code >= NO_RETRY_FROM) return;
     const next = Date.now() - openedAt > HEALTHY_MS ? 0 : attempt + 1;
     // Full jitter: clients that were dropped together do not come back together.
     setTimeout(() => connect(next), Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** next));
@@ -59,7 +66,8 @@ function connect(attempt) {
 }
 
 async function start() {
-  const answer = await fetch(`/api/v1/news?limit=${SHOWN}`);
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const answer = await fetch(`/api/v1/news?limit=${SHOWN}`, { headers });
   if (answer.ok) for (const item of (await answer.json()).items) show(item, "append");
   connect(0);
 }

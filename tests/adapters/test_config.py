@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,8 @@ def test_the_command_line_comes_before_the_environment() -> None:
     assert settings.cors_origins == ("https://a.example", "https://b.example")
 
 
+SECRET = "a secret of more than thirty-two bytes"
+
 BAD: list[tuple[dict[str, str], str]] = [
     ({"NEWS_PORT": "70000"}, "NEWS_PORT='70000': want a whole number from 0 to 65535"),
     ({"NEWS_PORT": ""}, "NEWS_PORT=''"),
@@ -43,7 +46,15 @@ BAD: list[tuple[dict[str, str], str]] = [
     ({"NEWS_HOST": "example.com"}, "want a loopback address"),
     ({"NEWS_ALLOWED_ORIGINS": "*"}, "so no *"),
     ({"NEWS_ALLOWED_ORIGINS": "desk.example"}, "want http(s) origins"),
-    ({"NEWS_JWT_SECRET": "x"}, "does not have that feature"),
+    ({"NEWS_JWT_SECRET": SECRET, "NEWS_JWKS_URL": "https://x.example/k"}, "it unset beside NEWS_JWT_SECRET"),
+    ({"NEWS_JWKS_URL": "http://x.example/keys"}, "want an https address"),
+    ({"NEWS_JWKS_URL": "https://"}, "want an https address"),
+    ({"NEWS_JWT_PUBLIC_KEY": "/nowhere/at.all"}, "want a public key"),
+    ({"NEWS_JWT_AUDIENCE": "news"}, "one of NEWS_JWT_SECRET"),
+    ({"NEWS_JWT_ISSUER": "us"}, "one of NEWS_JWT_SECRET"),
+    ({"NEWS_TOKEN_IN_QUERY": "1"}, "one of NEWS_JWT_SECRET"),
+    ({"NEWS_JWT_SECRET": SECRET, "NEWS_ALLOW_ANONYMOUS": "1"}, "it unset where tokens are asked for"),
+    ({"NEWS_NATS_URL": "nats://x"}, "does not have that feature"),
 ]
 
 
@@ -57,7 +68,7 @@ def test_a_bad_setting_is_named_with_its_value_and_what_was_wanted(environment: 
 
 def test_a_secret_is_not_repeated_in_the_message() -> None:
     with pytest.raises(BadSetting) as caught:
-        read_settings({"NEWS_JWT_SECRET": "hunter2"}, {})
+        read_settings({"NEWS_JWT_SECRET": "hunter2", "NEWS_JWKS_URL": "https://x.example/hunter2"}, {})
 
     assert "hunter2" not in str(caught.value)
 
@@ -70,6 +81,19 @@ def test_metrics_have_a_port_of_their_own_where_one_is_given(text: str, port: in
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_loopback_needs_no_permission(host: str) -> None:
     assert read_settings({"NEWS_HOST": host}, {}).host == host
+
+
+def test_a_key_is_permission_to_serve_others() -> None:
+    assert read_settings({"NEWS_HOST": "0.0.0.0", "NEWS_JWT_SECRET": SECRET}, {}).host == "0.0.0.0"
+
+
+def test_a_public_key_may_stand_in_a_file_or_on_one_line(tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_text("-----BEGIN\nA\n-----END", encoding="ascii")
+
+    assert [
+        read_settings({"NEWS_JWT_PUBLIC_KEY": text}, {}).jwt_public_key
+        for text in (str(tmp_path / "key.pem"), r"-----BEGIN\nA\n-----END")
+    ] == ["-----BEGIN\nA\n-----END"] * 2
 
 
 def test_others_are_served_only_by_permission() -> None:

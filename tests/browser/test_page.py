@@ -12,6 +12,7 @@ from playwright.async_api import Page, async_playwright
 from tests.support.items import raw
 from tests.support.process import free_port, server_process
 from tests.support.server import RunningServer
+from tests.support.tokens import SECRET, token
 
 CHROMIUM = shutil.which("chromium") or ""
 ARGUMENTS = [
@@ -98,3 +99,17 @@ async def test_a_browsers_own_websocket_pings_and_receives(server: RunningServer
     await server.publish(raw(1))
 
     assert await seen == ["pong", "Story 1"]
+
+
+async def test_where_tokens_are_asked_for_the_page_takes_one_from_its_fragment(page: Page) -> None:
+    environment = {"NEWS_JWT_SECRET": SECRET}
+    async with server_process("--database", ":memory:", environment=environment) as running:
+        server = running.server
+        publisher = {"Authorization": f"Bearer {token(scope='news:publish')}"}
+        await page.goto(f"{server.url}/#token={token('alice')}")
+        await page.get_by_text("connected", exact=True).wait_for()
+        async with server.http.post(f"{server.url}/api/v1/news", json=raw(1), headers=publisher) as answer:
+            assert answer.status == 202
+        await page.get_by_text("Story 1", exact=True).wait_for()
+
+        assert await server.metric("news_auth_attempts_total", result="missing") == 0

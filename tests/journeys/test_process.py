@@ -22,6 +22,9 @@ from tests.support.sockets import open_raw
 pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 
 
+SECRET = "a secret of more than thirty-two bytes"
+
+
 async def test_sigterm_drains_in_order_and_exits_with_0(tmp_path: Path) -> None:
     async with server_process("--database", str(tmp_path / "news.db")) as running:
         server = running.server
@@ -134,6 +137,33 @@ async def test_publish_and_listen_work_from_the_command_line(tmp_path: Path) -> 
     assert "/0/content: required" in bad.err
     assert "80.0 crypto" in heard
     assert "[BTC]" in heard
+
+
+async def test_a_token_from_the_command_line_opens_what_it_is_for() -> None:
+    environment = {"NEWS_JWT_SECRET": SECRET}
+
+    async def signed(*scope: str) -> dict[str, str]:
+        command = await run_command("token", "--user", "wire", *scope, environment=environment)
+        assert (command.code, command.err) == (0, "")
+        return {"NEWS_TOKEN": command.out.strip()}
+
+    ndjson = json.dumps(raw(1)).encode()
+    async with server_process("--database", ":memory:", environment=environment) as running:
+        url = running.server.url
+        may_publish, may_not = await signed("--scope", "news:publish"), await signed()
+        taken = await run_command("publish", "-", "--server", url, stdin=ndjson, environment=may_publish)
+        refused = await run_command("publish", "-", "--server", url, stdin=ndjson, environment=may_not)
+        another = await run_command("listen", "--user", "bob", "--server", url, environment=may_not)
+    without_a_secret = await run_command("token", "--user", "wire")
+    for_too_long = await run_command("token", "--user", "wire", "--hours", "25", environment=environment)
+
+    assert (taken.code, taken.out) == (0, "1 new\n")
+    assert (refused.code, another.code) == (1, 1)
+    assert "403 The token needs the scope news:publish" in refused.err
+    assert "403" in another.err
+    assert (without_a_secret.code, for_too_long.code) == (2, 2)
+    assert "NEWS_JWT_SECRET" in without_a_secret.err
+    assert "24 at most" in for_too_long.err
 
 
 async def test_a_listener_gets_what_it_missed_while_the_server_was_away(tmp_path: Path) -> None:

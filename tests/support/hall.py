@@ -50,7 +50,7 @@ class Hall:
     def __init__(self, limits: Limits, stores: Stores | None = None) -> None:
         self.limits, self.clock, self.stats = limits, FakeClock(), Stats()
         self.stores = stores or Stores(MemoryNewsLog(), MemorySubscriptionStore(), MemoryCursorStore())
-        self.clients = build_clients(self.stores, limits, self.clock, self.stats)
+        self.clients = build_clients(self.stores, None, limits, self.clock, self.stats)
         self.connections = self.clients.connections
         self.broadcaster = WebSocketBroadcaster(
             self.stores.log, BroadcastQueue(), self.connections, self.clock, self.stats

@@ -31,9 +31,9 @@ def build_application(parts: Parts) -> web.Application:
     # Every method, so that the address answers strangers like one that is not there.
     app.router.add_route("*", socket.CANARY_PATH, socket.get_canary)
     _add_health(app)
-    if not parts.has_own_metrics_port:
+    if parts.settings.metrics_port is None:
         _add_metrics(app, parts)
-    _add_rest(app, parts.cors_origins)
+    _add_rest(app, parts.settings.cors_origins)
     return app
 
 

@@ -9,8 +9,10 @@ from aiohttp.typedefs import Handler
 
 from app.adapters.http import documents, news, operations, subscriptions
 from app.adapters.http.bodies import JSON, NDJSON
-from app.adapters.http.parameters import Reader, item_id, news_readers, user_id
+from app.adapters.http.identity import guarded
+from app.adapters.http.parameters import Reader, connection_id, item_id, news_readers, user_id
 from app.core.errors import Code
+from app.core.identity import Scope
 from app.core.limits import Limits
 from app.core.news import RawNews
 from app.core.subscription import Filter
@@ -18,6 +20,7 @@ from app.telemetry.labels import Method
 
 API = "/api/v1"
 _BODY = (Code.INVALID_JSON, Code.PAYLOAD_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE, Code.REQUEST_TIMEOUT)
+_IDENTITY = (Code.UNAUTHORIZED, Code.TOKEN_EXPIRED, Code.FORBIDDEN)
 _STORE = (Code.STORAGE_FULL, Code.OVERLOADED)
 
 
@@ -37,11 +40,17 @@ class Call(NamedTuple):
     required: tuple[str, ...] = ()
     bodies: Mapping[str, tuple[type[msgspec.Struct], ...]] = {}
     problems: tuple[Code, ...] = ()
+    # What a token must allow, where tokens are asked for.
+    scope: Scope | None = None
 
 
 def api_calls(limits: Limits) -> tuple[Call, ...]:
-    """Give the calls under /api/v1."""
-    return *_news_calls(limits), *_subscription_calls(), *_operator_calls()
+    """Give the calls under /api/v1; where tokens are asked for, each wants one."""
+    return tuple(map(_guarded, (*_news_calls(limits), *_subscription_calls(), *_operator_calls())))
+
+
+def _guarded(call: Call) -> Call:
+    return call._replace(handler=guarded(call.handler, call.scope), problems=(*call.problems, *_IDENTITY))
 
 
 def health_calls() -> tuple[Call, ...]:
@@ -63,6 +72,7 @@ def _news_calls(limits: Limits) -> tuple[Call, ...]:
             {HTTPStatus.ACCEPTED: (documents.Receipt, documents.Receipts)},
             bodies={JSON: (RawNews,), NDJSON: ()},
             problems=(*_BODY, Code.INVALID_PARAMETER, *_STORE, Code.DRAINING),
+            scope=Scope.PUBLISH,
         ),
         Call(
             Method.GET,
@@ -147,5 +157,15 @@ def _operator_calls() -> tuple[Call, ...]:
             {HTTPStatus.OK: (documents.Connections,)},
             query=operations.CONNECTIONS_QUERY,
             problems=(Code.INVALID_PARAMETER,),
+            scope=Scope.ADMIN,
+        ),
+        Call(
+            Method.DELETE,
+            f"{API}/connections/{{id}}",
+            operations.delete_connection,
+            {HTTPStatus.OK: (documents.ConnectionKicked,)},
+            path={"id": connection_id},
+            problems=(Code.NOT_FOUND,),
+            scope=Scope.ADMIN,
         ),
     )

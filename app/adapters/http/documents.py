@@ -138,6 +138,14 @@ class Connections(msgspec.Struct, frozen=True):
     total: int
 
 
+class ConnectionKicked(msgspec.Struct, frozen=True):
+    """A connection that was ended for good."""
+
+    status: Literal["kicked"]
+    connection_id: str
+    user_id: str
+
+
 class Health(msgspec.Struct, frozen=True):
     """The original's health document."""
 

@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from app.adapters.http.parameters import Reader, device_id, number, read_parameters, require_user_id, user_id, whole
 from app.core.deflate import UNCOMPRESSED, Agreement, agree
 from app.core.errors import Code, FieldError, Theirs
+from app.core.identity import Identity
 from app.core.messages import MAX_LAST_ITEMS
 from app.core.resuming import POSITION, Asked, Last, Since, parse_position
 from app.core.strict_json import decode_object
@@ -23,13 +24,13 @@ RESUME_KEYS = ("resume", "since", "last")
 _CHANNEL = re.compile(CHANNEL_NAME)
 
 
-def read_opening(request: web.Request, most_channels: int) -> Opening:
-    """Read what a client wants. Raises Theirs(INVALID_PARAMETER, INVALID_JSON, INVALID_FILTER)."""
+def read_opening(request: web.Request, most_channels: int, identity: Identity) -> Opening:
+    """Read what a client wants. Raises Theirs(INVALID_PARAMETER, INVALID_JSON, INVALID_FILTER, FORBIDDEN)."""
     given = read_parameters(request.query, opening_readers(most_channels))
     wants_acks = given.get("ack", 0) == 1
     agreement = agreed_extension(request)
     return Opening(
-        user_id=require_user_id(given),
+        user_id=require_user_id({"user_id": identity.user_to_be(given.get("user_id"))}),
         # Acks need a device; who names none has one without a name.
         device_id=given.get("device_id", "" if wants_acks else None),
         channels=_channels(request, given.get("channels", (DEFAULT_CHANNEL,))),
@@ -37,6 +38,7 @@ def read_opening(request: web.Request, most_channels: int) -> Opening:
         is_required=given.get("resume_required", 0) == 1,
         wants_acks=wants_acks,
         is_v2=given.get("v") == 2 or chosen_subprotocol(request) is not None,
+        expires_at=identity.expires_at,
         window_bits=agreement.window_bits if agreement is not None else UNCOMPRESSED,
     )
 

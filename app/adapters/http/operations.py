@@ -6,7 +6,15 @@ import structlog
 from aiohttp import web
 
 from app.adapters.http.answers import json_answer
-from app.adapters.http.documents import Connections, FeedStates, Health, Liveness, Readiness, Statistics
+from app.adapters.http.documents import (
+    ConnectionKicked,
+    Connections,
+    FeedStates,
+    Health,
+    Liveness,
+    Readiness,
+    Statistics,
+)
 from app.adapters.http.parameters import read_parameters, state, user_id, whole
 from app.adapters.http.parts import PARTS, Parts
 
@@ -47,6 +55,12 @@ async def get_connections(request: web.Request) -> web.Response:
     visits = parts.connections.visits(are_open=asked.get("state", "open") == "open")
     mine = [visit for visit in visits if asked.get("user_id") in (None, visit.user_id)]
     return json_answer(Connections(tuple(mine[: asked.get("limit", 100)]), len(mine)))
+
+
+async def delete_connection(request: web.Request) -> web.Response:
+    """End a connection for good (4500): its client is not to come back until something changed."""
+    session = request.app[PARTS].connections.kick(request.match_info["id"])
+    return json_answer(ConnectionKicked("kicked", session.id, session.user_id))
 
 
 async def get_health(request: web.Request) -> web.Response:

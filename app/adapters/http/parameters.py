@@ -86,6 +86,7 @@ state = one_of(State)
 user_id = matching("1 to 128 of A-Z a-z 0-9 _ . : @ -", USER_ID)
 device_id = matching("1 to 64 of A-Z a-z 0-9 _ . : @ -", DEVICE_ID)
 item_id = anything(128)
+connection_id = anything(64)
 
 
 def read_parameters(query: MultiMapping[str], readers: Mapping[str, Reader]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from app.adapters.http.frames import Frames
 from app.adapters.http.pages import Page
+from app.config import Settings
 from app.core.limits import Limits
 from app.flows.canary_end import CanaryEnd
 from app.flows.connections import ConnectionManager
@@ -18,7 +19,7 @@ from app.flows.history import History
 from app.flows.process import NewsProcessor
 from app.flows.readiness import Readiness
 from app.flows.subscriptions import Subscriptions
-from app.ports import Clock, NewsLog
+from app.ports import Clock, NewsLog, Verifier
 from app.telemetry.stats import Stats
 
 
@@ -49,10 +50,9 @@ class Parts(NamedTuple):
     limits: Limits
     clock: Clock
     pages: Mapping[str, Page]
-    cors_origins: tuple[str, ...]
-    allowed_origins: tuple[str, ...]
+    settings: Settings
+    verifier: Verifier | None
     feed_counts: Callable[[], FeedCounts]
-    has_own_metrics_port: bool
     started_at: float
     version: str
 

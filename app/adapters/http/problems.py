@@ -60,6 +60,9 @@ def problem(request: web.Request, error: NewsError, status: int | None = None) -
         # Jitter, so that those who were sent away together do not come back together.
         spread = error.retry_after_s * random.uniform(1, 1 + _JITTER)  # noqa: S311
         answer.headers["Retry-After"] = str(max(1, round(spread)))
+    if status == HTTPStatus.UNAUTHORIZED:
+        # RFC 6750 section 3.
+        answer.headers["WWW-Authenticate"] = "Bearer"
     if status == HTTPStatus.UPGRADE_REQUIRED:
         answer.headers["Upgrade"] = "websocket"
     return answer

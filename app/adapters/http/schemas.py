@@ -28,6 +28,7 @@ SAID = (
     messages.List,
     messages.Ack,
     messages.Explain,
+    messages.Refresh,
 )
 """What a client may say, as it stands on the wire."""
 HEARD = (outbound.NewsMessage, *get_args(outbound.Message))
@@ -39,6 +40,14 @@ _FILTERS: Schema = {
     "description": "a Filter as JSON: that of the channel default, for this connection alone",
     "contentMediaType": "application/json",
     "contentSchema": {"$ref": "#/components/schemas/Filter"},
+}
+_SECURITY: Schema = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "Where tokens are asked for: sub is the user, scope may have news:publish and news:admin.",
+    }
 }
 _ABOUT = "News pushed to traders' terminals the moment it is known, each user only what their filters ask for."
 _REF = "#/components/schemas/{name}"
@@ -66,7 +75,7 @@ def openapi(calls: Iterable[Call], version: str) -> Schema:
         "openapi": "3.1.0",
         "info": {"title": "polyfloat-news", "version": version, "description": _ABOUT},
         "paths": paths,
-        "components": {"schemas": described.components},
+        "components": {"schemas": described.components, "securitySchemes": _SECURITY},
     }
 
 
@@ -129,6 +138,8 @@ def _operation(call: Call, by_type: Mapping[str, Schema]) -> Schema:
         }
         | _problems(call, by_type[repr(Problem)]),
     }
+    if Code.UNAUTHORIZED in call.problems:
+        operation["security"] = [{}, {"bearer": [call.scope.value] if call.scope is not None else []}]
     if call.bodies:
         content = {kind: {"schema": _body([by_type[repr(part)] for part in of])} for kind, of in call.bodies.items()}
         operation["requestBody"] = {"required": True, "content": content}

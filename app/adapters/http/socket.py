@@ -14,6 +14,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from multidict import MultiMapping
 
+from app.adapters.http.identity import identify
 from app.adapters.http.link import Conversation, SocketLink
 from app.adapters.http.opening import RESUME_KEYS, chosen_headers, read_opening
 from app.adapters.http.origins import check_origin
@@ -31,6 +32,9 @@ CANARY_PATH = "/ws/canary"
 CANARY_KEY = "X-Canary-Key"
 
 _REFUSALS = {
+    Code.UNAUTHORIZED: Refusal.BAD_TOKEN,
+    Code.FORBIDDEN: Refusal.BAD_TOKEN,
+    Code.TOKEN_EXPIRED: Refusal.EXPIRED_TOKEN,
     Code.ORIGIN_NOT_ALLOWED: Refusal.FORBIDDEN_ORIGIN,
     Code.AT_CAPACITY: Refusal.CAPACITY,
     Code.TOO_MANY_CONNECTIONS: Refusal.USER_LIMIT,
@@ -58,8 +62,9 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
     began = parts.clock.monotonic()
     try:
         accept = _check_handshake(request)
-        check_origin(request, parts.allowed_origins)
-        opening = read_opening(request, parts.limits.channels)
+        check_origin(request, parts.settings.allowed_origins)
+        identity = await identify(request)
+        opening = read_opening(request, parts.limits.channels, identity)
         session = parts.connections.seat(opening.user_id, opening.device_id)
     except NewsError as error:
         parts.stats.refused[_REFUSALS.get(error.code, _default_refusal(request))] += 1

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from app.adapters.http.answers import json_answer
 from app.adapters.http.bodies import JSON, read_body
 from app.adapters.http.documents import PreviewResult, StoredSubscription, SubscriptionDeleted, SubscriptionSaved
+from app.adapters.http.identity import check_user
 from app.adapters.http.news import with_seq
 from app.adapters.http.parameters import check_user_id
 from app.adapters.http.parts import PARTS, Parts
@@ -40,6 +41,7 @@ async def post_subscription(request: web.Request) -> web.Response:
     """Create a user's subscription (201) or replace it (200); it is live at once on all of the user's connections."""
     parts = request.app[PARTS]
     owner, checked = _split(await _read(request, parts), Owner)
+    check_user(request, owner.user_id)
     stored, is_new = await parts.subscriptions.replace(owner.user_id, checked.wants, owner.alert_channels)
     document = SubscriptionSaved(
         "created" if is_new else "updated", stored.user_id, stored.created_at, stored.updated_at, _warnings(checked)
@@ -49,13 +51,13 @@ async def post_subscription(request: web.Request) -> web.Response:
 
 async def get_subscription(request: web.Request) -> web.Response:
     """Give a user's subscription."""
-    user_id = check_user_id(request.match_info["user_id"])
+    user_id = check_user(request, check_user_id(request.match_info["user_id"]))
     return json_answer(_document(await request.app[PARTS].subscriptions.find(user_id)))
 
 
 async def delete_subscription(request: web.Request) -> web.Response:
     """Forget a user's subscription."""
-    user_id = check_user_id(request.match_info["user_id"])
+    user_id = check_user(request, check_user_id(request.match_info["user_id"]))
     await request.app[PARTS].subscriptions.remove(user_id)
     return json_answer(SubscriptionDeleted("deleted", user_id))
 

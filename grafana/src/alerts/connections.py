@@ -4,6 +4,8 @@ from grafana.src.alerts.alert import Alert, growing
 from grafana.src.rules import JOB
 
 _FAILURES = f"sum by (job) (rate(news_handshake_failures_total{{{JOB}}}[5m]))"
+_ASKED_TOKENS = f"sum by (job) (rate(news_auth_attempts_total{{{JOB}}}[5m]))"
+_REFUSED_TOKENS = f'sum by (job) (rate(news_auth_attempts_total{{{JOB}, result!="ok"}}[5m]))'
 
 CONNECTIONS = (
     Alert(
@@ -77,6 +79,14 @@ CONNECTIONS = (
         f"{_FAILURES} / ({_FAILURES} + job:news_connections_opened:rate5m) > 0.1 and {_FAILURES} > 0.2",
         "{{ $value | humanizePercentage }} of the connection attempts fail.",
         "The panel Why handshakes failed has the reasons.",
+    ),
+    Alert(
+        "NewsAuthFailures",
+        "warning",
+        "10m",
+        f"{_REFUSED_TOKENS} / {_ASKED_TOKENS} > 0.5 and {_REFUSED_TOKENS} > 0.2",
+        "{{ $value | humanizePercentage }} of the callers have no token that is believed.",
+        "The panel Token checks refused says why.",
     ),
     Alert(
         "NewsAbnormalCloses",

@@ -105,6 +105,13 @@ def overview() -> model.Dashboard:
                     rates("news_handshake_failures_total", "reason"),
                     width=12,
                 ),
+                stack(
+                    "Token checks refused",
+                    "Callers without a token that is believed, by reason; nothing where no tokens are asked for.",
+                    "cps",
+                    query(f'sum by (result) (rate(news_auth_attempts_total{{%, result!="ok"}}{RATE}))', "{{result}}"),
+                    width=24,
+                ),
             ],
             "Is news flowing?": [
                 stack(

@@ -1,0 +1,30 @@
+"""Which tokens the settings ask for. This file owns the step from settings to a verifier."""
+
+from app.adapters.tokens.jwks import PublishedKeys
+from app.adapters.tokens.keys import KeySource, OneKey, public_key, secret_key
+from app.adapters.tokens.verifier import Claims, JwtVerifier
+from app.config import BadSetting, Settings
+from app.ports import Clock, Verifier
+from app.telemetry.stats import Stats
+
+
+def verifier_of(settings: Settings, clock: Clock, stats: Stats) -> Verifier | None:
+    """Give who believes tokens, None where none are asked for. Raises BadSetting."""
+    keys = _keys(settings, clock)
+    if keys is None:
+        return None
+    wanted = Claims(settings.jwt_audience or None, settings.jwt_issuer or None)
+    return JwtVerifier(keys, wanted, clock, stats)
+
+
+def _keys(settings: Settings, clock: Clock) -> KeySource | None:
+    if settings.jwks_url:
+        return PublishedKeys(settings.jwks_url, clock)
+    for name, read in (("jwt_secret", secret_key), ("jwt_public_key", public_key)):
+        given = getattr(settings, name)
+        if given:
+            try:
+                return OneKey(read(given))
+            except ValueError as error:
+                raise BadSetting(name, "…", str(error)) from None
+    return None

@@ -1,0 +1,82 @@
+"""The keys that an address publishes (RFC 7517). This file owns fetching, keeping and changing them.
+
+Keys are kept for some minutes, and longer while the address does not answer: who signs may be down, who is signed in
+stays. A token with a key that nobody knows yet makes us look again at once, but not for every such token.
+"""
+
+import asyncio
+
+import aiohttp
+import msgspec
+import structlog
+
+from app.adapters.tokens.keys import Key, UnknownKey, published_keys
+from app.core.errors import Code, Ours
+from app.ports import Clock
+
+_KEPT_S = 600.0
+_LOOK_AGAIN_S = 30.0
+# While there is no key at all, nobody gets in.
+_FIRST_AGAIN_S = 1.0
+_FETCH_S = 5.0
+_MAX_BYTES = 64 * 1024
+
+_log = structlog.get_logger("tokens")
+
+
+class PublishedKeys:
+    """The keys of one address."""
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._url = url
+        self._clock = clock
+        self._keys: dict[str, Key] = {}
+        self._fetched_at = self._tried_at = float("-inf")
+        self._turn = asyncio.Lock()
+
+    async def find(self, key_id: str | None) -> Key:
+        if self._clock.monotonic() - self._fetched_at > _KEPT_S or self._known(key_id) is None:
+            async with self._turn:
+                await self._look_again()
+        if not self._keys:
+            raise Ours(Code.OVERLOADED, "The keys to check tokens with cannot be had now", retry_after_s=5)
+        key = self._known(key_id)
+        if key is None:
+            raise UnknownKey
+        return key
+
+    def _known(self, key_id: str | None) -> Key | None:
+        """Give a key by its id; a token without one means the only key there is."""
+        if key_id is None:
+            return next(iter(self._keys.values())) if len(self._keys) == 1 else None
+        return self._keys.get(key_id)
+
+    async def _look_again(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._tried_at < (_LOOK_AGAIN_S if self._keys else _FIRST_AGAIN_S):
+            return
+        self._tried_at = now
+        try:
+            self._keys = await self._fetch()
+            self._fetched_at = now
+        # Whatever an address answers with: the keys that we have stay.
+        except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+            _log.warning("keys_not_fetched", error=f"{type(error).__name__}: {error}", kept=len(self._keys))
+
+    async def _fetch(self) -> dict[str, Key]:
+        timeout = aiohttp.ClientTimeout(total=_FETCH_S)
+        async with (
+            aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as session,
+            session.get(self._url, allow_redirects=False) as answer,
+        ):
+            if answer.status != 200:
+                raise ValueError(f"status {answer.status}")
+            body = await answer.content.read(_MAX_BYTES + 1)
+            while len(body) <= _MAX_BYTES and (more := await answer.content.read(_MAX_BYTES)):
+                body += more
+        if len(body) > _MAX_BYTES:
+            raise ValueError(f"more than {_MAX_BYTES} bytes")
+        keys = published_keys(msgspec.json.decode(body))
+        if not keys:
+            raise ValueError("no key that can be used")
+        return keys

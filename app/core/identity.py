@@ -1,0 +1,73 @@
+"""Who is asking, and what he may do. This file owns the claims of a token, once its signature is believed.
+
+A token speaks for one user, its `sub`. Nobody is anybody else; a scope lets its bearer publish, or see and do what
+operators do. Where the server asks for no tokens, everybody may be anybody.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from app.core.errors import Code, Theirs
+from app.core.subscription import USER_ID
+
+MAX_LIFE_S = 24 * 3600.0
+LEEWAY_S = 30.0
+"""How far the clocks of who signs and of who believes may be apart."""
+
+_SUBJECT = re.compile(USER_ID)
+
+
+class Scope(StrEnum):
+    """What a token may allow beyond reading as its own user."""
+
+    PUBLISH = "news:publish"
+    ADMIN = "news:admin"
+
+
+class Identity(NamedTuple):
+    """A caller: the user, None for whoever it says it is; what it may do; until when (Unix seconds), None for ever."""
+
+    user_id: str | None = None
+    scopes: frozenset[str] = frozenset(Scope)
+    expires_at: float | None = None
+
+    def check_scope(self, scope: Scope) -> None:
+        """Raises Theirs(FORBIDDEN)."""
+        if scope not in self.scopes:
+            raise Theirs(Code.FORBIDDEN, f"The token needs the scope {scope.value}")
+
+    def check_user(self, user_id: str) -> None:
+        """Raises Theirs(FORBIDDEN) where the caller is somebody else, and no operator."""
+        if self.user_id not in (None, user_id) and Scope.ADMIN not in self.scopes:
+            raise Theirs(Code.FORBIDDEN, "The token is another user's")
+
+    def user_to_be(self, asked: str | None) -> str | None:
+        """Give the user of a connection: who is asked for has to be the caller. Raises Theirs(FORBIDDEN)."""
+        if self.user_id is not None and asked not in (None, self.user_id):
+            raise Theirs(Code.FORBIDDEN, "user_id is not the token's")
+        return self.user_id or asked
+
+
+ANYBODY = Identity()
+"""Everybody, where no tokens are asked for."""
+
+
+def identity_of(claims: Mapping[str, Any], now: float) -> Identity:
+    """Read the claims of a believed token; `now` in Unix seconds. Raises Theirs(UNAUTHORIZED).
+
+    `exp` and `sub` are there. A token for longer than a day is not believed: who has one would have it for ever.
+    """
+    subject, expires_at = claims["sub"], float(claims["exp"])
+    if not _SUBJECT.match(subject):
+        raise Theirs(Code.UNAUTHORIZED, "sub is no user id: want 1 to 128 of A-Z a-z 0-9 _ . : @ -")
+    if expires_at - min(float(claims.get("iat", now)), now) > MAX_LIFE_S + LEEWAY_S:
+        raise Theirs(Code.UNAUTHORIZED, f"The token is valid for too long: want {MAX_LIFE_S / 3600:g} hours at most")
+    if "ent" in claims:
+        # Whoever signed this means to keep something from the bearer, and this release could not.
+        raise Theirs(Code.UNAUTHORIZED, "The token has the claim ent, which this release cannot keep to")
+    scope = claims.get("scope", "")
+    if not isinstance(scope, str):
+        raise Theirs(Code.UNAUTHORIZED, "scope: want words parted by spaces (RFC 8693 section 4.2)")
+    return Identity(subject, frozenset(scope.split()), expires_at)

@@ -1,0 +1,185 @@
+"""Who gets in where tokens are asked for: on sockets and over REST, and what becomes of those that end."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.support.items import raw
+from tests.support.server import RunningServer, running
+from tests.support.tokens import RSA, SECRET, token
+
+PUBLISH, ADMIN = "news:publish", "news:admin"
+
+
+@pytest.fixture
+async def closed() -> AsyncIterator[RunningServer]:
+    """A server that asks for tokens."""
+    async with running(jwt_secret=SECRET) as server:
+        yield server
+
+
+def bearer(given: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {given}"}
+
+
+async def status_of(server: RunningServer, query: str = "", **options: Any) -> tuple[int, str]:
+    """Give the status of an upgrade request, and the word of the refusal."""
+    try:
+        async with connect(f"{server.ws_url}{query}", **options):
+            return 101, ""
+    except InvalidStatus as refused:
+        return refused.response.status_code, str(json.loads(refused.response.body)["code"])
+
+
+async def receive(socket: ClientConnection) -> Any:
+    return json.loads(await asyncio.wait_for(socket.recv(), 5))
+
+
+async def test_a_token_opens_a_socket_for_its_user_and_nobody_else(closed: RunningServer) -> None:
+    alice, operator = bearer(token("alice")), bearer(token("ann", scope=ADMIN))
+
+    assert await status_of(closed, additional_headers=alice) == (101, "")
+    assert await status_of(closed, "?user_id=alice", additional_headers=alice) == (101, "")
+    assert await status_of(closed, "?user_id=bob", additional_headers=alice) == (403, "forbidden")
+    assert await status_of(closed, "?user_id=bob", additional_headers=operator) == (403, "forbidden")
+
+
+REFUSED: dict[str, tuple[str, str]] = {
+    "": ("unauthorized", "bad_token"),
+    "Basic YTpi": ("unauthorized", "bad_token"),
+    "Bearer": ("unauthorized", "bad_token"),
+    "Bearer x.y.z": ("unauthorized", "bad_token"),
+    f"Bearer {token(key=RSA, algorithm='RS256')}": ("unauthorized", "bad_token"),
+    f"Bearer {token(exp=None)}": ("unauthorized", "bad_token"),
+    f"Bearer {token(life_s=-60)}": ("token_expired", "expired_token"),
+}
+
+
+@pytest.mark.parametrize(("given", "words"), list(REFUSED.items()), ids=range(len(REFUSED)))
+async def test_without_a_right_token_nobody_gets_in_and_nothing_is_done(
+    closed: RunningServer, given: str, words: tuple[str, str]
+) -> None:
+    code, reason = words
+    headers = {"Authorization": given} if given else {}
+
+    assert await status_of(closed, "?user_id=alice", additional_headers=headers) == (401, code)
+    assert await closed.metric("news_handshake_failures_total", reason=reason) == 1
+    for method, path in (("POST", "news"), ("GET", "news"), ("DELETE", "subscriptions/alice"), ("GET", "connections")):
+        async with closed.http.request(method, f"{closed.url}/api/v1/{path}", headers=headers) as answer:
+            assert (answer.status, (await answer.json(content_type=None))["code"]) == (401, code)
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert await closed.metric("news_items_rejected_total", reason="unauthorized") == 1
+
+
+async def test_a_browser_gives_its_token_as_a_subprotocol_and_gets_it_back_nowhere(closed: RunningServer) -> None:
+    given = token("alice")
+    async with connect(closed.ws_url, subprotocols=["news.v2.json", f"bearer.{given}"]) as socket:  # type: ignore[list-item]
+        welcome = await receive(socket)
+
+    assert welcome["user_id"] == "alice"
+    assert socket.subprotocol == "news.v2.json"
+    assert socket.response is not None
+    assert given not in str(socket.response.headers)
+
+
+@pytest.mark.parametrize(("is_taken", "status"), [(True, 101), (False, 401)])
+async def test_a_token_in_the_query_counts_only_where_the_settings_say_so(is_taken: bool, status: int) -> None:
+    async with running(jwt_secret=SECRET, token_in_query=is_taken) as server:
+        assert (await status_of(server, f"?token={token('alice')}"))[0] == status
+
+
+async def rest(server: RunningServer, method: str, path: str, given: str, **more: Any) -> tuple[int, Any]:
+    async with server.http.request(method, f"{server.url}/api/v1/{path}", headers=bearer(given), **more) as answer:
+        return answer.status, await answer.json(content_type=None)
+
+
+async def test_publishing_and_operating_want_their_scopes(closed: RunningServer) -> None:
+    reader, publisher, operator = token("r"), token("p", scope=f"x {PUBLISH}"), token("o", scope=ADMIN)
+
+    for given, may_publish, may_operate in ((reader, 403, 403), (publisher, 202, 403), (operator, 403, 200)):
+        assert (await rest(closed, "POST", "news", given, json=raw(1)))[0] == may_publish
+        assert (await rest(closed, "GET", "connections", given))[0] == may_operate
+        assert (await rest(closed, "GET", "news", given))[0] == 200
+        assert (await rest(closed, "GET", "stats", given))[0] == 200
+    assert await closed.metric("news_items_rejected_total", reason="unauthorized") == 2
+    assert await closed.metric("news_auth_attempts_total", result="ok") == 12
+
+
+async def test_nobody_touches_what_is_anothers(closed: RunningServer) -> None:
+    alice, bob, operator = token("alice"), token("bob"), token("ann", scope=ADMIN)
+    body = {"user_id": "bob", "impact_threshold": 10}
+
+    assert (await rest(closed, "POST", "subscriptions", alice, json=body))[1]["code"] == "forbidden"
+    assert (await rest(closed, "POST", "subscriptions", bob, json=body))[0] == 201
+    for path in ("subscriptions/bob", "news?user_id=bob"):
+        assert [(await rest(closed, "GET", path, given))[0] for given in (alice, bob, operator)] == [403, 200, 200]
+    assert (await rest(closed, "GET", "news/none/explain?user_id=bob", alice))[0] == 403
+    assert (await rest(closed, "GET", "news/none/explain?user_id=bob", bob))[0] == 404
+    assert (await rest(closed, "DELETE", "subscriptions/bob", alice))[0] == 403
+    assert (await rest(closed, "GET", "subscriptions/bob", bob))[1]["impact_threshold"] == 10
+
+
+async def test_health_and_metrics_ask_for_nothing(closed: RunningServer) -> None:
+    for path in ("/health", "/livez", "/readyz", "/metrics", "/openapi.json", "/"):
+        async with closed.http.get(closed.url + path) as answer:
+            assert answer.status == 200
+
+
+async def test_a_token_that_ends_is_told_and_then_ends_the_connection(closed: RunningServer) -> None:
+    # Half a minute of grace is nearly over.
+    nearly = token("alice", life_s=-28)
+    async with connect(f"{closed.ws_url}?v=2", additional_headers=bearer(nearly)) as socket:
+        assert (await receive(socket))["type"] == "welcome"
+        assert (await receive(socket))["type"] == "token_expiring"
+        with pytest.raises(ConnectionClosed) as caught:
+            await receive(socket)
+
+    assert caught.value.rcvd is not None
+    assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (4501, "token_expired")
+    assert await closed.metric("news_connections_closed_total", reason="token_expired") == 1
+
+
+async def test_a_newer_token_of_the_same_user_lets_the_connection_stay(closed: RunningServer) -> None:
+    async with connect(closed.ws_url, additional_headers=bearer(token("alice", life_s=-28))) as socket:
+        await socket.send(json.dumps({"type": "refresh", "id": 1, "token": token("bob")}))
+        of_another = await receive(socket)
+        await socket.send(json.dumps({"type": "refresh", "id": 2, "token": "x.y.z"}))
+        of_nobody = await receive(socket)
+        await socket.send(json.dumps({"type": "refresh", "id": 3, "token": token("alice", life_s=900)}))
+        refreshed = await receive(socket)
+        await asyncio.sleep(3)
+        await socket.send(json.dumps({"type": "ping", "id": 4}))
+        pong = await receive(socket)
+
+    assert [(one["id"], one["code"]) for one in (of_another, of_nobody)] == [(1, "forbidden"), (2, "unauthorized")]
+    assert (refreshed["type"], refreshed["id"]) == ("refreshed", 3)
+    assert refreshed["expires_at"] == pytest.approx(time.time() + 900, abs=10)
+    assert pong["id"] == 4
+
+
+async def test_where_no_tokens_are_asked_for_a_refresh_says_so(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        await socket.send(json.dumps({"type": "refresh", "id": 1, "token": token()}))
+
+        assert (await receive(socket))["code"] == "invalid_message"
+
+
+async def test_an_operator_ends_a_connection_for_good(closed: RunningServer) -> None:
+    operator = token("ann", scope=ADMIN)
+    async with connect(f"{closed.ws_url}?v=2", additional_headers=bearer(token("alice"))) as socket:
+        connection_id = (await receive(socket))["connection_id"]
+        assert (await rest(closed, "DELETE", f"connections/{connection_id}", token("bob")))[0] == 403
+        status, kicked = await rest(closed, "DELETE", f"connections/{connection_id}", operator)
+        with pytest.raises(ConnectionClosed) as caught:
+            await receive(socket)
+
+    assert (status, kicked) == (200, {"status": "kicked", "connection_id": connection_id, "user_id": "alice"})
+    assert caught.value.rcvd is not None
+    assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (4500, "kicked")
+    assert (await rest(closed, "DELETE", f"connections/{connection_id}", operator))[0] == 404
