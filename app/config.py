@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -12,6 +12,8 @@ import msgspec
 PREFIX = "NEWS_"
 MEMORY = ":memory:"
 
+
+Number = TypeVar("Number", int, float)
 
 SECRETS = ("jwt_secret",)
 """Settings whose values are never shown."""
@@ -61,6 +63,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connection_policy: ConnectionPolicy = ConnectionPolicy.SEVERAL
     max_connections: int = 10_000
     max_connections_per_user: int = 5
+    max_connections_per_ip: int | None = None
+    connect_rate_per_ip: float | None = None
+    trusted_proxies: tuple[str, ...] = ()
     heartbeat_s: float = 15.0
     retention_days: float = 7.0
     log_level: LogLevel = LogLevel.INFO
@@ -102,7 +107,11 @@ def _number(least: float, most: float) -> tuple[str, Callable[[str], float]]:
     return f"a number from {least:g} to {most:g}", read
 
 
-def _optional(given: tuple[str, Callable[[str], int]]) -> tuple[str, Callable[[str], int | None]]:
+def _networks(text: str) -> tuple[str, ...]:
+    return tuple(str(ipaddress.ip_network(part.strip())) for part in text.split(",") if part.strip())
+
+
+def _optional(given: tuple[str, Callable[[str], Number]]) -> tuple[str, Callable[[str], Number | None]]:
     wanted, read = given
     return f"{wanted}, or nothing", lambda text: read(text) if text else None
 
@@ -178,6 +187,17 @@ OPTIONS: dict[str, Option] = {
     ),
     "max_connections": Option("WebSocket connections at once", *_whole(1, 1_000_000)),
     "max_connections_per_user": Option("WebSocket connections at once of one user", *_whole(1, 10_000)),
+    "max_connections_per_ip": Option(
+        "WebSocket connections at once of one address; empty: 100, and any number from this machine",
+        *_optional(_whole(1, 1_000_000)),
+    ),
+    "connect_rate_per_ip": Option(
+        "connections a second of one address, three times as many at once; empty: 10, and any number from this machine",
+        *_optional(_number(0.01, 100_000)),
+    ),
+    "trusted_proxies": Option(
+        "proxies whose X-Forwarded-For is believed", "addresses or networks, parted by commas", _networks
+    ),
     "heartbeat_s": Option("seconds between heartbeats", *_number(1, 3600)),
     "retention_days": Option("days that items are kept", *_number(0.01, 3650)),
     "log_level": Option(

@@ -16,7 +16,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiohttp import __version__ as aiohttp_version
 
@@ -285,5 +285,13 @@ def _limits(settings: Settings) -> Limits:
         connections=min(settings.max_connections, usable_descriptors() - _RESERVED_DESCRIPTORS),
         connections_per_user=settings.max_connections_per_user,
         is_one_per_user=settings.connection_policy is ConnectionPolicy.ONE,
+        **_address_limits(settings),
         heartbeat_s=settings.heartbeat_s,
     )
+
+
+def _address_limits(settings: Settings) -> dict[str, Any]:
+    """Give the limits of an address that an operator set."""
+    rate, most = settings.connect_rate_per_ip, settings.max_connections_per_ip
+    rates = {} if rate is None else {"connects_per_address_s": rate, "connect_burst": max(3 * rate, 1.0)}
+    return rates | ({} if most is None else {"connections_per_address": most})

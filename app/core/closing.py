@@ -33,6 +33,7 @@ class Ending(StrEnum):
     RATE_LIMITED = "rate_limited"
     KICKED = "kicked"
     TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a word
+    TOO_MANY_BAD_MESSAGES = "too_many_bad_messages"
     REPLACED = "replaced"
 
 
@@ -59,6 +60,7 @@ CLOSES: dict[Ending, Close] = {
     Ending.RATE_LIMITED: Close(4029, retry_after_s=30),
     Ending.KICKED: Close(4500),
     Ending.TOKEN_EXPIRED: Close(4501),
+    Ending.TOO_MANY_BAD_MESSAGES: Close(4503),
     Ending.REPLACED: Close(4504),
 }
 

@@ -12,6 +12,10 @@ class Limits(NamedTuple):
     connections: int = 10_000
     connections_per_user: int = 5
     is_one_per_user: bool = False
+    connections_per_address: int = 100
+    connects_per_address_s: float = 10.0
+    connect_burst: float = 30.0
+    bad_messages_per_min: float = 5.0
     heartbeat_s: float = 15.0
     heartbeat_grace_s: float = 10.0
     doubt_s: float = 2.5

@@ -7,6 +7,7 @@ canary_end     the server's end of the canary's connection
 session        Session: one connection's life, and its channels
 connections    ConnectionManager: who is connected, live or behind, who is cut off
 places         Places: who has a seat, who takes over whose
+addresses      Addresses: how much one address may have
 slots          which slot of the filter index is whose
 fanout         one item → every connection that matched
 catch_up       CatchUp: the log → one connection at its own pace, and the switch to live

@@ -11,11 +11,12 @@ import structlog
 
 from app.core import outbound, wire
 from app.core.closing import Ending
-from app.core.errors import Code, Ours, Theirs
+from app.core.errors import Code, NewsError, Ours, Theirs
 from app.core.index import FilterIndex
 from app.core.limits import Limits
 from app.core.phases import Event, Phase
 from app.core.subscription import DEFAULT_CHANNEL, Filter
+from app.flows.addresses import Addresses
 from app.flows.fanout import Fanout, Outgoing
 from app.flows.places import Places
 from app.flows.session import Channel, Session
@@ -43,6 +44,7 @@ class ConnectionManager:
         self._clock = clock
         self._stats = stats
         self._places = Places(limits, clock)
+        self._addresses = Addresses(limits, clock, stats)
         self._slots = Slots()
         self._fanout = Fanout(self._slots, limits, clock, stats)
         self._visits = Visits(clock)
@@ -69,11 +71,22 @@ class ConnectionManager:
         """Give the open connections, or the last thousand that ended, newest first."""
         return self._visits.of(self._open.values(), self.position) if are_open else self._visits.gone()
 
-    def seat(self, user_id: str, device_id: str | None = None) -> Session:
+    def knock(self, address: str) -> None:
+        """Meter one try to connect. Raises Theirs(RATE_LIMITED)."""
+        self._addresses.knock(address)
+
+    def seat(self, user_id: str, device_id: str | None = None, address: str = "") -> Session:
         """Reserve a place, before the upgrade. Raises Ours(DRAINING, AT_CAPACITY) and Theirs(TOO_MANY_CONNECTIONS)."""
         if self.is_draining:
             raise Ours(Code.DRAINING, retry_after_s=5)
-        return self._places.take(user_id, device_id)
+        self._addresses.enter(address)
+        try:
+            session = self._places.take(user_id, device_id)
+        except NewsError:
+            self._addresses.leave(address)
+            raise
+        session.address = address
+        return session
 
     def open(self, session: Session, link: Link) -> None:
         """Open a seated session where it wants to begin; whom it replaces gets nothing from here on."""
@@ -107,7 +120,10 @@ class ConnectionManager:
 
     def leave(self, session: Session, ending: Ending) -> None:
         """Forget a session, once: what the server began to end keeps its own reason. Also gives back an unused seat."""
-        if self._places.release(session) and session.link is not None:
+        if not self._places.release(session):
+            return
+        self._addresses.leave(session.address)
+        if session.link is not None:
             self._close_books(session, session.ending or ending)
 
     def _close_books(self, session: Session, ending: Ending) -> None:

@@ -11,7 +11,7 @@ import structlog
 from app.core import messages, outbound, wire
 from app.core.closing import Ending
 from app.core.errors import Code, NewsError, Theirs
-from app.core.limits import Limits
+from app.core.limits import Limits, TokenBucket
 from app.flows.catch_up import CatchUp
 from app.flows.commands import Commands
 from app.flows.connections import ConnectionManager
@@ -22,6 +22,8 @@ from app.telemetry.labels import Inbound, Invalid
 from app.telemetry.stats import Stats
 
 _INVALID = {Code.INVALID_JSON: Invalid.NOT_JSON, Code.UNKNOWN_TYPE: Invalid.UNKNOWN_TYPE}
+_MALFORMED = (Code.INVALID_JSON, Code.INVALID_MESSAGE)
+_MINUTE_S = 60.0
 _MISBEHAVIOUR = {Ending.UNSUPPORTED_DATA: Invalid.BINARY, Ending.MESSAGE_TOO_BIG: Invalid.TOO_BIG}
 
 _log = structlog.get_logger("converse")
@@ -120,8 +122,19 @@ class Converse:
             if refused.error.code is Code.UNKNOWN_TYPE:
                 self._stats.inbound[Inbound.UNKNOWN] += 1
             self._tell(session, refused.error, refused.request_id)
+            if refused.error.code in _MALFORMED:
+                self._note_mistake(session)
         except NewsError as error:
             self._tell(session, error, request_id)
+
+    def _note_mistake(self, session: Session) -> None:
+        """End a connection whose client goes on saying what nobody can read: it is broken, or means harm."""
+        now, most = self._clock.monotonic(), self._limits.bad_messages_per_min
+        if session.mistakes is None:
+            session.mistakes = TokenBucket(most, now)
+        if session.mistakes.take(now, most / _MINUTE_S, most) < 0:
+            _log.warning("bad_messages", connection_id=session.id, user_id=session.user_id)
+            self._connections.cut(session, Ending.TOO_MANY_BAD_MESSAGES)
 
     def _is_within_rate(self, session: Session, *, is_message: bool = False) -> bool:
         """Meter one inbound frame of any kind; answer or end who is too fast."""

@@ -40,6 +40,7 @@ class Session:
     """
 
     __slots__ = (
+        "address",
         "answered",
         "bucket",
         "channels",
@@ -59,6 +60,7 @@ class Session:
         "is_plain",
         "is_v2",
         "link",
+        "mistakes",
         "opened_at",
         "opened_seq",
         "phase",
@@ -81,11 +83,15 @@ class Session:
         self.id = connection_id
         self.user_id = user_id
         self.device_id = device_id
+        # What it is counted for; "" for nothing.
+        self.address = ""
         self.opened_at = self.heard_at = self.written_at = self.pinged_at = self.progress_at = now
         # When it was last asked, out of turn, whether it is there.
         self.doubted_at = 0.0
         self.bucket = TokenBucket(message_burst, now)
         self.link: Link | None = None
+        # Meters what it says that nobody can read; made with the first.
+        self.mistakes: TokenBucket | None = None
         self.is_v2 = self.wants_acks = False
         # How its payloads are compressed.
         self.window_bits = UNCOMPRESSED
@@ -111,8 +117,7 @@ class Session:
         # Where it stands when it has no channel.
         self.floor = 0
         # While it reads the log: items so far, and the bytes that waited when they were last looked at.
-        self.replayed = 0
-        self.untaken = 0
+        self.replayed = self.untaken = 0
         self.is_lag_told = False
         # A list: an empty deque is ten times as large, and most are empty.
         self.inbox: list[str] = []

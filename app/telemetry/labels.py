@@ -36,6 +36,7 @@ class Refusal(StrEnum):
     FORBIDDEN_ORIGIN = "forbidden_origin"
     CAPACITY = "capacity"
     USER_LIMIT = "user_limit"
+    ADDRESS_LIMIT = "address_limit"
     RATE_LIMITED = "rate_limited"
     RESUME_EXPIRED = "resume_expired"
     DRAINING = "draining"
@@ -153,6 +154,7 @@ class RateScope(StrEnum):
     """What was too fast."""
 
     MESSAGE = "message"
+    CONNECT = "connect"
     REPLAY = "replay"
 
 

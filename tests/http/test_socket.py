@@ -531,3 +531,17 @@ async def test_the_server_pings_the_silent_and_drops_who_does_not_answer() -> No
         async with connect(f"{server.ws_url}?user_id=alive"):
             await asyncio.sleep(2.5)
             assert await server.metric("news_connections") == 1
+
+
+async def test_who_goes_on_saying_what_nobody_can_read_is_closed_for_good(server: RunningServer) -> None:
+    async with connect(f"{server.ws_url}?user_id=u") as socket:
+        for bad in ("{", "[]", '{"type":7}', '{"type":"ping","id":{}}', "nothing"):
+            assert (await ask(socket, bad))["type"] == "error"
+        # What is only not known is no mistake.
+        assert (await ask(socket, {"type": "from the future"}))["code"] == "unknown_type"
+        assert (await ask(socket, "{"))["type"] == "error"
+        with pytest.raises(websockets.ConnectionClosed) as caught:
+            await receive(socket)
+
+    assert caught.value.rcvd is not None
+    assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (4503, "too_many_bad_messages")

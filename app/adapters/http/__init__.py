@@ -17,6 +17,7 @@ subscriptions  /api/v1/subscriptions
 operations     /api/v1/stats, /health, /livez, /readyz
 metrics        /metrics
 pages          / and its files
+addresses      where a request comes from, behind proxies too
 identity       who sends a request, and the guard of /api/v1
 origins        which pages may open a socket
 opening        what an upgrade request asks for

@@ -150,6 +150,7 @@ def _operator_calls() -> tuple[Call, ...]:
             {HTTPStatus.OK: (documents.Statistics,)},
             problems=(Code.OVERLOADED,),
         ),
+        Call(Method.GET, f"{API}/limits", operations.get_limits, {HTTPStatus.OK: (documents.ServerLimits,)}),
         Call(
             Method.GET,
             f"{API}/connections",

@@ -146,6 +146,12 @@ class ConnectionKicked(msgspec.Struct, frozen=True):
     user_id: str
 
 
+class ServerLimits(msgspec.Struct, frozen=True):
+    """Every limit by name: sizes in bytes, times in seconds unless the name says otherwise."""
+
+    limits: dict[str, float | bool]
+
+
 class Health(msgspec.Struct, frozen=True):
     """The original's health document."""
 

@@ -30,7 +30,7 @@ def read_opening(request: web.Request, most_channels: int, identity: Identity) -
     wants_acks = given.get("ack", 0) == 1
     agreement = agreed_extension(request)
     return Opening(
-        user_id=require_user_id({"user_id": identity.user_to_be(given.get("user_id"))}),
+        user_id=identity.user_to_be(given.get("user_id")) or require_user_id(given),
         # Acks need a device; who names none has one without a name.
         device_id=given.get("device_id", "" if wants_acks else None),
         channels=_channels(request, given.get("channels", (DEFAULT_CHANNEL,))),

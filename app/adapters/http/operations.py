@@ -13,6 +13,7 @@ from app.adapters.http.documents import (
     Health,
     Liveness,
     Readiness,
+    ServerLimits,
     Statistics,
 )
 from app.adapters.http.parameters import read_parameters, state, user_id, whole
@@ -61,6 +62,11 @@ async def delete_connection(request: web.Request) -> web.Response:
     """End a connection for good (4500): its client is not to come back until something changed."""
     session = request.app[PARTS].connections.kick(request.match_info["id"])
     return json_answer(ConnectionKicked("kicked", session.id, session.user_id))
+
+
+async def get_limits(request: web.Request) -> web.Response:
+    """Give every limit of this server."""
+    return json_answer(ServerLimits(request.app[PARTS].limits._asdict()))
 
 
 async def get_health(request: web.Request) -> web.Response:

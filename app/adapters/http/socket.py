@@ -14,6 +14,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from multidict import MultiMapping
 
+from app.adapters.http.addresses import address_of
 from app.adapters.http.identity import identify
 from app.adapters.http.link import Conversation, SocketLink
 from app.adapters.http.opening import RESUME_KEYS, chosen_headers, read_opening
@@ -21,6 +22,7 @@ from app.adapters.http.origins import check_origin
 from app.adapters.http.parts import PARTS
 from app.core.closing import Ending
 from app.core.errors import Code, FieldError, NewsError, Theirs
+from app.flows.addresses import TooManyFromAddress
 from app.flows.session import Session
 from app.telemetry.labels import Refusal, Resume
 
@@ -62,12 +64,14 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
     began = parts.clock.monotonic()
     try:
         accept = _check_handshake(request)
+        address = address_of(request, parts.settings)
+        parts.connections.knock(address)
         check_origin(request, parts.settings.allowed_origins)
         identity = await identify(request)
         opening = read_opening(request, parts.limits.channels, identity)
-        session = parts.connections.seat(opening.user_id, opening.device_id)
+        session = parts.connections.seat(opening.user_id, opening.device_id, address)
     except NewsError as error:
-        parts.stats.refused[_REFUSALS.get(error.code, _default_refusal(request))] += 1
+        parts.stats.refused[_refusal(request, error)] += 1
         if any(bad.pointer in RESUME_KEYS for bad in error.fields):
             parts.stats.recovery.resumed(Resume.INVALID)
         raise
@@ -95,8 +99,11 @@ async def get_canary(request: web.Request) -> web.StreamResponse:
     return _HandedOver(status=101)
 
 
-def _default_refusal(request: web.Request) -> Refusal:
-    return Refusal.BAD_REQUEST if "user_id" in request.query else Refusal.MISSING_USER
+def _refusal(request: web.Request, error: NewsError) -> Refusal:
+    if isinstance(error, TooManyFromAddress):
+        return Refusal.ADDRESS_LIMIT
+    unnamed = Refusal.BAD_REQUEST if "user_id" in request.query else Refusal.MISSING_USER
+    return _REFUSALS.get(error.code, unnamed)
 
 
 def _check_handshake(request: web.Request) -> str:

@@ -1,0 +1,120 @@
+"""What one address may have: connections at once and new ones a second, also behind proxies that are believed."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from app.core.errors import Code, NewsError
+from app.core.limits import Limits
+from app.flows.addresses import Addresses, TooManyFromAddress
+from app.telemetry.labels import RateScope
+from app.telemetry.stats import Stats
+from tests.support.clock import FakeClock
+from tests.support.server import RunningServer, running
+
+LOOPBACK = ("127.0.0.0/8", "10.0.0.0/8")
+
+
+@asynccontextmanager
+async def holding(server: RunningServer, count: int, forwarded: str = "") -> AsyncIterator[list[int]]:
+    """Try to connect so often and hold what succeeds; give the statuses, 429 with its advice."""
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    async with AsyncExitStack() as stack:
+        statuses = []
+        for number in range(count):
+            try:
+                url = f"{server.ws_url}?user_id=u{number}"
+                await stack.enter_async_context(connect(url, additional_headers=headers))
+                statuses.append(101)
+            except InvalidStatus as refused:
+                is_advised = int(refused.response.headers["Retry-After"]) >= 1
+                statuses.append(refused.response.status_code if is_advised else 0)
+        yield statuses
+
+
+async def test_an_address_has_so_many_connections_and_a_place_comes_back() -> None:
+    async with running(max_connections_per_ip=3, connect_rate_per_ip=1_000.0) as server:
+        async with holding(server, 5) as statuses:
+            assert statuses == [101, 101, 101, 429, 429]
+        assert await server.metric("news_handshake_failures_total", reason="address_limit") == 2
+        async with holding(server, 3) as statuses:
+            assert statuses == [101, 101, 101]
+
+
+async def test_an_address_connects_so_often() -> None:
+    async with running(connect_rate_per_ip=0.1) as server:
+        async with holding(server, 4) as statuses:
+            assert statuses == [101, 429, 429, 429]
+        assert await server.metric("news_rate_limited_total", scope="connect") == 3
+        assert await server.metric("news_handshake_failures_total", reason="rate_limited") == 3
+
+
+async def test_this_machine_may_have_as_many_as_it_wants_where_nothing_is_set(server: RunningServer) -> None:
+    async with holding(server, 120) as statuses:
+        assert statuses == [101] * 120
+
+
+FORWARDED: list[tuple[dict[str, Any], list[str], list[int]]] = [
+    # Callers behind a believed proxy are told apart by what it says of them, last.
+    ({"trusted_proxies": LOOPBACK}, ["192.0.2.1", "192.0.2.2", "192.0.2.1"], [101, 101, 429]),
+    # What a caller says of itself stands before that.
+    ({"trusted_proxies": LOOPBACK}, ["1.1.1.1, 192.0.2.1", "2.2.2.2, 192.0.2.1"], [101, 429]),
+    # Through several proxies.
+    ({"trusted_proxies": LOOPBACK}, ["192.0.2.1, 10.1.1.1", "192.0.2.1, 10.2.2.2"], [101, 429]),
+    # One subscriber has a /64.
+    ({"trusted_proxies": LOOPBACK}, ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"], [101, 429, 101]),
+    # What is no address is one caller.
+    ({"trusted_proxies": LOOPBACK}, ["x", "y"], [101, 429]),
+    # A proxy that nobody believes says nothing.
+    ({}, ["192.0.2.1", "192.0.2.2"], [101, 429]),
+    ({"trusted_proxies": LOOPBACK[1:]}, ["192.0.2.1", "192.0.2.2"], [101, 429]),
+]
+
+
+@pytest.mark.parametrize(("settings", "forwarded", "statuses"), FORWARDED)
+async def test_behind_a_proxy_callers_are_told_apart_by_what_it_says(
+    settings: dict[str, Any], forwarded: list[str], statuses: list[int]
+) -> None:
+    async with (
+        running(max_connections_per_ip=1, connect_rate_per_ip=1_000.0, **settings) as server,
+        AsyncExitStack() as stack,
+    ):
+        got = [await stack.enter_async_context(holding(server, 1, one)) for one in forwarded]
+
+    assert [status for [status] in got] == statuses
+
+
+def test_an_address_that_is_refused_owes_nothing_and_leaves_nothing_behind() -> None:
+    clock, stats = FakeClock(), Stats()
+    addresses = Addresses(Limits(connections_per_address=1), clock, stats)
+    for _ in range(30):
+        addresses.knock("a")
+    with pytest.raises(NewsError) as caught:
+        addresses.knock("a")
+    addresses.knock("b")
+    clock.move((caught.value.retry_after_s or 0) + 0.01)
+    addresses.knock("a")
+
+    addresses.enter("a")
+    with pytest.raises(TooManyFromAddress):
+        addresses.enter("a")
+    addresses.leave("a")
+    addresses.enter("")
+    addresses.enter("")
+    addresses.leave("")
+
+    assert caught.value.code is Code.RATE_LIMITED
+    assert stats.rate_limited == {RateScope.CONNECT: 1}
+    assert not addresses._connections
+
+
+async def test_every_limit_can_be_read(server: RunningServer) -> None:
+    limits = (await server.get("/api/v1/limits"))["limits"]
+
+    assert limits["message_bytes"] == 16_384
+    assert limits["connections_per_address"] == 100
+    assert limits.keys() == set(Limits._fields)
