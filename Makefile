@@ -1,6 +1,7 @@
 # make run    the server on 127.0.0.1:8000, the sample wire playing        make setup   .venv with the command polyfloat-news
 # make test   all tests                                                    make check   format, lint, types, layers, coverage
 # make faults   the faults at length: each prints what was lost, doubled or out of order       make mutants   planted bugs, and what notices them
+# make hostile  one attacker at a time beside others: who was gone when, and what it cost them
 # make observability   metrics, alerts, dashboards: all checks and a report in docs/ (needs Prometheus, Chromium, npm)
 # make bench   our speed beside the peers', written to docs/performance.md (needs gcc, zlib, npm)     make bench-quick   in 3 minutes
 # make lock   the locks anew from pyproject.toml                           make grafana rules and dashboards anew
@@ -12,7 +13,7 @@ STAMP := $(VENV)/.installed
 BENCH := .bench
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: setup run test check faults mutants observability bench bench-quick format grafana lock clean
+.PHONY: setup run test check faults hostile mutants observability bench bench-quick format grafana lock clean
 
 setup: $(STAMP)
 
@@ -47,6 +48,10 @@ check: $(STAMP)
 faults: $(STAMP)
 	FAULTS=long $(BIN)/python -m pytest tests/faults -s
 	$(BIN)/python -m tests.faults.mutants
+
+# Attacks at length, ten seconds of drips too: a minute.
+hostile: $(STAMP)
+	HOSTILE=long $(BIN)/python -m pytest tests/hostile -q -s | grep -a "gone after\|passed\|failed"
 
 # Bugs planted one by one, and which test notices each: eight minutes; writes docs/mutants.md.
 mutants: $(STAMP)

@@ -48,5 +48,8 @@ class CanaryEnd:
     def on_pong(self, session: Session) -> None:
         """Ignore it: the probes show whether the connection lives."""
 
+    def on_fragment(self, session: Session) -> None:
+        """Ignore it: the canary says nothing."""
+
     def on_room(self, session: Session) -> None:
         """Ignore it: probes are few and small."""

@@ -76,6 +76,10 @@ class Converse:
             self._stats.pong_received(self._clock.monotonic() - session.pinged_at)
         self._is_within_rate(session)
 
+    def on_fragment(self, session: Session) -> None:
+        """Meter a frame whose message goes on: a message in crumbs, or without an end, is as dear as many."""
+        self._is_within_rate(session)
+
     def on_misbehaviour(self, session: Session, ending: Ending) -> None:
         """End a connection whose client broke the WebSocket protocol or its limits."""
         if ending in _MISBEHAVIOUR:

@@ -40,6 +40,8 @@ def test_every_message_is_read_and_nothing_is_kept_between_two(sent: list[list[b
     pings = sum(frame[0] == FIN | PING for message in sent for frame in message)
     assert [kind for kind, _ in got].count(WSMsgType.PING) == pings
     assert [kind for kind, _ in got].count(WSMsgType.TEXT) == len(sent)
+    frames_in_all = sum(map(len, sent))
+    assert [kind for kind, _ in got].count(WSMsgType.CONTINUATION) == frames_in_all - pings - len(sent)
     ends = {len(b"".join(chain(*sent[: number + 1]))) for number in range(len(sent))}
     assert all(is_at_rest is (at in ends) for at, is_at_rest in rests)
 

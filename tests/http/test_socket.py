@@ -17,7 +17,7 @@ from app.core.errors import Code, Ours
 from app.core.limits import Limits
 from tests.support.items import raw
 from tests.support.server import RunningServer, running
-from tests.support.sockets import open_raw
+from tests.support.sockets import masked, open_raw
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": KEY}
@@ -545,3 +545,17 @@ async def test_who_goes_on_saying_what_nobody_can_read_is_closed_for_good(server
 
     assert caught.value.rcvd is not None
     assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (4503, "too_many_bad_messages")
+
+
+async def test_a_message_without_an_end_is_a_flood(server: RunningServer) -> None:
+    crumb = masked(0x0, b"")
+    raw_socket = await open_raw(server.ws_url, "u")
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(raw_socket, masked(0x1, b"{") + crumb * 100)
+    answered = b""
+    while data := await asyncio.wait_for(loop.sock_recv(raw_socket, 4_096), 5):
+        answered += data
+    raw_socket.close()
+
+    assert b"rate_limited" in answered
+    assert await server.metric("news_connections_closed_total", reason="rate_limited") == 1

@@ -41,11 +41,11 @@ _NO_FLOW_CONTROL = _NoFlowControl()
 class _Edge:
     """Follows the frames through the bytes: whether all of them are masked, and whether a message is under way."""
 
-    __slots__ = ("_head", "_is_fragmented", "_opcode", "_rest", "is_unmasked")
+    __slots__ = ("_first", "_head", "_is_fragmented", "_rest", "is_unmasked")
 
     def __init__(self) -> None:
         self._head = bytearray()
-        self._rest = self._opcode = 0
+        self._rest = self._first = 0
         self._is_fragmented = False
         self.is_unmasked = False
 
@@ -54,7 +54,7 @@ class _Edge:
         return not (self._rest or self._head or self._is_fragmented)
 
     def pieces(self, data: bytes) -> Iterator[tuple[bytes, int | None]]:
-        """Cut bytes where frames end; give each piece with the opcode of the frame that ends there, None if none does.
+        """Cut bytes where frames end; give each piece with the first byte of the frame that ends there, or None.
 
         The last piece before a frame that is not masked is the last of all.
         """
@@ -68,7 +68,7 @@ class _Edge:
             self._rest -= step
             position += step
             if not (self._rest or self._head):
-                yield (data if position - start == len(data) else data[start:position]), self._opcode
+                yield (data if position - start == len(data) else data[start:position]), self._first
                 start = position
         if start < position:
             yield data[start:], None
@@ -95,8 +95,8 @@ class _Edge:
         self.is_unmasked = self.is_unmasked or not second & _MASKED
         extended = _LENGTH_BYTES.get(second & _LENGTH, 0)
         self._rest = int.from_bytes(self._head[2 : 2 + extended]) if extended else second & _LENGTH
-        self._opcode = first & _OPCODE
-        if self._opcode < _FIRST_CONTROL:
+        self._first = first
+        if first & _OPCODE < _FIRST_CONTROL:
             self._is_fragmented = not first & _FIN
         self._head.clear()
 
@@ -129,12 +129,18 @@ class Reading:
         return self._edge.is_unmasked
 
     def feed(self, data: bytes) -> Iterator[Message]:
-        """Take bytes, and give the messages that are whole by now, each before the next frame is looked at."""
+        """Take bytes, and give the messages that are whole by now, each before the next frame is looked at.
+
+        A frame that ends while its message does not is a CONTINUATION: it costs its sender too.
+        """
         for piece, ended in self._edge.pieces(data):
-            if not self.is_over and self.error is None:
-                yield from self._parse(piece)
-            elif ended == _CLOSE:
-                yield WSMsgType.CLOSE, 0
+            if self.is_over or self.error is not None:
+                if ended is not None and ended & _OPCODE == _CLOSE:
+                    yield WSMsgType.CLOSE, 0
+                continue
+            yield from self._parse(piece)
+            if ended is not None and not ended & _FIN and self.error is None:
+                yield WSMsgType.CONTINUATION, None
 
     def _parse(self, piece: bytes) -> list[Message]:
         try:

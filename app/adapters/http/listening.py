@@ -9,6 +9,8 @@ from aiohttp import web
 from app.adapters.http.application import AccessLog
 
 _KEEPALIVE_S = 10.0
+# How long a body is read and thrown away after the answer, so that its sender comes to read that.
+_LINGERING_S = 1.0
 _BACKLOG = 1024
 
 
@@ -21,6 +23,7 @@ async def running(
         application,
         access_log_class=AccessLog,
         keepalive_timeout=_KEEPALIVE_S,
+        lingering_time=_LINGERING_S,
         handle_signals=False,
         shutdown_timeout=1.0,
     )

@@ -1,0 +1,108 @@
+"""What attackers do. This file owns the bytes: raw sockets that keep to no protocol but their own."""
+
+import asyncio
+import json
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from tests.support.server import RunningServer
+from tests.support.sockets import REQUEST, masked
+
+FIN, RSV1 = 0x80, 0x40
+CONTINUATION, TEXT, BINARY, PING = 0x0, 0x1, 0x2, 0x9
+_OFFER = "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Attack(NamedTuple):
+    """How it begins, what it sends again and again while it may, and how soon it has to be gone (s).
+
+    `refused` names the metric that must count it.
+    """
+
+    name: str
+    begin: Callable[[RunningServer], Awaitable[Streams]]
+    volley: bytes
+    refused: tuple[str, dict[str, str]]
+    gone_within_s: float = 2.0
+    pause_s: float = 0.02
+
+
+def closed_for(reason: str) -> tuple[str, dict[str, str]]:
+    return "news_connections_closed_total", {"reason": reason}
+
+
+async def connected(server: RunningServer) -> Streams:
+    parts = urlsplit(server.url)
+    return await asyncio.open_connection(parts.hostname, parts.port)
+
+
+async def upgraded(server: RunningServer, *, is_deflating: bool = False) -> Streams:
+    reader, writer = await connected(server)
+    request = REQUEST.format(path="/ws/news?user_id=attacker")
+    writer.write((request.removesuffix("\r\n") + _OFFER if is_deflating else request).encode())
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101")
+    return reader, writer
+
+
+async def deflating(server: RunningServer) -> Streams:
+    return await upgraded(server, is_deflating=True)
+
+
+async def head_begun(server: RunningServer) -> Streams:
+    reader, writer = await connected(server)
+    writer.write(b"GET /ws/news?user_id=slow HTTP/1.1\r\nHost: x\r\n")
+    return reader, writer
+
+
+async def body_begun(server: RunningServer) -> Streams:
+    reader, writer = await connected(server)
+    head = b"POST /api/v1/news HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n"
+    writer.write(head + b'{"source":')
+    return reader, writer
+
+
+def text(message: str) -> bytes:
+    return masked(FIN | TEXT, message.encode())
+
+
+def bomb(size: int) -> bytes:
+    """A compressed message that is so large once it is inflated."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = packer.compress(b"x" * size) + packer.flush(zlib.Z_SYNC_FLUSH)
+    return masked(FIN | RSV1 | TEXT, packed.removesuffix(b"\x00\x00\xff\xff"))
+
+
+NOT_COUNTED: tuple[str, dict[str, str]] = ("", {})
+TIMED_OUT = ("news_http_requests_total", {"route": "/api/v1/news", "method": "POST", "code": "4xx"})
+BEGUN = masked(TEXT, b"x")
+DEEP = "[" * 7_000 + "]" * 7_000
+HUGE = json.dumps({"type": "subscribe", "filters": {"keywords": ["ﷺ" * 64] * 70}}, ensure_ascii=False)
+
+ATTACKS = (
+    Attack("flood of pings", upgraded, masked(FIN | PING, b"x") * 500, closed_for("rate_limited")),
+    Attack("flood of messages", upgraded, text('{"type":"ping"}') * 500, closed_for("rate_limited")),
+    Attack(
+        "message without an end",
+        upgraded,
+        BEGUN + masked(CONTINUATION, b"") * 500,
+        closed_for("rate_limited"),
+    ),
+    Attack("message in crumbs", upgraded, BEGUN + masked(CONTINUATION, b"x") * 200, closed_for("rate_limited")),
+    Attack("bombs within the limit", deflating, bomb(16_000) * 500, closed_for("rate_limited")),
+    Attack("bomb of 10 MB", deflating, bomb(10_000_000), closed_for("message_too_big")),
+    Attack("deep JSON", upgraded, text(DEEP) * 10, closed_for("too_many_bad_messages")),
+    Attack("huge keywords", upgraded, text(HUGE) * 100, closed_for("rate_limited")),
+    Attack("binary", upgraded, masked(FIN | BINARY, b"x" * 100), closed_for("unsupported_data")),
+    Attack("no mask", upgraded, b"\x81\x05hello" * 100, closed_for("protocol_error")),
+    Attack("reserved bits", upgraded, masked(FIN | 0x30 | TEXT, b"x"), closed_for("protocol_error")),
+    Attack("length of 2^63", upgraded, b"\x81\xff" + (2**63).to_bytes(8) + bytes(4), closed_for("message_too_big")),
+    Attack("length of 2^40", upgraded, b"\x81\xff" + (2**40).to_bytes(8) + bytes(4), closed_for("message_too_big")),
+    Attack("a head without end", connected, b"GET / HTTP/1.1\r\nX-Header: " + b"x" * 100_000, NOT_COUNTED),
+    Attack("a head in drips", head_begun, b"X-Drip: drop\r\n", NOT_COUNTED, gone_within_s=12.0, pause_s=1.0),
+    Attack("a body that never comes", body_begun, b"", TIMED_OUT, gone_within_s=13.0, pause_s=1.0),
+)
