@@ -104,10 +104,11 @@ class _Edge:
 class Reading:
     """A client's message that is under way. `error` is what broke the protocol, None while nothing did.
 
-    Once it `is_over`, nothing is parsed, and so nothing inflated, any more; only a close frame is still seen.
+    `is_closed`: a close frame came, right or wrong. Once it `is_over`, nothing is parsed, and so nothing inflated, any more;
+    only a close frame is still seen.
     """
 
-    __slots__ = ("_edge", "_message_bytes", "_parser", "_queue", "error", "is_over")
+    __slots__ = ("_edge", "_message_bytes", "_parser", "_queue", "error", "is_closed", "is_over")
 
     def __init__(self, queue: WebSocketDataQueue, message_bytes: int, *, is_deflated: bool) -> None:
         self._queue = queue
@@ -116,7 +117,7 @@ class Reading:
         self._parser = WebSocketReader(queue, message_bytes + 1, compress=is_deflated, decode_text=True)
         self._edge = _Edge()
         self.error: BaseException | None = None
-        self.is_over = False
+        self.is_over = self.is_closed = False
 
     @property
     def is_at_rest(self) -> bool:
@@ -134,8 +135,10 @@ class Reading:
         A frame that ends while its message does not is a CONTINUATION: it costs its sender too.
         """
         for piece, ended in self._edge.pieces(data):
+            is_close = ended is not None and ended & _OPCODE == _CLOSE
+            self.is_closed = self.is_closed or is_close
             if self.is_over or self.error is not None:
-                if ended is not None and ended & _OPCODE == _CLOSE:
+                if is_close:
                     yield WSMsgType.CLOSE, 0
                 continue
             yield from self._parse(piece)

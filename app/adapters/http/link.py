@@ -81,6 +81,9 @@ class SocketLink(asyncio.Protocol):
             self._conversation.on_misbehaviour(self._session, Ending.PROTOCOL_ERROR)
         elif reading.error is not None and self._session.ending is None:
             self._conversation.on_misbehaviour(self._session, _ending_of(reading.error))
+            if reading.is_closed:
+                # Both have said it: nothing more will come, and the server goes first (RFC 6455 section 7.1.1).
+                self._transport.close()
         self._reading = None if reading.is_at_rest and reading.error is None else reading
 
     def resume_writing(self) -> None:
@@ -113,6 +116,7 @@ class SocketLink(asyncio.Protocol):
     def _take_close(self, code: int) -> None:
         if code and not may_be_sent(code):
             self._conversation.on_misbehaviour(self._session, Ending.PROTOCOL_ERROR)
+            self._transport.close()
             return
         if self._session.ending is None:
             self.write(wire.close_reply_frame(code))
