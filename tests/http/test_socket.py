@@ -559,3 +559,21 @@ async def test_a_message_without_an_end_is_a_flood(server: RunningServer) -> Non
 
     assert b"rate_limited" in answered
     assert await server.metric("news_connections_closed_total", reason="rate_limited") == 1
+
+
+@pytest.mark.parametrize("payload", [b"x", (999).to_bytes(2), (1000).to_bytes(2) + b"\xff"])
+async def test_a_wrong_close_frame_is_answered_and_ends_the_tcp_connection_at_once(
+    server: RunningServer, payload: bytes
+) -> None:
+    raw_socket = await open_raw(server.ws_url, "u")
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await loop.sock_sendall(raw_socket, masked(0x88, payload))
+    answered = b""
+    while data := await asyncio.wait_for(loop.sock_recv(raw_socket, 4_096), 5):
+        answered += data
+    raw_socket.close()
+
+    assert answered[:1] == b"\x88"
+    # It is not aborted a second later, as who does not answer a close frame is.
+    assert loop.time() - began < 0.9

@@ -104,8 +104,8 @@ class _Edge:
 class Reading:
     """A client's message that is under way. `error` is what broke the protocol, None while nothing did.
 
-    `is_closed`: a close frame came, right or wrong. Once it `is_over`, nothing is parsed, and so nothing inflated, any more;
-    only a close frame is still seen.
+    `is_closed`: a close frame came, right or wrong. Once it `is_over`, nothing is parsed, and so nothing inflated, any
+    more; only a close frame is still seen.
     """
 
     __slots__ = ("_edge", "_message_bytes", "_parser", "_queue", "error", "is_closed", "is_over")

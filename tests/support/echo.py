@@ -1,0 +1,105 @@
+"""An echo server over our socket code, for other people's test suites. This file owns what has to be added to echo.
+
+    python -m tests.support.echo 9002
+
+The handshake, the frames, the link and the compression are the product's. Its clients never send binary messages and never
+more than 16 KiB; here both are echoed, so that a suite for WebSockets in general can be run against it (docs/gotchas.md).
+"""
+
+import asyncio
+import sys
+from types import SimpleNamespace
+
+import uvloop
+from aiohttp import WSMsgType, web
+
+from app.adapters.http import socket
+from app.adapters.http.frames import Frames
+from app.adapters.http.link import SocketLink
+from app.adapters.http.opening import agreed_extension, chosen_headers
+from app.adapters.http.parts import PARTS
+from app.core import wire
+from app.core.closing import Ending
+from app.core.deflate import UNCOMPRESSED, deflate
+from app.flows.session import Session
+from app.ports import Link
+
+_MESSAGE_BYTES = 20 * 1024 * 1024
+_BINARY, _DEFLATED_BINARY = b"\x82", b"\xc2"
+
+
+class EchoLink(SocketLink):
+    """A link that echoes binary messages too."""
+
+    __slots__ = ()
+
+    def _take(self, kind: WSMsgType, payload: object) -> None:
+        if kind is not WSMsgType.BINARY or not isinstance(payload, bytes | bytearray):
+            super()._take(kind, payload)
+        elif self._session.window_bits == UNCOMPRESSED:
+            self.write(wire._frame(_BINARY, bytes(payload)))
+        else:
+            self.write(wire._frame(_DEFLATED_BINARY, deflate(bytes(payload), self._session.window_bits)))
+
+
+class Echo:
+    """The conversation: what comes goes back."""
+
+    def on_open(self, session: Session, link: Link) -> None:
+        session.link = link
+
+    def on_message(self, session: Session, text: str) -> None:
+        if session.link is not None:
+            session.link.write(wire.text_frame(text.encode(), session.window_bits))
+
+    def on_ping(self, session: Session, payload: bytes) -> None:
+        if session.link is not None:
+            session.link.write(wire.pong_frame(payload))
+
+    def on_misbehaviour(self, session: Session, ending: Ending) -> None:
+        session.end(ending)
+
+    def on_closed(self, session: Session, ending: Ending) -> None:
+        session.ending = session.ending or ending
+
+    def on_data(self, size: int) -> None:
+        """Meter nothing."""
+
+    def on_pong(self, session: Session) -> None:
+        """Nothing is to be done."""
+
+    def on_fragment(self, session: Session) -> None:
+        """Meter nothing."""
+
+    def on_room(self, session: Session) -> None:
+        """Nothing waits."""
+
+
+ECHO = Echo()
+
+
+async def get_echo(request: web.Request) -> web.StreamResponse:
+    """Upgrade, and echo."""
+    session = Session("echo", "echo", 0.0, 0)
+    agreement = agreed_extension(request)
+    session.window_bits = UNCOMPRESSED if agreement is None else agreement.window_bits
+    headers = {"Sec-WebSocket-Accept": socket._check_handshake(request), **chosen_headers(request)}
+    socket._hand_over(request, session, ECHO, headers)
+    return socket._HandedOver(status=101)
+
+
+async def main(port: int) -> None:
+    """Serve for ever."""
+    # The hand-over makes its links by this name.
+    vars(socket)["SocketLink"] = EchoLink
+    app = web.Application()
+    app[PARTS] = SimpleNamespace(frames=Frames(_MESSAGE_BYTES), limits=SimpleNamespace(room_bytes=65_536))  # type: ignore[assignment]
+    app.router.add_get("/", get_echo)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(int(sys.argv[1])))
