@@ -206,7 +206,7 @@ def _as_text(value: object) -> str:
         return ",".join(value)
     if value is None:
         return ""
-    return str(int(value) if isinstance(value, bool) else value)
+    return str(int(value) if isinstance(value, bool) else value).replace("\n", "\\n")
 
 
 def _complain(error: object, code: int) -> int:
