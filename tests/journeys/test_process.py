@@ -150,12 +150,16 @@ async def test_a_token_from_the_command_line_opens_what_it_is_for() -> None:
     ndjson = json.dumps(raw(1)).encode()
     async with server_process("--database", ":memory:", environment=environment) as running:
         url = running.server.url
-        may_publish, may_not = await signed("--scope", "news:publish"), await signed()
-        taken = await run_command("publish", "-", "--server", url, stdin=ndjson, environment=may_publish)
-        refused = await run_command("publish", "-", "--server", url, stdin=ndjson, environment=may_not)
-        another = await run_command("listen", "--user", "bob", "--server", url, environment=may_not)
-    without_a_secret = await run_command("token", "--user", "wire")
-    for_too_long = await run_command("token", "--user", "wire", "--hours", "25", environment=environment)
+        may_publish, may_not = await asyncio.gather(signed("--scope", "news:publish"), signed())
+        taken, refused, another = await asyncio.gather(
+            run_command("publish", "-", "--server", url, stdin=ndjson, environment=may_publish),
+            run_command("publish", "-", "--server", url, stdin=ndjson, environment=may_not),
+            run_command("listen", "--user", "bob", "--server", url, environment=may_not),
+        )
+    without_a_secret, for_too_long = await asyncio.gather(
+        run_command("token", "--user", "wire"),
+        run_command("token", "--user", "wire", "--hours", "25", environment=environment),
+    )
 
     assert (taken.code, taken.out) == (0, "1 new\n")
     assert (refused.code, another.code) == (1, 1)
