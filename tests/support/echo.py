@@ -2,13 +2,14 @@
 
     python -m tests.support.echo 9002
 
-The handshake, the frames, the link and the compression are the product's. Its clients never send binary messages and never
-more than 16 KiB; here both are echoed, so that a suite for WebSockets in general can be run against it (docs/gotchas.md).
+The handshake, the frames, the link and the compression are the product's. Its clients send no binary messages and none
+of more than 16 KiB; here both are echoed, so that a suite for WebSockets in general can be run (docs/gotchas.md).
 """
 
 import asyncio
 import sys
 from types import SimpleNamespace
+from typing import cast
 
 import uvloop
 from aiohttp import WSMsgType, web
@@ -17,10 +18,11 @@ from app.adapters.http import socket
 from app.adapters.http.frames import Frames
 from app.adapters.http.link import SocketLink
 from app.adapters.http.opening import agreed_extension, chosen_headers
-from app.adapters.http.parts import PARTS
+from app.adapters.http.parts import PARTS, Parts
 from app.core import wire
 from app.core.closing import Ending
 from app.core.deflate import UNCOMPRESSED, deflate
+from app.core.limits import Limits
 from app.flows.session import Session
 from app.ports import Link
 
@@ -93,7 +95,8 @@ async def main(port: int) -> None:
     # The hand-over makes its links by this name.
     vars(socket)["SocketLink"] = EchoLink
     app = web.Application()
-    app[PARTS] = SimpleNamespace(frames=Frames(_MESSAGE_BYTES), limits=SimpleNamespace(room_bytes=65_536))  # type: ignore[assignment]
+    parts = SimpleNamespace(frames=Frames(_MESSAGE_BYTES), limits=Limits())
+    app[PARTS] = cast("Parts", parts)
     app.router.add_get("/", get_echo)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
