@@ -139,3 +139,34 @@ def test_of_two_phrases_alike_in_beginning_and_length_one_can_go() -> None:
 
     assert list(index.match(item(title="the fed two")).recipients) == [2]
     assert not index.match(item(title="the fed one")).recipients
+
+
+def test_a_term_that_two_listed_is_found_until_both_are_gone() -> None:
+    index = FilterIndex()
+    wants = Filter(impact_threshold=0, keywords=("fed*", "rate cut", "rate cu*", "欧洲央行", "美"))
+    told = item(title="Federal Reserve: 欧洲央行", impact_score=90)
+    for slot in (1, 2):
+        index.put(slot, wants)
+
+    found = []
+    for slot in (1, 2):
+        found.append(list(index.match(told).recipients))
+        index.drop(slot)
+
+    assert found == [[1, 2], [2]]
+    assert not index.match(told).recipients
+    assert index.sizes()["keyword"] == 0
+
+
+def test_stems_that_begin_alike_do_not_go_with_one_another() -> None:
+    index = FilterIndex()
+    for slot, keyword in enumerate(("fed*", "feder*", "f*")):
+        index.put(slot, Filter(impact_threshold=0, keywords=(keyword,)))
+    told = item(title="Federal Reserve", impact_score=90)
+
+    found = []
+    for slot in (0, 1, 2):
+        found.append(list(index.match(told).recipients))
+        index.drop(slot)
+
+    assert found == [[0, 1, 2], [1, 2], [2]]
