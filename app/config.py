@@ -145,7 +145,7 @@ def _pem(text: str) -> str:
 
 def _key_url(text: str) -> str:
     parts = urlsplit(text)
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
     if text and not (is_safe and parts.hostname):
         raise ValueError(text)
     return text
@@ -238,7 +238,7 @@ def _check_identity(settings: Settings) -> None:
             raise BadSetting(name, "…", f"one of {', '.join(PREFIX + key.upper() for key in _KEYS)} beside it")
     if keys and settings.allow_anonymous:
         raise BadSetting("allow_anonymous", "1", "it unset where tokens are asked for")
-    if not keys and not settings.allow_anonymous and not _is_loopback(settings.host):
+    if not keys and not settings.allow_anonymous and not is_loopback(settings.host):
         wanted = "a loopback address, a key to check tokens with, or NEWS_ALLOW_ANONYMOUS=1 to serve others without"
         raise BadSetting("host", settings.host, wanted)
 
@@ -265,7 +265,8 @@ def _refuse_what_is_missing(environment: Mapping[str, str]) -> None:
         raise BadSetting("engine", engine, "sqlite")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Say whether a name or an address is this machine's own."""
     if host == "localhost":
         return True
     try:

@@ -57,7 +57,7 @@ class World:
     """Words, accounts and feeds, and what is made of them; the same every time."""
 
     def __init__(self) -> None:
-        self._random = random.Random(7)  # noqa: S311
+        self._random = random.Random(7)  # noqa: S311 - the same filters every time
         words = [self._word() for _ in range(2 * (_WORDS + _PHRASES))]
         self._words = words[:_WORDS]
         self._phrases = [f"{one} {other}" for one, other in zip(words[_WORDS:], words[-_PHRASES:], strict=False)]

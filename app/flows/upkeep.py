@@ -30,7 +30,7 @@ class Upkeep:
         due = []
         for session in self._connections.open_sessions():
             if session.expires_at is not None:
-                self._check_token(session, session.expires_at - wall)
+                self._check_token(session, session.expires_at, wall)
             if self._has_untaken(session):
                 # Nothing that is written now would be heard in time; `catch_up` knows how long that may last.
                 continue
@@ -49,13 +49,14 @@ class Upkeep:
             self.sweep()
             self._acks.sweep()
 
-    def _check_token(self, session: Session, left_s: float) -> None:
-        """Warn whose token ends soon, once, and end whose is over."""
+    def _check_token(self, session: Session, expires_at: float, now: float) -> None:
+        """Warn whose token ends soon, once, and end whose is over; times in Unix seconds."""
+        left_s = expires_at - now
         if left_s <= -self._limits.token_grace_s:
             self._connections.cut(session, Ending.TOKEN_EXPIRED)
         elif left_s <= self._limits.token_warning_s and session.is_v2 and not session.is_expiry_told:
             session.is_expiry_told = True
-            self._connections.say(session, outbound.TokenExpiring(self._clock.wall() + left_s))
+            self._connections.say(session, outbound.TokenExpiring(expires_at))
 
     def _has_untaken(self, session: Session) -> bool:
         """Say whether a client that is not live has yet to take what waits for it."""

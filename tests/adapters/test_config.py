@@ -7,6 +7,7 @@ import structlog
 
 from app.adapters.logs import set_up_logging
 from app.config import BadSetting, LogFormat, LogLevel, Settings, read_settings, unknown_variables
+from tests.support.tokens import SECRET
 
 
 def test_without_anything_the_defaults_hold() -> None:
@@ -28,8 +29,6 @@ def test_the_command_line_comes_before_the_environment() -> None:
     assert (settings.port, settings.sample_wire) == (2, True)
     assert settings.cors_origins == ("https://a.example", "https://b.example")
 
-
-SECRET = "a secret of more than thirty-two bytes"
 
 BAD: list[tuple[dict[str, str], str]] = [
     ({"NEWS_PORT": "70000"}, "NEWS_PORT='70000': want a whole number from 0 to 65535"),

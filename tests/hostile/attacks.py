@@ -8,11 +8,10 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tests.support.server import RunningServer
-from tests.support.sockets import REQUEST, masked
+from tests.support.sockets import masked, upgrade_request
 
 FIN, RSV1 = 0x80, 0x40
 CONTINUATION, TEXT, BINARY, PING = 0x0, 0x1, 0x2, 0x9
-_OFFER = "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -42,8 +41,7 @@ async def connected(server: RunningServer) -> Streams:
 
 async def upgraded(server: RunningServer, *, is_deflating: bool = False) -> Streams:
     reader, writer = await connected(server)
-    request = REQUEST.format(path="/ws/news?user_id=attacker")
-    writer.write((request.removesuffix("\r\n") + _OFFER if is_deflating else request).encode())
+    writer.write(upgrade_request("/ws/news?user_id=attacker", is_deflating=is_deflating))
     head = await reader.readuntil(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 101")
     return reader, writer

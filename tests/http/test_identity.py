@@ -79,7 +79,7 @@ async def test_without_a_right_token_nobody_gets_in_and_nothing_is_done(
 
 async def test_a_browser_gives_its_token_as_a_subprotocol_and_gets_it_back_nowhere(closed: RunningServer) -> None:
     given = token("alice")
-    async with connect(closed.ws_url, subprotocols=["news.v2.json", f"bearer.{given}"]) as socket:  # type: ignore[list-item]
+    async with connect(closed.ws_url, subprotocols=["news.v2.json", f"bearer.{given}"]) as socket:  # type: ignore[list-item] # a NewType of str
         welcome = await receive(socket)
 
     assert welcome["user_id"] == "alice"

@@ -18,11 +18,9 @@ from tests.support.items import raw
 from tests.support.process import free_port, run_command, server_process, spawn
 from tests.support.server import RunningServer
 from tests.support.sockets import open_raw
+from tests.support.tokens import SECRET
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
-
-
-SECRET = "a secret of more than thirty-two bytes"
 
 
 async def test_sigterm_drains_in_order_and_exits_with_0(tmp_path: Path) -> None:

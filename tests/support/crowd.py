@@ -9,12 +9,11 @@ import zlib
 from typing import cast
 from urllib.parse import urlencode, urlsplit
 
-from tests.support.sockets import REQUEST, connected, masked
+from tests.support.sockets import connected, masked, upgrade_request
 
 _STAMP = b'"published_at":'
 _DATA = b'"data":'
 _PING, _PONG, _DEFLATED_TEXT = 0x89, 0x8A, 0xC1
-_OFFER = "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
 
 
 class CountingClient(asyncio.Protocol):
@@ -36,8 +35,7 @@ class CountingClient(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports do not derive from asyncio's.
         self._transport = cast("asyncio.Transport", transport)
-        request = REQUEST.format(path=self._path)
-        self._transport.write((request.removesuffix("\r\n") + _OFFER if self.is_deflating else request).encode())
+        self._transport.write(upgrade_request(self._path, is_deflating=self.is_deflating))
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

@@ -10,6 +10,15 @@ REQUEST = (
 )
 
 
+_OFFER = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+
+
+def upgrade_request(path: str, *, is_deflating: bool = False) -> bytes:
+    """Give an upgrade request, with an offer of compression or without."""
+    head = REQUEST.format(path=path).removesuffix("\r\n")
+    return f"{head}{_OFFER if is_deflating else ''}\r\n".encode()
+
+
 def masked(first: int, payload: bytes) -> bytes:
     """Give a client's frame (RFC 6455 section 5.2) under a mask of zeros; `first` is its first byte: FIN and opcode."""
     size = len(payload)

@@ -9,6 +9,7 @@ from functools import wraps
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from app.adapters.http.opening import offered_subprotocols
 from app.adapters.http.parts import PARTS
 from app.core.errors import Code, NewsError, Theirs
 from app.core.identity import ANYBODY, Identity, Scope
@@ -63,6 +64,5 @@ def _token(request: web.Request, *, in_query: bool) -> str | None:
         return given[0][len(_SCHEME) :].strip() if is_bearer else ""
     if in_query and "token" in request.query:
         return request.query["token"]
-    lines = request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, [])
-    offered = (name.strip() for line in lines for name in line.split(","))
+    offered = offered_subprotocols(request)
     return next((name.removeprefix(_SUBPROTOCOL) for name in offered if name.startswith(_SUBPROTOCOL)), None)

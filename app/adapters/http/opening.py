@@ -45,9 +45,13 @@ def read_opening(request: web.Request, most_channels: int, identity: Identity) -
 
 def chosen_subprotocol(request: web.Request) -> str | None:
     """Choose among the subprotocols that a client offers (RFC 6455 section 11.3.4); they are case-sensitive."""
+    return SUBPROTOCOL if SUBPROTOCOL in offered_subprotocols(request) else None
+
+
+def offered_subprotocols(request: web.Request) -> list[str]:
+    """Give the subprotocols that a client offers, in its order."""
     lines = request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, [])
-    offered = {name.strip() for line in lines for name in line.split(",")}
-    return SUBPROTOCOL if SUBPROTOCOL in offered else None
+    return [name.strip() for line in lines for name in line.split(",")]
 
 
 def agreed_extension(request: web.Request) -> Agreement | None:

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import hdrs, web
 
+from app.config import is_loopback
 from app.core.errors import Code, Theirs
 
 
@@ -26,7 +27,7 @@ def _is_allowed(origin: str, host: str, allowed: tuple[str, ...]) -> bool:
     page = _split(origin)
     if page is None or page.hostname is None:
         return False
-    return _is_loopback(page.hostname) or (page.netloc == host and _address(page.hostname) is not None)
+    return is_loopback(page.hostname) or (page.netloc == host and _is_address(page.hostname))
 
 
 def _split(origin: str) -> SplitResult | None:
@@ -39,13 +40,9 @@ def _split(origin: str) -> SplitResult | None:
     return parts if is_origin and "@" not in parts.netloc else None
 
 
-def _is_loopback(hostname: str) -> bool:
-    address = _address(hostname)
-    return hostname == "localhost" if address is None else address.is_loopback
-
-
-def _address(hostname: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _is_address(hostname: str) -> bool:
     try:
-        return ipaddress.ip_address(hostname)
+        ipaddress.ip_address(hostname)
     except ValueError:
-        return None
+        return False
+    return True

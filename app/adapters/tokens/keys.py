@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
-LEAST_SECRET_BYTES = 32
+_LEAST_SECRET_BYTES = 32
 _LEAST_RSA_BITS = 2_048
 
 
@@ -50,8 +50,8 @@ class OneKey:
 def secret_key(secret: str) -> Key:
     """Give the key of a shared secret. Raises ValueError where it can be guessed (RFC 7518 section 3.2)."""
     encoded = secret.encode()
-    if len(encoded) < LEAST_SECRET_BYTES:
-        raise ValueError(f"want {LEAST_SECRET_BYTES} bytes at least")
+    if len(encoded) < _LEAST_SECRET_BYTES:
+        raise ValueError(f"want {_LEAST_SECRET_BYTES} bytes at least")
     return Key("HS256", encoded)
 
 

@@ -38,7 +38,7 @@ class _Refused(Exception):
 
 
 class JwtVerifier:
-    """Believes tokens that one of the keys signed, for this server, for now."""
+    """Believes tokens that one of the keys signed, that are meant for this server, and that have not ended."""
 
     def __init__(self, keys: KeySource, wanted: Claims, clock: Clock, stats: Stats) -> None:
         self._keys = keys
