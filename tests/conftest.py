@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import pytest_timeout
 import structlog
 import uvloop
 from aiohttp import web
@@ -30,6 +31,7 @@ settings.register_profile("default", deadline=None, max_examples=100, derandomiz
 settings.register_profile("long", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+CLEARING_UP = pytest_timeout.Settings(60, "thread", func_only=False, disable_debugger_detection=True)
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -47,6 +49,9 @@ def no_blocking_calls() -> Iterator[BlockBuster]:
             blockbuster.functions[name].can_block_in("app/telemetry/process.py", {"_read", "count_entries", "__init__"})
         # The sizes of two open files, whose inodes are in memory.
         blockbuster.functions["os.stat"].can_block_in("app/adapters/sqlite/database.py", "_size")
+        # Coverage's own lock: an error in its midst leaves it locked, and a thread of the server waits for it for ever.
+        for name in ("threading.Lock.acquire", "threading.Lock.acquire_lock"):
+            blockbuster.functions[name].can_block_in("coverage/collector.py", "lock_data")
         yield blockbuster
 
 
@@ -76,6 +81,18 @@ def everything_said_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "message_frame", checked_frame)
     monkeypatch.setattr(wire, "news_item", checked_item)
     monkeypatch.setattr(application, "_new_application", checked_application)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Give the clearing up a minute too: pytest-timeout stops its clock when a test fails."""
+    hooks = item.config.pluginmanager.hook
+    hooks.pytest_timeout_cancel_timer(item=item)
+    hooks.pytest_timeout_set_timer(item=item, settings=CLEARING_UP)
+    try:
+        yield
+    finally:
+        hooks.pytest_timeout_cancel_timer(item=item)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
