@@ -7,6 +7,7 @@ so only items with a hash in common are compared, whatever the number remembered
 
 import zlib
 from collections import Counter, OrderedDict
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from app.core.text import Text
@@ -21,6 +22,8 @@ _SKETCH_HASHES = 12
 # Two texts that overlap by NEAR share about that part of their sketches; fewer is chance.
 _MIN_SHARED = 3
 _MAX_CANDIDATES = 16
+# So that what an item costs is bounded, whatever a publisher writes under everything it sends.
+_MAX_COUNTED = 512
 
 
 class _Story(NamedTuple):
@@ -57,7 +60,7 @@ class RecentStories:
                 del self._holders[value]
 
     def _find(self, item_id: str, story: _Story) -> str | None:
-        shared = Counter(holder for value in story.sketch for holder in self._holders.get(value, ()))
+        shared = Counter(self._holding(story.sketch))
         del shared[item_id]
         near = [
             (score, other)
@@ -67,6 +70,15 @@ class RecentStories:
             and (score := _jaccard(story.shingles, self._stories[other].shingles)) >= NEAR
         ]
         return max(near)[1] if near else None
+
+    def _holding(self, sketch: tuple[int, ...]) -> Iterator[str]:
+        """Give who holds each hash, the rare ones first; what a crowd holds is boilerplate and tells nothing."""
+        counted = 0
+        for holders in sorted((self._holders.get(value, set()) for value in sketch), key=len):
+            counted += len(holders)
+            if counted > _MAX_COUNTED:
+                return
+            yield from holders
 
     def _remember(self, item_id: str, story: _Story) -> None:
         self.forget(item_id)

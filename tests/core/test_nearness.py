@@ -68,6 +68,22 @@ def test_a_story_that_is_taken_back_is_nobodys_original() -> None:
     assert nearest(stories, "c", TITLE, TEXT, 0.0) is None
 
 
+def test_what_stands_under_everything_neither_hides_a_story_nor_makes_it_dear() -> None:
+    """A publisher ends each item with the same forty words: they are in most sketches, and tell nothing."""
+    boilerplate = " ".join(f"terms{number} apply" for number in range(20))
+    stories = RecentStories()
+    for number in range(3_000):
+        own = " ".join(f"w{number}x{place}" for place in range(60))
+        assert nearest(stories, str(number), f"story {number}", f"{own} {boilerplate}", 0.0) is None
+
+    repeated = " ".join(f"w1500x{place}" for place in range(60))
+    assert nearest(stories, "again", "story 1500", f"{repeated} and so on. {boilerplate}", 0.0) == "1500"
+    widest = max(stories._holders.values(), key=len)
+    assert len(widest) > 5 * nearness._MAX_COUNTED
+    held = [value for value, holders in stories._holders.items() if holders is widest]
+    assert list(stories._holding(tuple(held))) == []
+
+
 def test_what_is_forgotten_leaves_nothing_behind() -> None:
     stories = RecentStories()
 
