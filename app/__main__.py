@@ -24,8 +24,10 @@ from app.adapters.tokens.signing import sign
 from app.client.listen import Refused, as_line, listen
 from app.client.publish import PublishFailed, publish_file
 from app.config import OPTIONS, PREFIX, SECRETS, BadSetting, Settings, read_settings, unknown_variables
-from app.core.errors import Damaged
+from app.core.entitlement import read_entitlement
+from app.core.errors import Damaged, Theirs
 from app.core.identity import MAX_LIFE_S, Scope
+from app.core.strict_json import decode_object
 from app.telemetry.stats import Stats
 from app.wiring import Listening, serve
 
@@ -85,6 +87,7 @@ def _add_token(parser: argparse.ArgumentParser) -> None:
     scopes = [scope.value for scope in Scope]
     parser.add_argument("--scope", action="append", default=[], choices=scopes, help="what it allows (may be repeated)")
     parser.add_argument("--hours", type=float, default=1.0, help=f"for how long; {MAX_LIFE_S / 3600:g} at most; 1")
+    parser.add_argument("--ent", default="", help="what it lets its bearer see, as JSON (docs/protocol.md)")
     parser.set_defaults(run=_token)
 
 
@@ -169,6 +172,19 @@ def _listen(given: argparse.Namespace) -> int:
     return 0
 
 
+def _ent(text: str) -> object:
+    """Read the claim, and let nobody be given a token that no server takes. Raises ValueError."""
+    if not text:
+        return None
+    try:
+        claim = decode_object(text.encode(errors="replace"))
+        read_entitlement(claim)
+    except Theirs as error:
+        where = "".join(f"; {bad.pointer} {bad.detail}" for bad in error.fields)
+        raise ValueError(f"--ent: {error.detail}{where}") from None
+    return claim
+
+
 def _token(given: argparse.Namespace) -> int:
     try:
         settings = read_settings(os.environ, {})
@@ -177,8 +193,9 @@ def _token(given: argparse.Namespace) -> int:
         if not 0 < given.hours <= MAX_LIFE_S / 3600:
             raise ValueError(f"--hours {given.hours:g}: want more than 0, and {MAX_LIFE_S / 3600:g} at most")
         now, life_s = SystemClock().wall(), given.hours * 3600
-        about = (settings.jwt_audience, settings.jwt_issuer)
-        token = sign(settings.jwt_secret, given.user, given.scope, now, life_s, *about)
+        more: dict[str, object] = {"aud": settings.jwt_audience, "iss": settings.jwt_issuer, "ent": _ent(given.ent)}
+        said = {name: value for name, value in more.items() if value not in (None, "")}
+        token = sign(settings.jwt_secret, given.user, given.scope, now, life_s, said)
     except ValueError as error:
         return _complain(error, WRONG)
     sys.stdout.write(f"{token}\n")

@@ -212,7 +212,7 @@ def build_clients(stores: Stores, verifier: Verifier | None, limits: Limits, clo
     resumption = Resumption(stores.log, judge, limits, clock, stats)
     acks = Acks(stores.cursors, resumption, connections, limits, clock, stats)
     catch_up = CatchUp(stores.log, connections, judge, limits, clock, stats)
-    explain = Explain(stores.log, subscriptions, connections)
+    explain = Explain(stores.log, subscriptions, connections, clock)
     channels = Channels(connections, subscriptions, resumption, limits)
     commands = Commands(connections, channels, acks, explain, verifier, clock, stats)
     greeting = Greeting(connections, subscriptions, resumption, acks, limits, clock)

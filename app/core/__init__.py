@@ -8,6 +8,7 @@
     explaining    the same for people: each step with what it wanted and what it got
     lexicon       terms to slots: which slots listed a term that stands in this text
     index         the fast truth: one item against every slot, with exact reject counts
+    entitled_slots  which slots may see an item
     grouping      which slots want which of several items
     urls          canonical URLs and item ids
     entities      tickers, people, category and tags by vocabulary
@@ -23,6 +24,7 @@
     resuming      where in the log a connection begins, and when continuity cannot be proven
     window        what a client has not acknowledged
     identity      who is asking, and what a token lets him do
+    entitlement   what a token lets its bearer see
     closing       why a connection ends: codes, words, advice
     limits        every limit, and the token bucket
     errors        the one tree of errors

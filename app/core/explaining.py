@@ -6,7 +6,8 @@ Every step is asked, also behind the first that rejects: who mends one condition
 from collections.abc import Callable
 from typing import NamedTuple
 
-from app.core.matching import STEPS, Outcome
+from app.core.entitlement import ALL, Entitlement
+from app.core.matching import STEPS, Outcome, may_see_category, may_see_source
 from app.core.news import NewsItem, Source
 from app.core.reading import read_filter, read_item
 from app.core.subscription import Filter
@@ -31,13 +32,20 @@ class Verdict(NamedTuple):
     steps: tuple[Step, ...] = ()
 
 
+_ENTITLED: Values = {"entitled": True}
+
 UNREADABLE = Verdict(Outcome.ERROR)
 """A filter that cannot be read wants nothing."""
 
 
-def explain(item: NewsItem, wants: Filter) -> Verdict:
-    """Ask every step of a filter about an item."""
-    reading, criteria = read_item(item), read_filter(wants)
+def explain(item: NewsItem, wants: Filter, entitled: Entitlement = ALL) -> Verdict:
+    """Ask every step of a filter about an item; of one that a token keeps from its bearer only that is said."""
+    reading = read_item(item)
+    if not may_see_category(reading, entitled):
+        return Verdict(Outcome.CATEGORY, (Step(Outcome.CATEGORY, is_met=False, want=_ENTITLED, got={}),))
+    if not may_see_source(reading, entitled):
+        return Verdict(Outcome.SOURCE, (Step(Outcome.SOURCE, is_met=False, want=_ENTITLED, got={}),))
+    criteria = read_filter(wants, entitled)
     steps = tuple(
         Step(outcome, admits(reading, criteria), _WANTED[outcome](wants), _FOUND[outcome](item))
         for outcome, admits in STEPS

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from app.core.entitlement import ALL, Entitlement, read_entitlement
 from app.core.errors import Code, Theirs
 from app.core.subscription import USER_ID
 
@@ -27,11 +28,14 @@ class Scope(StrEnum):
 
 
 class Identity(NamedTuple):
-    """A caller: the user, None for whoever it says it is; what it may do; until when (Unix seconds), None for ever."""
+    """A caller: the user, None for whoever it says it is; what it may do, until when (Unix seconds), None for ever; and
+    what it may see.
+    """
 
     user_id: str | None = None
     scopes: frozenset[str] = frozenset(Scope)
     expires_at: float | None = None
+    entitled: Entitlement = ALL
 
     def check_scope(self, scope: Scope) -> None:
         """Raises Theirs(FORBIDDEN)."""
@@ -64,10 +68,8 @@ def identity_of(claims: Mapping[str, Any], now: float) -> Identity:
         raise Theirs(Code.UNAUTHORIZED, "sub is no user id: want 1 to 128 of A-Z a-z 0-9 _ . : @ -")
     if expires_at - min(float(claims.get("iat", now)), now) > MAX_LIFE_S + LEEWAY_S:
         raise Theirs(Code.UNAUTHORIZED, f"The token is valid for too long: want {MAX_LIFE_S / 3600:g} hours at most")
-    if "ent" in claims:
-        # Whoever signed this means to keep something from the bearer, and this release could not.
-        raise Theirs(Code.UNAUTHORIZED, "The token has the claim ent, which this release cannot keep to")
     scope = claims.get("scope", "")
     if not isinstance(scope, str):
         raise Theirs(Code.UNAUTHORIZED, "scope: want words parted by spaces (RFC 8693 section 4.2)")
-    return Identity(subject, frozenset(scope.split()), expires_at)
+    entitled = read_entitlement(claims["ent"]) if "ent" in claims else ALL
+    return Identity(subject, frozenset(scope.split()), expires_at, entitled)

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from pyroaring import BitMap
 
+from app.core.entitled_slots import EntitledSlots
+from app.core.entitlement import ALL, Entitlement
 from app.core.lexicon import Lexicon, SlotSets, Table
 from app.core.news import NewsItem, Source
 from app.core.reading import NOTHING, Criteria, Reading, Terms, read_filter, read_item
@@ -151,12 +153,13 @@ class FilterIndex:
         self._open = _Open()
         self._wanted = _Lists()
         self._refused = _Lists()
+        self._entitled = EntitledSlots()
 
     def __len__(self) -> int:
         return len(self._filters) + len(self._broken)
 
-    def put(self, slot: int, wants: Filter) -> None:
-        """Give a slot its filter, in place of the one it had."""
+    def put(self, slot: int, wants: Filter, entitled: Entitlement = ALL) -> None:
+        """Give a slot its filter and what it may see, in place of what it had."""
         self._broken.discard(slot)
         before = self._take_out(slot)
         criteria = read_filter(wants)
@@ -168,6 +171,7 @@ class FilterIndex:
             self._refusing.add(slot)
             self._refused.add(criteria.refuses, slot)
         self._filters[slot] = wants
+        self._entitled.put(slot, entitled)
         if wants == EVERYTHING:
             self._unfiltered.add(slot)
 
@@ -180,6 +184,7 @@ class FilterIndex:
         """Forget a slot; nothing happens when it is unknown."""
         self._broken.discard(slot)
         self._set_threshold(slot, self._take_out(slot), _NEVER)
+        self._entitled.put(slot, ALL)
 
     def _take_out(self, slot: int) -> int:
         """Take a slot out of everything but the thresholds; give the one that it had, or `_NEVER`."""
@@ -207,8 +212,10 @@ class FilterIndex:
         reading = read_item(item)
         impact = self._within[int(reading.impact)]
         category = _either(self._open.category, self._wanted.category_hits(reading))
+        category = self._entitled.see_category(category, reading)
         any_source = self._open.nitter if reading.source is Source.NITTER else self._open.rss
         source = _either(any_source, self._wanted.source_hits(reading))
+        source = self._entitled.see_source(source, reading)
         keyword = self._admitted_by_text(reading)
         by_category = impact & category
         by_source = by_category & source

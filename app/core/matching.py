@@ -7,6 +7,7 @@ is attributed. `index` computes the same for a million filters at once, and a pr
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
+from app.core.entitlement import ALL, Entitlement
 from app.core.news import NewsItem, Source
 from app.core.reading import Criteria, Reading, Terms, read_filter, read_item
 from app.core.subscription import Filter
@@ -24,9 +25,9 @@ class Outcome(StrEnum):
     ERROR = "error"
 
 
-def why_not(item: NewsItem, wants: Filter) -> Outcome | None:
-    """Say which step rejects the item, or None when the filter wants it."""
-    return first_rejection(read_item(item), read_filter(wants))
+def why_not(item: NewsItem, wants: Filter, entitled: Entitlement = ALL) -> Outcome | None:
+    """Say which step rejects the item, or None when the filter wants it and its owner may see it."""
+    return first_rejection(read_item(item), read_filter(wants, entitled))
 
 
 def first_rejection(reading: Reading, criteria: Criteria) -> Outcome | None:
@@ -38,11 +39,29 @@ def _impact_is_enough(reading: Reading, criteria: Criteria) -> bool:
     return reading.impact >= criteria.threshold
 
 
+def may_see_category(reading: Reading, entitled: Entitlement) -> bool:
+    return entitled.categories is None or reading.category in entitled.categories
+
+
+def may_see_source(reading: Reading, entitled: Entitlement) -> bool:
+    sources = entitled.sources
+    if sources is None or reading.source in sources.kinds:
+        return True
+    if reading.source is Source.NITTER:
+        return reading.handle in sources.handles
+    return _any_stands_in(sources.feeds, reading.feed)
+
+
 def _category_is_wanted(reading: Reading, criteria: Criteria) -> bool:
-    return not criteria.wants.categories or reading.category in criteria.wants.categories
+    is_wanted = not criteria.wants.categories or reading.category in criteria.wants.categories
+    return is_wanted and may_see_category(reading, criteria.entitled)
 
 
 def _source_is_wanted(reading: Reading, criteria: Criteria) -> bool:
+    return _source_meets(reading, criteria) and may_see_source(reading, criteria.entitled)
+
+
+def _source_meets(reading: Reading, criteria: Criteria) -> bool:
     wants = criteria.wants
     if reading.source is Source.NITTER and wants.handles:
         return reading.handle in wants.handles

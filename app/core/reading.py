@@ -7,6 +7,7 @@ the same values, so they can differ only in how they search.
 from functools import lru_cache
 from typing import NamedTuple
 
+from app.core.entitlement import ALL, Entitlement
 from app.core.news import NewsItem, Source
 from app.core.subscription import Exclude, Filter
 from app.core.text import Term, Text, handle_key, parse_term, read, ticker_key
@@ -45,12 +46,13 @@ class Terms(NamedTuple):
 
 
 class Criteria(NamedTuple):
-    """A filter, ready to compare."""
+    """A filter and what its owner may see, ready to compare."""
 
     threshold: int
     wants: Terms
     refuses: Terms
     is_strict: bool
+    entitled: Entitlement
 
 
 def read_item(item: NewsItem) -> Reading:
@@ -68,7 +70,7 @@ def read_item(item: NewsItem) -> Reading:
 
 
 @lru_cache(maxsize=64)
-def read_filter(wants: Filter) -> Criteria:
+def read_filter(wants: Filter, entitled: Entitlement = ALL) -> Criteria:
     """Read a filter. The few read last are kept: a filter is often used several times in a row, and many are alike."""
     refuses = wants.exclude
     return Criteria(
@@ -88,6 +90,7 @@ def read_filter(wants: Filter) -> Criteria:
             refuses.people,
         ),
         is_strict=wants.sources_strict,
+        entitled=entitled,
     )
 
 

@@ -74,10 +74,13 @@ class Bounds(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Where a connection begins: behind `after`, with what it missed for good before that."""
+    """Where a connection begins: behind `after`, with what it missed for good before that; asked for, or because its
+    token shows it everything late.
+    """
 
     after: int
     gap: Gap | None = None
+    is_asked: bool = True
 
 
 def parse_position(text: str) -> Position:

@@ -70,7 +70,7 @@ class Acks:
         start = resuming.resume(cursor.position, self._resumption.bounds)
         if start.gap is None:
             self._windows[_device(session)] = Window(start.after, start.after)
-        elif session.start is None:
+        elif session.asks_nothing:
             session.start = start
 
     def begin(self, session: Session) -> None:
@@ -79,7 +79,7 @@ class Acks:
             return
         device = _device(session)
         before = self._windows.get(device)
-        if session.start is None and before is not None:
+        if session.asks_nothing and before is not None:
             session.start = resuming.follow(before.acked, self._resumption.bounds)
         after = self._connections.position if session.start is None else session.start.after
         # A new one: the connection that had the device before may still write into its own.

@@ -28,6 +28,9 @@ from app.telemetry.stats import Stats
 _SWEEP_EVERY_S = 1.0
 _RETRY_S = 0.5
 _LEVEL_S = 0.005
+# Who sees everything late looks so often for what has become due; the delay is the least, and this what may be added.
+_LOOKS_A_DELAY = 20
+_LONGEST_LOOK_S = 5.0
 # A connection that wants little of what it reads is told where it stands after so many items.
 _CHECKPOINT_READ_ITEMS = 1_000
 
@@ -103,8 +106,8 @@ class CatchUp:
     async def _read(self, session: Session) -> None:
         while session.ending is None:
             await self._wait_for_room(session)
-            stands_at, position = session.cursor, self._connections.position
-            if stands_at == position:
+            stands_at, position, delay_s = session.cursor, self._connections.position, session.entitled.min_delay_s
+            if stands_at == position and not delay_s:
                 self._go_live(session)
                 return
             if stands_at < position:
@@ -112,8 +115,8 @@ class CatchUp:
                     await self._read_page(session)
             if session.cursor == stands_at and session.ending is None:
                 # It has more already than was broadcast, and what is on its way would reach it twice; or nothing that
-                # was broadcast is stored any more. Either way the broadcaster has to turn first.
-                await self._clock.sleep(_LEVEL_S)
+                # was broadcast is stored any more. Either way the broadcaster has to turn first, or time to pass.
+                await self._clock.sleep(min(max(_LEVEL_S, delay_s / _LOOKS_A_DELAY), _LONGEST_LOOK_S))
 
     def _go_live(self, session: Session) -> None:
         if session.is_v2:
@@ -143,6 +146,8 @@ class CatchUp:
             # While the loop turned the session may have ended, gone back, or gone forward by an ack.
             if session.ending is not None or session.cursor != after or record.seq > self._connections.position:
                 return
+            if not session.entitled.is_due(record.accepted_at, self._clock.wall()):
+                break
             self._announce_gap(session, record)
             if session.ending is None:
                 self._offer(session, record)
@@ -173,7 +178,7 @@ class CatchUp:
         for channel in session.channels.values():
             if channel.passed < record.seq:
                 channel.passed = record.seq
-                if self._judge.wants(channel, record):
+                if self._judge.wants(channel, record, session.entitled):
                     channel.matched += 1
                     names.append(channel.name)
         session.floor = record.seq

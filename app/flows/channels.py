@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from app.core import outbound
+from app.core.entitlement import Entitlement
 from app.core.errors import Code, FieldError, Theirs
 from app.core.limits import Limits
 from app.core.messages import Subscribe, Unsubscribe
@@ -37,9 +38,9 @@ class Channels:
 
     async def subscribe(self, session: Session, asked: Subscribe) -> Subscribed:
         """Give a channel its filter. Raises Theirs(TOO_MANY_CHANNELS, UNKNOWN_CHANNEL, RATE_LIMITED)."""
-        name = asked.channel
-        if name not in session.channels and len(session.channels) >= self._limits.channels:
-            where = (FieldError("/channel", f"want at most {self._limits.channels} channels"),)
+        name, most = asked.channel, session.entitled.channels_of(self._limits.channels)
+        if name not in session.channels and len(session.channels) >= most:
+            where = (FieldError("/channel", f"want at most {most} channels"),)
             raise Theirs(Code.TOO_MANY_CHANNELS, "Too many channels", fields=where)
         if asked.checked is None:
             async with self._subscriptions.turn(session.user_id):
@@ -61,6 +62,20 @@ class Channels:
             await self._subscriptions.forget(session.user_id, asked.channel)
         if session.ending is None:
             self._connections.part(session, session.channels[asked.channel])
+
+    def entitle(self, session: Session, entitled: Entitlement) -> None:
+        """Let a connection see, from the next item on, what a newer token says. Raises Theirs(TOO_MANY_CHANNELS)."""
+        if entitled == session.entitled or session.ending is not None:
+            return
+        most = entitled.channels_of(self._limits.channels)
+        if len(session.channels) > most:
+            raise Theirs(Code.TOO_MANY_CHANNELS, f"The token allows {most} channels, and this connection has more")
+        session.entitled = entitled
+        for channel in session.channels.values():
+            if channel.wants is not None:
+                self._connections.change(session, channel, channel.wants)
+        if entitled.min_delay_s:
+            self._connections.rewind(session, (), session.floor)
 
     def states(self, session: Session) -> tuple[outbound.ChannelState, ...]:
         """Describe a connection's channels, `default` first."""

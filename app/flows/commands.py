@@ -95,5 +95,6 @@ class Commands:
         identity = await self._verifier.verify(message.token)
         if identity.user_id != session.user_id or identity.expires_at is None:
             raise Theirs(Code.FORBIDDEN, "The token is another user's")
+        self._channels.entitle(session, identity.entitled)
         session.expires_at, session.is_expiry_told = identity.expires_at, False
         self._connections.say(session, outbound.Refreshed(identity.expires_at, message.id))

@@ -113,7 +113,7 @@ class ConnectionManager:
             channel.wants_seq = after
         if session.ending is not None:
             return
-        if after == self.position:
+        if after == self.position and not session.entitled.min_delay_s:
             self.go_live(session)
         else:
             self.behind.put_nowait(session)

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from app.core import explaining, outbound
+from app.core.entitlement import ALL, Entitlement
 from app.core.errors import Code, Theirs
 from app.core.explaining import UNREADABLE, Verdict
 from app.core.matching import Outcome
@@ -13,7 +14,7 @@ from app.core.subscription import Filter
 from app.flows.connections import ConnectionManager
 from app.flows.session import Channel, Session
 from app.flows.subscriptions import Subscriptions
-from app.ports import NewsLog, Record
+from app.ports import Clock, NewsLog, Record
 
 
 class State(StrEnum):
@@ -52,38 +53,45 @@ class Explanation(NamedTuple):
 class Explain:
     """Explains one item to one user, or to one connection."""
 
-    def __init__(self, log: NewsLog, subscriptions: Subscriptions, connections: ConnectionManager) -> None:
+    def __init__(
+        self, log: NewsLog, subscriptions: Subscriptions, connections: ConnectionManager, clock: Clock
+    ) -> None:
         self._news_log = log
+        self._clock = clock
         self._subscriptions = subscriptions
         self._connections = connections
 
-    async def to_user(self, item_id: str, user_id: str) -> Explanation:
-        """Explain by the user's stored filter, for all of their connections. Raises Theirs(UNKNOWN_ITEM)."""
-        record = await self._find(item_id)
+    async def to_user(self, item_id: str, user_id: str, entitled: Entitlement = ALL) -> Explanation:
+        """Explain by the user's stored filter, for all of their connections, to a caller who may see so much.
+
+        Raises Theirs(UNKNOWN_ITEM).
+        """
+        record = await self._find(item_id, entitled)
         wants = await self._subscriptions.readable_filter_of(user_id)
         standings = (self._standings(session, record) for session in self._connections.sessions_of(user_id))
-        return Explanation(record, _verdict(record, wants), tuple(chain.from_iterable(standings)))
+        return Explanation(record, _verdict(record, wants, entitled), tuple(chain.from_iterable(standings)))
 
     async def to_session(self, item_id: str, session: Session) -> Explanation:
         """Explain by the filters that a connection has now. Raises Theirs(UNKNOWN_ITEM).
 
         The verdict is that of the first channel that wants the item, or else of the first.
         """
-        record = await self._find(item_id)
-        verdicts = [_verdict(record, channel.wants) for channel in session.channels.values()]
+        record = await self._find(item_id, session.entitled)
+        verdicts = [_verdict(record, channel.wants, session.entitled) for channel in session.channels.values()]
         wanting = (verdict for verdict in verdicts if verdict.outcome is Outcome.MATCHED)
         verdict = next(wanting, verdicts[0] if verdicts else UNREADABLE)
         return Explanation(record, verdict, tuple(self._standings(session, record)))
 
-    async def _find(self, item_id: str) -> Record:
+    async def _find(self, item_id: str, entitled: Entitlement) -> Record:
+        """Find an item that is due to whoever asks: what is not may not be known to exist."""
         record = await self._news_log.by_id(item_id)
-        if record is None:
+        if record is None or not entitled.is_due(record.accepted_at, self._clock.wall()):
             raise Theirs(Code.UNKNOWN_ITEM, "No stored item has this id")
         return record
 
     def _standings(self, session: Session, record: Record) -> Iterator[Standing]:
         for channel in session.channels.values():
-            outcome = _verdict(record, channel.wants).outcome
+            outcome = _verdict(record, channel.wants, session.entitled).outcome
             state = self._state(session, channel, record.seq, outcome)
             yield Standing(session.id, channel.name, state, outcome, channel.follows)
 
@@ -103,8 +111,8 @@ class Explain:
         return State.ACKED if is_acked else State.WRITTEN
 
 
-def _verdict(record: Record, wants: Filter | None) -> Verdict:
-    return UNREADABLE if wants is None else explaining.explain(record.item, wants)
+def _verdict(record: Record, wants: Filter | None, entitled: Entitlement) -> Verdict:
+    return UNREADABLE if wants is None else explaining.explain(record.item, wants, entitled)
 
 
 def explanation_message(explanation: Explanation, request_id: str | int | None = None) -> outbound.Explanation:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from app.core import outbound
 from app.core.deflate import UNCOMPRESSED
+from app.core.entitlement import ALL, Entitlement
 from app.core.errors import Code, Ours
 from app.core.limits import Limits
 from app.core.resuming import Asked
@@ -31,6 +32,7 @@ class Opening(NamedTuple):
     is_v2: bool = False
     window_bits: int = UNCOMPRESSED
     expires_at: float | None = None
+    entitled: Entitlement = ALL
 
 
 class Greeting:
@@ -56,11 +58,13 @@ class Greeting:
         """Look up what a seated session needs. Raises Theirs(UNKNOWN_CHANNEL, RATE_LIMITED, RESUME_EXPIRED)."""
         session.is_v2 = opening.is_v2
         session.window_bits = opening.window_bits
-        session.expires_at = opening.expires_at
+        session.expires_at, session.entitled = opening.expires_at, opening.entitled
         session.use_channels(opening.channels)
         await self._subscriptions.prepare(session)
         if opening.asked is not None:
             await self._resumption.prepare(session, opening.asked, is_required=opening.is_required)
+        elif session.entitled.min_delay_s:
+            await self._resumption.find_due(session)
         if opening.wants_acks:
             await self._acks.prepare(session)
 
@@ -89,14 +93,14 @@ class Greeting:
             epoch=log.epoch,
             seq=self._connections.position,
             oldest_seq=log.oldest,
-            recovered=start is not None and gap is None,
+            recovered=not session.asks_nothing and gap is None,
             reason=gap.reason if gap is not None else None,
             heartbeat_ms=int(limits.heartbeat_s * 1000),
             server_time=self._clock.wall(),
             limits=outbound.WelcomeLimits(
                 message_bytes=limits.message_bytes,
                 messages_per_s=limits.messages_per_s,
-                channels=limits.channels,
+                channels=session.entitled.channels_of(limits.channels),
                 window_items=limits.window_items,
                 ack_within_ms=int(limits.ack_within_s * 1000),
             ),

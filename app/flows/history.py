@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+from app.core.entitlement import ALL, Entitlement
 from app.core.matching import Outcome, first_rejection
-from app.core.reading import read_filter, read_item
-from app.core.subscription import Filter
+from app.core.reading import Criteria, read_filter, read_item
+from app.core.subscription import EVERYTHING, Filter
 from app.ports import NewsLog, NewsQuery, Record
 
 _SCAN_PAGE = 100
@@ -38,24 +39,36 @@ class History:
         self._news_log = log
         self._scan_items = scan_items
 
-    async def page(self, query: NewsQuery, wants: Filter | None = None) -> NewsPage:
-        """Give a page of stored items; with a filter, of those it wants, counted as far as was looked."""
-        if wants is None:
+    async def item(self, item_id: str, now: float, entitled: Entitlement = ALL) -> Record | None:
+        """Give the item of this id, None where there is none for this reader."""
+        record = await self._news_log.by_id(item_id)
+        if record is None or not _admits(read_filter(EVERYTHING, entitled), record, now):
+            return None
+        return record
+
+    async def page(
+        self, query: NewsQuery, now: float, wants: Filter | None = None, entitled: Entitlement = ALL
+    ) -> NewsPage:
+        """Give a page of stored items; with a filter, or for a reader who may not see everything, of those that are for
+        him, counted as far as was looked.
+        """
+        if wants is None and not entitled.hides_items:
             return NewsPage(await self._news_log.select(query), await self._news_log.count(query))
-        criteria = read_filter(wants)
+        wants = EVERYTHING if wants is None else wants
+        criteria = read_filter(wants, entitled)
         # What SQL can decide it decides; the rest of the filter is asked here.
         narrowed = query._replace(min_impact=max(query.min_impact or 0.0, wants.impact_threshold))
-        found = [
-            record async for record in self._scan(narrowed) if first_rejection(read_item(record.item), criteria) is None
-        ]
+        found = [record async for record in self._scan(narrowed) if _admits(criteria, record, now)]
         return NewsPage(found[query.offset : query.offset + query.limit], len(found))
 
-    async def preview(self, wants: Filter, now: float, hours: float) -> Preview:
+    async def preview(self, wants: Filter, now: float, hours: float, entitled: Entitlement = ALL) -> Preview:
         """Try a filter on what was published in the last hours, newest first."""
-        criteria = read_filter(wants)
+        criteria = read_filter(wants, entitled)
         verdicts: Counter[Outcome] = Counter()
         samples: list[Record] = []
         async for record in self._scan(NewsQuery(start_time=now - hours * 3600)):
+            if not entitled.is_due(record.accepted_at, now):
+                continue
             verdict = first_rejection(read_item(record.item), criteria) or Outcome.MATCHED
             verdicts[verdict] += 1
             if verdict is Outcome.MATCHED and len(samples) < _SAMPLES:
@@ -73,6 +86,11 @@ class History:
             if len(records) < _SCAN_PAGE:
                 return
             query = _behind(query, records[-1])
+
+
+def _admits(criteria: Criteria, record: Record, now: float) -> bool:
+    is_due = criteria.entitled.is_due(record.accepted_at, now)
+    return is_due and first_rejection(read_item(record.item), criteria) is None
 
 
 def _behind(query: NewsQuery, last: Record) -> NewsQuery:

@@ -2,6 +2,7 @@
 
 import structlog
 
+from app.core.entitlement import Entitlement
 from app.core.matching import first_rejection
 from app.core.news import NewsItem
 from app.core.reading import Criteria, Reading, read_filter, read_item
@@ -23,15 +24,19 @@ class Judge:
         # Many read the same items: those read last are tokenised once.
         self._readings: dict[int, Reading] = {}
 
-    def wants(self, channel: Channel, record: Record) -> bool:
-        """Say whether a channel wants an item. A filter that cannot be read or asked wants nothing, and is counted."""
+    def wants(self, channel: Channel, record: Record, entitled: Entitlement) -> bool:
+        """Say whether a channel wants an item that its owner may see.
+
+        A filter that cannot be read or asked wants nothing, and is counted.
+        """
         if channel.wants is None:
             return False
         if record.item.impact_score < channel.wants.impact_threshold:
             # The first step, asked before the item is tokenised: most filters reject most items here.
             return False
         try:
-            return first_rejection(self._reading(record.seq, record.item), _criteria(channel, channel.wants)) is None
+            criteria = _criteria(channel, channel.wants, entitled)
+            return first_rejection(self._reading(record.seq, record.item), criteria) is None
         # Fail closed, as live matching does.
         except Exception:  # noqa: BLE001
             _log.exception("match_failed", item_id=record.item.id, sequence=record.seq)
@@ -46,8 +51,8 @@ class Judge:
         return self._readings[seq]
 
 
-def _criteria(channel: Channel, wants: Filter) -> Criteria:
-    """Read a channel's filter once, until it has another."""
-    if channel.read is None or channel.read[0] is not wants:
-        channel.read = wants, read_filter(wants)
+def _criteria(channel: Channel, wants: Filter, entitled: Entitlement) -> Criteria:
+    """Read a channel's filter once, until it has another, or its owner may see something else."""
+    if channel.read is None or channel.read[0] is not wants or channel.read[1].entitled != entitled:
+        channel.read = wants, read_filter(wants, entitled)
     return channel.read[1]

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable
 
 from app.core import resuming
+from app.core.entitlement import Entitlement
 from app.core.errors import Code, Theirs
 from app.core.limits import Limits, Meter
 from app.core.resuming import After, Asked, Bounds, Gap, Last, Position, Reason, Since, Start
@@ -50,7 +51,7 @@ class Resumption:
 
     def begin(self, session: Session) -> None:
         """Count what came of a session that begins where it asked to."""
-        if session.start is None:
+        if session.start is None or not session.start.is_asked:
             return
         gap = session.start.gap
         if gap is not None and gap.items > 0:
@@ -62,11 +63,16 @@ class Resumption:
 
     async def find(self, asked: Asked, channels: Iterable[Channel], session: Session) -> Start:
         """Find where in the log a client wants to begin. Raises Theirs(RATE_LIMITED)."""
-        start = await self._find(asked, channels)
+        start = await self._find(asked, channels, session.entitled)
         self._meter_replay(session, start)
         return start
 
-    async def _find(self, asked: Asked, channels: Iterable[Channel]) -> Start:
+    async def find_due(self, session: Session) -> None:
+        """Let a session that sees everything late begin at what it may see next, and not that much later."""
+        found = await self._since(self._clock.wall() - session.entitled.min_delay_s)
+        session.start = Start(found.after, is_asked=False)
+
+    async def _find(self, asked: Asked, channels: Iterable[Channel], entitled: Entitlement) -> Start:
         match asked:
             case Position():
                 return resuming.resume(asked, self.bounds)
@@ -75,7 +81,7 @@ class Resumption:
             case Since(time):
                 return await self._since(time)
             case Last(items):
-                return Start(await self._before_last(items, channels))
+                return Start(await self._before_last(items, channels, entitled))
 
     async def _since(self, time: float) -> Start:
         """Find the first item that was accepted at a time or later, by halves: items are in the order of acceptance.
@@ -95,9 +101,9 @@ class Resumption:
                 high = middle
         return Start(low - 1)
 
-    async def _before_last(self, items: int, channels: Iterable[Channel]) -> int:
+    async def _before_last(self, items: int, channels: Iterable[Channel], entitled: Entitlement) -> int:
         """Find the seq behind which so many items match, looked for among the newest `scan_items`."""
-        asked, page = list(channels), self._limits.page_of_log_items
+        asked, page, now = list(channels), self._limits.page_of_log_items, self._clock.wall()
         end = self._news_log.head
         lowest = max(self._news_log.oldest - 1, end - self._limits.scan_items)
         while end > lowest:
@@ -106,7 +112,8 @@ class Resumption:
             for number, record in enumerate(reversed(records), start=1):
                 if number % self._limits.log_items_a_turn == 0:
                     await asyncio.sleep(0)
-                items -= any(self._judge.wants(channel, record) for channel in asked)
+                is_due = entitled.is_due(record.accepted_at, now)
+                items -= is_due and any(self._judge.wants(channel, record, entitled) for channel in asked)
                 if items == 0:
                     return record.seq - 1
             end = after

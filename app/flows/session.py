@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from app.core.closing import Ending
 from app.core.deflate import UNCOMPRESSED
+from app.core.entitlement import ALL
 from app.core.limits import Limits, TokenBucket
 from app.core.phases import NEXT, Event, Phase
 from app.core.reading import Criteria
@@ -49,6 +50,7 @@ class Session:
         "device_id",
         "doubted_at",
         "ending",
+        "entitled",
         "expires_at",
         "floor",
         "heard_at",
@@ -97,7 +99,8 @@ class Session:
         self.window_bits = UNCOMPRESSED
         # When its token ends (Unix seconds); None: never.
         self.expires_at: float | None = None
-        self.is_expiry_told = False
+        # What its token lets it see; who sees everything late is never live, but reads the log.
+        self.entitled = ALL
         self.phase = Phase.REPLAYING
         self.ending: Ending | None = None
         self.channels: dict[str, Channel] = {}
@@ -118,7 +121,7 @@ class Session:
         self.floor = 0
         # While it reads the log: items so far, and the bytes that waited when they were last looked at.
         self.replayed = self.untaken = 0
-        self.is_lag_told = False
+        self.is_lag_told = self.is_expiry_told = False
         # A list: an empty deque is ten times as large, and most are empty.
         self.inbox: list[str] = []
         self.is_answering = False
@@ -139,9 +142,14 @@ class Session:
         return not self.channels.keys() <= {DEFAULT_CHANNEL}
 
     @property
+    def asks_nothing(self) -> bool:
+        """Say whether the client did not ask for what it missed."""
+        return self.start is None or not self.start.is_asked
+
+    @property
     def hears_gaps(self) -> bool:
         """Say whether the client knows what a gap is: it speaks v2, or asked for what it missed."""
-        return self.is_v2 or self.start is not None
+        return self.is_v2 or not self.asks_nothing
 
     def use_channels(self, channels: Iterable[Channel]) -> None:
         """Choose all of the connection's channels, before it opens."""

@@ -48,10 +48,11 @@ class Slots:
 
     def put(self, channel: Channel) -> None:
         """Let items find a channel from now on."""
-        if channel.wants is None:
+        session = self.sessions[channel.slot]
+        if channel.wants is None or session is None:
             self.index.put_broken(channel.slot)
         else:
-            self.index.put(channel.slot, channel.wants)
+            self.index.put(channel.slot, channel.wants, session.entitled)
 
     def by_window(self, slots: BitMap) -> Iterator[tuple[int, BitMap]]:
         """Part slots by the window that their connections' payloads are compressed with."""

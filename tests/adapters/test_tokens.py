@@ -64,7 +64,7 @@ async def test_a_public_key_believes_the_algorithm_of_its_kind(key: Any, algorit
 
 
 async def test_what_the_command_signs_is_believed() -> None:
-    signed = sign(SECRET, "bob", ["news:admin"], time.time(), 3_600, "news", "us")
+    signed = sign(SECRET, "bob", ["news:admin"], time.time(), 3_600, {"aud": "news", "iss": "us"})
 
     identity = await verifier(jwt_audience="news", jwt_issuer="us").verify(signed)
 

@@ -2,6 +2,7 @@
 
 from hypothesis import strategies as st
 
+from app.core.entitlement import ALL, Entitlement, read_entitlement
 from app.core.news import Category, NewsItem, Source
 from app.core.subscription import Exclude, Filter
 from tests.support.items import item
@@ -46,6 +47,14 @@ filters = st.builds(
     exclude=st.just(Exclude()) | excludes,
     sources_strict=st.booleans(),
 )
+
+entitlements: st.SearchStrategy[Entitlement] = st.just(ALL) | st.fixed_dictionaries(
+    {},
+    optional={
+        "categories": st.lists(categories, max_size=3),
+        "sources": st.lists(st.sampled_from(["rss", "nitter", "@fed", *ACCOUNTS]), max_size=3),
+    },
+).map(read_entitlement)
 
 texts = st.lists(st.sampled_from([*WORDS, "re", "日銀が利下げ", "-"]), max_size=8).map(" ".join)
 

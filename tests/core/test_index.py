@@ -7,26 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from app.core.entitlement import ALL, Entitlement
 from app.core.index import FilterIndex, Match
 from app.core.matching import Outcome, why_not
 from app.core.news import NewsItem
 from app.core.subscription import EVERYTHING, Filter
-from tests.core.strategies import filters, items
+from tests.core.strategies import entitlements, filters, items
 from tests.support import oracle
 from tests.support.items import item
 
+Held = tuple[Filter | None, Entitlement]
+"""What a slot has; None stands for a broken filter."""
 
-def truth(item: NewsItem, live: dict[int, Filter | None]) -> tuple[set[int], Counter[Outcome]]:
-    """Ask `matching` about every slot, one by one; None stands for a broken filter."""
+
+def truth(item: NewsItem, live: dict[int, Held]) -> tuple[set[int], Counter[Outcome]]:
+    """Ask `matching` about every slot, one by one."""
     verdicts = {
-        slot: Outcome.ERROR if wants is None else why_not(item, wants) or Outcome.MATCHED
-        for slot, wants in live.items()
+        slot: Outcome.ERROR if wants is None else why_not(item, wants, entitled) or Outcome.MATCHED
+        for slot, (wants, entitled) in live.items()
     }
     recipients = {slot for slot, verdict in verdicts.items() if verdict is Outcome.MATCHED}
     return recipients, Counter(verdicts.values())
 
 
-def check(match: Match, item: NewsItem, live: dict[int, Filter | None]) -> None:
+def check(match: Match, item: NewsItem, live: dict[int, Held]) -> None:
     recipients, counts = truth(item, live)
     assert set(match.recipients) == recipients
     for outcome in (Outcome.IMPACT, Outcome.CATEGORY, Outcome.SOURCE, Outcome.KEYWORD, Outcome.ERROR):
@@ -39,12 +43,12 @@ class IndexUnderChange(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.index = FilterIndex()
-        self.live: dict[int, Filter | None] = {}
+        self.live: dict[int, Held] = {}
 
-    @rule(slot=st.integers(0, 7), wants=filters)
-    def put(self, slot: int, wants: Filter) -> None:
-        self.index.put(slot, wants)
-        self.live[slot] = wants
+    @rule(slot=st.integers(0, 7), wants=filters, entitled=entitlements)
+    def put(self, slot: int, wants: Filter, entitled: Entitlement) -> None:
+        self.index.put(slot, wants, entitled)
+        self.live[slot] = wants, entitled
 
     @rule(slot=st.integers(0, 7))
     def drop(self, slot: int) -> None:
@@ -54,7 +58,7 @@ class IndexUnderChange(RuleBasedStateMachine):
     @rule(slot=st.integers(0, 7))
     def put_broken(self, slot: int) -> None:
         self.index.put_broken(slot)
-        self.live[slot] = None
+        self.live[slot] = None, ALL
 
     @rule(news=items)
     def match(self, news: NewsItem) -> None:
@@ -68,12 +72,14 @@ class IndexUnderChange(RuleBasedStateMachine):
 TestIndexUnderChange = IndexUnderChange.TestCase
 
 
-@given(st.lists(filters, min_size=1, max_size=8), st.lists(items, min_size=1, max_size=4))
-def test_the_index_gives_the_recipients_and_counts_of_the_truth(wishes: list[Filter], news: list[NewsItem]) -> None:
+@given(st.lists(st.tuples(filters, entitlements), min_size=1, max_size=8), st.lists(items, min_size=1, max_size=4))
+def test_the_index_gives_the_recipients_and_counts_of_the_truth(
+    wishes: list[tuple[Filter, Entitlement]], news: list[NewsItem]
+) -> None:
     index = FilterIndex()
-    live: dict[int, Filter | None] = dict(enumerate(wishes))
-    for slot, wants in enumerate(wishes):
-        index.put(slot, wants)
+    live: dict[int, Held] = dict(enumerate(wishes))
+    for slot, (wants, entitled) in enumerate(wishes):
+        index.put(slot, wants, entitled)
 
     for each in news:
         check(index.match(each), each, live)
@@ -86,11 +92,11 @@ def test_the_truth_agrees_with_the_oracle(wants: Filter, news: NewsItem) -> None
     assert (why_not(news, wants) is None) is oracle.wants(asked, msgspec.to_builtins(news))
 
 
-@given(st.lists(filters, min_size=1, max_size=6))
-def test_dropped_filters_leave_nothing_behind(wishes: list[Filter]) -> None:
+@given(st.lists(st.tuples(filters, entitlements), min_size=1, max_size=6))
+def test_dropped_filters_leave_nothing_behind(wishes: list[tuple[Filter, Entitlement]]) -> None:
     index = FilterIndex()
-    for slot, wants in enumerate(wishes):
-        index.put(slot, wants)
+    for slot, (wants, entitled) in enumerate(wishes):
+        index.put(slot, wants, entitled)
 
     for slot in range(len(wishes)):
         index.drop(slot)

@@ -84,8 +84,8 @@ MUTANTS = (
     Mutant(
         "a connection goes live without being level",
         "app/flows/catch_up.py",
-        "            if stands_at == position:\n",
-        "            if stands_at >= position - 1:\n",
+        "            if stands_at == position and not delay_s:\n",
+        "            if stands_at >= position - 1 and not delay_s:\n",
     ),
     Mutant(
         "a connection goes live although it takes nothing",
@@ -138,7 +138,7 @@ MUTANTS = (
     Mutant(
         "reading back asks no filter but the threshold",
         "app/flows/judge.py",
-        "first_rejection(self._reading(record.seq, record.item), _criteria(channel, channel.wants)) is None",
+        "first_rejection(self._reading(record.seq, record.item), criteria) is None",
         "True",
     ),
     Mutant(
@@ -156,8 +156,8 @@ MUTANTS = (
     Mutant(
         "a device that comes back begins live",
         "app/flows/acks.py",
-        "        if session.start is None and before is not None:\n",
-        "        if session.start is None and before is None:\n",
+        "        if session.asks_nothing and before is not None:\n",
+        "        if session.asks_nothing and before is None:\n",
     ),
     Mutant(
         "cursors that could not be written are forgotten",

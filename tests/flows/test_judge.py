@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.entitlement import ALL
 from app.core.index import FilterIndex
 from app.core.news import NewsItem
 from app.core.subscription import Filter
@@ -23,7 +24,7 @@ def test_an_item_read_back_is_wanted_by_whom_the_index_names(wanted: list[Filter
 
     for seq, one in enumerate(news, start=1):
         record = Record(seq, 0.0, one, b"")
-        asked = [slot for slot, channel in enumerate(channels) if judge.wants(channel, record)]
+        asked = [slot for slot, channel in enumerate(channels) if judge.wants(channel, record, ALL)]
         assert asked == list(index.match(one).recipients)
 
 
@@ -32,5 +33,5 @@ def test_readings_are_forgotten_and_made_again() -> None:
     news = [item(title=f"needle {seq}" if seq % 2 else f"hay {seq}") for seq in range(1_200)]
 
     for _ in range(2):
-        verdicts = [judge.wants(channel, Record(seq, 0.0, one, b"")) for seq, one in enumerate(news)]
+        verdicts = [judge.wants(channel, Record(seq, 0.0, one, b""), ALL) for seq, one in enumerate(news)]
         assert verdicts == [bool(seq % 2) for seq in range(1_200)]

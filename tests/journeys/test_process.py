@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import aiohttp
+import jwt
 import pytest
 import websockets
 from websockets.asyncio.client import connect
@@ -154,16 +155,21 @@ async def test_a_token_from_the_command_line_opens_what_it_is_for() -> None:
             run_command("publish", "-", "--server", url, stdin=ndjson, environment=may_not),
             run_command("listen", "--user", "bob", "--server", url, environment=may_not),
         )
-    without_a_secret, for_too_long = await asyncio.gather(
+    limited, without_a_secret, for_too_long, unknown = await asyncio.gather(
+        signed("--ent", '{"categories": ["crypto"]}'),
         run_command("token", "--user", "wire"),
         run_command("token", "--user", "wire", "--hours", "25", environment=environment),
+        run_command("token", "--user", "wire", "--ent", '{"cats": []}', environment=environment),
     )
 
     assert (taken.code, taken.out) == (0, "1 new\n")
     assert (refused.code, another.code) == (1, 1)
     assert "403 The token needs the scope news:publish" in refused.err
     assert "403" in another.err
-    assert (without_a_secret.code, for_too_long.code) == (2, 2)
+    claims = jwt.decode(limited["NEWS_TOKEN"], SECRET, algorithms=["HS256"])
+    assert claims["ent"] == {"categories": ["crypto"]}
+    assert (without_a_secret.code, for_too_long.code, unknown.code) == (2, 2, 2)
+    assert "/ent/cats" in unknown.err
     assert "NEWS_JWT_SECRET" in without_a_secret.err
     assert "24 at most" in for_too_long.err
 

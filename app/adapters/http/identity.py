@@ -51,9 +51,14 @@ def guarded(handler: Handler, scope: Scope | None) -> Handler:
     return guard
 
 
+def caller(request: web.Request) -> Identity:
+    """Give who sends a guarded call."""
+    return request[_IDENTITY]
+
+
 def check_user(request: web.Request, user_id: str) -> str:
     """Give back a user that a guarded call is about. Raises Theirs(FORBIDDEN) where that is not the caller."""
-    request[_IDENTITY].check_user(user_id)
+    caller(request).check_user(user_id)
     return user_id
 
 

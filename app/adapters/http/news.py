@@ -10,7 +10,7 @@ from aiohttp import web
 from app.adapters.http.answers import json_answer
 from app.adapters.http.bodies import JSON, NDJSON, read_body
 from app.adapters.http.documents import Page, Receipt, Receipts, UserExplanation
-from app.adapters.http.identity import check_user
+from app.adapters.http.identity import caller, check_user
 from app.adapters.http.parameters import read_news_query, read_parameters, require_user_id, user_id
 from app.adapters.http.parts import PARTS, Parts
 from app.core.errors import Code, FieldError, Theirs
@@ -47,7 +47,7 @@ async def get_news(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     query, as_user = read_news_query(request.query, parts.limits.page_items)
     wants = await parts.subscriptions.filter_of(check_user(request, as_user)) if as_user is not None else None
-    page = await parts.history.page(query, wants)
+    page = await parts.history.page(query, parts.clock.wall(), wants, caller(request).entitled)
     following = _next(request, query, page)
     return json_answer(Page(with_seq(page.records), page.total, query.limit, query.offset, following))
 
@@ -55,7 +55,7 @@ async def get_news(request: web.Request) -> web.Response:
 async def get_news_item(request: web.Request) -> web.Response:
     """Give one stored item."""
     parts: Parts = request.app[PARTS]
-    record = await parts.log.by_id(request.match_info["id"])
+    record = await parts.history.item(request.match_info["id"], parts.clock.wall(), caller(request).entitled)
     if record is None:
         raise Theirs(Code.NOT_FOUND, "No stored item has this id")
     return json_answer(with_seq([record])[0])
@@ -64,7 +64,8 @@ async def get_news_item(request: web.Request) -> web.Response:
 async def get_explanation(request: web.Request) -> web.Response:
     """Say why a user did or did not get an item."""
     user = check_user(request, require_user_id(read_parameters(request.query, {"user_id": user_id})))
-    explanation = await request.app[PARTS].explain.to_user(request.match_info["id"], user)
+    explain, entitled = request.app[PARTS].explain, caller(request).entitled
+    explanation = await explain.to_user(request.match_info["id"], user, entitled)
     said = explanation_message(explanation)
     return json_answer(UserExplanation(user, said.item, said.seq, said.verdict, said.steps, said.connections))
 

@@ -26,6 +26,7 @@ _CHANNEL = re.compile(CHANNEL_NAME)
 
 def read_opening(request: web.Request, most_channels: int, identity: Identity) -> Opening:
     """Read what a client wants. Raises Theirs(INVALID_PARAMETER, INVALID_JSON, INVALID_FILTER, FORBIDDEN)."""
+    most_channels = identity.entitled.channels_of(most_channels)
     given = read_parameters(request.query, opening_readers(most_channels))
     wants_acks = given.get("ack", 0) == 1
     agreement = agreed_extension(request)
@@ -33,12 +34,13 @@ def read_opening(request: web.Request, most_channels: int, identity: Identity) -
         user_id=identity.user_to_be(given.get("user_id")) or require_user_id(given),
         # Acks need a device; who names none has one without a name.
         device_id=given.get("device_id", "" if wants_acks else None),
-        channels=_channels(request, given.get("channels", (DEFAULT_CHANNEL,))),
+        channels=_channels(request, given.get("channels", (DEFAULT_CHANNEL,)), most_channels),
         asked=_asked(given),
         is_required=given.get("resume_required", 0) == 1,
         wants_acks=wants_acks,
         is_v2=given.get("v") == 2 or chosen_subprotocol(request) is not None,
         expires_at=identity.expires_at,
+        entitled=identity.entitled,
         window_bits=agreement.window_bits if agreement is not None else UNCOMPRESSED,
     )
 
@@ -105,12 +107,19 @@ def _asked(given: Mapping[str, Any]) -> Asked | None:
     return given.get("resume")
 
 
-def _channels(request: web.Request, names: tuple[str, ...]) -> tuple[Channel, ...]:
-    """Give the channels of a connection; a filter in the URL is that of `default`, for this connection alone."""
+def _channels(request: web.Request, names: tuple[str, ...], most: int) -> tuple[Channel, ...]:
+    """Give the channels of a connection; a filter in the URL is that of `default`, for this connection alone.
+
+    Raises Theirs(INVALID_PARAMETER, INVALID_JSON, INVALID_FILTER).
+    """
     if "filters" not in request.query:
         return tuple(map(Channel, names))
     own = Channel(DEFAULT_CHANNEL, _filter_in_url(request.query["filters"]), follows=False)
-    return own, *(Channel(name) for name in names if name != DEFAULT_CHANNEL)
+    others = [Channel(name) for name in names if name != DEFAULT_CHANNEL]
+    if len(others) >= most:
+        wanted = f"want at most {most - 1} names beside {DEFAULT_CHANNEL}, whose filter stands in the URL"
+        raise Theirs(Code.INVALID_PARAMETER, "Too many channels", fields=(FieldError("channels", wanted),))
+    return own, *others
 
 
 def _filter_in_url(text: str) -> Filter:

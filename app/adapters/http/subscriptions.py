@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from app.adapters.http.answers import json_answer
 from app.adapters.http.bodies import JSON, read_body
 from app.adapters.http.documents import PreviewResult, StoredSubscription, SubscriptionDeleted, SubscriptionSaved
-from app.adapters.http.identity import check_user
+from app.adapters.http.identity import caller, check_user
 from app.adapters.http.news import with_seq
 from app.adapters.http.parameters import check_user_id
 from app.adapters.http.parts import PARTS, Parts
@@ -66,7 +66,8 @@ async def post_preview(request: web.Request) -> web.Response:
     """Try a filter on recent history, without storing it."""
     parts = request.app[PARTS]
     window, checked = _split(await _read(request, parts), Window)
-    preview = await parts.history.preview(checked.wants, parts.clock.wall(), window.hours)
+    now, entitled = parts.clock.wall(), caller(request).entitled
+    preview = await parts.history.preview(checked.wants, now, window.hours, entitled)
     return json_answer(
         PreviewResult(
             hours=window.hours,

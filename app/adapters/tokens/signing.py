@@ -1,6 +1,6 @@
 """Tokens for people who run this themselves. This file owns what `polyfloat-news token` prints."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import jwt
 
@@ -13,12 +13,13 @@ def sign(
     scopes: Iterable[str],
     now: float,
     life_s: float,
-    audience: str | None = None,
-    issuer: str | None = None,
+    more: Mapping[str, object],
 ) -> str:
-    """Sign a token with the shared secret; `now` in Unix seconds. Raises ValueError where that is too short."""
-    claims: dict[str, object] = {"sub": user, "iat": int(now), "exp": int(now + life_s)}
-    claims |= {name: value for name, value in (("aud", audience), ("iss", issuer)) if value}
+    """Sign a token with the shared secret, and with more claims; `now` in Unix seconds.
+
+    Raises ValueError where the secret is too short.
+    """
+    claims: dict[str, object] = {"sub": user, "iat": int(now), "exp": int(now + life_s), **more}
     if scope := " ".join(scopes):
         claims["scope"] = scope
     key = secret_key(secret)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jwt
 
 from app.adapters.tokens.keys import KeySource, UnknownKey
-from app.core.errors import Code, NewsError, Theirs
+from app.core.errors import Code, FieldError, NewsError, Theirs
 from app.core.identity import LEEWAY_S, Identity, identity_of
 from app.ports import Clock
 from app.telemetry.labels import TokenCheck
@@ -31,10 +31,12 @@ class Claims(NamedTuple):
 class _Refused(Exception):
     """A token that is not believed: how that is counted, and what its bearer is told."""
 
-    def __init__(self, result: TokenCheck, detail: str, code: Code = Code.UNAUTHORIZED) -> None:
+    def __init__(
+        self, result: TokenCheck, detail: str, code: Code = Code.UNAUTHORIZED, fields: tuple[FieldError, ...] = ()
+    ) -> None:
         super().__init__(detail)
         self.result = result
-        self.error = Theirs(code, detail)
+        self.error = Theirs(code, detail, fields=fields)
 
 
 class JwtVerifier:
@@ -80,7 +82,7 @@ class JwtVerifier:
             )
             return identity_of(claims, self._clock.wall())
         except Theirs as error:
-            raise _Refused(TokenCheck.MALFORMED, error.detail) from None
+            raise _Refused(TokenCheck.MALFORMED, error.detail, fields=error.fields) from None
         # RecursionError, OverflowError and their like are what a payload can make of a JSON parser.
         except (jwt.PyJWTError, ArithmeticError, RecursionError, TypeError, ValueError) as error:
             raise _refused(error) from None

@@ -1,0 +1,82 @@
+from typing import Any
+
+import pytest
+
+from app.core.entitlement import ALL, read_entitlement
+from app.core.errors import Code, Theirs
+from app.core.matching import Outcome, why_not
+from app.core.news import Category, NewsItem, Source
+from app.core.subscription import EVERYTHING, Filter
+from tests.support.items import item
+
+WIRE = item(source=Source.RSS, source_account="Reuters Business", category=Category.ECONOMICS, impact_score=80.0)
+POST = item(source=Source.NITTER, source_account="@WhaleAlert", category=Category.CRYPTO, impact_score=80.0)
+
+
+@pytest.mark.parametrize(
+    ("claim", "news", "outcome"),
+    [
+        ({}, WIRE, None),
+        ({"categories": ["economics"]}, WIRE, None),
+        ({"categories": ["Crypto"]}, WIRE, Outcome.CATEGORY),
+        ({"categories": []}, WIRE, Outcome.CATEGORY),
+        ({"sources": ["rss"]}, WIRE, None),
+        ({"sources": ["rss"]}, POST, Outcome.SOURCE),
+        ({"sources": ["@whalealert"]}, POST, None),
+        ({"sources": ["@whalealert"]}, WIRE, Outcome.SOURCE),
+        ({"sources": ["reuters"]}, WIRE, None),
+        ({"sources": ["reuters"]}, POST, Outcome.SOURCE),
+        ({"sources": ["reuters world"]}, WIRE, Outcome.SOURCE),
+        ({"sources": []}, WIRE, Outcome.SOURCE),
+    ],
+)
+def test_a_token_keeps_from_its_bearer_what_it_does_not_name(
+    claim: dict[str, Any], news: NewsItem, outcome: Outcome | None
+) -> None:
+    assert why_not(news, EVERYTHING, read_entitlement(claim)) is outcome
+
+
+def test_an_entitlement_adds_to_a_filter_and_never_widens_it() -> None:
+    entitled = read_entitlement({"categories": ["crypto", "economics"], "sources": ["rss", "nitter"]})
+
+    assert why_not(WIRE, Filter(impact_threshold=0, categories=("crypto",)), entitled) is Outcome.CATEGORY
+    assert why_not(WIRE, Filter(impact_threshold=90), entitled) is Outcome.IMPACT
+
+
+@pytest.mark.parametrize(
+    ("claim", "pointer"),
+    [
+        ("all", "/ent"),
+        (None, "/ent"),
+        ({"categories": "crypto"}, "/ent/categories"),
+        ({"categories": ["weather"]}, "/ent/categories/0"),
+        ({"sources": [7]}, "/ent/sources/0"),
+        ({"max_channels": 0}, "/ent/max_channels"),
+        ({"max_channels": True}, "/ent/max_channels"),
+        ({"min_delay_s": -1}, "/ent/min_delay_s"),
+        ({"min_delay_s": 1e9}, "/ent/min_delay_s"),
+        ({"max_items": 3}, "/ent/max_items"),
+    ],
+)
+def test_what_cannot_be_kept_to_is_refused(claim: object, pointer: str) -> None:
+    with pytest.raises(Theirs) as caught:
+        read_entitlement(claim)
+
+    assert caught.value.code is Code.UNAUTHORIZED
+    assert [bad.pointer for bad in caught.value.fields] == [pointer]
+
+
+def test_a_token_that_says_nothing_keeps_nothing_back() -> None:
+    assert read_entitlement({}) == ALL
+    assert not ALL.hides_items
+    assert ALL.channels_of(32) == 32
+    assert read_entitlement({"max_channels": 2}).channels_of(32) == 2
+    assert read_entitlement({"max_channels": 99}).channels_of(32) == 32
+
+
+def test_a_delay_is_counted_from_acceptance() -> None:
+    entitled = read_entitlement({"min_delay_s": 60})
+
+    assert entitled.hides_items
+    assert not entitled.is_due(accepted_at=100.0, now=159.9)
+    assert entitled.is_due(accepted_at=100.0, now=160.0)

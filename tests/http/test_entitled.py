@@ -1,0 +1,130 @@
+"""What a token keeps from its bearer, over real sockets and REST."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+
+from tests.support.items import raw
+from tests.support.server import RunningServer, running
+from tests.support.tokens import SECRET, token
+
+CATEGORIES = ("crypto", "politics", "sports")
+
+
+@pytest.fixture
+async def closed() -> AsyncIterator[RunningServer]:
+    async with running(jwt_secret=SECRET) as server:
+        yield server
+
+
+def bearer(user: str, **claims: Any) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token(user, **claims)}"}
+
+
+async def publish(server: RunningServer) -> None:
+    """Publish an item of each category."""
+    for number, category in enumerate(CATEGORIES):
+        await call(
+            server,
+            bearer("p", scope="news:publish"),
+            "POST",
+            "news",
+            json=raw(number, category=category, published_at=time.time()),
+        )
+
+
+async def call(server: RunningServer, headers: dict[str, str], method: str, path: str, **more: Any) -> Any:
+    async with server.http.request(method, f"{server.url}/api/v1/{path}", headers=headers, **more) as answer:
+        return answer.status, await answer.json()
+
+
+async def items(socket: ClientConnection, quiet_s: float = 0.5) -> list[str]:
+    """Give the categories of what comes until nothing has come for a while."""
+    found: list[str] = []
+    while True:
+        try:
+            message = json.loads(await asyncio.wait_for(socket.recv(), quiet_s))
+        except TimeoutError:
+            return found
+        if message["type"] == "news_item":
+            found.append(message["data"]["category"])
+
+
+async def test_a_socket_gets_only_what_its_token_names(closed: RunningServer) -> None:
+    limited = bearer("alice", ent={"categories": ["crypto", "sports"]})
+    async with connect(closed.ws_url, additional_headers=limited) as socket:
+        await publish(closed)
+        assert await items(socket) == ["crypto", "sports"]
+
+        await socket.send(
+            json.dumps({"type": "subscribe", "filters": {"impact_threshold": 0, "categories": ["politics"]}})
+        )
+        await socket.send(json.dumps({"type": "refresh", "id": 1, "token": token("alice")}))
+        assert json.loads(await socket.recv())["type"] == "refreshed"
+    async with connect(f"{closed.ws_url}?last=3", additional_headers=limited) as socket:
+        assert await items(socket) == []
+    assert await closed.metric("news_filter_decisions_total", outcome="category") == 1
+
+
+async def test_rest_shows_only_what_the_token_names(closed: RunningServer) -> None:
+    await publish(closed)
+    all_news = (await call(closed, bearer("bob"), "GET", "news?impact_min=0"))[1]["items"]
+    limited = bearer("alice", ent={"categories": ["crypto"]})
+
+    _, page = await call(closed, limited, "GET", "news")
+    assert [one["category"] for one in all_news] == ["sports", "politics", "crypto"]
+    assert ([one["category"] for one in page["items"]], page["total"]) == (["crypto"], 1)
+    seen = [(await call(closed, limited, "GET", f"news/{one['id']}"))[0] for one in all_news]
+    assert seen == [404, 404, 200]
+    _, preview = await call(
+        closed, limited, "POST", "subscriptions/preview", json={"impact_threshold": 0, "hours": 168}
+    )
+    assert (preview["matched"], [one["category"] for one in preview["samples"]]) == (1, ["crypto"])
+    assert preview["rejected"]["category"] == 2
+    status, said = await call(closed, limited, "GET", f"news/{all_news[0]['id']}/explain?user_id=alice")
+    assert (status, said["verdict"]) == (200, "category")
+    assert all_news[0]["title"] not in json.dumps(said)
+
+
+async def test_a_delayed_token_sees_nothing_before_its_time_anywhere(closed: RunningServer) -> None:
+    late = bearer("alice", ent={"min_delay_s": 2})
+    async with connect(closed.ws_url, additional_headers=late) as socket:
+        await publish(closed)
+        began = asyncio.get_running_loop().time()
+        assert (await call(closed, late, "GET", "news"))[1]["items"] == []
+        newest = (await call(closed, bearer("bob"), "GET", "news"))[1]["items"][0]["id"]
+        assert (await call(closed, late, "GET", f"news/{newest}"))[0] == 404
+        assert (await call(closed, late, "GET", f"news/{newest}/explain?user_id=alice"))[0] == 404
+        first = json.loads(await asyncio.wait_for(socket.recv(), 10))
+        waited_s = asyncio.get_running_loop().time() - began
+
+        assert first["data"]["category"] == "crypto"
+        assert await items(socket, 1.0) == ["politics", "sports"]
+    assert waited_s > 1.5
+    assert len((await call(closed, late, "GET", "news"))[1]["items"]) == 3
+
+
+async def test_a_token_bounds_the_channels_that_a_url_asks_for(closed: RunningServer) -> None:
+    limited = bearer("alice", ent={"max_channels": 1})
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(f"{closed.ws_url}?channels=a,b", additional_headers=limited)
+    with pytest.raises(InvalidStatus) as both:
+        await connect(f"{closed.ws_url}?channels=a&filters=%7B%7D", additional_headers=limited)
+
+    assert (refused.value.response.status_code, both.value.response.status_code) == (400, 400)
+    async with connect(f"{closed.ws_url}?v=2&filters=%7B%7D", additional_headers=limited) as socket:
+        assert json.loads(await socket.recv())["limits"]["channels"] == 1
+
+
+@pytest.mark.parametrize("ent", ["all", {"categories": ["weather"]}, {"max_items": 3}, {"min_delay_s": -1}])
+async def test_what_the_server_cannot_keep_to_lets_nobody_in(closed: RunningServer, ent: object) -> None:
+    status, problem = await call(closed, bearer("alice", ent=ent), "GET", "news")
+
+    assert (status, problem["code"]) == (401, "unauthorized")
+    assert problem["errors"][0]["pointer"].startswith("/ent")
