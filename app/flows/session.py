@@ -97,9 +97,8 @@ class Session:
         self.is_v2 = self.wants_acks = False
         # How its payloads are compressed.
         self.window_bits = UNCOMPRESSED
-        # When its token ends (Unix seconds); None: never.
+        # When its token ends (Unix seconds), None: never, and what it lets it see.
         self.expires_at: float | None = None
-        # What its token lets it see; who sees everything late is never live, but reads the log.
         self.entitled = ALL
         self.phase = Phase.REPLAYING
         self.ending: Ending | None = None

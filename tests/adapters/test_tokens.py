@@ -114,7 +114,7 @@ REFUSED: list[tuple[str, str, TokenCheck]] = [
     ("its own key", token(header={"jwk": {"kty": "oct", "k": "AAAA"}}), MALFORMED),
     ("its own key set", token(header={"jku": "https://evil.example/keys"}), MALFORMED),
     ("crit", token(header={"crit": ["exp"]}), MALFORMED),
-    ("an entitlement that nobody keeps to", token(ent={"categories": ["crypto"]}), MALFORMED),
+    ("an entitlement that nobody keeps to", token(ent={"kinds": ["crypto"]}), MALFORMED),
     ("for somebody else", token(aud="another service"), TokenCheck.WRONG_AUDIENCE),
 ]
 
