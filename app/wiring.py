@@ -26,6 +26,7 @@ from app.adapters.descriptors import usable_descriptors
 from app.adapters.feeds.catalogue import Feed, read_catalogue
 from app.adapters.feeds.poller import RssPoller
 from app.adapters.feeds.sample_wire import SampleWire
+from app.adapters.http.anteroom import Anteroom
 from app.adapters.http.application import build_application, build_operations, routes_of
 from app.adapters.http.frames import Frames
 from app.adapters.http.listening import running
@@ -195,6 +196,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
         pages=files.pages,
         settings=settings,
         verifier=verifier,
+        anteroom=Anteroom(verifier, connections, clients.greeting, clients.converse, limits, clock, stats),
         feed_counts=lambda: FeedCounts(poller.total, poller.active),
         started_at=clock.monotonic(),
         version=app.__version__,

@@ -33,6 +33,7 @@ class Ending(StrEnum):
     RATE_LIMITED = "rate_limited"
     KICKED = "kicked"
     TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a word
+    UNAUTHENTICATED = "unauthenticated"
     TOO_MANY_BAD_MESSAGES = "too_many_bad_messages"
     REPLACED = "replaced"
 
@@ -60,12 +61,17 @@ CLOSES: dict[Ending, Close] = {
     Ending.RATE_LIMITED: Close(4029, retry_after_s=30),
     Ending.KICKED: Close(4500),
     Ending.TOKEN_EXPIRED: Close(4501),
+    Ending.UNAUTHENTICATED: Close(4502),
     Ending.TOO_MANY_BAD_MESSAGES: Close(4503),
     Ending.REPLACED: Close(4504),
 }
 
 BY_CLIENT = frozenset({Ending.CLIENT, Ending.GOING_AWAY, Ending.NETWORK})
 """Endings that the server only hears of: it must never send their codes."""
+
+
+SEATED: tuple[Ending, ...] = tuple(ending for ending in Ending if ending is not Ending.UNAUTHENTICATED)
+"""Endings of connections that had a seat; what never had one is counted among the handshakes."""
 
 
 def reason_text(ending: Ending) -> str:

@@ -51,6 +51,9 @@ class Limits(NamedTuple):
     feed_redirects: int = 3
     feed_entries: int = 200
     drain_s: float = 10.0
+    auth_within_s: float = 5.0
+    # Who is in and has not said who it is.
+    guests: int = 1_000
     token_warning_s: float = 60.0
     token_grace_s: float = 30.0
     probe_every_s: float = 5.0

@@ -87,6 +87,13 @@ class Refresh(msgspec.Struct, frozen=True, tag_field="type", tag="refresh"):
     id: RequestId = None
 
 
+class Auth(msgspec.Struct, frozen=True, tag_field="type", tag="auth"):
+    """Says who the client is, as its first message where the upgrade brought no token; later it is a `refresh`."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN)]
+    id: RequestId = None
+
+
 class Subscribe(msgspec.Struct, frozen=True):
     """A subscribe message whose filter is checked; `checked` is None where the stored one is asked for."""
 
@@ -97,17 +104,18 @@ class Subscribe(msgspec.Struct, frozen=True):
     since: Asked | None
 
 
-Message = Ping | Subscribe | Unsubscribe | List | Ack | Explain | Refresh
+Message = Ping | Subscribe | Unsubscribe | List | Ack | Explain | Refresh | Auth
 
-_SIMPLE: dict[str, type[Ping | Unsubscribe | List | Ack | Explain | Refresh]] = {
+_SIMPLE: dict[str, type[Ping | Unsubscribe | List | Ack | Explain | Refresh | Auth]] = {
     "ping": Ping,
     "unsubscribe": Unsubscribe,
     "list": List,
     "ack": Ack,
     "explain": Explain,
     "refresh": Refresh,
+    "auth": Auth,
 }
-_WORDS = "ping, subscribe, unsubscribe, list, ack, explain or refresh"
+_WORDS = "ping, subscribe, unsubscribe, list, ack, explain, refresh or auth"
 
 
 class Refused(Exception):

@@ -21,6 +21,7 @@ _WORDS = {
     messages.Ack: Inbound.ACK,
     messages.Explain: Inbound.EXPLAIN,
     messages.Refresh: Inbound.REFRESH,
+    messages.Auth: Inbound.AUTH,
 }
 
 
@@ -68,7 +69,7 @@ class Commands:
             case messages.Explain():
                 explanation = await self._explain.to_session(message.item, session)
                 self._connections.say(session, explanation_message(explanation, message.id))
-            case messages.Refresh():
+            case messages.Refresh() | messages.Auth():
                 await self._refresh(session, message)
 
     async def _subscribe(self, session: Session, message: messages.Subscribe) -> None:
@@ -89,7 +90,7 @@ class Commands:
         if message.id is not None:
             self._connections.say(session, outbound.Acked(message.id, acked))
 
-    async def _refresh(self, session: Session, message: messages.Refresh) -> None:
+    async def _refresh(self, session: Session, message: messages.Refresh | messages.Auth) -> None:
         if self._verifier is None:
             raise Theirs(Code.INVALID_MESSAGE, "This server asks for no tokens")
         identity = await self._verifier.verify(message.token)

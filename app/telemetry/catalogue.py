@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import product
 from typing import NamedTuple, TypeVar
 
-from app.core.closing import Ending
+from app.core.closing import SEATED
 from app.core.matching import Outcome
 from app.core.window import AckResult
 from app.telemetry import labels
@@ -95,7 +95,7 @@ BACKLOG_GAUGES = (
 
 COUNTERS: tuple[CounterFamily, ...] = (
     _one("news_connections_opened", "WebSocket connections accepted after a successful handshake.", lambda s: s.opened),
-    _each("news_connections_closed", "Connections closed, by what ended them.", "reason", Ending, lambda s: s.closed),
+    _each("news_connections_closed", "Connections closed, by what ended them.", "reason", SEATED, lambda s: s.closed),
     _each(
         "news_handshake_failures",
         "Upgrade requests refused or failed before the 101, by reason.",

@@ -65,6 +65,7 @@ class Inbound(StrEnum):
     ACK = "ack"
     EXPLAIN = "explain"
     REFRESH = "refresh"
+    AUTH = "auth"
     UNKNOWN = "unknown"
 
 

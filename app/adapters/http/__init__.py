@@ -20,6 +20,8 @@ pages          / and its files
 addresses      where a request comes from, behind proxies too
 identity       who sends a request, and the guard of /api/v1
 origins        which pages may open a socket
+anteroom       who says after the upgrade who he is
+refusals       what a handshake that came to nothing is counted as
 opening        what an upgrade request asks for
 socket         GET /ws/news and the canary's door: admission, handshake, hand-over
 frames         what a client's bytes are: aiohttp's parser, made when bytes come

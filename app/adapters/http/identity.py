@@ -32,6 +32,11 @@ async def identify(request: web.Request) -> Identity:
     return await parts.verifier.verify(token)
 
 
+def brings_token(request: web.Request) -> bool:
+    """Say whether there is a token anywhere in a request, right or wrong."""
+    return _token(request, in_query=request.app[PARTS].settings.token_in_query) is not None
+
+
 def guarded(handler: Handler, scope: Scope | None) -> Handler:
     """Let only callers with a token, and with this scope, through to a handler."""
 

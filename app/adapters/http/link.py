@@ -57,6 +57,11 @@ class SocketLink(asyncio.Protocol):
         self._frames = frames
         self._reading: Reading | None = None
 
+    def become(self, session: Session, conversation: Conversation) -> None:
+        """Serve another session from here on, which opens with this."""
+        self._session, self._conversation = session, conversation
+        conversation.on_open(session, self)
+
     def write(self, frame: bytes) -> bool:
         if self._transport.is_closing():
             return False

@@ -38,7 +38,7 @@ def read_opening(request: web.Request, most_channels: int, identity: Identity) -
         asked=_asked(given),
         is_required=given.get("resume_required", 0) == 1,
         wants_acks=wants_acks,
-        is_v2=given.get("v") == 2 or chosen_subprotocol(request) is not None,
+        is_v2=speaks_v2(request),
         expires_at=identity.expires_at,
         entitled=identity.entitled,
         window_bits=agreement.window_bits if agreement is not None else UNCOMPRESSED,
@@ -48,6 +48,11 @@ def read_opening(request: web.Request, most_channels: int, identity: Identity) -
 def chosen_subprotocol(request: web.Request) -> str | None:
     """Choose among the subprotocols that a client offers (RFC 6455 section 11.3.4); they are case-sensitive."""
     return SUBPROTOCOL if SUBPROTOCOL in offered_subprotocols(request) else None
+
+
+def speaks_v2(request: web.Request) -> bool:
+    """Say whether a client asks for v2, before its query is checked."""
+    return request.query.get("v") == "2" or chosen_subprotocol(request) is not None
 
 
 def offered_subprotocols(request: web.Request) -> list[str]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from app.adapters.http.anteroom import Anteroom
 from app.adapters.http.frames import Frames
 from app.adapters.http.pages import Page
 from app.config import Settings
@@ -52,6 +53,7 @@ class Parts(NamedTuple):
     pages: Mapping[str, Page]
     settings: Settings
     verifier: Verifier | None
+    anteroom: Anteroom
     feed_counts: Callable[[], FeedCounts]
     started_at: float
     version: str

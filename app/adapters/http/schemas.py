@@ -29,6 +29,7 @@ SAID = (
     messages.Ack,
     messages.Explain,
     messages.Refresh,
+    messages.Auth,
 )
 """What a client may say, as it stands on the wire."""
 HEARD = (outbound.NewsMessage, *get_args(outbound.Message))

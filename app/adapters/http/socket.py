@@ -15,37 +15,29 @@ from aiohttp.abc import AbstractStreamWriter
 from multidict import MultiMapping
 
 from app.adapters.http.addresses import address_of
-from app.adapters.http.identity import identify
+from app.adapters.http.anteroom import Ticket
+from app.adapters.http.identity import brings_token, identify
 from app.adapters.http.link import Conversation, SocketLink
-from app.adapters.http.opening import RESUME_KEYS, chosen_headers, read_opening
+from app.adapters.http.opening import RESUME_KEYS, chosen_headers, read_opening, speaks_v2
 from app.adapters.http.origins import check_origin
-from app.adapters.http.parts import PARTS
+from app.adapters.http.parts import PARTS, Parts
+from app.adapters.http.refusals import refusal
 from app.core.closing import Ending
 from app.core.errors import Code, FieldError, NewsError, Theirs
-from app.flows.addresses import TooManyFromAddress
+from app.core.identity import Identity
+from app.flows.greeting import Opening
 from app.flows.session import Session
-from app.telemetry.labels import Refusal, Resume
+from app.telemetry.labels import Resume
 
 # RFC 6455 section 1.3.
 _KEY_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _VERSION = "13"
 
+# Until it says who it is.
+_NOBODY = "-"
+
 CANARY_PATH = "/ws/canary"
 CANARY_KEY = "X-Canary-Key"
-
-_REFUSALS = {
-    Code.UNAUTHORIZED: Refusal.BAD_TOKEN,
-    Code.FORBIDDEN: Refusal.BAD_TOKEN,
-    Code.TOKEN_EXPIRED: Refusal.EXPIRED_TOKEN,
-    Code.ORIGIN_NOT_ALLOWED: Refusal.FORBIDDEN_ORIGIN,
-    Code.AT_CAPACITY: Refusal.CAPACITY,
-    Code.TOO_MANY_CONNECTIONS: Refusal.USER_LIMIT,
-    Code.DRAINING: Refusal.DRAINING,
-    Code.RATE_LIMITED: Refusal.RATE_LIMITED,
-    Code.RESUME_EXPIRED: Refusal.RESUME_EXPIRED,
-    Code.INTERNAL: Refusal.INTERNAL_ERROR,
-    Code.OVERLOADED: Refusal.INTERNAL_ERROR,
-}
 
 
 class _HandedOver(web.StreamResponse):
@@ -67,25 +59,43 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
         address = address_of(request, parts.settings)
         parts.connections.knock(address)
         check_origin(request, parts.settings.allowed_origins)
+        if parts.verifier is not None and speaks_v2(request) and not brings_token(request):
+            return _let_wait(request, parts, accept, address)
         identity = await identify(request)
         opening = read_opening(request, parts.limits.channels, identity)
         session = parts.connections.seat(opening.user_id, opening.device_id, address)
     except NewsError as error:
-        parts.stats.refused[_refusal(request, error)] += 1
+        parts.stats.refused[refusal(error, request.query)] += 1
         if any(bad.pointer in RESUME_KEYS for bad in error.fields):
             parts.stats.recovery.resumed(Resume.INVALID)
         raise
     try:
         await parts.greeting.prepare(session, opening)
-        _hand_over(request, session, parts.converse, {"Sec-WebSocket-Accept": accept, **chosen_headers(request)})
+        _hand_over(request, session, parts.converse, _answer_headers(request, accept))
     except NewsError as error:
-        parts.stats.refused[_REFUSALS.get(error.code, Refusal.BAD_REQUEST)] += 1
+        parts.stats.refused[refusal(error, request.query)] += 1
         raise
     finally:
         if session.link is None:
             parts.connections.leave(session, Ending.NETWORK)
     parts.stats.handshakes.observe(parts.clock.monotonic() - began)
     return _HandedOver(status=101)
+
+
+def _let_wait(request: web.Request, parts: Parts, accept: str, address: str) -> web.StreamResponse:
+    """Upgrade for a client that is to say later who it is. Raises NewsError for what can be said by status now."""
+
+    def opening_for(identity: Identity) -> Opening:
+        return read_opening(request, parts.limits.channels, identity)
+
+    opening = opening_for(Identity(request.query.get("user_id", _NOBODY)))
+    guest = parts.anteroom.let_in(Ticket(dict(request.query), address, opening.window_bits, opening_for))
+    _hand_over(request, guest.session, guest, _answer_headers(request, accept))
+    return _HandedOver(status=101)
+
+
+def _answer_headers(request: web.Request, accept: str) -> dict[str, str]:
+    return {"Sec-WebSocket-Accept": accept, **chosen_headers(request)}
 
 
 async def get_canary(request: web.Request) -> web.StreamResponse:
@@ -97,13 +107,6 @@ async def get_canary(request: web.Request) -> web.StreamResponse:
     accept = _check_handshake(request)
     _hand_over(request, parts.canary_end.new_session(), parts.canary_end, {"Sec-WebSocket-Accept": accept})
     return _HandedOver(status=101)
-
-
-def _refusal(request: web.Request, error: NewsError) -> Refusal:
-    if isinstance(error, TooManyFromAddress):
-        return Refusal.ADDRESS_LIMIT
-    unnamed = Refusal.BAD_REQUEST if "user_id" in request.query else Refusal.MISSING_USER
-    return _REFUSALS.get(error.code, unnamed)
 
 
 def _check_handshake(request: web.Request) -> str:
