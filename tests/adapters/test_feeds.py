@@ -14,6 +14,7 @@ from app.adapters.feeds.catalogue import BadCatalogue, Feed, read_catalogue
 from app.adapters.feeds.fetching import FetchFailed, Validators, fetch
 from app.adapters.feeds.parsing import ParseFailed, parse
 from app.adapters.feeds.poller import RssPoller
+from app.adapters.feeds.reach import is_public, session_for
 from app.adapters.feeds.sample_wire import SampleWire
 from app.adapters.tables import load_sample_wire
 from app.core.limits import Limits
@@ -186,7 +187,7 @@ async def feeds() -> AsyncIterator[FeedServer]:
 
 
 async def fetch_once(feeds: FeedServer, limits: Limits = Limits(), known: Validators = Validators()) -> bytes | None:  # noqa: B008
-    async with aiohttp.ClientSession() as session:
+    async with session_for(Feed(url=feeds.url())) as session:
         return (await fetch(session, feeds.url(), known, limits)).body
 
 
@@ -223,6 +224,73 @@ async def test_a_failed_fetch_says_why(feeds: FeedServer, answer: web.Response, 
         await fetch_once(feeds)
 
 
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "http://127.0.0.2:{port}/x",
+        "http://0x7f.2:{port}/x",
+        "http://[::1]:{port}/x",
+        "http://[::ffff:127.0.0.3]:{port}/",
+    ],
+)
+async def test_a_feed_leads_to_no_private_address_that_nobody_named(feeds: FeedServer, elsewhere: str) -> None:
+    location = elsewhere.format(port=feeds.server.port)
+    feeds.answer = lambda _request: web.Response(status=302, headers={"Location": location})
+
+    with pytest.raises(FetchFailed, match="no public address"):
+        await fetch_once(feeds)
+
+    assert len(feeds.requests) == 1
+
+
+@pytest.mark.parametrize("is_private", [False, True])
+async def test_a_name_leads_to_a_private_address_only_where_the_catalogue_says_so(
+    feeds: FeedServer, monkeypatch: pytest.MonkeyPatch, is_private: bool
+) -> None:
+    async def resolve(_self: object, host: str, port: int, _family: int) -> list[dict[str, object]]:
+        return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": 2, "proto": 6, "flags": 0}]
+
+    monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
+    url = f"http://feeds.example:{feeds.server.port}/feed.xml"
+    async with session_for(Feed(url=url, private=is_private)) as session:
+        if is_private:
+            assert (await fetch(session, url, Validators(), Limits())).body == RSS.encode()
+        else:
+            with pytest.raises(FetchFailed, match=r"127\.0\.0\.1 is no public address"):
+                await fetch(session, url, Validators(), Limits())
+    # A name that is admitted admits no other name.
+    async with session_for(Feed(url="http://admitted.example/", private=True)) as session:
+        with pytest.raises(FetchFailed, match="no public address"):
+            await fetch(session, url, Validators(), Limits())
+
+
+@pytest.mark.parametrize(
+    ("address", "is_everybodys"),
+    [
+        ("8.8.8.8", True),
+        ("2606:4700::1111", True),
+        ("64:ff9b::808:808", True),
+        ("::ffff:8.8.8.8", True),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("fec0::1", False),
+        ("::ffff:169.254.169.254", False),
+        ("64:ff9b::7f00:1", False),
+        ("2002:7f00:1::", False),
+        ("2001:0:7f00:1::", False),
+    ],
+)
+def test_what_a_public_address_is(address: str, is_everybodys: bool) -> None:
+    assert is_public(address) is is_everybodys
+
+
 async def test_a_feed_that_never_answers_is_given_up() -> None:
     given_up = asyncio.Event()
 
@@ -233,9 +301,10 @@ async def test_a_feed_that_never_answers_is_given_up() -> None:
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with aiohttp.ClientSession() as session:
+    url = f"http://127.0.0.1:{port}/"
+    async with session_for(Feed(url=url)) as session:
         with pytest.raises(FetchFailed, match="no answer within"):
-            await fetch(session, f"http://127.0.0.1:{port}/", Validators(), Limits(feed_fetch_s=0.1))
+            await fetch(session, url, Validators(), Limits(feed_fetch_s=0.1))
     given_up.set()
     server.close()
     await server.wait_closed()

@@ -4,6 +4,7 @@
 url = "https://feeds.example.com/markets.xml"
 name = "Example Markets"     # optional: the feed's own title otherwise
 every_s = 60                 # optional
+private = true               # optional: its host may have a private address
 """
 
 import tomllib
@@ -29,6 +30,7 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     name: Annotated[str, Meta(max_length=256)] = ""
     every_s: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
+    private: bool = False
 
 
 def read_catalogue(path: str) -> list[Feed]:

@@ -11,6 +11,7 @@ import structlog
 from app.adapters.feeds.catalogue import Feed
 from app.adapters.feeds.fetching import FetchFailed, Validators, fetch
 from app.adapters.feeds.parsing import ParseFailed, parse
+from app.adapters.feeds.reach import session_for
 from app.core.limits import Limits
 from app.core.news import RawNews
 from app.flows.process import Arrival
@@ -68,11 +69,15 @@ class RssPoller:
 
     async def run(self) -> None:
         """Poll every feed at its own pace, for ever."""
-        async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
+        async with asyncio.TaskGroup() as tasks:
             for polled in self._polled:
-                tasks.create_task(self._poll(session, polled), name=f"feed {polled.feed.url}")
+                tasks.create_task(self._poll(polled), name=f"feed {polled.feed.url}")
 
-    async def _poll(self, session: aiohttp.ClientSession, polled: _Polled) -> None:
+    async def _poll(self, polled: _Polled) -> None:
+        async with session_for(polled.feed) as session:
+            await self._poll_in(session, polled)
+
+    async def _poll_in(self, session: aiohttp.ClientSession, polled: _Polled) -> None:
         while True:
             asked_pause_s = 0.0
             try:
