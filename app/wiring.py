@@ -209,7 +209,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
 def build_clients(stores: Stores, verifier: Verifier | None, limits: Limits, clock: Clock, stats: Stats) -> Clients:
     """Build what stands between the log and the clients, and what their messages lead to."""
     connections = ConnectionManager(limits, clock, stats, position=stores.log.head)
-    subscriptions = Subscriptions(stores.subscriptions, connections, clock)
+    subscriptions = Subscriptions(stores.subscriptions, connections, limits, clock, stats)
     judge = Judge(stats)
     resumption = Resumption(stores.log, judge, limits, clock, stats)
     acks = Acks(stores.cursors, resumption, connections, limits, clock, stats)

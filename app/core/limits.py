@@ -35,6 +35,7 @@ class Limits(NamedTuple):
     ack_within_s: float = 15.0
     redeliveries: int = 3
     channels: int = 32
+    filter_changes_per_min: float = 20.0
     keep_alive_s: float = 15.0
     checkpoint_items: int = 100
     intake_items: int = 10_000

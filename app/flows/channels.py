@@ -42,6 +42,7 @@ class Channels:
         if name not in session.channels and len(session.channels) >= most:
             where = (FieldError("/channel", f"want at most {most} channels"),)
             raise Theirs(Code.TOO_MANY_CHANNELS, "Too many channels", fields=where)
+        self._subscriptions.meter_change(session.user_id)
         if asked.checked is None:
             async with self._subscriptions.turn(session.user_id):
                 wants = await self._subscriptions.filter_of(session.user_id, name)
@@ -58,6 +59,7 @@ class Channels:
         if asked.channel not in session.channels:
             where = (FieldError("/channel", f"want one of {', '.join(session.channels) or 'none: there is none'}"),)
             raise Theirs(Code.UNKNOWN_CHANNEL, "Unknown channel", fields=where)
+        self._subscriptions.meter_change(session.user_id)
         if asked.forget:
             await self._subscriptions.forget(session.user_id, asked.channel)
         if session.ending is None:

@@ -7,12 +7,17 @@ from weakref import WeakValueDictionary
 import structlog
 
 from app.core.errors import Code, FieldError, Ours, Theirs
+from app.core.limits import Limits, Meter
 from app.core.subscription import DEFAULT_CHANNEL, EVERYTHING, Filter, Subscription
 from app.flows.connections import ConnectionManager
 from app.flows.session import Session
 from app.ports import Clock, CorruptSubscription, SubscriptionStore
+from app.telemetry.labels import RateScope
+from app.telemetry.stats import Stats
 
 DEFAULT_ALERT_CHANNELS = ("terminal",)
+
+_MINUTE_S = 60.0
 
 _log = structlog.get_logger("subscriptions")
 
@@ -27,11 +32,22 @@ class Replaced(NamedTuple):
 class Subscriptions:
     """Users' filters, stored and live. A user without a stored filter for channel `default` wants everything."""
 
-    def __init__(self, store: SubscriptionStore, connections: ConnectionManager, clock: Clock) -> None:
+    def __init__(
+        self, store: SubscriptionStore, connections: ConnectionManager, limits: Limits, clock: Clock, stats: Stats
+    ) -> None:
         self._store = store
         self._connections = connections
         self._clock = clock
+        self._stats = stats
+        self._meter = Meter(limits.filter_changes_per_min / _MINUTE_S, limits.filter_changes_per_min)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def meter_change(self, user_id: str) -> None:
+        """Count one change that a user asks for, of any channel, on any way. Raises Theirs(RATE_LIMITED)."""
+        wait_s = self._meter.wait_s(user_id, self._clock.monotonic())
+        if wait_s:
+            self._stats.rate_limited[RateScope.FILTER] += 1
+            raise Theirs(Code.RATE_LIMITED, "Too many filter changes", retry_after_s=wait_s)
 
     async def prepare(self, session: Session) -> None:
         """Give a seated session's channels the filters its user has stored. Raises Theirs(UNKNOWN_CHANNEL).

@@ -157,6 +157,7 @@ class RateScope(StrEnum):
     MESSAGE = "message"
     CONNECT = "connect"
     REPLAY = "replay"
+    FILTER = "filter"
 
 
 class Fetch(StrEnum):

@@ -112,7 +112,7 @@ def _subscription_calls() -> tuple[Call, ...]:
             subscriptions.post_subscription,
             dict.fromkeys((HTTPStatus.OK, HTTPStatus.CREATED), (documents.SubscriptionSaved,)),
             bodies={JSON: (subscriptions.Owner, Filter)},
-            problems=(*_BODY, Code.INVALID_FILTER, *_STORE),
+            problems=(*_BODY, Code.INVALID_FILTER, Code.RATE_LIMITED, *_STORE),
         ),
         Call(
             Method.POST,
@@ -136,7 +136,7 @@ def _subscription_calls() -> tuple[Call, ...]:
             subscriptions.delete_subscription,
             {HTTPStatus.OK: (documents.SubscriptionDeleted,)},
             path=one,
-            problems=(Code.INVALID_PARAMETER, Code.NOT_FOUND, *_STORE),
+            problems=(Code.INVALID_PARAMETER, Code.NOT_FOUND, Code.RATE_LIMITED, *_STORE),
         ),
     )
 

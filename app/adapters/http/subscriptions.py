@@ -41,7 +41,7 @@ async def post_subscription(request: web.Request) -> web.Response:
     """Create a user's subscription (201) or replace it (200); it is live at once on all of the user's connections."""
     parts = request.app[PARTS]
     owner, checked = _split(await _read(request, parts), Owner)
-    check_user(request, owner.user_id)
+    _meter_change(request, owner.user_id)
     stored, is_new = await parts.subscriptions.replace(owner.user_id, checked.wants, owner.alert_channels)
     document = SubscriptionSaved(
         "created" if is_new else "updated", stored.user_id, stored.created_at, stored.updated_at, _warnings(checked)
@@ -58,6 +58,7 @@ async def get_subscription(request: web.Request) -> web.Response:
 async def delete_subscription(request: web.Request) -> web.Response:
     """Forget a user's subscription."""
     user_id = check_user(request, check_user_id(request.match_info["user_id"]))
+    _meter_change(request, user_id)
     await request.app[PARTS].subscriptions.remove(user_id)
     return json_answer(SubscriptionDeleted("deleted", user_id))
 
@@ -79,6 +80,13 @@ async def post_preview(request: web.Request) -> web.Response:
             warnings=_warnings(checked),
         )
     )
+
+
+def _meter_change(request: web.Request, user_id: str) -> None:
+    """Count a change where the caller is known; otherwise whoever names a user could use up what is that one's."""
+    check_user(request, user_id)
+    if caller(request).user_id is not None:
+        request.app[PARTS].subscriptions.meter_change(user_id)
 
 
 async def _read(request: web.Request, parts: Parts) -> dict[str, object]:
