@@ -227,7 +227,7 @@ def build_clients(stores: Stores, verifier: Verifier | None, limits: Limits, clo
         explain=explain,
         greeting=greeting,
         converse=Converse(connections, greeting, commands, catch_up, limits, clock, stats),
-        upkeep=Upkeep(connections, acks, limits, clock),
+        upkeep=Upkeep(connections, resumption, acks, limits, clock),
     )
 
 

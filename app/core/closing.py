@@ -27,6 +27,7 @@ class Ending(StrEnum):
     MESSAGE_TOO_BIG = "message_too_big"
     INTERNAL_ERROR = "internal_error"
     SHUTDOWN = "shutdown"
+    LIFETIME = "lifetime"
     SLOW_CONSUMER = "slow_consumer"
     HEARTBEAT_TIMEOUT = "heartbeat_timeout"
     ACK_TIMEOUT = "ack_timeout"
@@ -55,6 +56,7 @@ CLOSES: dict[Ending, Close] = {
     Ending.MESSAGE_TOO_BIG: Close(1009),
     Ending.INTERNAL_ERROR: Close(1011, retry_after_s=5),
     Ending.SHUTDOWN: Close(1012, retry_after_s=3),
+    Ending.LIFETIME: Close(1012, retry_after_s=1),
     Ending.SLOW_CONSUMER: Close(4008, retry_after_s=3),
     Ending.HEARTBEAT_TIMEOUT: Close(4010, retry_after_s=1),
     Ending.ACK_TIMEOUT: Close(4012, retry_after_s=1),

@@ -16,6 +16,8 @@ class Limits(NamedTuple):
     connects_per_address_s: float = 10.0
     connect_burst: float = 30.0
     bad_messages_per_min: float = 5.0
+    # Less up to a tenth, so that those who came together do not leave together.
+    connection_life_s: float = 24 * 3600.0
     heartbeat_s: float = 15.0
     heartbeat_grace_s: float = 10.0
     doubt_s: float = 2.5

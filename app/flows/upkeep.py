@@ -1,7 +1,9 @@
-"""What connections need over time. This file owns heartbeats, tokens that end, and checkpoints that are due.
+"""What connections need over time. This file owns heartbeats, tokens and lives that end, and checkpoints that are due.
 
 One sweep a second looks after all of them: no connection has a timer of its own.
 """
+
+import random
 
 from app.core import outbound, wire
 from app.core.closing import Ending
@@ -9,17 +11,23 @@ from app.core.limits import Limits
 from app.core.phases import Phase
 from app.flows.acks import Acks
 from app.flows.connections import ConnectionManager
+from app.flows.resume import Resumption
 from app.flows.session import Session
 from app.ports import Clock
 
 SWEEP_EVERY_S = 1.0
+_LIFE_SPREAD = 0.1
+_BACK_WITHIN_S = 1.0
 
 
 class Upkeep:
     """Looks after every connection while the server runs."""
 
-    def __init__(self, connections: ConnectionManager, acks: Acks, limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self, connections: ConnectionManager, resumption: Resumption, acks: Acks, limits: Limits, clock: Clock
+    ) -> None:
         self._connections = connections
+        self._resumption = resumption
         self._acks = acks
         self._limits = limits
         self._clock = clock
@@ -31,6 +39,9 @@ class Upkeep:
         for session in self._connections.open_sessions():
             if session.expires_at is not None:
                 self._check_token(session, session.expires_at, wall)
+            if now - session.opened_at >= _life_s(session, self._limits):
+                self._let_go(session)
+                continue
             if self._has_untaken(session):
                 # Nothing that is written now would be heard in time; `catch_up` knows how long that may last.
                 continue
@@ -58,6 +69,14 @@ class Upkeep:
             session.is_expiry_told = True
             self._connections.say(session, outbound.TokenExpiring(expires_at))
 
+    def _let_go(self, session: Session) -> None:
+        """End a connection that has lasted long enough: its client comes back at once, perhaps to another server."""
+        if session.is_v2:
+            after_ms = int(random.uniform(0, _BACK_WITHIN_S) * 1000)  # noqa: S311 - jitter, not a secret
+            position = self._resumption.position(self._connections.reached(session))
+            self._connections.say(session, outbound.Reconnect("lifetime", after_ms, str(position)))
+        self._connections.cut(session, Ending.LIFETIME)
+
     def _has_untaken(self, session: Session) -> bool:
         """Say whether a client that is not live has yet to take what waits for it."""
         return session.phase is not Phase.LIVE and session.link is not None and session.link.buffered() > 0
@@ -72,3 +91,8 @@ class Upkeep:
         ):
             session.link.write(wire.ping_frame(b""))
             session.pinged_at = now
+
+
+def _life_s(session: Session, limits: Limits) -> float:
+    """Give how long a connection may last: each its own time, without a place for it."""
+    return limits.connection_life_s * (1 - _LIFE_SPREAD * (hash(session.id) % 1_000) / 1_000)

@@ -118,6 +118,30 @@ def test_a_client_that_takes_nothing_falls_behind_and_delays_nobody(hall: Hall) 
     assert backlog.look(hall.connections) == (208, 208, 0, 6, 0)
 
 
+async def test_a_connection_lasts_a_day_less_up_to_a_tenth_and_is_told_where_to_go_on() -> None:
+    hall = Hall(Limits())
+    arrived = [await hall.arrive(f"u{number}", is_v2=True) for number in range(50)]
+    await hall.publish(3)
+    day_s = hall.limits.connection_life_s
+    ended_at: dict[str, float] = {}
+    for share in (0.89, *[0.01] * 12):
+        hall.clock.move(share * day_s)
+        for session, _link in arrived:
+            session.heard_at = hall.clock.monotonic()
+        hall.clients.upkeep.sweep()
+        for session, link in arrived:
+            if link.endings:
+                ended_at.setdefault(session.id, hall.clock.monotonic() - session.opened_at)
+
+    assert [link.endings for _, link in arrived] == [[Ending.LIFETIME]] * 50
+    assert 0.9 * day_s <= min(ended_at.values()) <= max(ended_at.values()) <= 1.02 * day_s
+    assert len(set(ended_at.values())) > 5
+    farewell = arrived[0][1].messages[-1]
+    assert (farewell["type"], farewell["reason"]) == ("reconnect", "lifetime")
+    assert farewell["resume"] == f"{hall.stores.log.epoch}:3"
+    assert 0 <= farewell["after_ms"] <= 1_000
+
+
 def test_silence_is_answered_with_a_ping_and_then_with_the_end(hall: Hall) -> None:
     session, link = join(hall.connections)
 
