@@ -159,12 +159,23 @@ class CursorStore(Protocol):
         """Forget up to `limit` cursors that nobody moved since a time (Unix seconds); give how many went."""
 
 
+class RevocationStore(Protocol):
+    """Which tokens are believed no more: by user, those that were issued until a time (Unix seconds)."""
+
+    async def load(self) -> dict[str, float]:
+        """Give that time of every user who has one."""
+
+    async def save(self, user_id: str, issued_before: float, forget_before: float) -> None:
+        """Store a user's time durably, and drop those of others before `forget_before`. Raises Ours(STORAGE_FULL)."""
+
+
 class Stores(NamedTuple):
     """What outlives the process, or stands in for it, and how it is doing; `file_sizes` gives bytes by file."""
 
     log: NewsLog
     subscriptions: SubscriptionStore
     cursors: CursorStore
+    revocations: RevocationStore
     is_writable: Callable[[], bool] = lambda: True
     pending_operations: Callable[[], float] = lambda: 0.0
     file_sizes: Callable[[], Mapping[str, float]] = lambda: {"main": 0.0, "wal": 0.0}

@@ -34,14 +34,10 @@ from app.adapters.http.pages import Page, load_pages
 from app.adapters.http.parts import FeedCounts, Parts
 from app.adapters.http.socket import CANARY_KEY, CANARY_PATH
 from app.adapters.markup import to_text
-from app.adapters.memory.cursor_store import MemoryCursorStore
-from app.adapters.memory.news_log import MemoryNewsLog
-from app.adapters.memory.subscription_store import MemorySubscriptionStore
+from app.adapters.memory.stores import memory_stores
 from app.adapters.receiver import open_receiver
-from app.adapters.sqlite.cursor_store import SqliteCursorStore
-from app.adapters.sqlite.news_log import open_log
 from app.adapters.sqlite.opening import open_database
-from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
+from app.adapters.sqlite.stores import sqlite_stores
 from app.adapters.tables import load_sample_wire, load_tables
 from app.adapters.tokens.choice import verifier_of
 from app.config import MEMORY, ConnectionPolicy, Settings
@@ -65,6 +61,7 @@ from app.flows.process import Arrival, NewsProcessor, Tables
 from app.flows.readiness import Readiness
 from app.flows.resume import Resumption
 from app.flows.retention import Retention
+from app.flows.revocations import Revocations
 from app.flows.subscriptions import Subscriptions
 from app.flows.upkeep import Upkeep
 from app.flows.vigil import watch_loop
@@ -139,6 +136,7 @@ async def serve(
         server = build(settings, stores, files, SystemClock(), stats)
         newest = await stores.log.read(max(stores.log.head - _REMEMBERED_ITEMS, 0), _REMEMBERED_ITEMS)
         server.parts.processor.remember(newest)
+        await server.parts.revocations.load()
         async with _listening(server.parts, settings) as listening, asyncio.TaskGroup() as tasks:
             workers = [tasks.create_task(work()) for work in server.workers]
             workers.append(tasks.create_task(_probe(server, listening)))
@@ -162,26 +160,26 @@ def read_files(settings: Settings) -> Files:
 
 def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats: Stats) -> Server:
     """Build every part and connect them; nothing runs yet."""
-    limits, verifier = _limits(settings), verifier_of(settings, clock, stats)
+    limits, revocations = _limits(settings), Revocations(stores.revocations, clock)
+    verifier = verifier_of(settings, revocations, clock, stats)
     clients = build_clients(stores, verifier, limits, clock, stats)
-    connections = clients.connections
     raw_news_queue: asyncio.Queue[Arrival] = asyncio.Queue(limits.intake_items)
     websocket_queue = BroadcastQueue(limits.broadcast_queue_items)
     processor = NewsProcessor(stores.log, raw_news_queue, files.tables, to_text, limits, clock, stats)
-    broadcaster = WebSocketBroadcaster(stores.log, websocket_queue, connections, clock, stats)
-    retention = Retention(stores, connections, clock, settings.retention_days * _DAY_S, limits.history_items)
+    broadcaster = WebSocketBroadcaster(stores.log, websocket_queue, clients.connections, clock, stats)
+    retention = Retention(stores, clients.connections, clock, settings.retention_days * _DAY_S, limits.history_items)
     poller = RssPoller(files.feeds, raw_news_queue, limits, clock, stats)
     sample_wire = [SampleWire(files.sample_wire, raw_news_queue, clock)] if files.sample_wire else []
     canary_end = CanaryEnd(limits, clock)
     canary = Canary(websocket_queue, canary_end.send, limits, clock, stats)
-    readiness = Readiness(stores, connections, broadcaster, limits, clock)
-    observed = Observed(stores, connections, processor, websocket_queue, readiness, limits, clock)
+    readiness = Readiness(stores, clients.connections, broadcaster, limits, clock)
+    observed = Observed(stores, clients.connections, processor, websocket_queue, readiness, limits, clock)
     parts = Parts(
         log=stores.log,
         processor=processor,
         history=History(stores.log, limits.scan_items),
         subscriptions=clients.subscriptions,
-        connections=connections,
+        connections=clients.connections,
         greeting=clients.greeting,
         readiness=readiness,
         explain=clients.explain,
@@ -196,13 +194,14 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
         pages=files.pages,
         settings=settings,
         verifier=verifier,
-        anteroom=Anteroom(verifier, connections, clients.greeting, clients.converse, limits, clock, stats),
+        revocations=revocations,
+        anteroom=Anteroom(verifier, clients.connections, clients.greeting, clients.converse, limits, clock, stats),
         feed_counts=lambda: FeedCounts(poller.total, poller.active),
         started_at=clock.monotonic(),
         version=app.__version__,
     )
     own = (broadcaster.follow, broadcaster.run, processor.run, retention.run, partial(watch_loop, clock, stats))
-    drain = Drain(processor, broadcaster, connections, clients.resumption, limits, clock)
+    drain = Drain(processor, broadcaster, clients.connections, clients.resumption, limits, clock)
     return Server(parts, clients, drain, canary, (poller, *sample_wire), [*own, *clients.workers])
 
 
@@ -234,17 +233,10 @@ def build_clients(stores: Stores, verifier: Verifier | None, limits: Limits, clo
 @asynccontextmanager
 async def _open_stores(settings: Settings, stats: Stats) -> AsyncIterator[Stores]:
     if settings.database == MEMORY:
-        yield Stores(MemoryNewsLog(), MemorySubscriptionStore(), MemoryCursorStore())
+        yield memory_stores()
         return
     async with open_database(settings.database, stats) as database:
-        yield Stores(
-            await open_log(database),
-            SqliteSubscriptionStore(database),
-            SqliteCursorStore(database),
-            database.is_writable,
-            lambda: database.pending,
-            database.file_sizes,
-        )
+        yield await sqlite_stores(database)
 
 
 @asynccontextmanager

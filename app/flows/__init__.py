@@ -28,5 +28,6 @@ subscriptions  a user's stored filter: disk, then index, then "yes"
 history        what the log holds, as a user's filter sees it
 retention      what the log forgets
 readiness      whether the broadcaster turns and there is room
+revocations    Revocations: tokens that are believed no more
 vigil          how late the event loop turns
 """

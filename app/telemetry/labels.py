@@ -52,6 +52,7 @@ class TokenCheck(StrEnum):
     BAD_SIGNATURE = "bad_signature"
     EXPIRED = "expired"
     WRONG_AUDIENCE = "wrong_audience"
+    REVOKED = "revoked"
     ERROR = "error"
 
 
@@ -180,6 +181,8 @@ class Operation(StrEnum):
     DELETE_SUBSCRIPTION = "delete_subscription"
     LOAD_CURSOR = "load_cursor"
     SAVE_CURSOR = "save_cursor"
+    LOAD_REVOCATIONS = "load_revocations"
+    SAVE_REVOCATION = "save_revocation"
 
 
 class Fault(StrEnum):

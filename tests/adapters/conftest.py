@@ -7,13 +7,15 @@ import pytest
 
 from app.adapters.memory.cursor_store import MemoryCursorStore
 from app.adapters.memory.news_log import MemoryNewsLog
+from app.adapters.memory.revocation_store import MemoryRevocationStore
 from app.adapters.memory.subscription_store import MemorySubscriptionStore
 from app.adapters.sqlite.cursor_store import SqliteCursorStore
 from app.adapters.sqlite.database import Database
 from app.adapters.sqlite.news_log import open_log
 from app.adapters.sqlite.opening import open_database
+from app.adapters.sqlite.revocation_store import SqliteRevocationStore
 from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
-from app.ports import CursorStore, NewsLog, SubscriptionStore
+from app.ports import CursorStore, NewsLog, RevocationStore, SubscriptionStore
 from app.telemetry.stats import Stats
 
 
@@ -36,3 +38,8 @@ def store(request: pytest.FixtureRequest, database: Database) -> SubscriptionSto
 @pytest.fixture(params=["memory", "sqlite"])
 def cursors(request: pytest.FixtureRequest, database: Database) -> CursorStore:
     return MemoryCursorStore() if request.param == "memory" else SqliteCursorStore(database)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def revoked(request: pytest.FixtureRequest, database: Database) -> RevocationStore:
+    return MemoryRevocationStore() if request.param == "memory" else SqliteRevocationStore(database)

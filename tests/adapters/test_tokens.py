@@ -15,11 +15,13 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from app.adapters.memory.revocation_store import MemoryRevocationStore
 from app.adapters.tokens.choice import verifier_of
 from app.adapters.tokens.signing import sign
 from app.config import BadSetting, Settings
 from app.core.errors import Code, NewsError, Ours, Theirs
 from app.core.identity import Identity, Scope
+from app.flows.revocations import Revocations
 from app.ports import Verifier
 from app.telemetry.labels import TokenCheck
 from app.telemetry.stats import Stats
@@ -29,11 +31,15 @@ from tests.support.tokens import EC, ED, RSA, SECRET, forged, pem, token
 FAR_FUTURE = 253_402_300_799
 
 
+def nothing_revoked() -> Revocations:
+    return Revocations(MemoryRevocationStore(), FakeClock())
+
+
 def verifier(stats: Stats | None = None, clock: FakeClock | None = None, **settings: Any) -> Verifier:
     """Give what the settings ask for, with the time as it is."""
     keys: dict[str, Any] = {} if settings.keys() & {"jwt_public_key", "jwks_url"} else {"jwt_secret": SECRET}
     chosen = Settings(**keys, **settings)
-    found = verifier_of(chosen, clock or FakeClock(time.time()), stats or Stats())
+    found = verifier_of(chosen, nothing_revoked(), clock or FakeClock(time.time()), stats or Stats())
     assert found is not None
     return found
 
@@ -175,13 +181,13 @@ async def test_a_token_has_to_be_for_us_and_from_whom_we_know(claims: dict[str, 
 )
 def test_a_key_that_is_too_weak_stops_the_start_and_is_not_shown(settings: dict[str, Any], wanted: str) -> None:
     with pytest.raises(BadSetting, match=wanted) as caught:
-        verifier_of(Settings(**settings), FakeClock(), Stats())
+        verifier_of(Settings(**settings), nothing_revoked(), FakeClock(), Stats())
 
     assert "hunter2" not in str(caught.value)
 
 
 def test_no_key_asks_for_no_tokens() -> None:
-    assert verifier_of(Settings(), FakeClock(), Stats()) is None
+    assert verifier_of(Settings(), nothing_revoked(), FakeClock(), Stats()) is None
 
 
 def test_an_operator_may_ask_for_everybody_and_connect_as_nobody_else() -> None:

@@ -5,16 +5,15 @@ from typing import Any
 
 import pytest
 
-from app.adapters.memory.cursor_store import MemoryCursorStore
 from app.adapters.memory.news_log import MemoryNewsLog
-from app.adapters.memory.subscription_store import MemorySubscriptionStore
+from app.adapters.memory.stores import memory_stores
 from app.core.limits import Limits
 from app.core.matching import Outcome
 from app.flows.broadcast import BroadcastQueue, Probe, WebSocketBroadcaster
 from app.flows.connections import ConnectionManager
 from app.flows.readiness import Readiness
 from app.flows.retention import PASS_EVERY_S, Retention
-from app.ports import Record, Stores
+from app.ports import Record
 from app.telemetry.labels import Broadcast
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
@@ -91,7 +90,7 @@ async def test_the_queue_knows_how_long_its_first_item_has_waited() -> None:
 async def test_retention_prunes_every_minute_what_is_too_old() -> None:
     log, clock = MemoryNewsLog(), FakeClock(now=100.0)
     await log.append([entry(number, accepted_at=100.0 + number) for number in range(5)])
-    stores = Stores(log, MemorySubscriptionStore(), MemoryCursorStore())
+    stores = memory_stores(log)
     connections = ConnectionManager(Limits(), clock, Stats(), position=log.head)
     pruning = asyncio.create_task(Retention(stores, connections, clock, keep_s=60.0, keep_items=1_000).run())
     await asyncio.sleep(0)
@@ -108,7 +107,7 @@ async def test_retention_leaves_what_was_not_broadcast_yet() -> None:
     log, clock = MemoryNewsLog(), FakeClock(now=1_000_000.0)
     await log.append([entry(number, accepted_at=0.0) for number in range(5)])
     connections = ConnectionManager(Limits(), clock, Stats(), position=2)
-    stores = Stores(log, MemorySubscriptionStore(), MemoryCursorStore())
+    stores = memory_stores(log)
     retention = Retention(stores, connections, clock, keep_s=60.0, keep_items=1_000)
 
     assert [await retention.prune(), await retention.prune()] == [2, 0]
@@ -117,7 +116,7 @@ async def test_retention_leaves_what_was_not_broadcast_yet() -> None:
 
 async def test_a_broadcaster_that_does_not_turn_makes_the_server_neither_alive_nor_ready() -> None:
     log, clock, stats, limits = MemoryNewsLog(), FakeClock(), Stats(), Limits()
-    stores = Stores(log, MemorySubscriptionStore(), MemoryCursorStore())
+    stores = memory_stores(log)
     connections = ConnectionManager(limits, clock, stats)
     broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections, clock, stats)
     readiness = Readiness(stores, connections, broadcaster, limits, clock)
@@ -136,7 +135,7 @@ async def test_a_broadcaster_that_does_not_turn_makes_the_server_neither_alive_n
 
 async def test_a_disk_that_takes_nothing_makes_the_server_not_ready_but_alive() -> None:
     log, clock, limits = MemoryNewsLog(), FakeClock(), Limits()
-    stores = Stores(log, MemorySubscriptionStore(), MemoryCursorStore(), is_writable=lambda: False)
+    stores = memory_stores(log)._replace(is_writable=lambda: False)
     connections = ConnectionManager(limits, clock, Stats())
     broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections, clock, Stats())
     readiness = Readiness(stores, connections, broadcaster, limits, clock)
@@ -148,7 +147,7 @@ async def test_a_disk_that_takes_nothing_makes_the_server_not_ready_but_alive() 
 
 async def test_items_that_are_stored_and_do_not_go_out_make_the_server_neither_alive_nor_ready() -> None:
     log, clock, stats, limits, queue = MemoryNewsLog(), FakeClock(), Stats(), Limits(), BroadcastQueue()
-    stores = Stores(log, MemorySubscriptionStore(), MemoryCursorStore())
+    stores = memory_stores(log)
     connections = ConnectionManager(limits, clock, stats)
     broadcaster = WebSocketBroadcaster(log, queue, connections, clock, stats)
     readiness = Readiness(stores, connections, broadcaster, limits, clock)

@@ -40,7 +40,7 @@ async def test_every_described_call_is_there(server: RunningServer) -> None:
         async with server.http.request(method, address) as answer:
             assert answer.status != 405
             assert (await answer.json(content_type=None)).get("detail") != "Not Found"
-    assert len(described) == 15
+    assert len(described) == 16
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/errors"])
@@ -107,4 +107,4 @@ async def test_schemathesis_finds_nothing() -> None:
 
     print(out.decode())  # noqa: T201 - what it generated and found
     assert process.returncode == 0
-    assert b"Tested: 15" in out
+    assert b"Tested: 16" in out

@@ -7,9 +7,7 @@ from typing import Any
 
 import msgspec
 
-from app.adapters.memory.cursor_store import MemoryCursorStore
-from app.adapters.memory.news_log import MemoryNewsLog
-from app.adapters.memory.subscription_store import MemorySubscriptionStore
+from app.adapters.memory.stores import memory_stores
 from app.core import wire
 from app.core.closing import Ending
 from app.core.limits import Limits
@@ -49,7 +47,7 @@ class Hall:
 
     def __init__(self, limits: Limits, stores: Stores | None = None) -> None:
         self.limits, self.clock, self.stats = limits, FakeClock(), Stats()
-        self.stores = stores or Stores(MemoryNewsLog(), MemorySubscriptionStore(), MemoryCursorStore())
+        self.stores = stores or memory_stores()
         self.clients = build_clients(self.stores, None, limits, self.clock, self.stats)
         self.connections = self.clients.connections
         self.broadcaster = WebSocketBroadcaster(

@@ -169,4 +169,13 @@ def _operator_calls() -> tuple[Call, ...]:
             problems=(Code.NOT_FOUND,),
             scope=Scope.ADMIN,
         ),
+        Call(
+            Method.DELETE,
+            f"{API}/users/{{user_id}}/tokens",
+            operations.delete_tokens,
+            {HTTPStatus.OK: (documents.TokensRevoked,)},
+            path={"user_id": user_id},
+            problems=(Code.INVALID_PARAMETER, Code.NOT_FOUND, *_STORE),
+            scope=Scope.ADMIN,
+        ),
     )

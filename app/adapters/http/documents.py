@@ -146,6 +146,14 @@ class ConnectionKicked(msgspec.Struct, frozen=True):
     user_id: str
 
 
+class TokensRevoked(msgspec.Struct, frozen=True):
+    """A user whose tokens are believed no more, and how many connections ended with them."""
+
+    status: Literal["revoked"]
+    user_id: str
+    connections: int
+
+
 class ServerLimits(msgspec.Struct, frozen=True):
     """Every limit by name: sizes in bytes, times in seconds unless the name says otherwise."""
 

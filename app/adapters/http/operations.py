@@ -15,9 +15,11 @@ from app.adapters.http.documents import (
     Readiness,
     ServerLimits,
     Statistics,
+    TokensRevoked,
 )
-from app.adapters.http.parameters import read_parameters, state, user_id, whole
+from app.adapters.http.parameters import check_user_id, read_parameters, state, user_id, whole
 from app.adapters.http.parts import PARTS, Parts
+from app.core.errors import Code, Theirs
 
 CONNECTIONS_QUERY = {"state": state, "user_id": user_id, "limit": whole(1, 1_000)}
 
@@ -62,6 +64,15 @@ async def delete_connection(request: web.Request) -> web.Response:
     """End a connection for good (4500): its client is not to come back until something changed."""
     session = request.app[PARTS].connections.kick(request.match_info["id"])
     return json_answer(ConnectionKicked("kicked", session.id, session.user_id))
+
+
+async def delete_tokens(request: web.Request) -> web.Response:
+    """Believe no token any more that was issued for a user so far, and end the user's connections (4500)."""
+    parts = request.app[PARTS]
+    user = check_user_id(request.match_info["user_id"])
+    if parts.verifier is None:
+        raise Theirs(Code.NOT_FOUND, "This server asks for no tokens")
+    return json_answer(TokensRevoked("revoked", user, await parts.revocations.revoke(user, parts.connections)))
 
 
 async def get_limits(request: web.Request) -> web.Response:

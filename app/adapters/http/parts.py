@@ -19,6 +19,7 @@ from app.flows.greeting import Greeting
 from app.flows.history import History
 from app.flows.process import NewsProcessor
 from app.flows.readiness import Readiness
+from app.flows.revocations import Revocations
 from app.flows.subscriptions import Subscriptions
 from app.ports import Clock, NewsLog, Verifier
 from app.telemetry.stats import Stats
@@ -54,6 +55,7 @@ class Parts(NamedTuple):
     settings: Settings
     verifier: Verifier | None
     anteroom: Anteroom
+    revocations: Revocations
     feed_counts: Callable[[], FeedCounts]
     started_at: float
     version: str

@@ -3,4 +3,6 @@
 news_log            NewsLog
 subscription_store  SubscriptionStore
 cursor_store        CursorStore
+revocation_store    RevocationStore
+stores              all of them
 """

@@ -10,4 +10,6 @@ together            look-ups that wait together are one query
 news_log            NewsLog: group commit, a tail in memory, queries
 subscription_store  SubscriptionStore: the original's table, and what is beside it
 cursor_store        CursorStore: where devices acknowledged up to
+revocation_store    RevocationStore: which tokens are believed no more
+stores              all of them
 """

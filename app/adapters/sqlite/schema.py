@@ -11,7 +11,7 @@ import aiosqlite
 
 from app.core.errors import Damaged
 
-VERSION = 2
+VERSION = 3
 
 _TO_VERSION_1 = (
     # The original's table, column for column.
@@ -74,7 +74,12 @@ _TO_VERSION_2 = (
     "CREATE INDEX cursors_by_age ON cursors (updated_at)",
 )
 
-_MIGRATIONS: tuple[Iterable[str], ...] = (_TO_VERSION_1, _TO_VERSION_2)
+_TO_VERSION_3 = (
+    # Tokens of a user that were issued until then are believed no more.
+    "CREATE TABLE revocations (user_id TEXT PRIMARY KEY, issued_before REAL NOT NULL) STRICT, WITHOUT ROWID",
+)
+
+_MIGRATIONS: tuple[Iterable[str], ...] = (_TO_VERSION_1, _TO_VERSION_2, _TO_VERSION_3)
 
 
 async def bring_up_to_date(

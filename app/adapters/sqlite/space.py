@@ -24,7 +24,9 @@ BALLAST_BYTES = 8 * 1024 * 1024
 ROOM_BYTES = 4 * 1024 * 1024
 
 # What frees space, or is small and replaces itself.
-_ALWAYS = frozenset({Operation.PURGE_HISTORY, Operation.DELETE_SUBSCRIPTION, Operation.SAVE_CURSOR})
+_ALWAYS = frozenset(
+    {Operation.PURGE_HISTORY, Operation.DELETE_SUBSCRIPTION, Operation.SAVE_CURSOR, Operation.SAVE_REVOCATION}
+)
 
 _log = structlog.get_logger("sqlite")
 

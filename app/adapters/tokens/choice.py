@@ -4,17 +4,18 @@ from app.adapters.tokens.jwks import PublishedKeys
 from app.adapters.tokens.keys import KeySource, OneKey, public_key, secret_key
 from app.adapters.tokens.verifier import Claims, JwtVerifier
 from app.config import BadSetting, Settings
+from app.flows.revocations import Revocations
 from app.ports import Clock, Verifier
 from app.telemetry.stats import Stats
 
 
-def verifier_of(settings: Settings, clock: Clock, stats: Stats) -> Verifier | None:
+def verifier_of(settings: Settings, revocations: Revocations, clock: Clock, stats: Stats) -> Verifier | None:
     """Give who believes tokens, None where none are asked for. Raises BadSetting."""
     keys = _keys(settings, clock)
     if keys is None:
         return None
     wanted = Claims(settings.jwt_audience or None, settings.jwt_issuer or None)
-    return JwtVerifier(keys, wanted, clock, stats)
+    return JwtVerifier(keys, wanted, revocations, clock, stats)
 
 
 def _keys(settings: Settings, clock: Clock) -> KeySource | None:

@@ -11,6 +11,7 @@ import jwt
 from app.adapters.tokens.keys import KeySource, UnknownKey
 from app.core.errors import Code, FieldError, NewsError, Theirs
 from app.core.identity import LEEWAY_S, Identity, identity_of
+from app.flows.revocations import Revocations
 from app.ports import Clock
 from app.telemetry.labels import TokenCheck
 from app.telemetry.stats import Stats
@@ -42,9 +43,10 @@ class _Refused(Exception):
 class JwtVerifier:
     """Believes tokens that one of the keys signed, that are meant for this server, and that have not ended."""
 
-    def __init__(self, keys: KeySource, wanted: Claims, clock: Clock, stats: Stats) -> None:
+    def __init__(self, keys: KeySource, wanted: Claims, revocations: Revocations, clock: Clock, stats: Stats) -> None:
         self._keys = keys
         self._wanted = wanted
+        self._revocations = revocations
         self._clock = clock
         self._stats = stats
 
@@ -80,12 +82,15 @@ class JwtVerifier:
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "sub"]},
             )
-            return identity_of(claims, self._clock.wall())
+            identity = identity_of(claims, self._clock.wall())
         except Theirs as error:
             raise _Refused(TokenCheck.MALFORMED, error.detail, fields=error.fields) from None
         # RecursionError, OverflowError and their like are what a payload can make of a JSON parser.
         except (jwt.PyJWTError, ArithmeticError, RecursionError, TypeError, ValueError) as error:
             raise _refused(error) from None
+        if self._revocations.is_revoked(claims["sub"], claims.get("iat")):
+            raise _Refused(TokenCheck.REVOKED, "The token was revoked: ask for a new one")
+        return identity
 
 
 def _header(token: str) -> dict[str, Any]:

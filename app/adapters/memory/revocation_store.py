@@ -1,0 +1,15 @@
+"""RevocationStore in memory. This file owns the revocations of a server that keeps nothing."""
+
+
+class MemoryRevocationStore:
+    """Revocations in a dictionary by user."""
+
+    def __init__(self) -> None:
+        self._stored: dict[str, float] = {}
+
+    async def load(self) -> dict[str, float]:
+        return dict(self._stored)
+
+    async def save(self, user_id: str, issued_before: float, forget_before: float) -> None:
+        self._stored = {user: before for user, before in self._stored.items() if before >= forget_before}
+        self._stored[user_id] = issued_before

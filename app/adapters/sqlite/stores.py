@@ -1,0 +1,21 @@
+"""All stores on SQLite. This file owns which there are in one file."""
+
+from app.adapters.sqlite.cursor_store import SqliteCursorStore
+from app.adapters.sqlite.database import Database
+from app.adapters.sqlite.news_log import open_log
+from app.adapters.sqlite.revocation_store import SqliteRevocationStore
+from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
+from app.ports import Stores
+
+
+async def sqlite_stores(database: Database) -> Stores:
+    """Open the stores of a database. Raises Damaged."""
+    return Stores(
+        await open_log(database),
+        SqliteSubscriptionStore(database),
+        SqliteCursorStore(database),
+        SqliteRevocationStore(database),
+        database.is_writable,
+        lambda: database.pending,
+        database.file_sizes,
+    )
