@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from app.core.closing import Ending
+from app.core.closing import SEATED, Ending
 from tests.support.crowd import CountingClient, join
 from tests.support.items import raw
 from tests.support.process import server_process
@@ -110,7 +110,7 @@ def expected(ledger: Ledger, bad_rounds: int) -> dict[tuple[str, str], float]:
         ("news_handshake_duration_seconds_count", ""): opened,
         ("news_handshake_failures_total", "missing_user"): bad_rounds,
         ("news_handshake_failures_total", "bad_request"): bad_rounds,
-        **{("news_connections_closed_total", ending): ledger.endings[ending] for ending in Ending},
+        **{("news_connections_closed_total", ending): ledger.endings[ending] for ending in SEATED},
         ("news_items_accepted_total", "api"): ledger.items,
         ("news_items_rejected_total", "duplicate"): bad_rounds,
         ("news_items_rejected_total", "invalid"): bad_rounds,
