@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.faults.mutants import MUTANTS, Mutant, has_place
+from tests.faults.mutants import has_place
+from tests.faults.planted import MUTANTS, Mutant
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.bug)
