@@ -120,7 +120,7 @@ def _serve(given: argparse.Namespace) -> int:
 
 def _run_server(settings: Settings) -> None:
     stats = Stats()
-    set_up_logging(settings.log_level, settings.log_format, stats.line_logged)
+    set_up_logging(settings.log_level, settings.log_format, SystemClock().monotonic, stats.line_logged)
     for name in unknown_variables(os.environ):
         _log.warning("unknown_setting", name=name)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

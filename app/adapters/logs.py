@@ -2,14 +2,21 @@
 
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable
 
 import structlog
 
 from app.config import LogFormat, LogLevel
+from app.core.limits import Meter
+
+# Of one kind of warning or error: at once, and then a second.
+BURST_LINES, LINES_A_S = 20, 1.0
 
 
-def set_up_logging(level: LogLevel, form: LogFormat, count: Callable[[str], None] = lambda _level: None) -> None:
+def set_up_logging(
+    level: LogLevel, form: LogFormat, monotonic: Callable[[], float], count: Callable[[str], None] = lambda _level: None
+) -> None:
     """Send structlog's events, and the warnings of libraries, to standard error in one form.
 
     `count` is called with the level of every line.
@@ -21,6 +28,7 @@ def set_up_logging(level: LogLevel, form: LogFormat, count: Callable[[str], None
 
     shared: list[structlog.types.Processor] = [
         counted,
+        _Quiet(monotonic),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -44,6 +52,28 @@ def set_up_logging(level: LogLevel, form: LogFormat, count: Callable[[str], None
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
+class _Quiet:
+    """Keeps warnings and errors of one kind to a rate: what a stranger can cause all the time must not fill a disk.
+
+    The next line that goes out says how many did not, as `suppressed`. All are counted.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._meter = Meter(LINES_A_S, BURST_LINES)
+        self._suppressed: Counter[str] = Counter()
+
+    def __call__(self, _logger: object, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+        if method in ("debug", "info"):
+            return event
+        kind = str(event.get("event"))
+        if self._meter.wait_s(kind, self._monotonic()):
+            self._suppressed[kind] += 1
+            raise structlog.DropEvent
+        suppressed = self._suppressed.pop(kind, 0)
+        return {**event, "suppressed": suppressed} if suppressed else event
+
+
 class _Named(structlog.PrintLogger):
     """A line on standard error, by a logger that knows its name."""
 
@@ -56,5 +86,6 @@ def _name_logger(logger: _Named, _method: str, event: structlog.types.EventDict)
     return {"logger": logger.name, **event}
 
 
-def _name_foreign(logger: logging.Logger, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    return {"logger": logger.name, **event}
+def _name_foreign(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Name who says a line that did not come by structlog: only its record knows."""
+    return {"logger": event["_record"].name, **event}

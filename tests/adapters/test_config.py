@@ -7,6 +7,7 @@ import structlog
 
 from app.adapters.logs import set_up_logging
 from app.config import BadSetting, LogFormat, LogLevel, Settings, read_settings, unknown_variables
+from tests.support.clock import FakeClock
 from tests.support.tokens import SECRET
 
 
@@ -113,7 +114,7 @@ def restored_logging() -> Any:
 def test_a_log_line_is_one_json_object_whatever_stands_in_it(
     capsys: pytest.CaptureFixture[str], restored_logging: None
 ) -> None:
-    set_up_logging(LogLevel.INFO, LogFormat.JSON)
+    set_up_logging(LogLevel.INFO, LogFormat.JSON, FakeClock().monotonic)
 
     structlog.get_logger("desk").info("something", user_id='evil"\n{"event":"forged"}\u2028')
     structlog.get_logger("desk").debug("not this")

@@ -1,0 +1,70 @@
+"""How log lines look, and how many there may be."""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from app.adapters.logs import BURST_LINES, LINES_A_S, set_up_logging
+from app.config import LogFormat, LogLevel
+from tests.support.clock import FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def counted(clock: FakeClock) -> Iterator[Counter[str]]:
+    """Set up as the server does, and count what it counts; afterwards as before."""
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    lines: Counter[str] = Counter()
+    set_up_logging(LogLevel.INFO, LogFormat.JSON, clock.monotonic, lambda severity: lines.update([severity]))
+    yield lines
+    structlog.configure(**before)
+    root.handlers[:], root.level = handlers, level
+
+
+def lines_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_a_warning_that_repeats_is_counted_every_time_and_said_so_often(
+    counted: Counter[str], clock: FakeClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = structlog.get_logger("test")
+    for number in range(500):
+        log.warning("flooding", number=number)
+        log.info("connection_opened", number=number)
+    log.error("something_else")
+    clock.move(1 / LINES_A_S)
+    log.warning("flooding", number=500)
+    logging.getLogger("asyncio").warning("slow")
+
+    lines = lines_of(capsys)
+    assert Counter(line["event"] for line in lines) == {
+        "flooding": BURST_LINES + 1,
+        "connection_opened": 500,
+        "something_else": 1,
+        "slow": 1,
+    }
+    assert counted == {"warning": 502, "info": 500, "error": 1}
+    floods = [line for line in lines if line["event"] == "flooding"]
+    assert [line.get("suppressed") for line in floods[-2:]] == [None, 500 - BURST_LINES]
+    assert floods[-1]["number"] == 500
+    assert (lines[-1]["logger"], lines[-1]["level"]) == ("asyncio", "warning")
+
+
+def test_a_hostile_value_stays_on_its_line(counted: Counter[str], capsys: pytest.CaptureFixture[str]) -> None:
+    value = 'x\n{"event": "forged"}\x1b[31m\u2028\ud800'
+    structlog.get_logger("test").warning("odd", value=value)
+
+    [line] = lines_of(capsys)
+    assert (line["event"], line["value"], line["logger"], line["level"]) == ("odd", value, "test", "warning")
+    assert counted == {"warning": 1}
