@@ -1,7 +1,7 @@
 # make run    the server on 127.0.0.1:8000, the sample wire playing        make setup   .venv with the command polyfloat-news
 # make test   all tests                                                    make check   format, lint, types, layers, coverage
 # make faults   the faults at length: each prints what was lost, doubled or out of order       make mutants   planted bugs, and what notices them
-# make hostile  one attacker at a time beside others: who was gone when, and what it cost them
+# make hostile  attackers beside others: who was refused or gone when, and what it cost the others
 # make observability   metrics, alerts, dashboards: all checks and a report in docs/ (needs Prometheus, Chromium, npm)
 # make bench   our speed beside the peers', written to docs/performance.md (needs gcc, zlib, npm)     make bench-quick   in 3 minutes
 # make lock   the locks anew from pyproject.toml                           make grafana rules and dashboards anew
@@ -49,7 +49,7 @@ faults: $(STAMP)
 	FAULTS=long $(BIN)/python -m pytest tests/faults -s
 	$(BIN)/python -m tests.faults.mutants
 
-# Attacks at length, ten seconds of drips too: a minute.
+# Attacks at length, ten seconds of drips and a million changed frames too: three minutes.
 hostile: $(STAMP)
 	HOSTILE=long $(BIN)/python -m pytest tests/hostile -q -s
 

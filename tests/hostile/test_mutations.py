@@ -1,0 +1,166 @@
+"""Frames and messages with bytes changed by chance: whatever comes, nothing fails inside, and nothing is left behind.
+
+A hundred thousand with `make test`, a million with `make hostile`; the seed is the same each time.
+"""
+
+import asyncio
+import json
+import os
+import random
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from app.adapters.http.frames import Frames
+from app.adapters.http.link import SocketLink
+from app.core.closing import Ending
+from app.core.limits import Limits
+from app.flows.greeting import Opening
+from app.flows.session import Channel
+from tests.support.hall import Hall
+from tests.support.sockets import masked
+
+COUNT = 1_000_000 if os.environ.get("HOSTILE") == "long" else 100_000
+FRAMES_A_CONNECTION = 5
+SEED = 20_261_127
+GROWN_BYTES = 32 * 1024 * 1024
+
+SAID = [
+    {"type": "ping", "t": 1.5, "id": 1},
+    {"type": "subscribe", "filters": {"impact_threshold": 50, "keywords": ["fed*", "利下げ"]}},
+    {"type": "subscribe", "id": 0, "filters": {"exclude": {"tickers": ["$X"]}, "rss_feeds": ["bbc"]}},
+    {"type": "subscribe", "id": 2, "channel": "btc", "filters": {"categories": ["crypto"]}, "persist": False},
+    {"type": "subscribe", "id": "s", "channel": "btc", "since": {"last": 20}},
+    {"type": "unsubscribe", "id": 3, "channel": "btc", "forget": True},
+    {"type": "list", "id": 4},
+    {"type": "ack", "seq": 1, "id": 5},
+    {"type": "explain", "id": 6, "item": "item-1"},
+    {"type": "refresh", "id": 7, "token": "a.b.c"},
+    {"type": "auth", "token": "a.b.c"},
+]
+TEXT, BINARY, CLOSE, PING, PONG, FIRST, MORE, LAST, DEFLATED = 0x81, 0x82, 0x88, 0x89, 0x8A, 0x01, 0x00, 0x80, 0xC1
+CORPUS = [
+    *(masked(TEXT, json.dumps(message).encode()) for message in SAID),
+    masked(PING, b"are you there"),
+    masked(PONG, b""),
+    masked(FIRST, b'{"type":') + masked(MORE, b'"pi') + masked(PING, b"") + masked(LAST, b'ng"}'),
+    masked(CLOSE, struct.pack("!H", 1000) + b"bye"),
+    masked(BINARY, b"\x00\xff"),
+    masked(DEFLATED, b"\xaaV*\xa9,HU\xb2R*\xc8\xccKW\xaa\x05\x00"),
+    masked(TEXT, b"[" * 200),
+    masked(TEXT, b'{"type":"ping","t":1e999,"x":"\\ud800"}'),
+]
+
+pytestmark = pytest.mark.timeout(900)
+
+
+class Transport:
+    """Takes everything and sends nothing."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+
+    def set_write_buffer_limits(self, high: int, low: int) -> None: ...
+    def write(self, data: bytes) -> None: ...
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return self.is_over
+
+    def close(self) -> None:
+        self.is_over = True
+
+    abort = close
+
+
+def mutated(chance: random.Random) -> bytes:
+    """Change a frame of the corpus, or a message inside of a frame that is right."""
+    if chance.random() < 0.15:
+        return changed(chance.choice(CORPUS), chance)
+    said = changed(json.dumps(chance.choice(SAID), ensure_ascii=False).encode(), chance)
+    # Bytes that are no text end a connection, and what follows would not be looked at.
+    return masked(TEXT, said.decode(errors="replace").encode())
+
+
+def changed(given: bytes, chance: random.Random) -> bytes:
+    """Flip bits, cut out, double or put in bytes, or put another one's end on; or leave it as it is."""
+    data = bytearray(given)
+    for _ in range(chance.randint(0, 3)):
+        place, size = chance.randrange(len(data) + 1), chance.randint(1, 8)
+        match chance.randrange(5):
+            case 0 if place < len(data):
+                data[place] ^= 1 << chance.randrange(8)
+            case 1:
+                del data[place : place + size]
+            case 2:
+                data[place:place] = data[place : place + size]
+            case 3:
+                data[place:place] = chance.randbytes(size)
+            case _:
+                data[place:] = chance.choice(CORPUS)[-size:]
+    return bytes(data)
+
+
+def chunks(data: bytes, chance: random.Random) -> Iterator[bytes]:
+    """Part data as a network might."""
+    while data:
+        size = chance.choice((1, 7, 100, len(data)))
+        yield data[:size]
+        data = data[size:]
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def converse(hall: Hall, frames: Frames, chance: random.Random) -> None:
+    """Open a connection, say what chance makes of the corpus, and be lost."""
+    window_bits = chance.choice((0, 12))
+    session = hall.connections.seat("u", "d")
+    has_acks = chance.random() < 0.3
+    wishes = Opening("u", "d", (Channel("default"),), wants_acks=has_acks, is_v2=True, window_bits=window_bits)
+    await hall.clients.greeting.prepare(session, wishes)
+    link = SocketLink(Transport(), session, hall.clients.converse, frames, hall.limits.room_bytes)  # type: ignore[arg-type] # as much of a transport as a link needs
+    hall.clients.converse.on_open(session, link)
+    for chunk in chunks(b"".join(mutated(chance) for _ in range(FRAMES_A_CONNECTION)), chance):
+        link.data_received(chunk)
+        if session.is_answering:
+            await asyncio.sleep(0)
+    while session.is_answering:
+        await asyncio.sleep(0)
+    link.connection_lost(None)
+
+
+async def test_no_bytes_whatever_fail_inside_or_leave_anything_behind() -> None:
+    chance = random.Random(SEED)
+    # What meters would keep out is to come in.
+    hall = Hall(Limits(messages_per_s=1e9, message_burst=10**9, bad_messages_per_min=1e9, filter_changes_per_min=1e9))
+    frames = Frames(hall.limits.message_bytes)
+    await hall.publish(3)
+    before = 0
+    with structlog.testing.capture_logs() as lines:
+        for number in range(COUNT // FRAMES_A_CONNECTION):
+            await converse(hall, frames, chance)
+            if number == COUNT // FRAMES_A_CONNECTION // 5:
+                before = resident_bytes()
+            failed = [line for line in lines if line["log_level"] not in ("info", "warning")]
+            assert failed == []
+            lines.clear()
+    grown = resident_bytes() - before
+    endings = {ending for ending, times in hall.stats.closed.items() if times}
+    understood, refused = sum(hall.stats.inbound.values()), sum(hall.stats.invalid.values())
+    print(  # noqa: T201 - the table of `make hostile`
+        f"\nbytes changed by chance  {COUNT:,} frames (seed {SEED}): {understood:,} messages understood,"
+        f" {refused:,} not, {sum(hall.stats.closed.values()):,} connections, 0 failures; memory {grown / 1e6:+.1f} MB"
+    )
+
+    assert {Ending.PROTOCOL_ERROR, Ending.CLIENT, Ending.INVALID_UTF8, Ending.NETWORK} <= endings
+    assert Ending.INTERNAL_ERROR not in endings
+    assert understood + refused > COUNT / 4
+    assert (len(hall.connections), len(hall.connections.index), hall.connections.users) == (0, 0, 0)
+    assert grown < GROWN_BYTES
