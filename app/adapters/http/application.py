@@ -16,6 +16,7 @@ from app.adapters.http.parts import PARTS, Parts
 from app.adapters.http.problems import UNKNOWN_ROUTE, answer_problems, route_of
 from app.adapters.http.protocol import protocol_pages
 from app.telemetry.labels import Method
+from app.telemetry.stats import Stats
 
 _MAX_AGE_S = 3600
 
@@ -73,13 +74,15 @@ async def observe_requests(request: web.Request, handler: Handler) -> web.Stream
     stats, clock = request.app[PARTS].stats, request.app[PARTS].clock
     began = clock.monotonic()
     answer = await handler(request)
-    route = route_of(request)
-    stats.request_answered(route, _method(route, request.method), answer.status, clock.monotonic() - began)
+    route, method = _counted(request, stats)
+    stats.request_answered(route, method, answer.status, clock.monotonic() - began)
     return answer
 
 
-def _method(route: str, name: str) -> Method:
-    return Method(name) if route != UNKNOWN_ROUTE and name in set(Method) else Method.OTHER
+def _counted(request: web.Request, stats: Stats) -> tuple[str, Method]:
+    """Name what a request counts as: a route with a method that it has, or else what nobody knows."""
+    asked = route_of(request), request.method
+    return next((known for known in stats.request_methods if known == asked), (UNKNOWN_ROUTE, Method.OTHER))
 
 
 def routes_of(*apps: web.Application) -> Iterator[tuple[str, Method]]:
