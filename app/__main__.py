@@ -221,6 +221,8 @@ def _as_text(value: object) -> str:
     """Write a setting as its variable would hold it."""
     if isinstance(value, tuple):
         return ",".join(value)
+    if isinstance(value, dict):
+        return ",".join(f"{name}={number:g}" for name, number in value.items())
     if value is None:
         return ""
     return str(int(value) if isinstance(value, bool) else value).replace("\n", "\\n")

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from app.core.limits import Limits
+
 PREFIX = "NEWS_"
 MEMORY = ":memory:"
 
@@ -68,6 +70,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     heartbeat_s: float = 15.0
     retention_days: float = 7.0
+    # Any: each limit has its own type.
+    limits: dict[str, Any] = {}
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.JSON
     revision: str = ""
@@ -114,6 +118,23 @@ def _networks(text: str) -> tuple[str, ...]:
 def _optional(given: tuple[str, Callable[[str], Number]]) -> tuple[str, Callable[[str], Number | None]]:
     wanted, read = given
     return f"{wanted}, or nothing", lambda text: read(text) if text else None
+
+
+def _limits(text: str) -> dict[str, Any]:
+    pairs = (part.partition("=") for part in text.split(",") if part.strip())
+    changed = {name.strip(): _LIMIT_TYPES[name.strip()](value) for name, _, value in pairs}
+    if not all(0 < value < float("inf") for value in changed.values()):
+        raise ValueError(text)
+    return changed
+
+
+# Those that have no setting of their own.
+_LIMIT_TYPES: dict[str, type[int] | type[float]] = {
+    name: kind
+    for name, kind in Limits.__annotations__.items()
+    if kind in (int, float) and name not in ("connections", "connections_per_user", "heartbeat_s")
+    if name not in ("connections_per_address", "connects_per_address_s", "connect_burst")
+}
 
 
 def _flag(text: str) -> bool:
@@ -199,6 +220,9 @@ OPTIONS: dict[str, Option] = {
         "proxies whose X-Forwarded-For is believed", "addresses or networks, parted by commas", _networks
     ),
     "heartbeat_s": Option("seconds between heartbeats", *_number(1, 3600)),
+    "limits": Option(
+        "other limits than the usual ones", "name=number, parted by commas; the names of GET /api/v1/limits", _limits
+    ),
     "retention_days": Option("days that items are kept", *_number(0.01, 3650)),
     "log_level": Option(
         "least severe event to log", "debug, info, warning or error", lambda text: LogLevel(text.lower())

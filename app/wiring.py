@@ -281,6 +281,7 @@ def _limits(settings: Settings) -> Limits:
         is_one_per_user=settings.connection_policy is ConnectionPolicy.ONE,
         **_address_limits(settings),
         heartbeat_s=settings.heartbeat_s,
+        **settings.limits,
     )
 
 

@@ -40,6 +40,12 @@ BAD: list[tuple[dict[str, str], str]] = [
     ({"NEWS_LOG_LEVEL": "loud"}, "NEWS_LOG_LEVEL='loud': want debug, info, warning or error"),
     ({"NEWS_LOG_FORMAT": "xml"}, "want json or console"),
     ({"NEWS_SAMPLE_WIRE": "maybe"}, "want 0 or 1"),
+    ({"NEWS_LIMITS": "chanels=3"}, "want name=number"),
+    ({"NEWS_LIMITS": "channels=3.5"}, "want name=number"),
+    ({"NEWS_LIMITS": "channels=0"}, "want name=number"),
+    ({"NEWS_LIMITS": "drain_s=inf"}, "want name=number"),
+    ({"NEWS_LIMITS": "channels"}, "want name=number"),
+    ({"NEWS_LIMITS": "connections=3"}, "want name=number"),
     ({"NEWS_CORS_ORIGINS": "desk.example"}, "want http(s) origins"),
     ({"NEWS_DATABASE": ""}, "want a path"),
     ({"NEWS_HOST": "::"}, "want a loopback address"),
@@ -76,6 +82,13 @@ def test_a_secret_is_not_repeated_in_the_message() -> None:
 @pytest.mark.parametrize(("text", "port"), [("", None), ("0", 0), ("9100", 9100)])
 def test_metrics_have_a_port_of_their_own_where_one_is_given(text: str, port: int | None) -> None:
     assert read_settings({"NEWS_METRICS_PORT": text, "NEWS_PORT": "0"}, {}).metrics_port == port
+
+
+def test_any_limit_that_has_no_setting_of_its_own_may_be_set() -> None:
+    chosen = read_settings({"NEWS_LIMITS": "channels=3, drain_s = 0.5,"}, {}).limits
+
+    assert chosen == {"channels": 3, "drain_s": 0.5}
+    assert read_settings({}, {}).limits == {}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
