@@ -26,7 +26,9 @@ def look(connections: ConnectionManager) -> Backlog:
     # Most hold nothing: only what is left is looked at twice.
     links = [session.link for session in sessions]
     sizes = [size for link in links if link is not None and (size := link.buffered())]
-    behind = [connections.position - session.cursor for session in sessions if session.phase is not Phase.LIVE]
+    # Who sees everything late is behind because it has to be.
+    slow = (one for one in sessions if one.phase is not Phase.LIVE and not one.entitled.min_delay_s)
+    behind = [connections.position - session.cursor for session in slow]
     unacked = sum(len(session.window) for session in sessions if session.window is not None)
     return Backlog(
         sum(sizes), max(sizes, default=0), sum(size > _PAUSED_BYTES for size in sizes), max([0, *behind]), unacked

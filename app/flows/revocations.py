@@ -39,8 +39,9 @@ class Revocations:
         await self._store.save(user_id, now, forget_before)
         kept = {user: before for user, before in self._issued_before.items() if before >= forget_before}
         self._issued_before = kept | {user_id: now}
-        open_sessions = connections.sessions_of(user_id)
-        for session in open_sessions:
+        # Those that still shake hands too: their tokens were believed before this.
+        theirs = [one for one in connections.everyone() if one.user_id == user_id and one.ending is None]
+        for session in theirs:
             connections.cut(session, Ending.KICKED)
-        _log.warning("tokens_revoked", user_id=user_id, connections=len(open_sessions))
-        return len(open_sessions)
+        _log.warning("tokens_revoked", user_id=user_id, connections=len(theirs))
+        return len(theirs)

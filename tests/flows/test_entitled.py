@@ -11,6 +11,7 @@ from app.core.matching import Outcome
 from app.core.news import Category
 from app.core.phases import Phase
 from app.core.resuming import Asked, Last, Position
+from app.flows import backlog
 from app.flows.channels import Channels
 from app.flows.session import Session
 from app.telemetry.labels import Resume
@@ -80,6 +81,8 @@ async def test_who_sees_everything_late_gets_each_item_when_it_is_due_and_none_t
     assert link.seqs == [1, 2, 3, 4, 5]
     assert phase_of(session) is Phase.REPLAYING
     assert "live" not in link.kinds
+    await hall.publish(3)
+    assert backlog.look(hall.connections).most_behind_items == 0
 
 
 async def test_what_was_due_long_ago_does_not_come_unasked(hall: Hall) -> None:
