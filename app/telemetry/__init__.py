@@ -6,6 +6,7 @@ stats       plain integers, cheap enough for the hot path
 recovery    the same for resumes, replays, gaps, acks and redeliveries
 process     what the kernel knows of the process
 catalogue   every family: its name, its help, its labels, and where its samples are read
+limit_hits  every limit that was hit, in one view of them
 exposition  the registry: one collector reads the catalogue; gauges are read at scrape
 rendering   a registry as bytes
 

@@ -13,6 +13,7 @@ from app.core.matching import Outcome
 from app.core.window import AckResult
 from app.telemetry import labels
 from app.telemetry.histogram import Histogram
+from app.telemetry.limit_hits import limit_hits
 from app.telemetry.stats import Stats
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -117,6 +118,7 @@ COUNTERS: tuple[CounterFamily, ...] = (
     ),
     _one("news_client_received_bytes", "Bytes received from clients after the upgrade.", lambda s: s.received_bytes),
     _each("news_rate_limited", "Refusals by a rate limit.", "scope", labels.RateScope, lambda s: s.rate_limited),
+    _each("news_limit_hits", "Refusals and endings by a limit.", "limit", labels.LimitHit, limit_hits),
     _each(
         "news_items_accepted",
         "Items stored, by the way they came in.",

@@ -161,6 +161,26 @@ class RateScope(StrEnum):
     FILTER = "filter"
 
 
+class LimitHit(StrEnum):
+    """Which limit refused or ended something."""
+
+    MESSAGE_BYTES = "message_bytes"
+    MESSAGE_RATE = "message_rate"
+    BAD_MESSAGES = "bad_messages"
+    FILTER_CHANGES = "filter_changes"
+    REPLAY_RATE = "replay_rate"
+    CONNECT_RATE = "connect_rate"
+    CONNECTIONS = "connections"
+    USER_CONNECTIONS = "user_connections"
+    ADDRESS_CONNECTIONS = "address_connections"
+    LAG = "lag"
+    SILENCE = "silence"
+    ACKS = "acks"
+    LIFE = "life"
+    PUBLISH_BYTES = "publish_bytes"
+    INTAKE = "intake"
+
+
 class Fetch(StrEnum):
     """What became of one look at a feed."""
 

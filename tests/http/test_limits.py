@@ -2,13 +2,18 @@
 
 import json
 
+import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
+from app.telemetry.labels import LimitHit
+from tests.support.items import raw
 from tests.support.server import running
 
 
 async def test_a_limit_that_was_set_is_in_force_and_shown() -> None:
-    async with running(limits={"channels": 2, "message_bytes": 600}) as server:
+    changed = {"channels": 2, "message_bytes": 600, "publish_body_bytes": 100}
+    async with running(limits=changed, max_connections_per_user=1) as server:
         limits = (await server.get("/api/v1/limits"))["limits"]
         async with connect(f"{server.ws_url}?user_id=u&v=2") as socket:
             welcome = json.loads(await socket.recv())
@@ -16,10 +21,21 @@ async def test_a_limit_that_was_set_is_in_force_and_shown() -> None:
             for name in ("a", "b"):
                 await socket.send(json.dumps({"type": "subscribe", "id": name, "channel": name, "filters": {}}))
                 answers.append(json.loads(await socket.recv()))
+            with pytest.raises(InvalidStatus):
+                await connect(f"{server.ws_url}?user_id=u")
             await socket.send("x" * 700)
             await socket.wait_closed()
+        async with server.http.post(f"{server.url}/api/v1/news", json=raw(1)) as answer:
+            assert answer.status == 413
+        hit = {limit: await server.metric("news_limit_hits_total", limit=limit) for limit in LimitHit}
 
     assert (limits["channels"], limits["message_bytes"], limits["page_items"]) == (2, 600, 500)
     assert (welcome["limits"]["channels"], welcome["limits"]["message_bytes"]) == (2, 600)
     assert [one.get("code") for one in answers] == [None, "too_many_channels"]
     assert socket.close_code == 1009
+    assert {limit.value for limit, times in hit.items() if times} == {
+        "message_bytes",
+        "user_connections",
+        "publish_bytes",
+    }
+    assert sum(hit.values()) == 3

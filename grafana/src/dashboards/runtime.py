@@ -56,6 +56,13 @@ def runtime() -> model.Dashboard:
                     "cps",
                     rates("news_rate_limited_total", "scope"),
                 ),
+                stack(
+                    "Limits hit",
+                    "Refusals and endings by the limit, whatever it limits.",
+                    "cps",
+                    rates("news_limit_hits_total", "limit"),
+                    width=24,
+                ),
             ],
             "Process": [
                 words(
