@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,16 +10,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from tests.support.items import raw
-from tests.support.server import RunningServer, running
-from tests.support.tokens import SECRET, token
+from tests.support.server import RunningServer
+from tests.support.tokens import token
 
 CATEGORIES = ("crypto", "politics", "sports")
-
-
-@pytest.fixture
-async def closed() -> AsyncIterator[RunningServer]:
-    async with running(jwt_secret=SECRET) as server:
-        yield server
 
 
 def bearer(user: str, **claims: Any) -> dict[str, str]:

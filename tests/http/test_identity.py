@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,13 +14,6 @@ from tests.support.server import RunningServer, running
 from tests.support.tokens import RSA, SECRET, token
 
 PUBLISH, ADMIN = "news:publish", "news:admin"
-
-
-@pytest.fixture
-async def closed() -> AsyncIterator[RunningServer]:
-    """A server that asks for tokens."""
-    async with running(jwt_secret=SECRET) as server:
-        yield server
 
 
 def bearer(given: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,6 @@ from tests.support.server import RunningServer, running
 from tests.support.tokens import SECRET, token
 
 ADMIN = {"Authorization": f"Bearer {token('ann', scope='news:admin')}"}
-
-
-@pytest.fixture
-async def server_with_tokens() -> AsyncIterator[RunningServer]:
-    async with running(jwt_secret=SECRET) as server:
-        yield server
 
 
 def bearer(user: str, **claims: Any) -> dict[str, str]:
@@ -67,19 +60,19 @@ async def test_what_was_issued_is_refused_from_then_on_also_after_a_restart(tmp_
             pass
 
 
-async def test_a_revoked_token_keeps_no_connection_by_refreshing(server_with_tokens: RunningServer) -> None:
+async def test_a_revoked_token_keeps_no_connection_by_refreshing(closed: RunningServer) -> None:
     before = int(time.time()) - 5
-    await revoke(server_with_tokens, "eve", ADMIN)
-    async with connect(server_with_tokens.ws_url, additional_headers=bearer("eve", iat=before + 25)) as socket:
+    await revoke(closed, "eve", ADMIN)
+    async with connect(closed.ws_url, additional_headers=bearer("eve", iat=before + 25)) as socket:
         await socket.send(json.dumps({"type": "refresh", "id": 1, "token": token("eve", iat=before)}))
 
         assert json.loads(await socket.recv())["code"] == "unauthorized"
 
 
 async def test_only_operators_revoke_and_only_where_tokens_are_asked_for(
-    server: RunningServer, server_with_tokens: RunningServer
+    server: RunningServer, closed: RunningServer
 ) -> None:
     assert (await revoke(server, "eve", {}))[0] == 404
-    assert (await revoke(server_with_tokens, "eve", bearer("eve")))[0] == 403
-    assert (await revoke(server_with_tokens, "eve", {}))[0] == 401
-    assert (await revoke(server_with_tokens, "e%20e", ADMIN))[0] == 400
+    assert (await revoke(closed, "eve", bearer("eve")))[0] == 403
+    assert (await revoke(closed, "eve", {}))[0] == 401
+    assert (await revoke(closed, "e%20e", ADMIN))[0] == 400

@@ -47,7 +47,7 @@ class _Reach(AbstractResolver):
 
     def __init__(self, feed: Feed) -> None:
         self._resolver = aiohttp.ThreadedResolver()
-        host = URL(feed.url).host or ""
+        host = URL(feed.url).raw_host or ""
         self._private_host = host if feed.private or host == "localhost" else None
         self._admitted = {host}
 
