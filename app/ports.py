@@ -194,11 +194,25 @@ class Clock(Protocol):
         """Wait."""
 
 
+class Volley(Protocol):
+    """The same bytes to many sockets at once, past their links: little more than a system call for each."""
+
+    def __call__(self, handles: Sequence[int], frame: bytes) -> list[int]:
+        """Write to every handle, in order; give how many bytes each took, 0 where it took none or is gone."""
+
+
 class Link(Protocol):
     """One client's socket, as a session sees it. No method waits for the client."""
 
+    @property
+    def handle(self) -> int:
+        """Give what a volley writes to; -1 while anything waits here that has to go first, or once it is closing."""
+
     def write(self, frame: bytes) -> bool:
         """Hand bytes to the transport; False when it is closing and they went nowhere."""
+
+    def gather(self, room_bytes: int) -> None:
+        """Let what is written go out when the loop turns, and say when there is room for more; 0: at once."""
 
     def buffered(self) -> int:
         """Give the bytes that the client has not taken yet and the kernel would not either."""

@@ -33,6 +33,7 @@ from app.adapters.http.listening import running
 from app.adapters.http.pages import Page, load_pages
 from app.adapters.http.parts import FeedCounts, Parts
 from app.adapters.http.socket import CANARY_KEY, CANARY_PATH
+from app.adapters.http.volley import volley
 from app.adapters.markup import to_text
 from app.adapters.memory.stores import memory_stores
 from app.adapters.receiver import open_receiver
@@ -207,7 +208,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
 
 def build_clients(stores: Stores, verifier: Verifier | None, limits: Limits, clock: Clock, stats: Stats) -> Clients:
     """Build what stands between the log and the clients, and what their messages lead to."""
-    connections = ConnectionManager(limits, clock, stats, position=stores.log.head)
+    connections = ConnectionManager(volley, limits, clock, stats, position=stores.log.head)
     subscriptions = Subscriptions(stores.subscriptions, connections, limits, clock, stats)
     judge = Judge(stats)
     resumption = Resumption(stores.log, judge, limits, clock, stats)

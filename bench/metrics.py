@@ -55,14 +55,23 @@ class Figure(NamedTuple):
 class Sink:
     """A link that takes everything."""
 
+    handle = -1
+
     def write(self, frame: bytes) -> bool:
         return True
+
+    def gather(self, room_bytes: int) -> None: ...
 
     def buffered(self) -> int:
         return 0
 
     def close(self, ending: Ending) -> None: ...
     def abort(self) -> None: ...
+
+
+def take_everything(handles: Sequence[int], frame: bytes) -> list[int]:
+    """Fire a volley that every socket takes."""
+    return [len(frame)] * len(handles)
 
 
 class Silence(Stats):
@@ -79,7 +88,7 @@ class Silence(Stats):
 def broadcaster(stats: Stats) -> WebSocketBroadcaster:
     """Give a broadcaster with everybody connected."""
     clock = SystemClock()
-    connections = ConnectionManager(Limits(checkpoint_items=10**9), clock, stats)
+    connections = ConnectionManager(take_everything, Limits(checkpoint_items=10**9), clock, stats)
     for number in range(CONNECTIONS):
         session = connections.seat(f"user-{number}")
         session.use_channels([Channel(DEFAULT_CHANNEL, EVERYTHING)])

@@ -103,8 +103,8 @@ class WebSocketBroadcaster:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_TURN_S):
                     self._take(await self._queue.get())
-            # Transports write between two turns of the loop: without one here a burst would pile up in their buffers
-            # and every client would look slow.
+            # What waits in a transport goes out between two turns of the loop: without one here a burst would pile up
+            # and healthy clients would look slow.
             await asyncio.sleep(0)
 
     async def wait_until_level(self) -> None:

@@ -51,5 +51,8 @@ class CanaryEnd:
     def on_fragment(self, session: Session) -> None:
         """Ignore it: the canary says nothing."""
 
+    def on_wait(self, session: Session) -> None:
+        """Ignore it: probes are few and small."""
+
     def on_room(self, session: Session) -> None:
         """Ignore it: probes are few and small."""

@@ -22,7 +22,7 @@ from app.flows.places import Places
 from app.flows.session import Channel, Session
 from app.flows.slots import Slots
 from app.flows.visits import Visit, Visits
-from app.ports import Clock, Link
+from app.ports import Clock, Link, Volley
 from app.telemetry.labels import SlowAction
 from app.telemetry.stats import Stats
 
@@ -35,7 +35,7 @@ class ConnectionManager:
     `behind` has the sessions that are to read the log from now on; `position` is the seq that was broadcast last.
     """
 
-    def __init__(self, limits: Limits, clock: Clock, stats: Stats, position: int = 0) -> None:
+    def __init__(self, volley: Volley, limits: Limits, clock: Clock, stats: Stats, position: int = 0) -> None:
         self.position = position
         self.last_item_at: float | None = None
         self.is_draining = False
@@ -45,8 +45,8 @@ class ConnectionManager:
         self._stats = stats
         self._places = Places(limits, clock)
         self._addresses = Addresses(limits, clock, stats)
-        self._slots = Slots()
-        self._fanout = Fanout(self._slots, limits, clock, stats)
+        self.slots = Slots()
+        self._fanout = Fanout(self.slots, volley, limits, clock, stats)
         self._visits = Visits(clock)
         self._open: dict[str, Session] = {}
 
@@ -56,7 +56,7 @@ class ConnectionManager:
 
     @property
     def index(self) -> FilterIndex:
-        return self._slots.index
+        return self.slots.index
 
     @property
     def users(self) -> int:
@@ -98,7 +98,7 @@ class ConnectionManager:
             self.cut(old, Ending.REPLACED)
         self._open[session.id] = session
         for channel in session.channels.values():
-            self._slots.give(session, channel)
+            self.slots.give(session, channel)
         self._begin(session)
         if session.ending is not None:
             link.close(session.ending)
@@ -116,7 +116,7 @@ class ConnectionManager:
         if after == self.position and not session.entitled.min_delay_s:
             self.go_live(session)
         else:
-            self.behind.put_nowait(session)
+            self._let_read(session)
 
     def leave(self, session: Session, ending: Ending) -> None:
         """Forget a session, once: what the server began to end keeps its own reason. Also gives back an unused seat."""
@@ -127,11 +127,12 @@ class ConnectionManager:
             self._close_books(session, session.ending or ending)
 
     def _close_books(self, session: Session, ending: Ending) -> None:
+        # First: the descriptor is about to be anybody's.
+        for channel in session.channels.values():
+            self.slots.take_back(channel)
         session.ending = ending
         session.move(Event.END)
         del self._open[session.id]
-        for channel in session.channels.values():
-            self._slots.take_back(channel)
         self._visits.remember(session, self.position)
         life_s = self._clock.monotonic() - session.opened_at
         self._stats.connection_closed(ending, life_s)
@@ -147,7 +148,7 @@ class ConnectionManager:
         """Take a session out of the live set now and let its socket go; a seat not open yet ends as it opens."""
         if session.ending is None:
             if session.link is not None:
-                self._slots.hide(session)
+                self.slots.hide(session)
             session.end(ending)
 
     def kick(self, connection_id: str) -> Session:
@@ -171,8 +172,7 @@ class ConnectionManager:
         if session.phase is Phase.LAGGING:
             self._stats.slow[SlowAction.CAUGHT_UP] += 1
         session.move(Event.LEVEL)
-        for channel in session.channels.values():
-            self._slots.put(channel)
+        self.slots.show(session)
 
     def fall_behind(self, session: Session) -> None:
         """Take a session that took or acknowledged too little out of the live set; it reads the log from here."""
@@ -193,12 +193,17 @@ class ConnectionManager:
             channel.passed = after
 
     def _leave_live(self, session: Session, event: Event) -> None:
-        self._slots.hide(session)
+        self.slots.hide(session)
         session.move(event)
         session.pass_to(self.position)
         session.replayed = 0
         session.is_lag_told = False
         session.progress_at = self._clock.monotonic()
+        self._let_read(session)
+
+    def _let_read(self, session: Session) -> None:
+        if session.link is not None:
+            session.link.gather(self._limits.room_bytes)
         self.behind.put_nowait(session)
 
     def say(self, session: Session, message: outbound.Message) -> None:
@@ -264,23 +269,23 @@ class ConnectionManager:
         """Give a channel another filter, between two seqs."""
         channel.wants, channel.wants_seq = wants, self.reached(session)
         if session.phase is Phase.LIVE:
-            self._slots.put(channel)
+            self.slots.put(channel)
 
     def join(self, session: Session, channel: Channel) -> None:
         """Add a channel to an open session; it begins where the session stands."""
         channel.passed = channel.wants_seq = self.reached(session)
         session.channels[channel.name] = channel
         session.see_plainness()
-        self._slots.give(session, channel)
+        self.slots.give(session, channel)
         if session.phase is Phase.LIVE:
-            self._slots.put(channel)
+            self.slots.put(channel)
 
     def part(self, session: Session, channel: Channel) -> None:
         """Take a channel from an open session."""
         session.floor = self.reached(session)
         del session.channels[channel.name]
         session.see_plainness()
-        self._slots.take_back(channel)
+        self.slots.take_back(channel)
 
     def open_sessions(self) -> list[Session]:
         """Give the connections that are open and not ending."""

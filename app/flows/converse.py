@@ -86,7 +86,11 @@ class Converse:
             self._stats.message_refused(_MISBEHAVIOUR[ending])
         self._connections.cut(session, ending)
 
+    def on_wait(self, session: Session) -> None:
+        self._connections.slots.use_link(session)
+
     def on_room(self, session: Session) -> None:
+        self._connections.slots.use_volleys(session)
         session.progress_at = self._clock.monotonic()
         self._catch_up.wake(session)
 

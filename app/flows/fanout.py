@@ -17,13 +17,13 @@ from app.core.grouping import group
 from app.core.limits import Limits
 from app.flows.session import Session
 from app.flows.slots import Slots
-from app.ports import Clock, Record
+from app.ports import Clock, Record, Volley
 from app.telemetry.histogram import Example
 from app.telemetry.labels import Encoding
 from app.telemetry.stats import SLOW_DELIVERY_S, Fanned, Stats
 
-# How many sends share one reading of the clock.
-_STAMP_EVERY = 64
+# How many sends are one volley, and share one reading of the clock.
+_VOLLEY = 128
 
 
 class Outgoing(NamedTuple):
@@ -72,8 +72,9 @@ class _Going:
 class Fanout:
     """Writes items to the connections whose slots matched. Nothing here waits for a client."""
 
-    def __init__(self, slots: Slots, limits: Limits, clock: Clock, stats: Stats) -> None:
+    def __init__(self, slots: Slots, volley: Volley, limits: Limits, clock: Clock, stats: Stats) -> None:
         self._slots = slots
+        self._volley = volley
         self._limits = limits
         self._clock = clock
         self._stats = stats
@@ -93,43 +94,56 @@ class Fanout:
 
     def _send_alike(self, items: Sequence[_Going], window_bits: int, slots: BitMap, outcome: Outcome) -> None:
         """Write the same items to all who want them; put those with names aside."""
+        self._put_aside(items, slots & self._slots.named)
+        plain = list(slots - self._slots.named)
         frames = [one.message.frame(window_bits) for one in items]
-        joined, count, now = b"".join(frames), len(items), self._clock.monotonic()
-        limit, checkpoint = self._limits.write_buffer_bytes, self._limits.checkpoint_items
-        written = stamped = 0
-        plain = self._plain(items, slots)
-        for session in plain:
-            link = session.link
-            # A session with a slot has a link.
-            if link is None or not link.write(joined):
-                continue
-            session.written_at = now
-            session.delivered += count
-            if session.delivered >= checkpoint:
-                outcome.due.append(session)
-            if link.buffered() > limit:
-                outcome.full.append(session)
-            written += 1
-            if written - stamped == _STAMP_EVERY:
-                self._stamp(items, _STAMP_EVERY)
-                stamped = written
-        self._stamp(items, written - stamped)
+        joined, written = b"".join(frames), 0
+        for start in range(0, len(plain), _VOLLEY):
+            reached = self._fire(plain[start : start + _VOLLEY], joined, outcome)
+            self._note(reached, len(items), outcome)
+            self._stamp(items, len(reached))
+            written += len(reached)
         for one, frame in zip(items, frames, strict=True):
             one.asked += len(plain)
             one.count(window_bits, len(frame), written)
 
-    def _plain(self, items: Sequence[_Going], slots: BitMap) -> list[Session]:
-        sessions = self._slots.sessions
-        plain = [session for slot in slots if (session := sessions[slot]) is not None and session.is_plain]
-        if len(plain) < len(slots):
-            self._put_aside(items, slots)
-        return plain
+    def _fire(self, slots: Sequence[int], joined: bytes, outcome: Outcome) -> list[Session]:
+        """Write the same bytes to some connections, and give those that have them or have them waiting."""
+        handles, sessions = self._slots.handles, self._slots.sessions
+        taken = self._volley([handles[slot] for slot in slots], joined)
+        reached = [session for slot in slots if (session := sessions[slot]) is not None]
+        if taken.count(len(joined)) == len(slots):
+            return reached
+        return [
+            session
+            for session, size in zip(reached, taken, strict=True)
+            if size == len(joined) or self._write_rest(session, joined[size:], outcome)
+        ]
+
+    def _write_rest(self, session: Session, rest: bytes, outcome: Outcome) -> bool:
+        """Write by the link what a volley could not; False when the connection is closing."""
+        link = session.link
+        # A session with a slot has a link.
+        if link is None or not link.write(rest):
+            return False
+        if link.buffered() > self._limits.write_buffer_bytes:
+            outcome.full.append(session)
+        return True
+
+    def _note(self, sessions: Iterable[Session], count: int, outcome: Outcome) -> None:
+        """Note that connections have so many more items."""
+        now, checkpoint = self._clock.monotonic(), self._limits.checkpoint_items
+        for session in sessions:
+            session.written_at = now
+            session.delivered += count
+            if session.delivered >= checkpoint:
+                outcome.due.append(session)
 
     def _put_aside(self, items: Sequence[_Going], slots: BitMap) -> None:
         """Note which channels of connections with names want the items."""
         for slot in slots:
             session, channel = self._slots.sessions[slot], self._slots.channels[slot]
-            if session is not None and channel is not None and not session.is_plain:
+            if session is not None and channel is not None:
                 channel.matched += len(items)
                 for one in items:
                     one.named.setdefault(session, []).append(channel.name)

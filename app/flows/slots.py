@@ -17,10 +17,14 @@ class Slots:
 
     def __init__(self) -> None:
         self.index = FilterIndex()
-        # By slot; read for every recipient of every item.
+        # By slot; read for every recipient of every item. A handle is -1 where a volley must not write: something waits
+        # in the link, or the connection is over. It is taken out before the descriptor can become another client's.
+        self.handles: list[int] = []
         self.sessions: list[Session | None] = []
         self.channels: list[Channel | None] = []
         self._free: list[int] = []
+        # Those of connections that are told their channels, or acknowledge.
+        self.named = BitMap()
         # Those of connections with compressed payloads, by their window.
         self._deflated: dict[int, BitMap] = {}
 
@@ -34,14 +38,20 @@ class Slots:
             channel.slot = len(self.sessions)
             self.sessions.append(session)
             self.channels.append(channel)
+            self.handles.append(-1)
+        self.use_volleys(session)
+        if not session.is_plain:
+            self.named.update(_slots_of(session))
         if session.window_bits != UNCOMPRESSED:
             self._deflated.setdefault(session.window_bits, BitMap()).add(channel.slot)
 
     def take_back(self, channel: Channel) -> None:
         """Free a channel's slot."""
+        self.handles[channel.slot] = -1
         self.index.drop(channel.slot)
         for slots in self._deflated.values():
             slots.discard(channel.slot)
+        self.named.discard(channel.slot)
         self.sessions[channel.slot] = self.channels[channel.slot] = None
         self._free.append(channel.slot)
         channel.slot = -1
@@ -63,7 +73,30 @@ class Slots:
         if slots:
             yield UNCOMPRESSED, slots
 
+    def use_volleys(self, session: Session) -> None:
+        """Let volleys write to a connection where nothing waits."""
+        handle = -1 if session.link is None else session.link.handle
+        for slot in _slots_of(session):
+            self.handles[slot] = handle
+
+    def use_link(self, session: Session) -> None:
+        """Let what is written to a connection go by its link alone: something waits there."""
+        for slot in _slots_of(session):
+            self.handles[slot] = -1
+
+    def show(self, session: Session) -> None:
+        """Let items find a connection."""
+        if session.link is not None:
+            session.link.gather(0)
+        self.use_volleys(session)
+        for channel in session.channels.values():
+            self.put(channel)
+
     def hide(self, session: Session) -> None:
         """Let no item find a connection any more."""
         for channel in session.channels.values():
             self.index.drop(channel.slot)
+
+
+def _slots_of(session: Session) -> list[int]:
+    return [channel.slot for channel in session.channels.values() if channel.slot >= 0]

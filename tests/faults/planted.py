@@ -68,7 +68,7 @@ MUTANTS = (
     Mutant(
         "who falls behind stays in the live set",
         "app/flows/connections.py",
-        "        self._slots.hide(session)\n        session.move(event)\n",
+        "        self.slots.hide(session)\n        session.move(event)\n",
         "        session.move(event)\n",
     ),
     Mutant(
@@ -142,6 +142,24 @@ MUTANTS = (
         "app/adapters/http/link.py",
         "        self.write(wire.close_frame(ending))\n        self._abort_later()\n",
         "        self.write(wire.close_frame(ending))\n",
+    ),
+    Mutant(
+        "what is written past a link overtakes what waits in it",
+        "app/flows/converse.py",
+        "        self._connections.slots.use_link(session)\n",
+        "        pass\n",
+    ),
+    Mutant(
+        "what a socket took in part is sent again from its beginning",
+        "app/flows/fanout.py",
+        "self._write_rest(session, joined[size:], outcome)",
+        "self._write_rest(session, joined, outcome)",
+    ),
+    Mutant(
+        "a descriptor outlives its connection",
+        "app/flows/connections.py",
+        "            self.slots.take_back(channel)\n        session.ending = ending\n",
+        "            pass\n        session.ending = ending\n",
     ),
     Mutant(
         "a client that takes no byte is kept for ever",

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import msgspec
 import pytest
 
+from app.adapters.http.volley import volley
 from app.adapters.memory.news_log import MemoryNewsLog
 from app.core import wire
 from app.core.closing import Ending
@@ -29,7 +30,7 @@ class World:
 
     def __init__(self) -> None:
         self.clock, self.stats, queue = FakeClock(), Stats(), BroadcastQueue(10)
-        self.connections = ConnectionManager(LIMITS, self.clock, self.stats)
+        self.connections = ConnectionManager(volley, LIMITS, self.clock, self.stats)
         self.broadcaster = WebSocketBroadcaster(MemoryNewsLog(), queue, self.connections, self.clock, self.stats)
         self.end = CanaryEnd(LIMITS, self.clock)
         self.canary = Canary(queue, self.end.send, LIMITS, self.clock, self.stats)

@@ -125,7 +125,7 @@ async def converse(hall: Hall, frames: Frames, chance: random.Random) -> None:
     has_acks = chance.random() < 0.3
     wishes = Opening("u", "d", (Channel("default"),), wants_acks=has_acks, is_v2=True, window_bits=window_bits)
     await hall.clients.greeting.prepare(session, wishes)
-    link = SocketLink(Transport(), session, hall.clients.converse, frames, hall.limits.room_bytes)  # type: ignore[arg-type] # as much of a transport as a link needs
+    link = SocketLink(Transport(), session, hall.clients.converse, frames)  # type: ignore[arg-type] # as much of a transport as a link needs
     hall.clients.converse.on_open(session, link)
     for chunk in chunks(b"".join(mutated(chance) for _ in range(FRAMES_A_CONNECTION)), chance):
         link.data_received(chunk)

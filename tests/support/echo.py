@@ -73,6 +73,9 @@ class Echo:
     def on_fragment(self, session: Session) -> None:
         """Meter nothing."""
 
+    def on_wait(self, session: Session) -> None:
+        """Ignore it: an echo goes by the link alone."""
+
     def on_room(self, session: Session) -> None:
         """Nothing waits."""
 

@@ -12,7 +12,9 @@ from app.core.closing import Ending
 class RecordingLink:
     """Keeps the frames; a `stalled` client takes nothing until the test lets it."""
 
-    def __init__(self, *, stalled: bool = False) -> None:
+    def __init__(self, *, stalled: bool = False, handle: int = -1) -> None:
+        # A volley does not reach what is no socket: without one, everything goes by the link.
+        self.handle = handle
         self.frames: list[bytes] = []
         self.writes = 0
         self.endings: list[Ending] = []
@@ -21,6 +23,9 @@ class RecordingLink:
         self.is_closing = False
         self.untaken = 0
         self.on_room: Callable[[], None] = lambda: None
+
+    def gather(self, room_bytes: int) -> None:
+        """Send nothing, so gather nothing."""
 
     def write(self, frames: bytes) -> bool:
         self.writes += 1

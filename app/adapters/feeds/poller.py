@@ -57,6 +57,8 @@ class RssPoller:
         self._limits = limits
         self._clock = clock
         self._stats = stats
+        # Two at once would only take turns with each other, and each takes turns with the loop.
+        self._parser = asyncio.Lock()
 
     @property
     def total(self) -> int:
@@ -103,9 +105,10 @@ class RssPoller:
         fetched = await fetch(session, polled.feed.url, polled.validators, self._limits)
         if fetched.body is None:
             return 0
-        raws = await asyncio.to_thread(
-            parse, fetched.body, polled.feed.name, self._clock.wall(), self._limits.feed_entries
-        )
+        async with self._parser:
+            raws = await asyncio.to_thread(
+                parse, fetched.body, polled.feed.name, self._clock.wall(), self._limits.feed_entries
+            )
         fresh = polled.unseen(raws)
         for raw in fresh:
             await self._queue.put(Arrival(raw, Intake.RSS))

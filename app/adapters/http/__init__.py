@@ -26,4 +26,5 @@ opening        what an upgrade request asks for
 socket         GET /ws/news and the canary's door: admission, handshake, hand-over
 frames         what a client's bytes are: aiohttp's parser, made when bytes come
 link           SocketLink: an upgraded transport as a session's Link
+volley         the same bytes to many sockets at once
 """

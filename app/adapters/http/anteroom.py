@@ -121,8 +121,11 @@ class Guest:
     def on_fragment(self, session: Session) -> None:  # noqa: ARG002 - every conversation hears it
         self._is_within_rate()
 
-    def on_room(self, session: Session) -> None:
+    def on_wait(self, session: Session) -> None:
         """Ignore it: a guest is told next to nothing."""
+
+    def on_room(self, session: Session) -> None:
+        """Ignore it."""
 
     def on_misbehaviour(self, session: Session, ending: Ending) -> None:
         self._leave()

@@ -29,6 +29,7 @@ class Conversation(Protocol):
     def on_ping(self, session: Session, payload: bytes) -> None: ...
     def on_pong(self, session: Session) -> None: ...
     def on_fragment(self, session: Session) -> None: ...
+    def on_wait(self, session: Session) -> None: ...
     def on_room(self, session: Session) -> None: ...
     def on_misbehaviour(self, session: Session, ending: Ending) -> None: ...
     def on_closed(self, session: Session, ending: Ending) -> None: ...
@@ -37,25 +38,30 @@ class Conversation(Protocol):
 class SocketLink(asyncio.Protocol):
     """One client's socket."""
 
-    __slots__ = ("_conversation", "_frames", "_reading", "_session", "_transport", "buffered")
+    __slots__ = ("_conversation", "_frames", "_reading", "_session", "_transport")
 
     def __init__(
-        self,
-        transport: asyncio.Transport,
-        session: Session,
-        conversation: Conversation,
-        frames: Frames,
-        room_bytes: int,
+        self, transport: asyncio.Transport, session: Session, conversation: Conversation, frames: Frames
     ) -> None:
         self._transport = transport
-        # Between these marks the transport says when a client has taken enough for more to be read for it.
-        transport.set_write_buffer_limits(high=room_bytes, low=room_bytes // 4)
-        # Asked for every frame of every item: one call less.
-        self.buffered = transport.get_write_buffer_size
         self._session = session
         self._conversation = conversation
         self._frames = frames
         self._reading: Reading | None = None
+
+    @property
+    def handle(self) -> int:
+        if self._transport.is_closing() or self.buffered():
+            return -1
+        descriptor: int = self._transport.get_extra_info("socket").fileno()
+        return descriptor
+
+    def gather(self, room_bytes: int) -> None:
+        # Below its upper mark a transport waits for the loop to turn; with none it says of every byte that has to wait.
+        self._transport.set_write_buffer_limits(high=room_bytes, low=room_bytes // 4)
+
+    def buffered(self) -> int:
+        return self._transport.get_write_buffer_size()
 
     def become(self, session: Session, conversation: Conversation) -> None:
         """Serve another session from here on, which opens with this."""
@@ -90,6 +96,10 @@ class SocketLink(asyncio.Protocol):
                 # Both have said it: nothing more will come, and the server goes first (RFC 6455 section 7.1.1).
                 self._transport.close()
         self._reading = None if reading.is_at_rest and reading.error is None else reading
+
+    def pause_writing(self) -> None:
+        """Say that the kernel would not take all: what follows has to wait behind it."""
+        self._conversation.on_wait(self._session)
 
     def resume_writing(self) -> None:
         """Say that the client has taken what waited."""

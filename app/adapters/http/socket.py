@@ -149,7 +149,7 @@ def _hand_over(request: web.Request, session: Session, conversation: Conversatio
     transport.write(
         f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{lines}\r\n".encode()
     )
-    link = SocketLink(transport, session, conversation, parts.frames, parts.limits.room_bytes)
+    link = SocketLink(transport, session, conversation, parts.frames)
     transport.set_protocol(link)
     early = protocol._message_tail
     # aiohttp lets go of the connection as if it were lost, and must not close the transport doing so.

@@ -1,0 +1,145 @@
+"""Who gets an item by a volley and who by its link, and that nothing is said twice or out of turn."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from app.core.limits import Limits
+from app.core.subscription import Filter
+from app.flows.session import Session
+from tests.support.hall import Hall
+from tests.support.link import RecordingLink
+
+LIMITS = Limits(write_buffer_bytes=4_000, room_bytes=2_000)
+HIGH = Filter(impact_threshold=90)
+
+
+class Sockets:
+    """Takes volleys as the kernel does: all, or of a socket that is full only so much."""
+
+    def __init__(self) -> None:
+        self.got: dict[int, list[bytes]] = {}
+        self.takes: dict[int, int] = {}
+
+    def volley(self, handles: Sequence[int], frame: bytes) -> list[int]:
+        taken = [0 if handle < 0 else self.takes.get(handle, len(frame)) for handle in handles]
+        for handle, size in zip(handles, taken, strict=True):
+            if size:
+                self.got.setdefault(handle, []).append(frame[:size])
+        return taken
+
+
+@pytest.fixture
+def sockets(monkeypatch: pytest.MonkeyPatch) -> Sockets:
+    sockets = Sockets()
+    monkeypatch.setattr("app.wiring.volley", sockets.volley)
+    return sockets
+
+
+@pytest.fixture
+def hall(sockets: Sockets) -> Hall:
+    return Hall(LIMITS)
+
+
+class Unsplit(RecordingLink):
+    """Keeps what it is given as it is: rests of frames too."""
+
+    def write(self, frames: bytes) -> bool:
+        self.writes += 1
+        self.frames.append(frames)
+        return not self.is_closing
+
+
+async def arrive(hall: Hall, handle: int, **wishes: object) -> tuple[Session, RecordingLink]:
+    return await hall.arrive(f"u{handle}", link=Unsplit(handle=handle), **wishes)  # type: ignore[arg-type]
+
+
+async def test_whose_link_is_free_gets_items_past_it(hall: Hall, sockets: Sockets) -> None:
+    (one, first), (two, second) = await arrive(hall, 1), await arrive(hall, 2)
+
+    await hall.publish(3)
+
+    assert [len(sockets.got[handle]) for handle in (1, 2)] == [3, 3]
+    assert sockets.got[1] == sockets.got[2]
+    assert first.frames == second.frames == []
+    assert [one.delivered, two.delivered] == [3, 3]
+
+
+async def test_of_what_a_socket_takes_in_part_the_rest_goes_by_the_link(hall: Hall, sockets: Sockets) -> None:
+    session, link = await arrive(hall, 1)
+    await arrive(hall, 2)
+    sockets.takes[1] = 10
+
+    await hall.publish()
+
+    assert sockets.got[1][0] + link.frames[0] == sockets.got[2][0]
+    assert session.delivered == 1
+
+
+async def test_while_something_waits_everything_goes_behind_it(hall: Hall, sockets: Sockets) -> None:
+    session, link = await arrive(hall, 1)
+    hall.clients.converse.on_wait(session)
+
+    await hall.publish(2)
+    assert (sockets.got, link.writes, session.delivered) == ({}, 2, 2)
+
+    hall.clients.converse.on_room(session)
+    await hall.publish()
+    assert (len(sockets.got[1]), link.writes, session.delivered) == (1, 2, 3)
+
+
+async def test_who_falls_behind_gets_no_volley_until_it_is_level(hall: Hall, sockets: Sockets) -> None:
+    session, link = await arrive(hall, 1)
+    sockets.takes[1] = 0
+    link.untaken = LIMITS.write_buffer_bytes + 1
+
+    await hall.publish(3)
+    assert (link.writes, session.phase) == (1, "lagging")
+
+    async with hall.reading():
+        await hall.come_to_rest(link)
+    sockets.takes.clear()
+    await hall.publish()
+    assert (link.writes, len(sockets.got[1]), session.phase) == (3, 1, "live")
+
+
+async def test_a_closing_link_is_counted_as_not_reached(hall: Hall, sockets: Sockets) -> None:
+    session, link = await arrive(hall, 1)
+    sockets.takes[1] = 0
+    link.is_closing = True
+
+    await hall.publish()
+
+    assert session.delivered == 0
+
+
+async def test_who_left_is_in_no_volley_and_its_handle_is_the_next_ones(hall: Hall, sockets: Sockets) -> None:
+    before, _ = await arrive(hall, 1)
+    hall.leave(before)
+    after, _ = await arrive(hall, 1, wants=HIGH)
+
+    await hall.publish(2, impact_score=10)
+    await hall.publish(impact_score=95)
+
+    assert len(sockets.got[1]) == 1
+    assert [before.delivered, after.delivered] == [0, 1]
+
+
+async def test_who_joins_a_named_channel_is_told_by_the_link_from_there_on(hall: Hall, sockets: Sockets) -> None:
+    session, link = await arrive(hall, 1)
+    await hall.publish()
+    await hall.send(session, {"type": "subscribe", "id": 1, "channel": "btc", "filters": {}})
+    said = len(link.frames)
+
+    await hall.publish()
+
+    assert len(sockets.got[1]) == 1
+    assert b'"channels":["btc","default"]' in link.frames[said]
+
+
+async def test_who_acknowledges_gets_no_volley(hall: Hall, sockets: Sockets) -> None:
+    _, link = await arrive(hall, 1, wants_acks=True)
+
+    await hall.publish()
+
+    assert (sockets.got, link.writes) == ({}, 1)

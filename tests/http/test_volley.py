@@ -1,0 +1,196 @@
+"""One write to many sockets: what it says of each, and that no client notices that its link was passed by."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+import uvloop
+from websockets.asyncio.client import connect
+from websockets.frames import Frame
+from websockets.streams import StreamReader
+
+from app.adapters.http.frames import Frames
+from app.adapters.http.link import SocketLink
+from app.adapters.http.volley import volley
+from app.core.closing import Ending
+from app.core.limits import Limits
+from app.flows.session import Session
+from app.ports import Link
+from tests.support.items import raw
+from tests.support.server import RunningServer
+from tests.support.sockets import open_raw
+
+FRAME = b"x" * 1_000
+
+
+@pytest.fixture
+def pairs() -> Iterator[list[tuple[socket.socket, socket.socket]]]:
+    made = [socket.socketpair() for _ in range(4)]
+    for ours, _ in made:
+        ours.setblocking(False)
+    yield made
+    for pair in made:
+        for end in pair:
+            end.close()
+
+
+def fill(full: socket.socket) -> None:
+    with suppress(BlockingIOError):
+        while True:
+            full.send(b"-" * 100_000)
+    with suppress(BlockingIOError):
+        while True:
+            full.send(b"-")
+
+
+def test_who_is_full_or_gone_takes_nothing_and_the_others_take_all(
+    pairs: list[tuple[socket.socket, socket.socket]],
+) -> None:
+    fill(pairs[1][0])
+    pairs[2][1].close()
+
+    taken = volley([pairs[0][0].fileno(), pairs[1][0].fileno(), -1, pairs[2][0].fileno(), pairs[3][0].fileno()], FRAME)
+
+    assert taken == [len(FRAME), 0, 0, 0, len(FRAME)]
+    assert [pairs[place][1].recv(2_000) for place in (0, 3)] == [FRAME, FRAME]
+
+
+def test_a_part_is_told_as_a_part(pairs: list[tuple[socket.socket, socket.socket]]) -> None:
+    ours, theirs = pairs[0]
+    frame = bytes(range(256)) * 40_000
+
+    [taken] = volley([ours.fileno()], frame)
+
+    assert 0 < taken < len(frame)
+    got = b""
+    while len(got) < taken:
+        got += theirs.recv(1 << 20)
+    assert got == frame[:taken]
+
+
+class Listener:
+    """What a link says of its transport."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.handles: list[int] = []
+
+    def on_open(self, session: Session, link: Link) -> None: ...
+    def on_data(self, size: int) -> None: ...
+    def on_message(self, session: Session, text: str) -> None: ...
+    def on_ping(self, session: Session, payload: bytes) -> None: ...
+    def on_pong(self, session: Session) -> None: ...
+    def on_fragment(self, session: Session) -> None: ...
+    def on_misbehaviour(self, session: Session, ending: Ending) -> None: ...
+
+    def on_wait(self, session: Session) -> None:
+        self.heard.append("wait")
+
+    def on_room(self, session: Session) -> None:
+        self.heard.append("room")
+
+    def on_closed(self, session: Session, ending: Ending) -> None:
+        self.heard.append("closed")
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_transport_says_at_once_what_waits_and_keeps_its_descriptor_until_it_has_told_of_its_end(
+    loop_factory: type, pairs: list[tuple[socket.socket, socket.socket]]
+) -> None:
+    ours, theirs = pairs[0]
+
+    async def converse() -> None:
+        listener = Listener()
+        session = Session("c", "u", 0.0, 1)
+
+        class Watching(SocketLink):
+            def connection_lost(self, exc: Exception | None) -> None:
+                # Whoever opens a descriptor now must not be given this one.
+                listener.handles.append(socket.socket(fileno=handle).detach())
+                super().connection_lost(exc)
+
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+        link = Watching(transport, session, listener, Frames(Limits().message_bytes))
+        transport.set_protocol(link)
+        link.gather(0)
+        handle = link.handle
+        assert handle == ours.fileno()
+
+        link.write(FRAME)
+        assert (listener.heard, link.buffered(), link.handle) == ([], 0, handle)
+
+        link.write(FRAME * 10_000)
+        assert (listener.heard, link.handle) == (["wait"], -1)
+
+        await asyncio.to_thread(read, theirs, len(FRAME) * 10_001)
+        while listener.heard != ["wait", "room"]:
+            await asyncio.sleep(0)
+        assert link.handle == handle
+
+        link.abort()
+        assert link.handle == -1
+        while "closed" not in listener.heard:
+            await asyncio.sleep(0)
+        assert listener.handles == [handle]
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(asyncio.wait_for(converse(), 20))
+
+
+def read(end: socket.socket, size: int) -> None:
+    end.setblocking(True)
+    while size:
+        size -= len(end.recv(min(size, 1 << 20)))
+
+
+async def test_what_a_client_reads_late_is_whole_and_in_order(server: RunningServer) -> None:
+    slow = await open_raw(server.ws_url, "slow")
+    content = "x" * 3_000
+    for number in range(60):
+        await server.publish(raw(number, content=content))
+
+    stream = StreamReader()
+    seqs: list[int] = []
+
+    async def more() -> None:
+        stream.feed_data(await asyncio.wait_for(asyncio.get_running_loop().sock_recv(slow, 65_536), 5))
+
+    while len(seqs) < 60:
+        parsing = Frame.parse(stream.read_exact, mask=False)
+        while (frame := step(parsing)) is None:
+            await more()
+        message = json.loads(bytes(frame.data))
+        seqs += [message["seq"]] if message["type"] == "news_item" else []
+    slow.close()
+
+    assert seqs == list(range(1, 61))
+    assert await server.metric("news_slow_consumers_total", action="lagging") == 0
+
+
+def step(parsing: object) -> Frame | None:
+    """Go on parsing; None where it wants more bytes."""
+    try:
+        next(parsing)  # type: ignore[call-overload]
+    except StopIteration as done:
+        frame: Frame = done.value
+        return frame
+    return None
+
+
+async def test_whoever_gets_a_descriptor_next_gets_nothing_that_was_meant_for_the_last(server: RunningServer) -> None:
+    await server.subscribe("picky", impact_threshold=100)
+    async with connect(f"{server.ws_url}?user_id=witness") as witness:
+        for number in range(12):
+            before = await connect(f"{server.ws_url}?user_id=everything")
+            before.transport.abort()
+            async with connect(f"{server.ws_url}?user_id=picky") as after:
+                await server.publish(raw(number, impact_score=10))
+                await asyncio.wait_for(witness.recv(), 5)
+                await after.send('{"type":"ping"}')
+                message = json.loads(await asyncio.wait_for(after.recv(), 5))
+
+            assert message["type"] == "pong"
