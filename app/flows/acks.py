@@ -108,12 +108,10 @@ class Acks:
             self._skip_acknowledged(session, window.acked)
         return window.acked
 
-    def sweep(self) -> None:
-        """Send again what was not acknowledged in time, and give up who never does."""
-        now = self._clock.monotonic()
-        for session in self._connections.open_sessions():
-            if session.window is not None and session.window.waits_s(now) > self._limits.ack_within_s:
-                self._send_again(session, session.window)
+    def look_after(self, session: Session, now: float) -> None:
+        """Send again what was not acknowledged in time, and give up who never does; `now` in monotonic seconds."""
+        if session.window is not None and session.window.waits_s(now) > self._limits.ack_within_s:
+            self._send_again(session, session.window)
 
     async def run_flushes(self) -> None:
         """Bring cursors that moved to the disk, for ever."""

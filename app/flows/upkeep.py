@@ -1,9 +1,11 @@
 """What connections need over time. This file owns heartbeats, tokens and lives that end, and checkpoints that are due.
 
-One sweep a second looks after all of them: no connection has a timer of its own.
+One sweep a second looks after all of them, in parts, so that nobody's news waits for long: no connection has a timer of
+its own.
 """
 
 import random
+from collections.abc import Iterable
 
 from app.core import outbound, wire
 from app.core.closing import Ending
@@ -16,6 +18,7 @@ from app.flows.session import Session
 from app.ports import Clock
 
 SWEEP_EVERY_S = 1.0
+_PARTS = 10
 _LIFE_SPREAD = 0.1
 _BACK_WITHIN_S = 1.0
 
@@ -33,10 +36,25 @@ class Upkeep:
         self._clock = clock
 
     def sweep(self) -> None:
-        """Look after every connection: ping the silent, drop the dead, send checkpoints that are due."""
+        """Look after every connection now."""
+        self._look_after(self._connections.open_sessions())
+
+    async def run_sweeps(self) -> None:
+        """Sweep for ever."""
+        while True:
+            sessions = self._connections.open_sessions()
+            for part in range(_PARTS):
+                await self._clock.sleep(SWEEP_EVERY_S / _PARTS)
+                self._look_after(sessions[part::_PARTS])
+
+    def _look_after(self, sessions: Iterable[Session]) -> None:
+        """Ping the silent, drop the dead, send again what was not acknowledged, send checkpoints that are due."""
         now, wall = self._clock.monotonic(), self._clock.wall()
         due = []
-        for session in self._connections.open_sessions():
+        for session in sessions:
+            if session.ending is not None or self._needs_nothing(session, now):
+                continue
+            self._acks.look_after(session, now)
             if session.expires_at is not None:
                 self._check_token(session, session.expires_at, wall)
             if now - session.opened_at >= _life_s(session, self._limits):
@@ -53,12 +71,18 @@ class Upkeep:
                 due.append(session)
         self._connections.checkpoint(due)
 
-    async def run_sweeps(self) -> None:
-        """Sweep for ever."""
-        while True:
-            await self._clock.sleep(SWEEP_EVERY_S)
-            self.sweep()
-            self._acks.sweep()
+    def _needs_nothing(self, session: Session, now: float) -> bool:
+        """Say whether there is nothing to be done, as there nearly always is: everybody is asked once a second."""
+        limits = self._limits
+        return (
+            now - session.written_at < limits.keep_alive_s
+            and now - session.heard_at < limits.heartbeat_s
+            and self._connections.position - session.checkpoint_seq < limits.checkpoint_items
+            and now - session.opened_at < limits.connection_life_s * (1 - _LIFE_SPREAD)
+            and session.doubted_at <= session.heard_at
+            and session.expires_at is None
+            and session.window is None
+        )
 
     def _check_token(self, session: Session, expires_at: float, now: float) -> None:
         """Warn whose token ends soon, once, and end whose is over; times in Unix seconds."""

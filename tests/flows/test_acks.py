@@ -76,7 +76,7 @@ async def test_what_is_not_acknowledged_in_time_comes_again_and_is_marked(hall: 
         await hall.publish(3)
         await hall.send(session, {"type": "ack", "seq": 1})
         hall.clock.move(15.1)
-        hall.clients.acks.sweep()
+        hall.ask_for_acks()
         await hall.settle()
         await hall.publish()
 
@@ -106,7 +106,7 @@ async def test_who_never_acknowledges_is_ended_after_three_more_attempts(hall: H
         for _ in range(4):
             assert link.endings == []
             hall.clock.move(15.1)
-            hall.clients.acks.sweep()
+            hall.ask_for_acks()
             await hall.settle()
 
     assert link.endings == [Ending.ACK_TIMEOUT]
@@ -121,7 +121,7 @@ async def test_an_ack_gives_the_next_item_all_attempts_again(hall: Hall) -> None
         for seq in (1, 2):
             for _ in range(3):
                 hall.clock.move(15.1)
-                hall.clients.acks.sweep()
+                hall.ask_for_acks()
                 await hall.settle()
             await hall.send(session, {"type": "ack", "seq": seq})
 
@@ -405,7 +405,7 @@ class _Life:
                 await self.hall.send(self.session, {"type": "ack", "seq": seq})
             case "time":
                 self.hall.clock.move(amount)
-                self.hall.clients.acks.sweep()
+                self.hall.ask_for_acks()
             case _:
                 await self.befall(word)
 

@@ -162,6 +162,22 @@ def test_silence_is_answered_with_a_ping_and_then_with_the_end(hall: Hall) -> No
     assert hall.stats.beats == {Beat.TIMEOUT: 1}
 
 
+async def test_everybody_is_looked_after_once_a_second_and_never_all_at_once() -> None:
+    hall = Hall(Limits())
+    links = [join(hall.connections, f"u{number}")[1] for number in range(40)]
+    hall.clock.move(16)
+    sweeping = asyncio.create_task(hall.clients.upkeep.run_sweeps())
+    pinged = []
+    for _ in range(10):
+        await asyncio.sleep(0)
+        hall.clock.move(0.1)
+        await asyncio.sleep(0)
+        pinged.append(sum(PING in link.frames for link in links))
+    sweeping.cancel()
+
+    assert pinged == list(range(4, 44, 4))
+
+
 def test_who_answers_lives_on(hall: Hall) -> None:
     session, link = join(hall.connections)
 

@@ -88,6 +88,11 @@ class Hall:
         while session.is_answering:
             await asyncio.sleep(0)
 
+    def ask_for_acks(self) -> None:
+        """Look after acks alone: clients of a hall do not answer pings."""
+        for session in self.connections.open_sessions():
+            self.clients.acks.look_after(session, self.clock.monotonic())
+
     def leave(self, session: Session) -> None:
         self.clients.converse.on_closed(session, Ending.NETWORK)
 
