@@ -9,6 +9,7 @@
     lexicon       terms to slots: which slots listed a term that stands in this text
     index         the fast truth: one item against every slot, with exact reject counts
     entitled_slots  which slots may see an item
+    tally         how many of something each slot had
     grouping      which slots want which of several items
     urls          canonical URLs and item ids
     entities      tickers, people, category and tags by vocabulary

@@ -82,8 +82,10 @@ class Channels:
     def states(self, session: Session) -> tuple[outbound.ChannelState, ...]:
         """Describe a connection's channels, `default` first."""
         channels = sorted(session.channels.values(), key=lambda one: (one.name != DEFAULT_CHANNEL, one.name))
+        delivered = self._connections.slots.delivered(session)
         return tuple(
-            outbound.ChannelState(one.name, one.wants, one.follows, session.matched_on(one)) for one in channels
+            outbound.ChannelState(one.name, one.wants, one.follows, session.matched_on(one, delivered))
+            for one in channels
         )
 
     async def _find_past(self, session: Session, asked: Subscribe, wants: Filter) -> Start | None:

@@ -47,7 +47,7 @@ class ConnectionManager:
         self._addresses = Addresses(limits, clock, stats)
         self.slots = Slots()
         self._fanout = Fanout(self.slots, volley, limits, clock, stats)
-        self._visits = Visits(clock)
+        self._visits = Visits(self.slots, clock)
         self._open: dict[str, Session] = {}
 
     def __len__(self) -> int:
@@ -103,7 +103,7 @@ class ConnectionManager:
         if session.ending is not None:
             link.close(session.ending)
         self._stats.connection_opened()
-        _log.info("connection_opened", connection_id=session.id, user_id=session.user_id)
+        _log.info("connection_opened", **_names(session))
 
     def _begin(self, session: Session) -> None:
         after = self.position if session.start is None else session.start.after
@@ -136,13 +136,7 @@ class ConnectionManager:
         self._visits.remember(session, self.position)
         life_s = self._clock.monotonic() - session.opened_at
         self._stats.connection_closed(ending, life_s)
-        _log.info(
-            "connection_closed",
-            connection_id=session.id,
-            user_id=session.user_id,
-            reason=ending.value,
-            duration_s=round(life_s, 3),
-        )
+        _log.info("connection_closed", **_names(session), reason=ending.value, duration_s=round(life_s, 3))
 
     def cut(self, session: Session, ending: Ending) -> None:
         """Take a session out of the live set now and let its socket go; a seat not open yet ends as it opens."""
@@ -156,14 +150,14 @@ class ConnectionManager:
         session = self._open.get(connection_id)
         if session is None or session.ending is not None:
             raise Theirs(Code.NOT_FOUND, "No open connection has this id")
-        _log.warning("connection_kicked", connection_id=session.id, user_id=session.user_id)
+        _log.warning("connection_kicked", **_names(session))
         self.cut(session, Ending.KICKED)
         return session
 
     def cut_slow(self, session: Session) -> None:
         """Give a client up that takes too little."""
         buffered = session.link.buffered() if session.link else 0
-        _log.warning("slow_consumer", connection_id=session.id, user_id=session.user_id, buffered_bytes=buffered)
+        _log.warning("slow_consumer", **_names(session), buffered_bytes=buffered)
         self._stats.slow[SlowAction.DISCONNECTED] += 1
         self.cut(session, Ending.SLOW_CONSUMER)
 
@@ -181,7 +175,7 @@ class ConnectionManager:
         is_full = session.is_window_full(self._limits)
         self._stats.slow[SlowAction.WINDOW_FULL if is_full else SlowAction.LAGGING] += 1
         self._leave_live(session, Event.FULL)
-        _log.info("connection_lagging", connection_id=session.id, user_id=session.user_id, sequence=self.position)
+        _log.info("connection_lagging", **_names(session), sequence=self.position)
 
     def rewind(self, session: Session, channels: Iterable[Channel], after: int) -> None:
         """Let a session read the log again from behind `after`, for some of its channels."""
@@ -241,6 +235,7 @@ class ConnectionManager:
         age_ms = None if self.last_item_at is None else int((now - self.last_item_at) * 1000)
         for session in sessions:
             seq = self.reached(session)
+            self.slots.settle(session)
             keep_alive = outbound.KeepAlive(self._clock.wall(), seq, session.delivered, outbound.Feed("ok", age_ms))
             session.sent += session.delivered
             session.delivered = 0
@@ -275,6 +270,7 @@ class ConnectionManager:
         """Add a channel to an open session; it begins where the session stands."""
         channel.passed = channel.wants_seq = self.reached(session)
         session.channels[channel.name] = channel
+        self.slots.settle(session)
         session.see_plainness()
         self.slots.give(session, channel)
         if session.phase is Phase.LIVE:
@@ -298,3 +294,7 @@ class ConnectionManager:
     def everyone(self) -> list[Session]:
         """Give every session that has a place, also those that are not open yet or not gone yet."""
         return self._places.everyone()
+
+
+def _names(session: Session) -> dict[str, str]:
+    return {"connection_id": session.id, "user_id": session.user_id}

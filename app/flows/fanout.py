@@ -88,6 +88,7 @@ class Fanout:
                 self._send_alike(items, window_bits, slots, outcome)
         for item in going:
             self._send_named(item, outcome)
+        outcome.due.extend(self._slots.due(self._limits.checkpoint_items))
         for one, item in zip(batch, going, strict=True):
             self._count(item, len(one.recipients))
         return outcome
@@ -95,49 +96,37 @@ class Fanout:
     def _send_alike(self, items: Sequence[_Going], window_bits: int, slots: BitMap, outcome: Outcome) -> None:
         """Write the same items to all who want them; put those with names aside."""
         self._put_aside(items, slots & self._slots.named)
-        plain = list(slots - self._slots.named)
+        plain = slots - self._slots.named
         frames = [one.message.frame(window_bits) for one in items]
-        joined, written = b"".join(frames), 0
-        for start in range(0, len(plain), _VOLLEY):
-            reached = self._fire(plain[start : start + _VOLLEY], joined, outcome)
-            self._note(reached, len(items), outcome)
-            self._stamp(items, len(reached))
-            written += len(reached)
+        joined, closed, order = b"".join(frames), BitMap(), list(plain)
+        for start in range(0, len(order), _VOLLEY):
+            fired = order[start : start + _VOLLEY]
+            missed = self._fire(fired, joined, outcome)
+            closed.update(missed)
+            self._stamp(items, len(fired) - len(missed))
+        self._slots.note(plain - closed, len(items))
         for one, frame in zip(items, frames, strict=True):
             one.asked += len(plain)
-            one.count(window_bits, len(frame), written)
+            one.count(window_bits, len(frame), len(plain) - len(closed))
 
-    def _fire(self, slots: Sequence[int], joined: bytes, outcome: Outcome) -> list[Session]:
-        """Write the same bytes to some connections, and give those that have them or have them waiting."""
-        handles, sessions = self._slots.handles, self._slots.sessions
+    def _fire(self, slots: Sequence[int], joined: bytes, outcome: Outcome) -> list[int]:
+        """Write the same bytes to some connections; give the slots of those that are closing."""
+        handles = self._slots.handles
         taken = self._volley([handles[slot] for slot in slots], joined)
-        reached = [session for slot in slots if (session := sessions[slot]) is not None]
         if taken.count(len(joined)) == len(slots):
-            return reached
-        return [
-            session
-            for session, size in zip(reached, taken, strict=True)
-            if size == len(joined) or self._write_rest(session, joined[size:], outcome)
-        ]
+            return []
+        rests = ((slot, joined[size:]) for slot, size in zip(slots, taken, strict=True) if size < len(joined))
+        return [slot for slot, rest in rests if not self._write_rest(slot, rest, outcome)]
 
-    def _write_rest(self, session: Session, rest: bytes, outcome: Outcome) -> bool:
+    def _write_rest(self, slot: int, rest: bytes, outcome: Outcome) -> bool:
         """Write by the link what a volley could not; False when the connection is closing."""
-        link = session.link
-        # A session with a slot has a link.
-        if link is None or not link.write(rest):
+        session = self._slots.sessions[slot]
+        # A slot that is found has a session, and that a link.
+        if session is None or session.link is None or not session.link.write(rest):
             return False
-        if link.buffered() > self._limits.write_buffer_bytes:
+        if session.link.buffered() > self._limits.write_buffer_bytes:
             outcome.full.append(session)
         return True
-
-    def _note(self, sessions: Iterable[Session], count: int, outcome: Outcome) -> None:
-        """Note that connections have so many more items."""
-        now, checkpoint = self._clock.monotonic(), self._limits.checkpoint_items
-        for session in sessions:
-            session.written_at = now
-            session.delivered += count
-            if session.delivered >= checkpoint:
-                outcome.due.append(session)
 
     def _put_aside(self, items: Sequence[_Going], slots: BitMap) -> None:
         """Note which channels of connections with names want the items."""

@@ -108,7 +108,7 @@ class Session:
         self.window: Window | None = None
         # Frames that came for want of acks: they are not metered.
         self.answered = 0
-        # Items since the last checkpoint, and those before it.
+        # Items since the last checkpoint that are not noted by its slot (`Slots.delivered`), and those before it.
         self.delivered = 0
         self.sent = 0
         self.use_channels([Channel(DEFAULT_CHANNEL)])
@@ -168,9 +168,9 @@ class Session:
                 channel.matched = self.sent + self.delivered if channel.name == DEFAULT_CHANNEL else 0
         self.is_plain = self.is_plain and is_plain
 
-    def matched_on(self, channel: Channel) -> int:
-        """Count the items that a channel wanted since it was joined."""
-        return self.sent + self.delivered if self.is_plain else channel.matched
+    def matched_on(self, channel: Channel, delivered: int) -> int:
+        """Count the items that a channel wanted since it was joined, `delivered` of them since the last checkpoint."""
+        return self.sent + delivered if self.is_plain else channel.matched
 
     def is_window_full(self, limits: Limits) -> bool:
         """Say whether nothing new may be sent until something is acknowledged."""

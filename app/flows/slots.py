@@ -1,6 +1,7 @@
 """Which slot of the index is whose. This file owns the slots: one for each channel of each open connection.
 
-A slot keeps its number as long as its channel is used; it is in the index only while its connection is live.
+A slot keeps its number as long as its channel is used; it is in the index only while its connection is live. What
+nearly everybody gets is noted here in bitmaps, for all at once: no session is touched for an item.
 """
 
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pyroaring import BitMap
 
 from app.core.deflate import UNCOMPRESSED
 from app.core.index import FilterIndex
+from app.core.tally import Tally
 from app.flows.session import Channel, Session
 
 
@@ -25,6 +27,9 @@ class Slots:
         self._free: list[int] = []
         # Those of connections that are told their channels, or acknowledge.
         self.named = BitMap()
+        # What was written to the other live ones since their sessions were last told, and to whom anything was.
+        self._delivered = Tally()
+        self._written = BitMap()
         # Those of connections with compressed payloads, by their window.
         self._deflated: dict[int, BitMap] = {}
 
@@ -48,10 +53,12 @@ class Slots:
     def take_back(self, channel: Channel) -> None:
         """Free a channel's slot."""
         self.handles[channel.slot] = -1
+        self._settle(channel.slot)
         self.index.drop(channel.slot)
         for slots in self._deflated.values():
             slots.discard(channel.slot)
         self.named.discard(channel.slot)
+        self._written.discard(channel.slot)
         self.sessions[channel.slot] = self.channels[channel.slot] = None
         self._free.append(channel.slot)
         channel.slot = -1
@@ -91,9 +98,45 @@ class Slots:
         self.use_volleys(session)
         for channel in session.channels.values():
             self.put(channel)
+            if session.is_plain:
+                self._delivered.add(BitMap([channel.slot]), session.delivered)
+                session.delivered = 0
+
+    def note(self, slots: BitMap, items: int) -> None:
+        """Note that so many items were written to each of these slots."""
+        self._delivered.add(slots, items)
+        self._written |= slots
+
+    def due(self, items: int) -> list[Session]:
+        """Give the connections that had so many items, or more, since they were last told where they stand."""
+        owners = (self.sessions[slot] for slot in self._delivered.at_least(items))
+        return [session for session in owners if session is not None]
+
+    def delivered(self, session: Session) -> int:
+        """Count what a connection had since it was last told where it stands."""
+        return session.delivered + sum(map(self._delivered.count, _slots_of(session)))
+
+    def settle(self, session: Session) -> None:
+        """Let a session know itself how many items it had."""
+        for slot in _slots_of(session):
+            self._settle(slot)
+
+    def tell_writes(self, since: float) -> None:
+        """Let the sessions know to whom anything was written after `since` (monotonic seconds), and begin anew."""
+        written, self._written = self._written, BitMap()
+        for slot in written:
+            session = self.sessions[slot]
+            if session is not None:
+                session.written_at = max(session.written_at, since)
+
+    def _settle(self, slot: int) -> None:
+        session = self.sessions[slot]
+        if session is not None:
+            session.delivered += self._delivered.take(slot)
 
     def hide(self, session: Session) -> None:
         """Let no item find a connection any more."""
+        self.settle(session)
         for channel in session.channels.values():
             self.index.drop(channel.slot)
 

@@ -34,18 +34,26 @@ class Upkeep:
         self._acks = acks
         self._limits = limits
         self._clock = clock
+        self._learned_at = clock.monotonic()
 
     def sweep(self) -> None:
         """Look after every connection now."""
+        self._learn_writes()
         self._look_after(self._connections.open_sessions())
 
     async def run_sweeps(self) -> None:
         """Sweep for ever."""
         while True:
+            self._learn_writes()
             sessions = self._connections.open_sessions()
             for part in range(_PARTS):
                 await self._clock.sleep(SWEEP_EVERY_S / _PARTS)
                 self._look_after(sessions[part::_PARTS])
+
+    def _learn_writes(self) -> None:
+        """Learn to whom anything was written since this was last asked: just then, which errs to be early."""
+        self._connections.slots.tell_writes(self._learned_at)
+        self._learned_at = self._clock.monotonic()
 
     def _look_after(self, sessions: Iterable[Session]) -> None:
         """Ping the silent, drop the dead, send again what was not acknowledged, send checkpoints that are due."""

@@ -9,6 +9,7 @@ from app.core.closing import Ending
 from app.core.deflate import UNCOMPRESSED
 from app.core.phases import Phase
 from app.flows.session import Session
+from app.flows.slots import Slots
 from app.ports import Clock
 
 _REMEMBERED_VISITS = 1_000
@@ -36,7 +37,8 @@ class Visit(msgspec.Struct, frozen=True):
 class Visits:
     """Describes connections, and remembers those that ended last."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, slots: Slots, clock: Clock) -> None:
+        self._slots = slots
         self._clock = clock
         self._gone: deque[Visit] = deque(maxlen=_REMEMBERED_VISITS)
 
@@ -63,7 +65,7 @@ class Visits:
             channels=tuple(session.channels),
             phase=session.phase,
             duration_s=round(now - session.opened_at, 3),
-            items=session.sent + session.delivered,
+            items=session.sent + self._slots.delivered(session),
             behind_items=max(position - session.cursor, 0) if is_reading else 0,
             unacked_items=len(session.window) if session.window else 0,
             buffered_bytes=session.link.buffered() if session.link is not None else 0,

@@ -160,4 +160,4 @@ async def test_a_probe_keeps_its_place_among_items(hall: Hall) -> None:
 
     assert order == ["item", "probe", "item"]
     assert link.seqs == [1, 2, 3]
-    assert session.delivered == 3
+    assert hall.delivered(session) == 3

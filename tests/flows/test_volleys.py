@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from app.core.limits import Limits
+from app.core.resuming import Last
 from app.core.subscription import Filter
 from app.flows.session import Session
 from tests.support.hall import Hall
@@ -62,7 +63,7 @@ async def test_whose_link_is_free_gets_items_past_it(hall: Hall, sockets: Socket
     assert [len(sockets.got[handle]) for handle in (1, 2)] == [3, 3]
     assert sockets.got[1] == sockets.got[2]
     assert first.frames == second.frames == []
-    assert [one.delivered, two.delivered] == [3, 3]
+    assert [hall.delivered(one), hall.delivered(two)] == [3, 3]
 
 
 async def test_of_what_a_socket_takes_in_part_the_rest_goes_by_the_link(hall: Hall, sockets: Sockets) -> None:
@@ -73,7 +74,7 @@ async def test_of_what_a_socket_takes_in_part_the_rest_goes_by_the_link(hall: Ha
     await hall.publish()
 
     assert sockets.got[1][0] + link.frames[0] == sockets.got[2][0]
-    assert session.delivered == 1
+    assert hall.delivered(session) == 1
 
 
 async def test_while_something_waits_everything_goes_behind_it(hall: Hall, sockets: Sockets) -> None:
@@ -81,11 +82,11 @@ async def test_while_something_waits_everything_goes_behind_it(hall: Hall, socke
     hall.clients.converse.on_wait(session)
 
     await hall.publish(2)
-    assert (sockets.got, link.writes, session.delivered) == ({}, 2, 2)
+    assert (sockets.got, link.writes, hall.delivered(session)) == ({}, 2, 2)
 
     hall.clients.converse.on_room(session)
     await hall.publish()
-    assert (len(sockets.got[1]), link.writes, session.delivered) == (1, 2, 3)
+    assert (len(sockets.got[1]), link.writes, hall.delivered(session)) == (1, 2, 3)
 
 
 async def test_who_falls_behind_gets_no_volley_until_it_is_level(hall: Hall, sockets: Sockets) -> None:
@@ -110,7 +111,7 @@ async def test_a_closing_link_is_counted_as_not_reached(hall: Hall, sockets: Soc
 
     await hall.publish()
 
-    assert session.delivered == 0
+    assert hall.delivered(session) == 0
 
 
 async def test_who_left_is_in_no_volley_and_its_handle_is_the_next_ones(hall: Hall, sockets: Sockets) -> None:
@@ -122,7 +123,7 @@ async def test_who_left_is_in_no_volley_and_its_handle_is_the_next_ones(hall: Ha
     await hall.publish(impact_score=95)
 
     assert len(sockets.got[1]) == 1
-    assert [before.delivered, after.delivered] == [0, 1]
+    assert [hall.delivered(before), hall.delivered(after)] == [0, 1]
 
 
 async def test_who_joins_a_named_channel_is_told_by_the_link_from_there_on(hall: Hall, sockets: Sockets) -> None:
@@ -143,3 +144,46 @@ async def test_who_acknowledges_gets_no_volley(hall: Hall, sockets: Sockets) -> 
     await hall.publish()
 
     assert (sockets.got, link.writes) == ({}, 1)
+
+
+async def test_whose_count_is_kept_beside_it_knows_it_when_it_leaves_or_stops_being_like_the_others(hall: Hall) -> None:
+    (leaving, _), (naming, _) = await arrive(hall, 1), await arrive(hall, 2)
+    await hall.publish(3)
+
+    hall.leave(leaving)
+    await hall.send(naming, {"type": "subscribe", "id": 1, "channel": "btc", "filters": {}})
+    await hall.publish()
+
+    assert leaving.delivered == 3
+    assert hall.connections.visits(are_open=False)[0].items == 3
+    assert hall.connections.visits(are_open=True)[0].items == 4
+    assert [channel.matched for channel in naming.channels.values()] == [4, 1]
+
+
+async def test_what_was_read_from_the_log_counts_towards_the_next_checkpoint() -> None:
+    hall = Hall(Limits(checkpoint_items=5))
+    await hall.store(3)
+    await hall.broadcast()
+    session, link = await hall.arrive("u", asked=Last(3))
+    async with hall.reading():
+        await hall.come_to_rest(link)
+    assert hall.delivered(session) == 3
+
+    await hall.publish(2)
+
+    assert [message["delivered"] for message in link.messages if message["type"] == "keep_alive"] == [5]
+    assert hall.delivered(session) == 0
+
+
+async def test_a_client_that_got_an_item_is_not_quiet(hall: Hall, sockets: Sockets) -> None:
+    _, busy = await arrive(hall, 1)
+    _, idle = await arrive(hall, 2, wants=HIGH)
+    for _ in range(3):
+        hall.clock.move(LIMITS.keep_alive_s / 2)
+        hall.clients.upkeep.sweep()
+        await hall.publish(impact_score=10)
+    hall.clock.move(LIMITS.keep_alive_s / 4)
+    hall.clients.upkeep.sweep()
+
+    assert len(sockets.got[1]) == 3
+    assert [sum(b"keep_alive" in frame for frame in link.frames) for link in (busy, idle)] == [0, 1]

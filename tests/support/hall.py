@@ -93,6 +93,10 @@ class Hall:
         for session in self.connections.open_sessions():
             self.clients.acks.look_after(session, self.clock.monotonic())
 
+    def delivered(self, session: Session) -> int:
+        """Give how many items a connection had since it was last told where it stands."""
+        return self.connections.slots.delivered(session)
+
     def leave(self, session: Session) -> None:
         self.clients.converse.on_closed(session, Ending.NETWORK)
 
