@@ -17,6 +17,9 @@ Key = TypeVar("Key", bound=Hashable)
 Units = tuple[str, ...] | str
 """A run's units: the words of a phrase, or the characters of a substring."""
 
+# So many letters of a stem are looked up before any other: few words of a text pass.
+_HEAD = 3
+
 
 class Table(Protocol):
     """What every table here can do with one of its keys."""
@@ -110,37 +113,43 @@ class _Runs:
 class _Begun:
     """Single words that are only begun: "fed" for "fed*"."""
 
-    __slots__ = ("_sizes", "_slots")
+    __slots__ = ("_head_sizes", "_sizes", "_slots")
 
     def __init__(self) -> None:
         self._slots: SlotSets[str] = SlotSets()
-        # How long the stems are that begin with these two letters, or are this one.
+        # How long the stems are that begin with this head, and how long the heads are: stems may be shorter than one.
         self._sizes: dict[str, Counter[int]] = {}
+        self._head_sizes: Counter[int] = Counter()
 
     def __len__(self) -> int:
         return len(self._slots)
 
     def add(self, stem: str, slot: int) -> None:
         if self._slots.add(stem, slot):
-            self._sizes.setdefault(stem[:2], Counter())[len(stem)] += 1
+            self._sizes.setdefault(stem[:_HEAD], Counter())[len(stem)] += 1
+            self._head_sizes[min(len(stem), _HEAD)] += 1
 
     def discard(self, stem: str, slot: int) -> None:
         if self._slots.discard(stem, slot):
-            sizes = self._sizes[stem[:2]]
-            sizes[len(stem)] -= 1
-            self._sizes[stem[:2]] = +sizes
-            if not self._sizes[stem[:2]]:
-                del self._sizes[stem[:2]]
+            head = stem[:_HEAD]
+            self._sizes[head][len(stem)] -= 1
+            self._sizes[head] = +self._sizes[head]
+            if not self._sizes[head]:
+                del self._sizes[head]
+            self._head_sizes[len(head)] -= 1
+            self._head_sizes = +self._head_sizes
 
     def hits(self, vocabulary: frozenset[str]) -> list[BitMap]:
         sizes = self._sizes
-        if not sizes:
-            return []
         # Of a word that is shorter than a size its whole is taken, and that begins it too.
         stems = {
-            word[:size] for word in vocabulary for head in (word[:2], word[0]) if head in sizes for size in sizes[head]
+            word[:size]
+            for head_size in self._head_sizes
+            for word in vocabulary
+            if (head := word[:head_size]) in sizes
+            for size in sizes[head]
         }
-        return self._slots.hits(self._slots.sets.keys() & stems)
+        return self._slots.hits(self._slots.sets.keys() & stems) if stems else []
 
 
 class _BegunPhrases:
@@ -171,13 +180,13 @@ class _BegunPhrases:
             if not self._head_sizes[words[0]]:
                 del self._head_sizes[words[0]]
 
-    def hits(self, words: tuple[str, ...]) -> list[BitMap]:
-        if not self._slots:
+    def hits(self, text: Text) -> list[BitMap]:
+        if self._head_sizes.keys().isdisjoint(text.vocabulary):
             return []
         return self._slots.hits(
             {
                 (*head, last[:size])
-                for head, last in self._windows(words)
+                for head, last in self._windows(text.words)
                 for size in self._tail_sizes
                 if size <= len(last)
             }
@@ -185,11 +194,13 @@ class _BegunPhrases:
 
     def _windows(self, words: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
         """Give each (words before, word begun) at which a listed term could stand."""
+        heads = self._head_sizes
         for start, word in enumerate(words):
-            for size in self._head_sizes.get(word, ()):
-                end = start + size - 1
-                if end < len(words):
-                    yield words[start:end], words[end]
+            if word in heads:
+                for size in heads[word]:
+                    end = start + size - 1
+                    if end < len(words):
+                        yield words[start:end], words[end]
 
 
 class Lexicon:
@@ -230,7 +241,7 @@ class Lexicon:
             *self._words.hits(self._words.sets.keys() & text.vocabulary),
             *self._phrases.hits(text.words),
             *self._begun.hits(text.vocabulary),
-            *self._begun_phrases.hits(text.words),
+            *self._begun_phrases.hits(text),
             *(self._characters.hits(set(text.plain)) if self._characters else ()),
             *self._substrings.hits(text.plain),
         ]

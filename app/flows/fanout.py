@@ -98,7 +98,7 @@ class Fanout:
         self._put_aside(items, slots & self._slots.named)
         plain = slots - self._slots.named
         frames = [one.message.frame(window_bits) for one in items]
-        joined, closed, order = b"".join(frames), BitMap(), list(plain)
+        joined, closed, order = b"".join(frames), BitMap(), plain.to_array()
         for start in range(0, len(order), _VOLLEY):
             fired = order[start : start + _VOLLEY]
             missed = self._fire(fired, joined, outcome)
