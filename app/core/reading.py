@@ -12,6 +12,7 @@ from app.core.news import NewsItem, Source
 from app.core.subscription import Exclude, Filter
 from app.core.text import Term, Text, handle_key, parse_term, read, ticker_key
 
+_NOTHING_REFUSED = Exclude()
 # Words and names that many users list are read once.
 _POPULAR = 4_096
 
@@ -80,7 +81,7 @@ def read_filter(wants: Filter, entitled: Entitlement = ALL) -> Criteria:
         ),
         # Most filters exclude nothing.
         refuses=NOTHING
-        if refuses == Exclude()
+        if refuses == _NOTHING_REFUSED
         else _read_terms(
             refuses.nitter_accounts,
             refuses.rss_feeds,
@@ -109,7 +110,7 @@ def _read_terms(
     return Terms(
         handles=frozenset(map(_read_handle, accounts)),
         feeds=_read_phrases(feeds),
-        categories=frozenset(name.casefold() for name in categories),
+        categories=frozenset(map(str.casefold, categories)),
         keywords=_read_phrases(keywords),
         symbols=frozenset(map(_read_symbol, keywords)),
         tickers=frozenset(map(_read_symbol, tickers)),
@@ -118,7 +119,7 @@ def _read_terms(
 
 
 def _read_phrases(phrases: tuple[str, ...]) -> frozenset[Term]:
-    return frozenset(term for phrase in phrases if (term := _read_phrase(phrase)) is not None)
+    return frozenset(filter(None, map(_read_phrase, phrases)))
 
 
 NOTHING = _read_terms((), (), (), (), (), ())

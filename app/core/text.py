@@ -9,6 +9,9 @@ import unicodedata
 from typing import NamedTuple
 
 WORD = re.compile(r"\w+")
+# Most texts are ASCII but for these, and ASCII is parted four times as fast.
+_TYPOGRAPHIC = "‘’“”–—"
+_BREAKS = {code: " " for code in range(128) if not WORD.match(chr(code))}
 
 # Thai, Lao, Myanmar, Khmer, kana, Han: a run of \w there is a sentence, not a word.
 UNSPACED = re.compile(
@@ -35,22 +38,35 @@ class Term(NamedTuple):
 
 
 def normalise(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
 
 
 def read(text: str) -> Text:
     plain = normalise(text)
-    words = tuple(WORD.findall(plain))
+    words = words_of(plain)
     return Text(words, frozenset(words), plain)
+
+
+def words_of(plain: str) -> tuple[str, ...]:
+    """Give the words of a normalised text, in order."""
+    spaced = plain
+    if spaced.isascii() and spaced.isalnum():
+        return (spaced,)
+    if not spaced.isascii():
+        for mark in _TYPOGRAPHIC:
+            spaced = spaced.replace(mark, " ")
+        if not spaced.isascii():
+            return tuple(WORD.findall(plain))
+    return tuple(spaced.translate(_BREAKS).split())
 
 
 def parse_term(phrase: str) -> Term | None:
     """Read a keyword, feed or person name as a term; None when it has no letter or digit and so can never be found."""
     plain = normalise(phrase).strip()
     stem = plain.rstrip("*").rstrip()
-    if UNSPACED.search(stem):
+    if not stem.isascii() and UNSPACED.search(stem):
         return Term((), is_prefix=False, substring=stem)
-    words = tuple(WORD.findall(plain))
+    words = words_of(plain)
     return Term(words, is_prefix=plain.endswith("*"), substring="") if words else None
 
 

@@ -1,8 +1,10 @@
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.text import handle_key, parse_term, read, stands_in, ticker_key
+from app.core.text import WORD, handle_key, parse_term, read, stands_in, ticker_key
 from tests.support import oracle
 
 CASES = [
@@ -53,3 +55,8 @@ def test_handles_and_tickers_are_equal_without_their_sign_and_case() -> None:
     assert handle_key("@WhaleAlert ") == handle_key("whalealert")
     assert ticker_key("$btc") == ticker_key("BTC")
     assert ticker_key("BRK.B") != ticker_key("BRKB")
+
+
+@given(st.one_of(st.text(st.characters(max_codepoint=127)), st.text(alphabet="aB_9’‘“”–—… é\x1c\x85\u00a0\u2028ſK'-")))
+def test_words_are_runs_of_word_characters_whichever_way_they_are_found(text: str) -> None:
+    assert read(text).words == tuple(WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
