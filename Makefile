@@ -2,6 +2,7 @@
 # make test   all tests                                                    make check   format, lint, types, layers, coverage
 # make faults   the faults at length: each prints what was lost, doubled or out of order       make mutants   planted bugs, and what notices them
 # make hostile  attackers beside others: who was refused or gone when, and what it cost the others
+# make autobahn   another suite's WebSocket cases against our framing (needs Python 2.7 from pyenv)
 # make observability   metrics, alerts, dashboards: all checks and a report in docs/ (needs Prometheus, Chromium, npm)
 # make bench   our speed beside the peers', written to docs/performance.md (needs gcc, zlib, npm)     make bench-quick   in 3 minutes
 # make lock   the locks anew from pyproject.toml                           make grafana rules and dashboards anew
@@ -11,9 +12,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH := .bench
+AUTOBAHN := .autobahn
+PYTHON27 ?= $(lastword $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/2.7*/bin/python))
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: setup run test check faults hostile mutants observability bench bench-quick format grafana lock clean
+.PHONY: setup run test check faults hostile autobahn mutants observability bench bench-quick format grafana lock clean
 
 setup: $(STAMP)
 
@@ -52,6 +55,18 @@ faults: $(STAMP)
 # Attacks at length, ten seconds of drips and a million changed frames too: three minutes.
 hostile: $(STAMP)
 	HOSTILE=long $(BIN)/python -m pytest tests/hostile -q -s
+
+# Every case of the fuzzing client that concerns us, beside plain aiohttp: two minutes. `make hostile` has it too, once built.
+autobahn: $(STAMP) $(AUTOBAHN)/.built
+	HOSTILE=long $(BIN)/python -m pytest tests/hostile/test_autobahn.py -q -s
+
+$(AUTOBAHN)/.built:
+	@test -n "$(PYTHON27)" || { echo "no Python 2.7: pyenv install 2.7.18, or make autobahn PYTHON27=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(AUTOBAHN)/tool
+	$(AUTOBAHN)/tool/bin/pip install --quiet --disable-pip-version-check virtualenv==20.15.1
+	$(AUTOBAHN)/tool/bin/virtualenv --quiet --python $(PYTHON27) $(AUTOBAHN)/suite
+	$(AUTOBAHN)/suite/bin/pip install --quiet --disable-pip-version-check autobahntestsuite==25.10.1
+	touch $@
 
 # Bugs planted one by one, and which test notices each: eight minutes; writes docs/mutants.md.
 mutants: $(STAMP)

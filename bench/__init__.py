@@ -5,6 +5,8 @@ Beside the peers (`make bench`): `measurements` (who takes part in what), `rows`
 (deciding), `idle` (memory), `items` (what is published), `workshop` (what is built), native/ (the load client and the
 limit, in C), peers/ (the others).
 
+`profiles` says where the time goes, on the same page.
+
 Alone, each prints its figures: `burst`, `idle`, `matching`, `collector`, `readers`, `history`, `metrics`; `running`
 runs them all.
 """

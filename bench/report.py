@@ -11,34 +11,40 @@ from bench.matching import SOME, Deciding
 from bench.measurements import BACKLOG_ITEMS, FEW, MANY, Effort, Measured
 from bench.rows import Row, rows
 
-_BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
 _BAR_PX, _LINE_PX, _NAMES_PX = 460, 26, 170
 
 
 def write(measured: Measured, effort: Effort, page: Path) -> str:
     """Put the figures into the page, between its two marks, and the plot beside it; give what was put there."""
     text = figures(measured, effort)
-    before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
-    _, _, behind = rest.partition(_END)
-    page.write_text(f"{before}{_BEGIN}\n{text}{_END}{behind}", encoding="utf-8")
+    replace(page, "figures", text)
     page.with_name("performance.svg").write_text(plot(measured), encoding="utf-8")
     return text
+
+
+def replace(page: Path, name: str, text: str) -> None:
+    """Put a text between two marks of a page, in place of what was there."""
+    begin, end = (f"<!-- {name}: {place} -->" for place in ("begin", "end"))
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, _, behind = rest.partition(end)
+    page.write_text(f"{before}{begin}\n{text}{end}{behind}", encoding="utf-8")
 
 
 def figures(measured: Measured, effort: Effort) -> str:
     """Give the machine, the table of what was wanted, and the table of who did what, as Markdown."""
     tables = f"{_wanted(list(rows(measured)))}\n{_contestants(measured)}"
-    return f"{_machine(effort)}\n\n{tables}\n![Deliveries a second](performance.svg)\n"
+    rounds = "1 round" if effort.rounds == 1 else f"medians of {effort.rounds} interleaved rounds"
+    beginning = machine("make bench" if effort.is_whole else "make bench-quick").removesuffix(".")
+    return f"{beginning}; {rounds}.\n\n{tables}\n![Deliveries a second](performance.svg)\n"
 
 
-def _machine(effort: Effort) -> str:
+def machine(command: str) -> str:
+    """Say what was run, when and where."""
     info = Path("/proc/cpuinfo").read_text(encoding="ascii").splitlines()
     model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), "unknown")
-    rounds = "1 round" if effort.rounds == 1 else f"medians of {effort.rounds} interleaved rounds"
-    command = "make bench" if effort.is_whole else "make bench-quick"
     return (
         f"`{command}`, {time.strftime('%Y-%m-%d', time.gmtime())}, {os.cpu_count()} cores {model}, Linux"
-        f" {platform.release()}, Python {platform.python_version()}; {rounds}."
+        f" {platform.release()}, Python {platform.python_version()}."
     )
 
 

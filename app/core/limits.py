@@ -15,6 +15,9 @@ class Limits(NamedTuple):
     connections_per_address: int = 100
     connects_per_address_s: float = 10.0
     connect_burst: float = 30.0
+    # Of all addresses together: a restart lets everybody in again at this rate, and who was in before is not hurt.
+    server_connects_s: float = 500.0
+    server_connect_burst: float = 1_000.0
     bad_messages_per_min: float = 5.0
     # Less up to a tenth, so that those who came together do not leave together.
     connection_life_s: float = 24 * 3600.0

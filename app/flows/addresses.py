@@ -1,9 +1,10 @@
-"""How much one address may have. This file owns connections at once and new ones a second, by address.
+"""How much one address may have. This file owns connections at once of one, and new ones a second of one and of all.
 
 Who asks is counted before anything is looked up for him. An address that is "" is not counted: the adapter gives that
 for callers who may have as much as they want.
 """
 
+import random
 from collections import Counter
 
 from app.core.errors import Code, Theirs
@@ -13,6 +14,8 @@ from app.telemetry.labels import RateScope
 from app.telemetry.stats import Stats
 
 _RETRY_S = 5.0
+# Those who are turned away together must not come back together.
+_CROWD_RETRY_S = (1.0, 10.0)
 
 
 class TooManyFromAddress(Theirs):
@@ -25,16 +28,23 @@ class Addresses:
     def __init__(self, limits: Limits, clock: Clock, stats: Stats) -> None:
         self._most = limits.connections_per_address
         self._meter = Meter(limits.connects_per_address_s, limits.connect_burst)
+        self._crowd = Meter(limits.server_connects_s, limits.server_connect_burst)
         self._clock = clock
         self._stats = stats
         self._connections: Counter[str] = Counter()
 
     def knock(self, address: str) -> None:
         """Meter one try to connect. Raises Theirs(RATE_LIMITED)."""
-        wait_s = self._meter.wait_s(address, self._clock.monotonic()) if address else 0.0
-        if wait_s:
+        if not address:
+            return
+        now = self._clock.monotonic()
+        if wait_s := self._meter.wait_s(address, now):
             self._stats.rate_limited[RateScope.CONNECT] += 1
             raise Theirs(Code.RATE_LIMITED, "This address connects too often", retry_after_s=wait_s)
+        if self._crowd.wait_s("", now):
+            self._stats.rate_limited[RateScope.SERVER_CONNECT] += 1
+            retry_after_s = random.uniform(*_CROWD_RETRY_S)  # noqa: S311 - jitter, not a secret
+            raise Theirs(Code.RATE_LIMITED, "Too many connect at once", retry_after_s=retry_after_s)
 
     def enter(self, address: str) -> None:
         """Count a connection. Raises TooManyFromAddress."""

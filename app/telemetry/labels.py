@@ -157,6 +157,7 @@ class RateScope(StrEnum):
 
     MESSAGE = "message"
     CONNECT = "connect"
+    SERVER_CONNECT = "server_connect"
     REPLAY = "replay"
     FILTER = "filter"
 
@@ -170,6 +171,7 @@ class LimitHit(StrEnum):
     FILTER_CHANGES = "filter_changes"
     REPLAY_RATE = "replay_rate"
     CONNECT_RATE = "connect_rate"
+    SERVER_CONNECT_RATE = "server_connect_rate"
     CONNECTIONS = "connections"
     USER_CONNECTIONS = "user_connections"
     ADDRESS_CONNECTIONS = "address_connections"

@@ -16,6 +16,7 @@ def limit_hits(stats: Stats) -> Mapping[LimitHit, int]:
         LimitHit.FILTER_CHANGES: stats.rate_limited[RateScope.FILTER],
         LimitHit.REPLAY_RATE: stats.rate_limited[RateScope.REPLAY],
         LimitHit.CONNECT_RATE: stats.rate_limited[RateScope.CONNECT],
+        LimitHit.SERVER_CONNECT_RATE: stats.rate_limited[RateScope.SERVER_CONNECT],
         LimitHit.CONNECTIONS: stats.refused[Refusal.CAPACITY],
         LimitHit.USER_CONNECTIONS: stats.refused[Refusal.USER_LIMIT],
         LimitHit.ADDRESS_CONNECTIONS: stats.refused[Refusal.ADDRESS_LIMIT],

@@ -11,7 +11,8 @@ from websockets.exceptions import InvalidStatus
 from app.core.errors import Code, NewsError
 from app.core.limits import Limits
 from app.flows.addresses import Addresses, TooManyFromAddress
-from app.telemetry.labels import RateScope
+from app.telemetry.labels import LimitHit, RateScope
+from app.telemetry.limit_hits import limit_hits
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
 from tests.support.server import RunningServer, running
@@ -110,6 +111,29 @@ def test_an_address_that_is_refused_owes_nothing_and_leaves_nothing_behind() -> 
     assert caught.value.code is Code.RATE_LIMITED
     assert stats.rate_limited == {RateScope.CONNECT: 1}
     assert not addresses._connections
+
+
+def test_all_addresses_together_connect_at_a_rate_and_come_back_one_after_the_other() -> None:
+    clock, stats = FakeClock(), Stats()
+    addresses = Addresses(Limits(server_connects_s=10.0, server_connect_burst=20.0), clock, stats)
+    for number in range(20):
+        addresses.knock(f"a{number}")
+    refused = []
+    for number in range(50):
+        with pytest.raises(NewsError) as caught:
+            addresses.knock(f"b{number}")
+        refused.append(caught.value)
+    for _ in range(100):
+        addresses.knock("")
+    clock.move(1.01)
+    for number in range(10):
+        addresses.knock(f"b{number}")
+
+    assert {error.code for error in refused} == {Code.RATE_LIMITED}
+    retries = [error.retry_after_s or 0.0 for error in refused]
+    assert 1 <= min(retries) < 3 < 8 < max(retries) <= 10
+    assert stats.rate_limited == {RateScope.SERVER_CONNECT: 50}
+    assert limit_hits(stats)[LimitHit.SERVER_CONNECT_RATE] == 50
 
 
 async def test_every_limit_can_be_read(server: RunningServer) -> None:
