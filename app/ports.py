@@ -194,19 +194,23 @@ class Clock(Protocol):
         """Wait."""
 
 
+Handle = object
+"""What a volley writes to: whatever a link gives, and only the volley looks inside."""
+
+
 class Volley(Protocol):
     """The same bytes to many sockets at once, past their links: little more than a system call for each."""
 
-    def __call__(self, handles: Sequence[int], frame: bytes) -> list[int]:
-        """Write to every handle, in order; give how many bytes each took, 0 where it took none or is gone."""
+    def __call__(self, handles: Sequence[Handle | None], frame: bytes) -> list[int]:
+        """Write to every handle, in order; give how many bytes each took, 0 where it took none, is gone, or is None."""
 
 
 class Link(Protocol):
     """One client's socket, as a session sees it. No method waits for the client."""
 
     @property
-    def handle(self) -> int:
-        """Give what a volley writes to; -1 while anything waits here that has to go first, or once it is closing."""
+    def handle(self) -> Handle | None:
+        """Give what a volley writes to; None while anything waits here that has to go first, or once it is closing."""
 
     def write(self, frame: bytes) -> bool:
         """Hand bytes to the transport; False when it is closing and they went nowhere."""

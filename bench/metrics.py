@@ -55,7 +55,7 @@ class Figure(NamedTuple):
 class Sink:
     """A link that takes everything."""
 
-    handle = -1
+    handle = None
 
     def write(self, frame: bytes) -> bool:
         return True
@@ -69,7 +69,7 @@ class Sink:
     def abort(self) -> None: ...
 
 
-def take_everything(handles: Sequence[int], frame: bytes) -> list[int]:
+def take_everything(handles: Sequence[object], frame: bytes) -> list[int]:
     """Fire a volley that every socket takes."""
     return [len(frame)] * len(handles)
 

@@ -127,7 +127,6 @@ class ConnectionManager:
             self._close_books(session, session.ending or ending)
 
     def _close_books(self, session: Session, ending: Ending) -> None:
-        # First: the descriptor is about to be anybody's.
         for channel in session.channels.values():
             self.slots.take_back(channel)
         session.ending = ending

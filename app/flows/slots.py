@@ -12,6 +12,7 @@ from app.core.deflate import UNCOMPRESSED
 from app.core.index import FilterIndex
 from app.core.tally import Tally
 from app.flows.session import Channel, Session
+from app.ports import Handle
 
 
 class Slots:
@@ -19,9 +20,9 @@ class Slots:
 
     def __init__(self) -> None:
         self.index = FilterIndex()
-        # By slot; read for every recipient of every item. A handle is -1 where a volley must not write: something waits
-        # in the link, or the connection is over. It is taken out before the descriptor can become another client's.
-        self.handles: list[int] = []
+        # By slot; read for every recipient of every item. Where a volley must not write there is no handle: something
+        # waits in the link, or the connection is over.
+        self.handles: list[Handle | None] = []
         self.sessions: list[Session | None] = []
         self.channels: list[Channel | None] = []
         self._free: list[int] = []
@@ -43,7 +44,7 @@ class Slots:
             channel.slot = len(self.sessions)
             self.sessions.append(session)
             self.channels.append(channel)
-            self.handles.append(-1)
+            self.handles.append(None)
         self.use_volleys(session)
         if not session.is_plain:
             self.named.update(_slots_of(session))
@@ -52,7 +53,7 @@ class Slots:
 
     def take_back(self, channel: Channel) -> None:
         """Free a channel's slot."""
-        self.handles[channel.slot] = -1
+        self.handles[channel.slot] = None
         self._settle(channel.slot)
         self.index.drop(channel.slot)
         for slots in self._deflated.values():
@@ -82,14 +83,14 @@ class Slots:
 
     def use_volleys(self, session: Session) -> None:
         """Let volleys write to a connection where nothing waits."""
-        handle = -1 if session.link is None else session.link.handle
+        handle = None if session.link is None else session.link.handle
         for slot in _slots_of(session):
             self.handles[slot] = handle
 
     def use_link(self, session: Session) -> None:
         """Let what is written to a connection go by its link alone: something waits there."""
         for slot in _slots_of(session):
-            self.handles[slot] = -1
+            self.handles[slot] = None
 
     def show(self, session: Session) -> None:
         """Let items find a connection."""

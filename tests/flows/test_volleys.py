@@ -1,6 +1,7 @@
 """Who gets an item by a volley and who by its link, and that nothing is said twice or out of turn."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -22,8 +23,8 @@ class Sockets:
         self.got: dict[int, list[bytes]] = {}
         self.takes: dict[int, int] = {}
 
-    def volley(self, handles: Sequence[int], frame: bytes) -> list[int]:
-        taken = [0 if handle < 0 else self.takes.get(handle, len(frame)) for handle in handles]
+    def volley(self, handles: Sequence[Any], frame: bytes) -> list[int]:
+        taken = [0 if handle is None else self.takes.get(handle, len(frame)) for handle in handles]
         for handle, size in zip(handles, taken, strict=True):
             if size:
                 self.got.setdefault(handle, []).append(frame[:size])

@@ -52,7 +52,7 @@ def test_who_is_full_or_gone_takes_nothing_and_the_others_take_all(
     fill(pairs[1][0])
     pairs[2][1].close()
 
-    taken = volley([pairs[0][0].fileno(), pairs[1][0].fileno(), -1, pairs[2][0].fileno(), pairs[3][0].fileno()], FRAME)
+    taken = volley([pairs[0][0], pairs[1][0], None, pairs[2][0], pairs[3][0]], FRAME)
 
     assert taken == [len(FRAME), 0, 0, 0, len(FRAME)]
     assert [pairs[place][1].recv(2_000) for place in (0, 3)] == [FRAME, FRAME]
@@ -62,7 +62,7 @@ def test_a_part_is_told_as_a_part(pairs: list[tuple[socket.socket, socket.socket
     ours, theirs = pairs[0]
     frame = bytes(range(256)) * 40_000
 
-    [taken] = volley([ours.fileno()], frame)
+    [taken] = volley([ours], frame)
 
     assert 0 < taken < len(frame)
     got = b""
@@ -76,7 +76,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.heard: list[str] = []
-        self.handles: list[int] = []
+        self.descriptors: list[int] = []
 
     def on_open(self, session: Session, link: Link) -> None: ...
     def on_data(self, size: int) -> None: ...
@@ -108,9 +108,10 @@ def test_a_transport_says_at_once_what_waits_and_keeps_its_descriptor_until_it_h
 
         class Watching(SocketLink):
             def connection_lost(self, exc: Exception | None) -> None:
-                # Whoever opens a descriptor now must not be given this one.
-                listener.handles.append(socket.socket(fileno=handle).detach())
+                # It is still this connection's now, and nobody's afterwards.
+                listener.descriptors.append(-1 if handle is None else handle.fileno())
                 super().connection_lost(exc)
+                listener.descriptors.append(-1 if handle is None else handle.fileno())
 
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
@@ -118,24 +119,27 @@ def test_a_transport_says_at_once_what_waits_and_keeps_its_descriptor_until_it_h
         transport.set_protocol(link)
         link.gather(0)
         handle = link.handle
-        assert handle == ours.fileno()
+        assert handle is not None
+        assert handle.fileno() == ours.fileno()
+        descriptor = handle.fileno()
 
         link.write(FRAME)
         assert (listener.heard, link.buffered(), link.handle) == ([], 0, handle)
 
         link.write(FRAME * 10_000)
-        assert (listener.heard, link.handle) == (["wait"], -1)
+        assert (listener.heard, link.handle) == (["wait"], None)
 
         await asyncio.to_thread(read, theirs, len(FRAME) * 10_001)
         while listener.heard != ["wait", "room"]:
             await asyncio.sleep(0)
-        assert link.handle == handle
+        assert link.handle is handle
 
         link.abort()
-        assert link.handle == -1
+        assert link.handle is None
         while "closed" not in listener.heard:
             await asyncio.sleep(0)
-        assert listener.handles == [handle]
+        assert listener.descriptors == [descriptor, -1]
+        assert volley([handle], FRAME) == [0]
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(asyncio.wait_for(converse(), 20))

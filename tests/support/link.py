@@ -12,7 +12,7 @@ from app.core.closing import Ending
 class RecordingLink:
     """Keeps the frames; a `stalled` client takes nothing until the test lets it."""
 
-    def __init__(self, *, stalled: bool = False, handle: int = -1) -> None:
+    def __init__(self, *, stalled: bool = False, handle: object = None) -> None:
         # A volley does not reach what is no socket: without one, everything goes by the link.
         self.handle = handle
         self.frames: list[bytes] = []

@@ -5,6 +5,7 @@ one call on the transport, nothing waits for a client, and an idle connection ho
 """
 
 import asyncio
+from socket import SocketType
 from typing import Protocol
 
 from aiohttp import WSMsgType
@@ -38,23 +39,26 @@ class Conversation(Protocol):
 class SocketLink(asyncio.Protocol):
     """One client's socket."""
 
-    __slots__ = ("_conversation", "_frames", "_reading", "_session", "_transport")
+    __slots__ = ("_conversation", "_frames", "_reading", "_session", "_socket", "_transport")
 
     def __init__(
         self, transport: asyncio.Transport, session: Session, conversation: Conversation, frames: Frames
     ) -> None:
         self._transport = transport
+        self._socket: SocketType | None = None
         self._session = session
         self._conversation = conversation
         self._frames = frames
         self._reading: Reading | None = None
 
     @property
-    def handle(self) -> int:
+    def handle(self) -> SocketType | None:
         if self._transport.is_closing() or self.buffered():
-            return -1
-        descriptor: int = self._transport.get_extra_info("socket").fileno()
-        return descriptor
+            return None
+        if self._socket is None:
+            theirs = self._transport.get_extra_info("socket")
+            self._socket = SocketType(theirs.family, theirs.type, theirs.proto, theirs.fileno())
+        return self._socket
 
     def gather(self, room_bytes: int) -> None:
         # Below its upper mark a transport waits for the loop to turn; with none it says of every byte that has to wait.
@@ -110,6 +114,9 @@ class SocketLink(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls it so
+        if self._socket is not None:
+            # The descriptor is about to be anybody's; whoever still has this handle writes to nobody.
+            self._socket.detach()
         self._conversation.on_closed(self._session, Ending.NETWORK)
 
     def _take(self, kind: WSMsgType, payload: object) -> None:

@@ -5,19 +5,23 @@ is C's, and what is left of a delivery is mostly the kernel's. It is allowed onl
 (`Link.handle`): otherwise later bytes would overtake earlier ones.
 """
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
+from socket import SocketType
+from typing import Any
+
+# Any: what is no socket is an error, and that is how it is told.
+_send: Callable[[Any, bytes], int] = SocketType.send
 
 
-def volley(handles: Sequence[int], frame: bytes) -> list[int]:
-    """Write to every socket, in order; give how many bytes each took, 0 where it took none or is gone."""
+def volley(handles: Sequence[object], frame: bytes) -> list[int]:
+    """Send to every socket, in order; give how many bytes each took, 0 where it took none, is gone, or is None."""
     taken: list[int] = []
-    writes = map(os.write, handles, repeat(frame))
+    sends = map(_send, handles, repeat(frame))
     while len(taken) < len(handles):
         try:
-            taken.extend(writes)
-        # This one would have to wait, or is over: its link knows what to do. The next ones are written to all the same.
-        except OSError:
+            taken.extend(sends)
+        # This one would have to wait, is over, or is none: its link knows what to do. The others get it all the same.
+        except (OSError, TypeError):
             taken.append(0)
     return taken
