@@ -152,8 +152,8 @@ MUTANTS = (
     Mutant(
         "what a socket took in part is sent again from its beginning",
         "app/flows/fanout.py",
-        "self._write_rest(session, joined[size:], outcome)",
-        "self._write_rest(session, joined, outcome)",
+        "((slot, joined[size:]) for slot",
+        "((slot, joined) for slot",
     ),
     Mutant(
         "a descriptor outlives its connection",

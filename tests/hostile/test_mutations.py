@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import random
+import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,14 +61,18 @@ pytestmark = pytest.mark.timeout(900)
 class Transport:
     """Takes everything and sends nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, nowhere: socket.socket) -> None:
         self.is_over = False
+        self._nowhere = nowhere
 
     def set_write_buffer_limits(self, high: int, low: int) -> None: ...
     def write(self, data: bytes) -> None: ...
 
     def get_write_buffer_size(self) -> int:
         return 0
+
+    def get_extra_info(self, _name: str) -> socket.socket:
+        return self._nowhere
 
     def is_closing(self) -> bool:
         return self.is_over
@@ -118,14 +123,15 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-async def converse(hall: Hall, frames: Frames, chance: random.Random) -> None:
+async def converse(hall: Hall, frames: Frames, nowhere: socket.socket, chance: random.Random) -> None:
     """Open a connection, say what chance makes of the corpus, and be lost."""
     window_bits = chance.choice((0, 12))
     session = hall.connections.seat("u", "d")
     has_acks = chance.random() < 0.3
     wishes = Opening("u", "d", (Channel("default"),), wants_acks=has_acks, is_v2=True, window_bits=window_bits)
     await hall.clients.greeting.prepare(session, wishes)
-    link = SocketLink(Transport(), session, hall.clients.converse, frames)  # type: ignore[arg-type] # as much of a transport as a link needs
+    transport = Transport(nowhere)
+    link = SocketLink(transport, session, hall.clients.converse, frames)  # type: ignore[arg-type] # as much as a link needs
     hall.clients.converse.on_open(session, link)
     for chunk in chunks(b"".join(mutated(chance) for _ in range(FRAMES_A_CONNECTION)), chance):
         link.data_received(chunk)
@@ -143,9 +149,9 @@ async def test_no_bytes_whatever_fail_inside_or_leave_anything_behind() -> None:
     frames = Frames(hall.limits.message_bytes)
     await hall.publish(3)
     before = 0
-    with structlog.testing.capture_logs() as lines:
+    with structlog.testing.capture_logs() as lines, socket.socket() as nowhere:
         for number in range(COUNT // FRAMES_A_CONNECTION):
-            await converse(hall, frames, chance)
+            await converse(hall, frames, nowhere, chance)
             if number == COUNT // FRAMES_A_CONNECTION // 5:
                 before = resident_bytes()
             failed = [line for line in lines if line["log_level"] not in ("info", "warning")]
