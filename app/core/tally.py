@@ -4,8 +4,6 @@ The counters lie on their side: the first bitmap has the slots whose count is od
 in it, and so on. So one more for any number of slots is an addition with carry over a few bitmaps, not a step for each.
 """
 
-from itertools import count
-
 from pyroaring import BitMap
 
 
@@ -21,14 +19,13 @@ class Tally:
             if times >> place & 1:
                 self._carry(slots, place)
 
-    def _carry(self, slots: BitMap, first: int) -> None:
-        for place in count(first):
-            if not slots:
-                return
+    def _carry(self, slots: BitMap, place: int) -> None:
+        while slots:
             while place >= len(self._planes):
                 self._planes.append(BitMap())
             plane = self._planes[place]
             self._planes[place], slots = plane ^ slots, plane & slots
+            place += 1
 
     def count(self, slot: int) -> int:
         """Give one slot's count."""
