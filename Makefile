@@ -13,9 +13,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH := .bench
 AUTOBAHN := .autobahn
+COVERED := .coverage
+SOURCES = $(shell find app bench docs grafana tests *.toml *.yml -type f -not -name '*.pyc' -not -path '*/node_modules/*')
+# What needs more than this process, or so much of it that coverage would only be slow.
+APART := browser or prometheus or process or load
 PYTHON27 ?= $(lastword $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/2.7*/bin/python))
 UV := $(shell command -v uv 2>/dev/null)
 
+.DELETE_ON_ERROR:
 .PHONY: setup run test check faults hostile autobahn mutants observability bench bench-quick format grafana lock clean
 
 setup: $(STAMP)
@@ -35,15 +40,21 @@ endif
 run: $(STAMP)
 	NEWS_LOG_FORMAT=$${NEWS_LOG_FORMAT:-console} exec $(BIN)/polyfloat-news serve --sample-wire
 
+# Coverage looks at the first part, so that `make check` need not run it again where nothing has changed.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	rm -f $(COVERED)
+	$(MAKE) --no-print-directory $(COVERED)
+	$(BIN)/python -m pytest -m "$(APART)"
+
+$(COVERED): $(STAMP) $(SOURCES)
+	$(BIN)/coverage run -m pytest -m "not ($(APART))"
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/coverage run -m pytest --quiet -m "not browser and not prometheus and not process"
+	$(MAKE) --no-print-directory $(COVERED)
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include "app/core/*" --fail-under 100
 

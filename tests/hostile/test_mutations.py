@@ -55,7 +55,7 @@ CORPUS = [
     masked(TEXT, b'{"type":"ping","t":1e999,"x":"\\ud800"}'),
 ]
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.load, pytest.mark.timeout(900)]
 
 
 class Transport:

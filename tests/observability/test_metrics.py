@@ -83,6 +83,7 @@ async def be_users(server: RunningServer, first: int, end: int) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.load
 @pytest.mark.timeout(90)
 async def test_ten_thousand_users_have_as_many_series_as_ten() -> None:
     async with running() as server:
