@@ -1,9 +1,32 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import Code, Theirs
 from app.core.strict_json import decode_object
+
+
+class Pairs(list[tuple[str, object]]):
+    """An object as it is written: a key may stand there twice."""
+
+    def text(self, escapes: bool) -> str:
+        """Write it as JSON, with its colons as they are or as escapes."""
+        return "{" + ",".join(f"{_string(key, escapes)}:{_text(value, escapes)}" for key, value in self) + "}"
+
+
+def _text(value: object, escapes: bool) -> str:
+    if isinstance(value, Pairs):
+        return value.text(escapes)
+    if isinstance(value, list):
+        return "[" + ",".join(_text(inner, escapes) for inner in value) + "]"
+    return _string(value, escapes) if isinstance(value, str) else json.dumps(value)
+
+
+def _string(text: str, escapes: bool) -> str:
+    return json.dumps(text).replace(":", "\\u003a") if escapes else json.dumps(text)
+
 
 REFUSED = [
     (b"", "truncated"),
@@ -14,6 +37,8 @@ REFUSED = [
     (b'{"a":1e999}', "out of range"),
     (b'{"a":1,"a":2}', "twice"),
     (b'{"b":{"a":1,"a":2}}', "twice"),
+    (b'{"a":":","a":"\\u003a"}', "twice"),
+    (b'{"a":{"b":1},"a":"\\u003A\\u003a"}', "twice"),
     (b'{"a":"\\u0000"}', "NUL"),
     (b'{"a":["x",{"\\u0000":1}]}', "NUL"),
     (b'{"a":"\\ud800"}', "truncated"),
@@ -44,6 +69,7 @@ ACCEPTED: list[tuple[bytes, object]] = [
     (b'{"a:b":"c:d [[[[[[[[[[[[ {{{{"}', {"a:b": "c:d [[[[[[[[[[[[ {{{{"}),
     (b'{"a":"\\\\u0000"}', {"a": "\\u0000"}),
     (b'{"a":"\\"quoted\\" : text"}', {"a": '"quoted" : text'}),
+    (b'{"\\u003a":"\\u003A:"}', {":": "::"}),
     (b'{"a":9007199254740992}', {"a": 2**53}),
     (b'{"a":0.12345678901234567890}', {"a": 0.12345678901234567890}),
     (b'{"a":"\xe5\x88\xa9"}', {"a": "利"}),
@@ -64,6 +90,28 @@ def test_any_bytes_are_read_or_refused_and_never_more(body: bytes) -> None:
         return
 
     assert isinstance(document, dict)
+
+
+JSON = st.recursive(
+    st.integers(-9, 9) | st.text('a:"\\u003{[', max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.lists(st.tuples(st.text("ab:", max_size=2), inner), max_size=3).map(Pairs)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.lists(st.tuples(st.text("ab:", max_size=2), JSON), max_size=4).map(Pairs), st.booleans())
+def test_a_key_that_stands_twice_is_refused_however_its_text_is_written(pairs: "Pairs", escapes: bool) -> None:
+    body = pairs.text(escapes)
+    seen: list[bool] = []
+    json.loads(body, object_pairs_hook=lambda found: seen.append(len({key for key, _ in found}) < len(found)))
+
+    if any(seen):
+        with pytest.raises(Theirs):
+            decode_object(body.encode())
+    else:
+        decode_object(body.encode())
 
 
 @pytest.mark.parametrize("body", [b"[1,2]", b'"text"', b"null", b"5"])
