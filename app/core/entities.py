@@ -6,10 +6,12 @@ finds keywords. docs/scoring.md tells users how the tables are used.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from operator import itemgetter
 from typing import NamedTuple
+
+from pyroaring import BitMap
 
 from app.core.lexicon import Lexicon
 from app.core.news import Category
@@ -55,8 +57,15 @@ class Vocabulary:
 
     def senses(self, text: Text) -> list[Sense]:
         """Give the sense of every term that stands in the text, in the order of the tables."""
-        found = sorted({number for numbers in self._lexicon.hits(text) for number in numbers})
-        return [self._senses[number] for number in found]
+        return self.named(self.numbers(text))
+
+    def numbers(self, text: Text) -> BitMap:
+        """Give the numbers of these senses, by which they are in order and quickly compared."""
+        return BitMap.union(BitMap(), *self._lexicon.hits(text))
+
+    def named(self, numbers: BitMap) -> list[Sense]:
+        """Give the senses of these numbers."""
+        return [self._senses[number] for number in numbers.to_array()]
 
 
 class CategoryRule(NamedTuple):
@@ -66,47 +75,52 @@ class CategoryRule(NamedTuple):
     margin: float
 
 
-class Findings(NamedTuple):
-    """The senses found in an item; a sense found in the title is not repeated for the content."""
+class Findings:
+    """The senses found in an item, by kind; one found in the title is not repeated for the content."""
 
-    title: tuple[Sense, ...]
-    content: tuple[Sense, ...]
+    __slots__ = ("_by_kind",)
+
+    def __init__(self, title: Iterable[Sense], content: Iterable[Sense]) -> None:
+        # With each sense what divides its points: 1, or TITLE_FACTOR where it stands in the content only.
+        self._by_kind: dict[Kind, list[tuple[Sense, int]]] = {}
+        for senses, divisor in ((title, 1), (content, TITLE_FACTOR)):
+            for sense in senses:
+                self._by_kind.setdefault(sense.kind, []).append((sense, divisor))
+
+    def of(self, kind: Kind) -> Sequence[tuple[Sense, int]]:
+        """Give the senses of a kind, the title's first, each with what divides its points."""
+        return self._by_kind.get(kind, ())
 
     def points(self, kind: Kind) -> list[float]:
-        """Give each name's points once, halved where it stands in the content only."""
+        """Give each name's points once, divided where it stands in the content only."""
         best: dict[str, float] = {}
-        for senses, divisor in ((self.title, 1), (self.content, TITLE_FACTOR)):
-            for sense in senses:
-                if sense.kind is kind:
-                    best[sense.label] = max(best.get(sense.label, 0.0), sense.points / divisor)
+        for sense, divisor in self.of(kind):
+            best[sense.label] = max(best.get(sense.label, 0.0), sense.points / divisor)
         return list(best.values())
 
     def labels(self, kind: Kind) -> tuple[str, ...]:
-        labels = (sense.label for sense in (*self.title, *self.content) if sense.kind is kind)
-        return tuple(dict.fromkeys(labels))[:MAX_NAMES]
+        return tuple(dict.fromkeys(sense.label for sense, _ in self.of(kind)))[:MAX_NAMES]
 
 
 def find(vocabulary: Vocabulary, title: Text, content: Text) -> Findings:
     """Look a title and a content up in the vocabulary."""
-    in_title = vocabulary.senses(title)
-    seen = set(in_title)
-    in_content = [sense for sense in vocabulary.senses(content) if sense not in seen]
-    return Findings(tuple(in_title), tuple(in_content))
+    in_title = vocabulary.numbers(title)
+    in_content = vocabulary.numbers(content) - in_title
+    return Findings(vocabulary.named(in_title), vocabulary.named(in_content))
 
 
 def tickers(findings: Findings, title: str, content: str) -> tuple[str, ...]:
     """Give the symbols that are named or stand as cashtags ($BTC), cashtags first."""
-    cashtags = _CASHTAG.findall(f"{title}\n{content}")
+    text = f"{title}\n{content}"
+    cashtags = _CASHTAG.findall(text) if "$" in text else ()
     return tuple(dict.fromkeys([*cashtags, *findings.labels(Kind.TICKER)]))[:MAX_NAMES]
 
 
 def category(findings: Findings, rule: CategoryRule) -> Category:
     """Give the category with the most points, `other` where none is certain enough."""
     points: dict[str, float] = defaultdict(float)
-    for senses, factor in ((findings.title, TITLE_FACTOR), (findings.content, 1)):
-        for sense in senses:
-            if sense.kind is Kind.CATEGORY:
-                points[sense.label] += sense.points * factor
+    for sense, divisor in findings.of(Kind.CATEGORY):
+        points[sense.label] += sense.points * TITLE_FACTOR / divisor
     ranking = sorted(points.items(), key=itemgetter(1), reverse=True)
     if not ranking:
         return Category.OTHER

@@ -6,11 +6,14 @@ makes its last word a prefix. In scripts that put no spaces between words a term
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
 WORD = re.compile(r"\w+")
 # Most texts are ASCII but for these, and ASCII is parted four times as fast.
 _TYPOGRAPHIC = "‘’“”–—"
+# Titles and contents of some hundred items: at most 20 MB.
+_REMEMBERED_TEXTS, _REMEMBERED_LENGTH = 512, 2_000
 _BREAKS = {code: " " for code in range(128) if not WORD.match(chr(code))}
 
 # Thai, Lao, Myanmar, Khmer, kana, Han: a run of \w there is a sentence, not a word.
@@ -42,9 +45,17 @@ def normalise(text: str) -> str:
 
 
 def read(text: str) -> Text:
+    """Read a text. What is not long is remembered a while: the same one is completed, matched, and read back."""
+    return _read_again(text) if len(text) <= _REMEMBERED_LENGTH else _read(text)
+
+
+def _read(text: str) -> Text:
     plain = normalise(text)
     words = words_of(plain)
     return Text(words, frozenset(words), plain)
+
+
+_read_again = lru_cache(_REMEMBERED_TEXTS)(_read)
 
 
 def words_of(plain: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Canonical URLs and item ids. This file owns when two links are one story, so that publishing twice is one item."""
 
 import hashlib
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 MAX_URL_LENGTH = 2048
@@ -16,11 +17,13 @@ _TRACKING_KEYS = frozenset(
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+@lru_cache(maxsize=256)
 def canonical(url: str) -> str:
     """Reduce a link to what names the story: lower-case host, no default port, no tracking keys, keys in order.
 
     The scheme, a leading `www.`, a trailing slash and the fragment do not tell two stories apart and are dropped too,
-    so the result is a key, not a link to follow. Raises ValueError when the link is not http(s) with a host.
+    so the result is a key, not a link to follow. Raises ValueError when the link is not http(s) with a host. What was
+    asked last is remembered: an item's link is checked, and then used.
     """
     # A lone surrogate is a ValueError of its own kind (UnicodeEncodeError).
     url.encode()
