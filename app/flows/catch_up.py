@@ -37,6 +37,23 @@ _CHECKPOINT_READ_ITEMS = 1_000
 _log = structlog.get_logger("catch_up")
 
 
+class _Reader:
+    """One reader: what wakes it, the bytes that its client had yet to take at the last look, and those sent since."""
+
+    __slots__ = ("sent", "untaken", "woken")
+
+    def __init__(self, untaken: int) -> None:
+        self.woken = asyncio.Event()
+        self.untaken = untaken
+        self.sent = 0
+
+    def taken(self, untaken: int) -> int:
+        """Give how many bytes the client took at least since this was last asked, now that so many are left."""
+        taken = self.untaken + self.sent - untaken
+        self.untaken, self.sent = untaken, 0
+        return taken
+
+
 class CatchUp:
     """Reads the log for every connection that is not live."""
 
@@ -56,7 +73,7 @@ class CatchUp:
         self._clock = clock
         self._stats = stats
         self._pages = asyncio.Semaphore(limits.pages_at_once)
-        self._readers: dict[Session, asyncio.Event] = {}
+        self._readers: dict[Session, _Reader] = {}
 
     async def run(self) -> None:
         """Give every connection that falls behind a reader, for ever."""
@@ -80,19 +97,18 @@ class CatchUp:
     def wake(self, session: Session) -> None:
         """Let a reader look again whether there is room."""
         if session in self._readers:
-            self._readers[session].set()
+            self._readers[session].woken.set()
 
     def _look_after(self, session: Session) -> None:
         now, untaken = self._clock.monotonic(), _untaken(session)
-        if untaken < session.untaken or untaken <= self._limits.room_bytes:
+        if self._readers[session].taken(untaken) > 0 or not untaken:
             session.progress_at = now
-        session.untaken = untaken
         behind_items = self._connections.position - session.cursor
         if is_hopeless(session.phase, behind_items, now - session.progress_at, self._limits):
             self._connections.cut_slow(session)
 
     async def _run_reader(self, session: Session) -> None:
-        self._readers[session] = asyncio.Event()
+        self._readers[session] = _Reader(_untaken(session))
         try:
             await self._read(session)
         # The edge between one connection and the others: whatever goes wrong here ends this one.
@@ -125,7 +141,7 @@ class CatchUp:
             self._connections.go_live(session)
 
     async def _wait_for_room(self, session: Session) -> None:
-        woken = self._readers[session]
+        woken = self._readers[session].woken
         while session.ending is None and not self._has_room(session):
             woken.clear()
             await woken.wait()
@@ -189,7 +205,7 @@ class CatchUp:
         again = None
         if session.window is not None:
             if session.window.was_sent(record.seq):
-                again = Redelivery.TIMEOUT if session.window.attempts else Redelivery.RECONNECT
+                again = Redelivery.TIMEOUT if record.seq <= session.window.rewound_to else Redelivery.RECONNECT
             session.window.add(record.seq, record.accepted_at, self._clock.monotonic())
         frame = wire.text_frame(
             wire.news_item(
@@ -205,6 +221,7 @@ class CatchUp:
         if session.link is None or not session.link.write(frame):
             return
         session.written_at = self._clock.monotonic()
+        self._readers[session].sent += len(frame)
         session.delivered += 1
         session.replayed += 1
         self._stats.item_replayed(len(record.item_json), len(frame), encoding_of(session.window_bits), again)

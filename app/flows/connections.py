@@ -268,9 +268,9 @@ class ConnectionManager:
     def join(self, session: Session, channel: Channel) -> None:
         """Add a channel to an open session; it begins where the session stands."""
         channel.passed = channel.wants_seq = self.reached(session)
-        session.channels[channel.name] = channel
         self.slots.settle(session)
-        session.see_plainness()
+        session.count_by_channel()
+        session.channels[channel.name] = channel
         self.slots.give(session, channel)
         if session.phase is Phase.LIVE:
             self.slots.put(channel)
@@ -279,7 +279,6 @@ class ConnectionManager:
         """Take a channel from an open session."""
         session.floor = self.reached(session)
         del session.channels[channel.name]
-        session.see_plainness()
         self.slots.take_back(channel)
 
     def open_sessions(self) -> list[Session]:

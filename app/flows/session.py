@@ -71,7 +71,6 @@ class Session:
         "replayed",
         "sent",
         "start",
-        "untaken",
         "user_id",
         "wants_acks",
         "window",
@@ -118,8 +117,8 @@ class Session:
         self.opened_seq = 0
         # Where it stands when it has no channel.
         self.floor = 0
-        # While it reads the log: items so far, and the bytes that waited when they were last looked at.
-        self.replayed = self.untaken = 0
+        # Items so far, while it reads the log.
+        self.replayed = 0
         self.is_lag_told = self.is_expiry_told = False
         # A list: an empty deque is ten times as large, and most are empty.
         self.inbox: list[str] = []
@@ -161,12 +160,15 @@ class Session:
 
     def see_plainness(self) -> None:
         """Look again whether items go to this connection in the frame that everybody gets."""
-        is_plain = self.window is None and not self.has_names
-        if self.is_plain and not is_plain:
-            # From here on every channel counts for itself; so far there was one.
+        if self.window is not None or self.has_names:
+            self.count_by_channel()
+
+    def count_by_channel(self) -> None:
+        """From here on let every channel count for itself; so far there was one."""
+        if self.is_plain:
+            self.is_plain = False
             for channel in self.channels.values():
                 channel.matched = self.sent + self.delivered if channel.name == DEFAULT_CHANNEL else 0
-        self.is_plain = self.is_plain and is_plain
 
     def matched_on(self, channel: Channel, delivered: int) -> int:
         """Count the items that a channel wanted since it was joined, `delivered` of them since the last checkpoint."""

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.closing import Ending
+from app.core.entitlement import Entitlement
 from app.core.errors import Code, NewsError, Ours
 from app.core.limits import Limits
 from app.core.phases import Phase
@@ -217,6 +218,36 @@ async def test_a_client_that_takes_a_little_each_time_is_kept(hall: Hall) -> Non
             hall.clock.move(20)
             link.take(10)
             await hall.settle()
+            hall.clients.catch_up.sweep()
+
+    assert link.endings == []
+
+
+async def test_who_sees_everything_late_and_takes_nothing_is_given_up_however_little_it_is(hall: Hall) -> None:
+    link = RecordingLink(stalled=True)
+    late = Entitlement(min_delay_s=1)
+    session, _ = await hall.arrive(link=link, entitled=late)
+    async with hall.reading():
+        for _ in range(33):
+            await hall.publish()
+            hall.clock.move(1)
+            await hall.settle()
+            hall.clients.catch_up.sweep()
+            hall.clients.upkeep.sweep()
+
+    assert session.phase is Phase.CLOSED
+    assert link.endings == [Ending.SLOW_CONSUMER]
+
+
+async def test_who_sees_everything_late_and_takes_it_slowly_is_kept(hall: Hall) -> None:
+    link = RecordingLink(stalled=True)
+    await hall.arrive(link=link, entitled=Entitlement(min_delay_s=1))
+    async with hall.reading():
+        for _ in range(90):
+            await hall.publish()
+            hall.clock.move(1)
+            await hall.settle()
+            link.take(len(link.frames[-1]) // 2 if link.frames else 0)
             hall.clients.catch_up.sweep()
 
     assert link.endings == []

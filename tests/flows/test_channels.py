@@ -111,6 +111,20 @@ async def test_a_channel_that_is_left_gets_nothing_and_is_forgotten_on_demand(ha
     assert gone["code"] == "unknown_channel"
 
 
+async def test_a_channel_that_is_joined_again_counts_anew_and_the_connection_goes_on_counting(hall: Hall) -> None:
+    session, link = await hall.arrive()
+    few = hall.limits.checkpoint_items * 2 // 3
+    await hall.publish(few)
+    await ask(hall, session, link, {"type": "unsubscribe", "channel": "default"})
+    await ask(hall, session, link, {"type": "subscribe", "channel": "default"})
+    await hall.publish(few)
+
+    [default] = (await ask(hall, session, link, {"type": "list"}))["channels"]
+    assert default["matched"] == few
+    [told] = [message for message in link.messages if message["type"] == "keep_alive"]
+    assert told["delivered"] == hall.limits.checkpoint_items
+
+
 async def test_a_connection_without_channels_still_hears_where_it_stands(hall: Hall) -> None:
     session, link = await hall.arrive()
     await ask(hall, session, link, {"type": "unsubscribe", "channel": "default"})
