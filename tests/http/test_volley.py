@@ -145,6 +145,24 @@ def test_a_transport_says_at_once_what_waits_and_keeps_its_descriptor_until_it_h
         runner.run(asyncio.wait_for(converse(), 20))
 
 
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_what_is_written_to_who_has_gone_went_nowhere(
+    loop_factory: type, pairs: list[tuple[socket.socket, socket.socket]]
+) -> None:
+    ours, theirs = pairs[0]
+
+    async def converse() -> None:
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
+        link = SocketLink(transport, Session("c", "u", 0.0, 1), Listener(), Frames(Limits().message_bytes))
+        transport.set_protocol(link)
+        assert link.write(FRAME)
+        theirs.close()
+        assert not link.write(FRAME)
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(asyncio.wait_for(converse(), 20))
+
+
 def read(end: socket.socket, size: int) -> None:
     end.setblocking(True)
     while size:

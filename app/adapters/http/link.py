@@ -61,7 +61,7 @@ class SocketLink(asyncio.Protocol):
         return self._socket
 
     def gather(self, room_bytes: int) -> None:
-        # Below its upper mark a transport waits for the loop to turn; with none it says of every byte that has to wait.
+        # A transport writes at once while nothing waits in it; with no room at all it says of every byte that has to.
         self._transport.set_write_buffer_limits(high=room_bytes, low=room_bytes // 4)
 
     def buffered(self) -> int:
@@ -76,7 +76,8 @@ class SocketLink(asyncio.Protocol):
         if self._transport.is_closing():
             return False
         self._transport.write(frame)
-        return True
+        # A client that has gone is often noticed only now.
+        return not self._transport.is_closing()
 
     def close(self, ending: Ending) -> None:
         self.write(wire.close_frame(ending))
