@@ -35,15 +35,15 @@ class Window:
     """The items that were sent and not acknowledged, in order.
 
     `acked` is the seq up to which the client said it has everything, `sent` the highest that was ever written to it,
-    `attempts` how often the oldest was sent again.
+    `attempts` how often the oldest was sent again, `rewound_to` up to where anything was, for want of an ack.
     """
 
-    __slots__ = ("_items", "acked", "attempts", "sent")
+    __slots__ = ("_items", "acked", "attempts", "rewound_to", "sent")
 
     def __init__(self, acked: int, sent: int) -> None:
         self.acked = acked
         self.sent = max(acked, sent)
-        self.attempts = 0
+        self.attempts = self.rewound_to = 0
         self._items: deque[_Sent] = deque()
 
     def __len__(self) -> int:
@@ -84,6 +84,7 @@ class Window:
     def rewind(self) -> None:
         """Forget what waits: it is about to be sent again."""
         self.attempts += 1
+        self.rewound_to = self.sent
         self._items.clear()
 
     def rest(self) -> None:

@@ -87,6 +87,21 @@ async def test_what_is_not_acknowledged_in_time_comes_again_and_is_marked(hall: 
     assert hall.stats.recovery.redelivered == {Redelivery.TIMEOUT: 2}
 
 
+async def test_what_comes_again_for_want_of_an_ack_counts_so_also_when_some_of_it_is_acknowledged_then(
+    hall: Hall,
+) -> None:
+    session, link = await arrive(hall)
+    async with hall.reading():
+        await hall.publish(5)
+        hall.clock.move(15.1)
+        hall.ask_for_acks()
+        await hall.send(session, {"type": "ack", "seq": 1})
+        await hall.settle()
+
+    assert link.seqs == [1, 2, 3, 4, 5, 2, 3, 4, 5]
+    assert hall.stats.recovery.redelivered == {Redelivery.TIMEOUT: 4}
+
+
 async def test_an_item_that_fills_the_buffer_is_waited_for_too(hall: Hall) -> None:
     hall = Hall(LIMITS._replace(write_buffer_bytes=100))
     link = RecordingLink(stalled=True)
