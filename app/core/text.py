@@ -75,7 +75,7 @@ def parse_term(phrase: str) -> Term | None:
     """Read a keyword, feed or person name as a term; None when it has no letter or digit and so can never be found."""
     plain = normalise(phrase).strip()
     stem = plain.rstrip("*").rstrip()
-    if not stem.isascii() and UNSPACED.search(stem):
+    if not stem.isascii() and UNSPACED.search(stem) and WORD.search(stem):
         return Term((), is_prefix=False, substring=stem)
     words = words_of(plain)
     return Term(words, is_prefix=plain.endswith("*"), substring="") if words else None

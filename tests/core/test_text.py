@@ -39,7 +39,7 @@ def test_a_term_stands_in_a_text_as_whole_words(phrase: str, text: str, expected
     assert (term is not None and stands_in(term, read(text))) is expected
 
 
-@pytest.mark.parametrize("phrase", ["", "  ", "*", "!!!", "$", "…", "🚀"])
+@pytest.mark.parametrize("phrase", ["", "  ", "*", "!!!", "$", "…", "🚀", "・", "฿*"])
 def test_a_phrase_without_a_letter_or_digit_is_no_term(phrase: str) -> None:
     assert parse_term(phrase) is None
 

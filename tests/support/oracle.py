@@ -77,11 +77,11 @@ def _person(names: list[str], item: dict[str, Any]) -> bool:
 def found(phrase: str, text: str) -> bool:
     """Whole consecutive words; a trailing * begins the last one; a substring where scripts put no spaces."""
     sought, body = _fold(phrase).strip(), _fold(text)
-    if any(low <= ord(char) <= high for char in sought for low, high in UNSPACED):
-        return sought.rstrip("*").rstrip() in body
     parts = re.findall(r"\w+", sought)
     if not parts:
         return False
+    if any(low <= ord(char) <= high for char in sought for low, high in UNSPACED):
+        return sought.rstrip("*").rstrip() in body
     end = r"\w*" if sought.endswith("*") else ""
     pattern = r"(?<!\w)" + r"\W+".join(map(re.escape, parts)) + end + r"(?!\w)"
     return re.search(pattern, body) is not None
