@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from app.core.index import FilterIndex
 from app.core.matching import why_not
 from app.core.news import Category, NewsItem, Source
+from app.core.reading import read_item
 from app.core.subscription import Filter
 from bench.peers.original_filter import wants
 from tests.support.items import item
@@ -110,6 +111,9 @@ def decide(many: int = MANY) -> Deciding:
     """Measure everything. Raises AssertionError where the index decides otherwise than it should."""
     world = World()
     items = [world.item() for _ in range(ITEMS)]
+    for one in items:
+        # The server has read an item's texts when it comes to deciding: to complete it.
+        read_item(one)
     filters = [world.filter() for _ in range(SOME)]
     index = FilterIndex()
     few_us = _fill_and_match(index, filters[:FEW], items)

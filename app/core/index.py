@@ -253,4 +253,5 @@ class FilterIndex:
 
 
 def _either(open_slots: BitMap, hits: list[BitMap]) -> BitMap:
-    return BitMap.union(open_slots, *hits) if hits else open_slots
+    # The largest first: what comes later is put into a copy of it, which takes half the time.
+    return BitMap.union(*sorted((open_slots, *hits), key=len, reverse=True)) if hits else open_slots
