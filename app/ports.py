@@ -216,7 +216,7 @@ class Link(Protocol):
         """Hand bytes to the transport; False when it is closing and they went nowhere."""
 
     def gather(self, room_bytes: int) -> None:
-        """Let what is written go out when the loop turns, and say when there is room for more; 0: at once."""
+        """Let so many bytes wait before `on_wait` is told, and a quarter be left when `on_room` is; 0: tell of any."""
 
     def buffered(self) -> int:
         """Give the bytes that the client has not taken yet and the kernel would not either."""

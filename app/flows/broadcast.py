@@ -23,7 +23,7 @@ from app.telemetry.stats import Stats
 
 STEPS = (Outcome.IMPACT, Outcome.CATEGORY, Outcome.SOURCE, Outcome.KEYWORD, Outcome.ERROR)
 _IDLE_TURN_S = 5.0
-# One write must not make a healthy client look slow: transports hold the rest until the loop turns.
+# One write must not make a healthy client look slow: what the kernel does not take waits until the loop turns.
 _BATCH_BYTES = 64 * 1024
 _BATCH_ITEMS = 64
 
@@ -103,8 +103,8 @@ class WebSocketBroadcaster:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_TURN_S):
                     self._take(await self._queue.get())
-            # What waits in a transport goes out between two turns of the loop: without one here a burst would pile up
-            # and healthy clients would look slow.
+            # What the kernel did not take goes out when the loop turns: without a turn here a burst would pile up and
+            # healthy clients would look slow.
             await asyncio.sleep(0)
 
     async def wait_until_level(self) -> None:
