@@ -63,7 +63,7 @@ faults: $(STAMP)
 	FAULTS=long $(BIN)/python -m pytest tests/faults -s
 	$(BIN)/python -m tests.faults.mutants
 
-# Attacks at length, ten seconds of drips and a million changed frames too: three minutes, and eight where Autobahn is built.
+# Attacks at length, and a million changed frames: three minutes, and eight more where Autobahn is built.
 hostile: $(STAMP)
 	HOSTILE=long $(BIN)/python -m pytest tests/hostile -q -s
 

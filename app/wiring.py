@@ -245,12 +245,12 @@ async def _listening(parts: Parts, settings: Settings) -> AsyncIterator[Listenin
     """Listen while the context lasts, and say where."""
     users, operators = build_application(parts), build_operations(parts)
     parts.stats.know_routes(routes_of(users, operators))
-    send_buffer_bytes = parts.limits.send_buffer_bytes
-    async with running(users, settings.host, settings.port, send_buffer_bytes) as addresses:
+    async with running(users, settings.host, settings.port, parts.limits, parts.stats) as addresses:
         if settings.metrics_port is None:
             yield Listening(addresses, [])
             return
-        async with running(operators, settings.host, settings.metrics_port, send_buffer_bytes) as own_addresses:
+        metrics_port = settings.metrics_port
+        async with running(operators, settings.host, metrics_port, parts.limits, parts.stats) as own_addresses:
             yield Listening(addresses, own_addresses)
 
 

@@ -48,6 +48,9 @@ class Limits(NamedTuple):
     publish_body_bytes: int = 256 * 1024
     publish_batch_items: int = 100
     subscription_body_bytes: int = 64 * 1024
+    # How long a head may take from its first byte, and a body before so many bytes a second are expected of it.
+    request_patience_s: float = 1.25
+    body_bytes_s: float = 500.0
     body_read_s: float = 10.0
     page_items: int = 500
     scan_items: int = 5_000

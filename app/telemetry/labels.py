@@ -170,6 +170,7 @@ class LimitHit(StrEnum):
     BAD_MESSAGES = "bad_messages"
     FILTER_CHANGES = "filter_changes"
     REPLAY_RATE = "replay_rate"
+    SLOW_REQUEST = "slow_request"
     CONNECT_RATE = "connect_rate"
     SERVER_CONNECT_RATE = "server_connect_rate"
     CONNECTIONS = "connections"

@@ -15,6 +15,7 @@ def limit_hits(stats: Stats) -> Mapping[LimitHit, int]:
         LimitHit.BAD_MESSAGES: stats.closed[Ending.TOO_MANY_BAD_MESSAGES],
         LimitHit.FILTER_CHANGES: stats.rate_limited[RateScope.FILTER],
         LimitHit.REPLAY_RATE: stats.rate_limited[RateScope.REPLAY],
+        LimitHit.SLOW_REQUEST: stats.requests_given_up,
         LimitHit.CONNECT_RATE: stats.rate_limited[RateScope.CONNECT],
         LimitHit.SERVER_CONNECT_RATE: stats.rate_limited[RateScope.SERVER_CONNECT],
         LimitHit.CONNECTIONS: stats.refused[Refusal.CAPACITY],

@@ -78,6 +78,7 @@ class Stats:
         self.invalid: Counter[Invalid] = Counter()
         self.received_bytes = 0
         self.rate_limited: Counter[RateScope] = Counter()
+        self.requests_given_up = 0
         self.accepted: Counter[Intake] = Counter()
         self.rejected: Counter[Rejection] = Counter()
         self.fetches: Counter[Fetch] = Counter()

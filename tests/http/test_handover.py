@@ -29,6 +29,14 @@ def test_bytes_behind_the_upgrade_request_wait_in_the_message_tail() -> None:
     assert "self._message_tail += data" in inspect.getsource(web_protocol.RequestHandler.data_received)
 
 
+def test_while_there_is_no_request_the_waiter_waits() -> None:
+    source = inspect.getsource(web_protocol.RequestHandler.start)
+
+    assert "self._waiter = loop.create_future()" in source
+    assert "await self._waiter" in source
+    assert "_waiter" in web_protocol.RequestHandler.__slots__
+
+
 async def test_the_parser_hands_messages_to_the_queue_and_reading_one_never_waits() -> None:
     queue = WebSocketDataQueue(_NO_FLOW_CONTROL, 1 << 20, loop=asyncio.get_running_loop())  # type: ignore[arg-type]
     parser = WebSocketReader(queue, 100, compress=False, decode_text=True)

@@ -2,6 +2,7 @@
 
 parts          what the handlers are given, in one AppKey
 listening      sockets of an application
+handler        one HTTP connection: how long it is kept; heads in drips are given up
 application    every route, CORS, middleware
 problems       errors as application/problem+json, at the one edge where exceptions end
 contract       the REST API as a table: what each call takes and gives

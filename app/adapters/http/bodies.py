@@ -1,17 +1,19 @@
-"""Request bodies. This file owns how much is read, how long it may take, and of which type it must be."""
+"""Request bodies. This file owns how much is read, how slowly it may come, and of which type it must be."""
 
 import asyncio
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
 
+from app.adapters.http.parts import PARTS
 from app.core.errors import Code, Theirs
+from app.core.limits import Limits
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
 
-async def read_body(request: web.Request, most_bytes: int, within_s: float, *types: str) -> bytes:
+async def read_body(request: web.Request, most_bytes: int, *types: str) -> bytes:
     """Read a body. Raises Theirs: UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT, INVALID_PARAMETER.
 
     The type is required: a body without one is what a page of another origin can send without being asked for leave.
@@ -21,18 +23,33 @@ async def read_body(request: web.Request, most_bytes: int, within_s: float, *typ
         raise Theirs(Code.UNSUPPORTED_MEDIA_TYPE, f"Content-Type {given!r}: want {' or '.join(types)}")
     if (request.content_length or 0) > most_bytes:
         raise _too_large(most_bytes)
-    body = bytearray()
+    limits, stats = request.app[PARTS].limits, request.app[PARTS].stats
+    body, began = bytearray(), asyncio.get_running_loop().time()
     try:
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(_due_s(0, limits)) as due:
             async for chunk in request.content.iter_any():
                 body += chunk
                 if len(body) > most_bytes:
                     raise _too_large(most_bytes)
+                due.reschedule(began + _due_s(len(body), limits))
     except TimeoutError:
-        raise Theirs(Code.REQUEST_TIMEOUT, f"The body did not arrive within {within_s:g} s") from None
+        stats.requests_given_up += 1
+        raise Theirs(Code.REQUEST_TIMEOUT, _too_slow(limits)) from None
     except (HttpProcessingError, PayloadEncodingError, web.RequestPayloadError) as error:
         raise Theirs(Code.INVALID_PARAMETER, f"The body is broken: {error}") from None
     return bytes(body)
+
+
+def _due_s(read_bytes: int, limits: Limits) -> float:
+    """Give how many seconds after its head a body has to go on, of which so much has come."""
+    return min(limits.request_patience_s + read_bytes / limits.body_bytes_s, limits.body_read_s)
+
+
+def _too_slow(limits: Limits) -> str:
+    return (
+        f"The body came too slowly: want {limits.body_bytes_s:g} bytes a second after {limits.request_patience_s:g} s,"
+        f" and all of it within {limits.body_read_s:g} s"
+    )
 
 
 def _too_large(most_bytes: int) -> Theirs:

@@ -1,37 +1,38 @@
-"""Where an application listens. This file owns its sockets, and how its HTTP connections are kept and ended."""
+"""Where an application listens. This file owns its sockets."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
+from functools import partial
+from typing import cast
 
 from aiohttp import web
 
-from app.adapters.http.application import AccessLog
+from app.adapters.http.handler import Handler
+from app.core.limits import Limits
+from app.telemetry.stats import Stats
 
-_KEEPALIVE_S = 10.0
-# How long a body is read and thrown away after the answer, so that its sender comes to read that.
-_LINGERING_S = 1.0
 _BACKLOG = 1024
 
 
 @asynccontextmanager
 async def running(
-    application: web.Application, host: str, port: int, send_buffer_bytes: int
+    application: web.Application, host: str, port: int, limits: Limits, stats: Stats
 ) -> AsyncIterator[list[str]]:
     """Run an application while the context lasts, and give its addresses."""
-    runner = web.AppRunner(
-        application,
-        access_log_class=AccessLog,
-        keepalive_timeout=_KEEPALIVE_S,
-        lingering_time=_LINGERING_S,
-        handle_signals=False,
-        shutdown_timeout=1.0,
-    )
+    loop = asyncio.get_running_loop()
+    runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
+    # There is one from here on.
+    new_handler = partial(Handler, cast("web.Server", runner.server), limits, stats, loop)
     try:
-        for listener in _listeners(host, port, send_buffer_bytes):
-            await web.SockSite(runner, listener, backlog=_BACKLOG).start()
-        yield [f"http://{_printable(address)}" for address in runner.addresses]
+        with ExitStack() as open_ends:
+            servers = [
+                open_ends.enter_context(closing(await loop.create_server(new_handler, sock=listener, backlog=_BACKLOG)))
+                for listener in _listeners(host, port, limits.send_buffer_bytes)
+            ]
+            yield [f"http://{_printable(end.getsockname())}" for server in servers for end in server.sockets]
     finally:
         await runner.cleanup()
 

@@ -28,7 +28,7 @@ async def post_news(request: web.Request) -> web.Response:
     """Take one item, or up to 100 as NDJSON, all or none: 202 once they are on the disk."""
     parts = request.app[PARTS]
     try:
-        body = await read_body(request, parts.limits.publish_body_bytes, parts.limits.body_read_s, JSON, NDJSON)
+        body = await read_body(request, parts.limits.publish_body_bytes, JSON, NDJSON)
         trace_id = _trace_id(request)
         if request.content_type != NDJSON:
             [appended] = await parts.processor.publish([parse_raw(decode_object(body))], trace_id=trace_id)

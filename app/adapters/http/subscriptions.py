@@ -90,7 +90,7 @@ def _meter_change(request: web.Request, user_id: str) -> None:
 
 
 async def _read(request: web.Request, parts: Parts) -> dict[str, object]:
-    body = await read_body(request, parts.limits.subscription_body_bytes, parts.limits.body_read_s, JSON)
+    body = await read_body(request, parts.limits.subscription_body_bytes, JSON)
     return decode_object(body, Code.INVALID_FILTER)
 
 

@@ -1,0 +1,132 @@
+"""Requests in drips: a head is whole soon or never meant to be, a body comes at a pace or not at all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import partial
+from urllib.parse import urlsplit
+
+import pytest
+
+from app.core.limits import Limits
+from tests.support.server import RunningServer, running
+
+PATIENCE_S = 0.2
+HEAD = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST /api/v1/news HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunningServer]:
+    impatient = partial(Limits, request_patience_s=PATIENCE_S, body_bytes_s=500.0, body_read_s=1.2)
+    monkeypatch.setattr("app.wiring.Limits", impatient)
+    async with running() as server:
+        yield server
+
+
+@pytest.fixture
+async def streams(server: RunningServer) -> AsyncIterator[Streams]:
+    parts = urlsplit(server.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    yield reader, writer
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+async def drip(streams: Streams, drop: bytes, every_s: float) -> tuple[bytes, float]:
+    """Send drops until the server closes; give what it said, and after how long (s)."""
+    reader, writer = streams
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    async def drops() -> None:
+        while True:
+            writer.write(drop)
+            await asyncio.sleep(every_s)
+
+    dripping = asyncio.create_task(drops())
+    try:
+        async with asyncio.timeout(10):
+            said = await reader.read()
+    finally:
+        dripping.cancel()
+    return said, loop.time() - began
+
+
+async def given_up(server: RunningServer) -> float:
+    return await server.metric("news_limit_hits_total", limit="slow_request")
+
+
+async def test_a_head_in_drips_is_given_up(server: RunningServer, streams: Streams) -> None:
+    streams[1].write(HEAD)
+
+    said, seconds = await drip(streams, b"x", PATIENCE_S / 4)
+
+    assert said == b""
+    assert 0.9 * PATIENCE_S <= seconds < PATIENCE_S + 1
+    assert await given_up(server) == 1
+
+
+async def test_also_behind_a_request_that_was_answered(server: RunningServer, streams: Streams) -> None:
+    reader, writer = streams
+    writer.write(HEAD + b"\r\n")
+    await reader.readuntil(b"}")
+    await asyncio.sleep(2 * PATIENCE_S)
+    writer.write(HEAD)
+
+    _, seconds = await drip((reader, writer), b"X: y\r\n", PATIENCE_S / 4)
+
+    assert seconds < PATIENCE_S + 1
+    assert await given_up(server) == 1
+
+
+async def test_a_head_in_pieces_is_whole_in_time_and_its_connection_stays(
+    server: RunningServer, streams: Streams
+) -> None:
+    reader, writer = streams
+    for _ in range(2):
+        for piece in (HEAD[:10], HEAD[10:], b"\r\n"):
+            writer.write(piece)
+            await asyncio.sleep(PATIENCE_S / 8)
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+        await asyncio.sleep(2 * PATIENCE_S)
+
+    assert not reader.at_eof()
+    assert await given_up(server) == 0
+
+
+@pytest.mark.parametrize("begun", [b"", b"{"])
+async def test_a_body_that_does_not_come_is_given_up_in_words(
+    server: RunningServer, streams: Streams, begun: bytes
+) -> None:
+    streams[1].write(POST)
+
+    said, seconds = await drip(streams, begun, PATIENCE_S / 4)
+
+    assert said.startswith(b"HTTP/1.1 408")
+    assert b"The body came too slowly: want 500 bytes a second after 0.2 s, and all of it within 1.2 s" in said
+    assert seconds < PATIENCE_S + 1.5
+    assert await given_up(server) == 1
+
+
+async def test_a_body_that_comes_at_a_pace_is_read_to_its_end(server: RunningServer, streams: Streams) -> None:
+    reader, writer = streams
+    writer.write(POST)
+    for _ in range(10):
+        writer.write(b"x" * 100)
+        await asyncio.sleep(PATIENCE_S / 2.5)
+
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 400")
+    assert await given_up(server) == 0
+
+
+async def test_it_may_not_take_for_ever_though(streams: Streams) -> None:
+    streams[1].write(POST.replace(b"1000", b"99999"))
+
+    said, seconds = await drip(streams, b"x" * 100, PATIENCE_S / 2.5)
+
+    assert said.startswith(b"HTTP/1.1 408")
+    assert 1.2 <= seconds < 3.0
