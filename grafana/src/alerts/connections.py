@@ -6,6 +6,10 @@ from grafana.src.rules import JOB
 _FAILURES = f"sum by (job) (rate(news_handshake_failures_total{{{JOB}}}[5m]))"
 _ASKED_TOKENS = f"sum by (job) (rate(news_auth_attempts_total{{{JOB}}}[5m]))"
 _REFUSED_TOKENS = f'sum by (job) (rate(news_auth_attempts_total{{{JOB}, result!="ok"}}[5m]))'
+# What nobody hits who means well; others are hit by who is slow, or by too many who mean well.
+_OF_STRANGERS = (
+    "message_bytes|message_rate|bad_messages|slow_request|connect_rate|server_connect_rate|address_connections|publish_bytes"
+)
 
 CONNECTIONS = (
     Alert(
@@ -87,6 +91,15 @@ CONNECTIONS = (
         f"{_REFUSED_TOKENS} / {_ASKED_TOKENS} > 0.5 and {_REFUSED_TOKENS} > 0.2",
         "{{ $value | humanizePercentage }} of the callers have no token that is believed.",
         "The panel Token checks refused says why.",
+    ),
+    Alert(
+        "NewsLimitsHit",
+        "warning",
+        "10m",
+        f'sum by (job, limit) (rate(news_limit_hits_total{{{JOB}, limit=~"{_OF_STRANGERS}"}}[5m])) > 0.5',
+        "Somebody floods, or a client is broken: {{ $labels.limit }}.",
+        "The limit refuses or ends {{ $value | humanize }} a second.",
+        "runtime",
     ),
     Alert(
         "NewsAbnormalCloses",
