@@ -8,7 +8,8 @@ _ASKED_TOKENS = f"sum by (job) (rate(news_auth_attempts_total{{{JOB}}}[5m]))"
 _REFUSED_TOKENS = f'sum by (job) (rate(news_auth_attempts_total{{{JOB}, result!="ok"}}[5m]))'
 # What nobody hits who means well; others are hit by who is slow, or by too many who mean well.
 _OF_STRANGERS = (
-    "message_bytes|message_rate|bad_messages|slow_request|connect_rate|server_connect_rate|address_connections|publish_bytes"
+    "message_bytes|message_rate|bad_messages|slow_request"
+    "|connect_rate|server_connect_rate|address_connections|publish_bytes"
 )
 
 CONNECTIONS = (
