@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -11,8 +12,9 @@ from app.core.entities import CategoryRule, Kind, Sense, Vocabulary
 from app.flows.process import Tables
 
 
+@cache
 def load_tables() -> Tables:
-    """Read every vocabulary. A malformed table is a bug of ours and raises."""
+    """Read every vocabulary, once. A malformed table is a bug of ours and raises."""
     categories = _toml("categories.toml")
     rule = CategoryRule(categories.pop("threshold"), categories.pop("margin"))
     signals = _toml("signals.toml")
