@@ -1,6 +1,8 @@
 """What one channel of one user wants. This file owns the filter's fields, its limits and its check."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from sys import intern
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -27,7 +29,7 @@ CategoryNames = Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(m
 Threshold = Annotated[int, Meta(ge=0, le=100)]
 
 
-class Exclude(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Exclude(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What a filter keeps out, whatever else the item has."""
 
     keywords: Keywords = ()
@@ -38,7 +40,7 @@ class Exclude(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rss_feeds: Accounts = ()
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
+class Filter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One channel's wishes. An empty list asks nothing; every list that is not empty must be met."""
 
     nitter_accounts: Accounts = ()
@@ -52,6 +54,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     sources_strict: bool = False
 
 
+NOTHING = Exclude()
 EVERYTHING = Filter(impact_threshold=0)
 """What a user without a stored subscription gets."""
 
@@ -90,7 +93,7 @@ def parse_filter(data: Mapping[str, object], pointer: str = "") -> Checked:
         *fields.unknown_keys(data, Filter, pointer),
         *fields.unknown_keys(excluded, Exclude, f"{pointer}/exclude"),
     )
-    return Checked(_normalise(wants), ignored)
+    return Checked(normalise(wants), ignored)
 
 
 def _meaningless(lists: Mapping[str, object], pointer: str) -> list[FieldError]:
@@ -131,13 +134,27 @@ def _invalid(errors: tuple[FieldError, ...]) -> Theirs:
     return Theirs(Code.INVALID_FILTER, "Invalid filters", fields=errors[: fields.MAX_ERRORS])
 
 
-def _normalise(wants: Filter) -> Filter:
+def normalise(wants: Filter) -> Filter:
+    """Lower the categories, and keep but once in memory what many users list."""
+    exclude = wants.exclude
     return msgspec.structs.replace(
         wants,
-        categories=_lowered(wants.categories),
-        exclude=msgspec.structs.replace(wants.exclude, categories=_lowered(wants.exclude.categories)),
+        **_shared_lists(wants),
+        exclude=NOTHING if exclude == NOTHING else msgspec.structs.replace(exclude, **_shared_lists(exclude)),
     )
 
 
+def _shared_lists(lists: Filter | Exclude) -> dict[str, tuple[str, ...]]:
+    return {
+        "categories": _lowered(lists.categories),
+        "keywords": tuple(map(intern, lists.keywords)),
+        "tickers": tuple(map(intern, lists.tickers)),
+        "people": tuple(map(intern, lists.people)),
+        "nitter_accounts": tuple(map(intern, lists.nitter_accounts)),
+        "rss_feeds": tuple(map(intern, lists.rss_feeds)),
+    }
+
+
+@lru_cache(maxsize=256)
 def _lowered(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.strip().casefold() for name in names))
+    return tuple(dict.fromkeys(intern(name.strip().casefold()) for name in names))

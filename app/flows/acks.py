@@ -137,12 +137,12 @@ class Acks:
             self._connections.cut(session, Ending.ACK_TIMEOUT)
             return
         window.rewind()
-        self._connections.rewind(session, session.channels.values(), window.acked)
+        self._connections.rewind(session, session.channels, window.acked)
 
     def _skip_acknowledged(self, session: Session, acked: int) -> None:
         """Let a session that reads the log again go on behind what came to be acknowledged meanwhile."""
         if session.phase is not Phase.LIVE:
-            for channel in session.channels.values():
+            for channel in session.channels:
                 channel.passed = max(channel.passed, acked)
 
     def _remember(self, session: Session, window: Window) -> None:

@@ -191,7 +191,7 @@ class CatchUp:
     def _offer(self, session: Session, record: Record) -> None:
         """Send an item to a connection if one of its channels that have not decided it wants it."""
         names = []
-        for channel in session.channels.values():
+        for channel in session.channels:
             if channel.passed < record.seq:
                 channel.passed = record.seq
                 if self._judge.wants(channel, record, session.entitled):

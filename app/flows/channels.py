@@ -39,7 +39,7 @@ class Channels:
     async def subscribe(self, session: Session, asked: Subscribe) -> Subscribed:
         """Give a channel its filter. Raises Theirs(TOO_MANY_CHANNELS, UNKNOWN_CHANNEL, RATE_LIMITED)."""
         name, most = asked.channel, session.entitled.channels_of(self._limits.channels)
-        if name not in session.channels and len(session.channels) >= most:
+        if session.channel(name) is None and len(session.channels) >= most:
             where = (FieldError("/channel", f"want at most {most} channels"),)
             raise Theirs(Code.TOO_MANY_CHANNELS, "Too many channels", fields=where)
         self._subscriptions.meter_change(session.user_id)
@@ -56,14 +56,16 @@ class Channels:
 
     async def unsubscribe(self, session: Session, asked: Unsubscribe) -> None:
         """Take a channel from a connection. Raises Theirs(UNKNOWN_CHANNEL)."""
-        if asked.channel not in session.channels:
-            where = (FieldError("/channel", f"want one of {', '.join(session.channels) or 'none: there is none'}"),)
+        if session.channel(asked.channel) is None:
+            where = (FieldError("/channel", f"want one of {', '.join(session.names) or 'none: there is none'}"),)
             raise Theirs(Code.UNKNOWN_CHANNEL, "Unknown channel", fields=where)
         self._subscriptions.meter_change(session.user_id)
         if asked.forget:
             await self._subscriptions.forget(session.user_id, asked.channel)
-        if session.ending is None:
-            self._connections.part(session, session.channels[asked.channel])
+        # It may have ended, or been taken from the channel by another message, meanwhile.
+        channel = session.channel(asked.channel)
+        if session.ending is None and channel is not None:
+            self._connections.part(session, channel)
 
     def entitle(self, session: Session, entitled: Entitlement) -> None:
         """Let a connection see, from the next item on, what a newer token says. Raises Theirs(TOO_MANY_CHANNELS)."""
@@ -73,7 +75,7 @@ class Channels:
         if len(session.channels) > most:
             raise Theirs(Code.TOO_MANY_CHANNELS, f"The token allows {most} channels, and this connection has more")
         session.entitled = entitled
-        for channel in session.channels.values():
+        for channel in session.channels:
             if channel.wants is not None:
                 self._connections.change(session, channel, channel.wants)
         if entitled.min_delay_s:
@@ -81,7 +83,7 @@ class Channels:
 
     def states(self, session: Session) -> tuple[outbound.ChannelState, ...]:
         """Describe a connection's channels, `default` first."""
-        channels = sorted(session.channels.values(), key=lambda one: (one.name != DEFAULT_CHANNEL, one.name))
+        channels = sorted(session.channels, key=lambda one: (one.name != DEFAULT_CHANNEL, one.name))
         delivered = self._connections.slots.delivered(session)
         return tuple(
             outbound.ChannelState(one.name, one.wants, one.follows, session.matched_on(one, delivered))
@@ -94,11 +96,12 @@ class Channels:
         return await self._resumption.find(asked.since, [Channel(asked.channel, wants)], session)
 
     def _apply(self, session: Session, name: str, wants: Filter, past: Start | None, *, follows: bool) -> Subscribed:
-        channel = session.channels.get(name) or Channel(name)
+        known = session.channel(name)
+        channel = known or Channel(name)
         channel.wants, channel.follows = wants, follows
         if session.ending is not None:
             return Subscribed(wants, channel.wants_seq)
-        if name in session.channels:
+        if known is not None:
             self._connections.change(session, channel, wants)
         else:
             self._connections.join(session, channel)

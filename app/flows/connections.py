@@ -97,7 +97,7 @@ class ConnectionManager:
                 self.say(old, outbound.Preempted(session.id))
             self.cut(old, Ending.REPLACED)
         self._open[session.id] = session
-        for channel in session.channels.values():
+        for channel in session.channels:
             self.slots.give(session, channel)
         self._begin(session)
         if session.ending is not None:
@@ -109,7 +109,7 @@ class ConnectionManager:
         after = self.position if session.start is None else session.start.after
         session.checkpoint_seq = session.opened_seq = after
         session.pass_to(after)
-        for channel in session.channels.values():
+        for channel in session.channels:
             channel.wants_seq = after
         if session.ending is not None:
             return
@@ -127,7 +127,7 @@ class ConnectionManager:
             self._close_books(session, session.ending or ending)
 
     def _close_books(self, session: Session, ending: Ending) -> None:
-        for channel in session.channels.values():
+        for channel in session.channels:
             self.slots.take_back(channel)
         session.ending = ending
         session.move(Event.END)
@@ -248,14 +248,14 @@ class ConnectionManager:
     def set_filter(self, user_id: str, wants: Filter, channel: str = DEFAULT_CHANNEL) -> None:
         """Apply a user's new stored filter to all of their connections that follow it."""
         for session in self._places.of(user_id):
-            used = session.channels.get(channel)
+            used = session.channel(channel)
             if used is not None and used.follows:
                 self.change(session, used, wants)
 
     def unfollow(self, user_id: str, name: str | None = None) -> None:
         """Let a user's connections keep what they have on a channel, or on all named ones, as their own."""
         for session in self._places.of(user_id):
-            for channel in session.channels.values():
+            for channel in session.channels:
                 if channel.name != DEFAULT_CHANNEL if name is None else channel.name == name:
                     channel.follows = False
 
@@ -269,8 +269,7 @@ class ConnectionManager:
         """Add a channel to an open session; it begins where the session stands."""
         channel.passed = channel.wants_seq = self.reached(session)
         self.slots.settle(session)
-        session.count_by_channel()
-        session.channels[channel.name] = channel
+        session.add_channel(channel)
         self.slots.give(session, channel)
         if session.phase is Phase.LIVE:
             self.slots.put(channel)
@@ -278,7 +277,7 @@ class ConnectionManager:
     def part(self, session: Session, channel: Channel) -> None:
         """Take a channel from an open session."""
         session.floor = self.reached(session)
-        del session.channels[channel.name]
+        session.drop_channel(channel)
         self.slots.take_back(channel)
 
     def open_sessions(self) -> list[Session]:

@@ -77,7 +77,7 @@ class Explain:
         The verdict is that of the first channel that wants the item, or else of the first.
         """
         record = await self._find(item_id, session.entitled)
-        verdicts = [_verdict(record, channel.wants, session.entitled) for channel in session.channels.values()]
+        verdicts = [_verdict(record, channel.wants, session.entitled) for channel in session.channels]
         wanting = (verdict for verdict in verdicts if verdict.outcome is Outcome.MATCHED)
         verdict = next(wanting, verdicts[0] if verdicts else UNREADABLE)
         return Explanation(record, verdict, tuple(self._standings(session, record)))
@@ -90,7 +90,7 @@ class Explain:
         return record
 
     def _standings(self, session: Session, record: Record) -> Iterator[Standing]:
-        for channel in session.channels.values():
+        for channel in session.channels:
             outcome = _verdict(record, channel.wants, session.entitled).outcome
             state = self._state(session, channel, record.seq, outcome)
             yield Standing(session.id, channel.name, state, outcome, channel.follows)

@@ -104,5 +104,5 @@ class Greeting:
                 window_items=limits.window_items,
                 ack_within_ms=int(limits.ack_within_s * 1000),
             ),
-            channels=tuple(session.channels),
+            channels=session.names,
         )

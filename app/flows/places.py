@@ -22,8 +22,8 @@ class Places:
         self._limits = limits
         self._clock = clock
         self._seats: dict[str, Session] = {}
-        # Lists: most users have one connection, and a set is three times as large.
-        self._by_user: dict[str, list[Session]] = {}
+        # Tuples: most users have one connection, and a set is four times as large.
+        self._by_user: dict[str, tuple[Session, ...]] = {}
         self._given = 0
 
     @property
@@ -59,7 +59,7 @@ class Places:
                 retry_after_s=_DOUBT_RETRY_S,
             )
         self._seats[session.id] = session
-        self._by_user.setdefault(user_id, []).append(session)
+        self._by_user[user_id] = (*self._by_user.get(user_id, ()), session)
         return session
 
     def replaced_by(self, session: Session) -> list[Session]:
@@ -73,9 +73,10 @@ class Places:
         """Give a place back; False when it was given back before."""
         if self._seats.pop(session.id, None) is None:
             return False
-        mine = self._by_user[session.user_id]
-        mine.remove(session)
-        if not mine:
+        others = tuple(one for one in self._by_user[session.user_id] if one is not session)
+        if others:
+            self._by_user[session.user_id] = others
+        else:
             del self._by_user[session.user_id]
         return True
 

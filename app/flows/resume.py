@@ -44,7 +44,7 @@ class Resumption:
     async def prepare(self, session: Session, asked: Asked, *, is_required: bool) -> None:
         """Choose where a seated session begins. Raises Theirs(RATE_LIMITED), and Theirs(RESUME_EXPIRED) where a gap
         is not wanted."""
-        start = await self.find(asked, session.channels.values(), session)
+        start = await self.find(asked, session.channels, session)
         if is_required and start.gap is not None:
             raise Theirs(Code.RESUME_EXPIRED, f"Continuity cannot be proven: {start.gap.reason}")
         session.start = start

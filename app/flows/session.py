@@ -101,15 +101,15 @@ class Session:
         self.entitled = ALL
         self.phase = Phase.REPLAYING
         self.ending: Ending | None = None
-        self.channels: dict[str, Channel] = {}
+        # A tuple: most have one, and a dict is four times as large.
+        self.channels: tuple[Channel, ...] = ()
         # One unnamed channel and no acks: what is written to it is written to thousands.
         self.is_plain = True
         self.window: Window | None = None
         # Frames that came for want of acks: they are not metered.
         self.answered = 0
         # Items since the last checkpoint that are not noted by its slot (`Slots.delivered`), and those before it.
-        self.delivered = 0
-        self.sent = 0
+        self.delivered = self.sent = 0
         self.use_channels([Channel(DEFAULT_CHANNEL)])
         self.checkpoint_seq = 0
         # Where it begins; None begins at what is broadcast next. Items up to `opened_seq` are not for this connection.
@@ -120,24 +120,24 @@ class Session:
         # Items so far, while it reads the log.
         self.replayed = 0
         self.is_lag_told = self.is_expiry_told = False
-        # A list: an empty deque is ten times as large, and most are empty.
-        self.inbox: list[str] = []
+        # A tuple: most are empty, and the empty one is everybody's.
+        self.inbox: tuple[str, ...] = ()
         self.is_answering = False
 
     @property
     def cursor(self) -> int:
         """Give up to where items are decided for every channel, while the connection is not live."""
-        return min((channel.passed for channel in self.channels.values()), default=self.floor)
+        return min((channel.passed for channel in self.channels), default=self.floor)
 
     @property
     def is_broken(self) -> bool:
         """Say whether a filter cannot be read."""
-        return any(channel.wants is None for channel in self.channels.values())
+        return any(channel.wants is None for channel in self.channels)
 
     @property
     def has_names(self) -> bool:
         """Say whether items have to name their channels."""
-        return not self.channels.keys() <= {DEFAULT_CHANNEL}
+        return any(channel.name != DEFAULT_CHANNEL for channel in self.channels)
 
     @property
     def asks_nothing(self) -> bool:
@@ -151,8 +151,25 @@ class Session:
 
     def use_channels(self, channels: Iterable[Channel]) -> None:
         """Choose all of the connection's channels, before it opens."""
-        self.channels = {channel.name: channel for channel in channels}
+        self.channels = tuple({channel.name: channel for channel in channels}.values())
         self.see_plainness()
+
+    def add_channel(self, channel: Channel) -> None:
+        """Add one to an open connection: from here on each counts for itself."""
+        self.count_by_channel()
+        self.channels = (*self.channels, channel)
+
+    def drop_channel(self, channel: Channel) -> None:
+        self.channels = tuple(one for one in self.channels if one is not channel)
+
+    def channel(self, name: str) -> Channel | None:
+        """Give the channel of this name, if there is one."""
+        return next((channel for channel in self.channels if channel.name == name), None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Give the names of the channels."""
+        return tuple(channel.name for channel in self.channels)
 
     def use_acks(self, window: Window) -> None:
         self.window = window
@@ -167,7 +184,7 @@ class Session:
         """From here on let every channel count for itself; so far there was one."""
         if self.is_plain:
             self.is_plain = False
-            for channel in self.channels.values():
+            for channel in self.channels:
                 channel.matched = self.sent + self.delivered if channel.name == DEFAULT_CHANNEL else 0
 
     def matched_on(self, channel: Channel, delivered: int) -> int:
@@ -185,7 +202,7 @@ class Session:
     def pass_to(self, seq: int) -> None:
         """Say that items up to `seq` are decided for every channel; going back, that they are to be decided again."""
         self.floor = seq
-        for channel in self.channels.values():
+        for channel in self.channels:
             channel.passed = seq
 
     def end(self, ending: Ending) -> None:

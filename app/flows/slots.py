@@ -97,7 +97,7 @@ class Slots:
         if session.link is not None:
             session.link.gather(0)
         self.use_volleys(session)
-        for channel in session.channels.values():
+        for channel in session.channels:
             self.put(channel)
             if session.is_plain:
                 self._delivered.add(BitMap([channel.slot]), session.delivered)
@@ -138,9 +138,9 @@ class Slots:
     def hide(self, session: Session) -> None:
         """Let no item find a connection any more."""
         self.settle(session)
-        for channel in session.channels.values():
+        for channel in session.channels:
             self.index.drop(channel.slot)
 
 
 def _slots_of(session: Session) -> list[int]:
-    return [channel.slot for channel in session.channels.values() if channel.slot >= 0]
+    return [channel.slot for channel in session.channels if channel.slot >= 0]

@@ -54,7 +54,7 @@ class Subscriptions:
 
         A channel whose stored filter cannot be read stays broken: it gets nothing, never everything.
         """
-        for channel in session.channels.values():
+        for channel in session.channels:
             try:
                 wants = await self._stored_filter(session.user_id, channel.name)
             except CorruptSubscription as error:

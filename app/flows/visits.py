@@ -62,7 +62,7 @@ class Visits:
             connection_id=session.id,
             user_id=session.user_id,
             device_id=session.device_id,
-            channels=tuple(session.channels),
+            channels=session.names,
             phase=session.phase,
             duration_s=round(now - session.opened_at, 3),
             items=session.sent + self._slots.delivered(session),

@@ -376,7 +376,7 @@ async def test_a_filter_that_fails_while_reading_back_lets_nothing_through_and_i
 async def test_a_broken_stored_filter_lets_nothing_through_while_reading_back(hall: Hall) -> None:
     await hall.publish(3)
     _, link = await hall.arrive(wants=EVERYTHING, asked=at(hall, 0))
-    hall.connections.open_sessions()[0].channels["default"].wants = None
+    hall.connections.open_sessions()[0].channels[0].wants = None
     async with hall.reading():
         await hall.settle()
 

@@ -338,9 +338,9 @@ class _Life:
             seq = (await ask(self.hall, session, self.link, message))["seq"]
             self.end(seq)
             self.threshold, self.since = threshold, seq
-        elif "p" in session.channels:
+        elif (channel := session.channel("p")) is not None:
             self.end(self.hall.connections.reached(session))
-            self.hall.connections.part(session, session.channels["p"])
+            self.hall.connections.part(session, channel)
 
     def flow(self, word: str, amount: int) -> None:
         if word == "stall":

@@ -78,13 +78,13 @@ def test_an_unused_seat_is_given_back_without_a_trace(hall: Hall) -> None:
 
 def test_slots_are_used_again(hall: Hall) -> None:
     first, _ = join(hall.connections, "a")
-    slot = first.channels["default"].slot
+    slot = first.channels[0].slot
     hall.connections.leave(first, Ending.CLIENT)
 
     second, link = join(hall.connections, "b")
     hall.write_item()
 
-    assert second.channels["default"].slot == slot
+    assert second.channels[0].slot == slot
     assert len(link.frames) == 1
 
 
@@ -241,12 +241,12 @@ def test_a_checkpoint_comes_at_least_every_hundred_items() -> None:
 def test_a_new_filter_reaches_those_who_follow_it(hall: Hall) -> None:
     follower, _ = join(hall.connections)
     own, _ = join(hall.connections)
-    own.channels["default"].follows = False
+    own.channels[0].follows = False
 
     hall.connections.set_filter("u", Filter(impact_threshold=100))
 
-    assert list(hall.connections.index.match(item()).recipients) == [own.channels["default"].slot]
-    assert follower.channels["default"].wants == Filter(impact_threshold=100)
+    assert list(hall.connections.index.match(item()).recipients) == [own.channels[0].slot]
+    assert follower.channels[0].wants == Filter(impact_threshold=100)
 
 
 async def test_draining_ends_everybody_with_a_restart_and_seats_nobody(hall: Hall) -> None:

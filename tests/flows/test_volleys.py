@@ -158,7 +158,7 @@ async def test_whose_count_is_kept_beside_it_knows_it_when_it_leaves_or_stops_be
     assert leaving.delivered == 3
     assert hall.connections.visits(are_open=False)[0].items == 3
     assert hall.connections.visits(are_open=True)[0].items == 4
-    assert [channel.matched for channel in naming.channels.values()] == [4, 1]
+    assert [channel.matched for channel in naming.channels] == [4, 1]
 
 
 async def test_what_was_read_from_the_log_counts_towards_the_next_checkpoint() -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from app.adapters.sqlite.database import Database, Row
 from app.adapters.sqlite.together import Together
-from app.core.subscription import DEFAULT_CHANNEL, DEFAULT_THRESHOLD, Exclude, Filter, Subscription
+from app.core.subscription import DEFAULT_CHANNEL, DEFAULT_THRESHOLD, Exclude, Filter, Subscription, normalise
 from app.ports import CorruptSubscription
 from app.telemetry.labels import Operation
 
@@ -131,7 +131,7 @@ def _default_of(row: Row) -> Subscription:
         wants = Filter(
             nitter_accounts=_names(nitter_accounts),
             rss_feeds=_names(rss_feeds),
-            categories=tuple(name.casefold() for name in _names(categories)),
+            categories=_names(categories),
             keywords=_names(keywords),
             impact_threshold=_threshold(threshold),
             tickers=more.tickers,
@@ -140,7 +140,7 @@ def _default_of(row: Row) -> Subscription:
             sources_strict=more.sources_strict,
         )
         times = (_time(created) or 0.0, _time(updated) or 0.0)
-        return Subscription(user_id, DEFAULT_CHANNEL, wants, _names(alert_channels), *times)
+        return Subscription(user_id, DEFAULT_CHANNEL, normalise(wants), _names(alert_channels), *times)
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
         raise CorruptSubscription(f"user_subscriptions row: {error}") from error
 
@@ -149,7 +149,7 @@ def _channel_of(row: Row) -> Subscription:
     user_id, channel, wants, alert_channels, created_at, updated_at = row
     try:
         stored = msgspec.json.decode(wants, type=Filter)
-        return Subscription(user_id, channel, stored, _names(alert_channels), created_at, updated_at)
+        return Subscription(user_id, channel, normalise(stored), _names(alert_channels), created_at, updated_at)
     except msgspec.MsgspecError as error:
         raise CorruptSubscription(f"subscription_channels row: {error}") from error
 
