@@ -243,15 +243,16 @@ async def test_a_feed_leads_to_no_private_address_that_nobody_named(feeds: FeedS
     assert len(feeds.requests) == 1
 
 
+@pytest.mark.parametrize("name", ["feeds.example", "bücher.example"])
 @pytest.mark.parametrize("is_private", [False, True])
 async def test_a_name_leads_to_a_private_address_only_where_the_catalogue_says_so(
-    feeds: FeedServer, monkeypatch: pytest.MonkeyPatch, is_private: bool
+    feeds: FeedServer, monkeypatch: pytest.MonkeyPatch, is_private: bool, name: str
 ) -> None:
     async def resolve(_self: object, host: str, port: int, _family: int) -> list[dict[str, object]]:
         return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": 2, "proto": 6, "flags": 0}]
 
     monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
-    url = f"http://feeds.example:{feeds.server.port}/feed.xml"
+    url = f"http://{name}:{feeds.server.port}/feed.xml"
     async with session_for(Feed(url=url, private=is_private)) as session:
         if is_private:
             assert (await fetch(session, url, Validators(), Limits())).body == RSS.encode()

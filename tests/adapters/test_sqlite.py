@@ -97,6 +97,43 @@ async def test_waiting_appends_share_a_commit(database: Database, monkeypatch: p
     assert commits <= 3
 
 
+async def test_publishers_are_answered_before_their_items_go_out(database: Database) -> None:
+    log = await open_log(database)
+    happened: list[str] = []
+
+    async def publish(number: int) -> None:
+        await log.append([entry(number)])
+        happened.append("answered")
+
+    async def send_out() -> None:
+        async for records in log.follow(0):
+            happened.extend("out" for _ in records)
+
+    sending = asyncio.create_task(send_out())
+    await asyncio.sleep(0)
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(3):
+            tasks.create_task(publish(number))
+    while happened.count("out") < 3:
+        await asyncio.sleep(0)
+    sending.cancel()
+
+    assert happened == ["answered"] * 3 + ["out"] * 3
+
+
+async def test_an_append_that_nobody_waits_for_any_more_is_stored_all_the_same(database: Database) -> None:
+    log = await open_log(database)
+    gone = asyncio.create_task(log.append([entry(1)]))
+    staying = asyncio.create_task(log.append([entry(2)]))
+    await asyncio.sleep(0)
+    gone.cancel()
+
+    [appended] = await staying
+
+    assert (appended.seq, log.head) == (2, 2)
+    assert gone.cancelled()
+
+
 async def test_reading_is_the_same_from_memory_and_from_disk(database: Database) -> None:
     log = await open_log(database)
     for start in range(0, TAIL_ITEMS + 200, 100):

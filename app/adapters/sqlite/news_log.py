@@ -35,11 +35,32 @@ class _Row(NamedTuple):
 
 
 class _Batch:
-    """The appends that one commit will make durable."""
+    """The appends that one commit will make durable, and who waits for which of them."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.commit: asyncio.Task[list[Appended]] | None = None
+        self.commit: asyncio.Task[None] | None = None
+        self._answers: list[tuple[asyncio.Future[list[Appended]], slice]] = []
+
+    def add(self, entries: Sequence[Entry]) -> asyncio.Future[list[Appended]]:
+        """Take one append in, and give what it waits for."""
+        answer: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
+        first = len(self.entries)
+        self.entries.extend(entries)
+        self._answers.append((answer, slice(first, len(self.entries))))
+        return answer
+
+    def answer(self, results: Sequence[Appended]) -> None:
+        """Tell everybody who still waits what became of his part."""
+        for answer, part in self._answers:
+            if not answer.done():
+                answer.set_result(list(results[part]))
+
+    def fail(self, error: Exception) -> None:
+        """Tell everybody who still waits that nothing was stored."""
+        for answer, _ in self._answers:
+            if not answer.done():
+                answer.set_exception(error)
 
 
 class SqliteNewsLog:
@@ -73,12 +94,10 @@ class SqliteNewsLog:
 
     async def append(self, entries: Sequence[Entry]) -> list[Appended]:
         batch = self._waiting
-        first = len(batch.entries)
-        batch.entries.extend(entries)
+        answer = batch.add(entries)
         if batch.commit is None:
             batch.commit = asyncio.create_task(self._commit(batch), name="news-log-commit")
-        results = await asyncio.shield(batch.commit)
-        return results[first : first + len(entries)]
+        return await answer
 
     async def read(self, after: int, limit: int) -> list[Record]:
         if self._tail and after + 1 >= self._tail[0].seq:
@@ -147,18 +166,26 @@ class SqliteNewsLog:
             self._tail.popleft()
         return self._oldest - before
 
-    async def _commit(self, batch: _Batch) -> list[Appended]:
+    async def _commit(self, batch: _Batch) -> None:
         fresh: list[_Row] = []
+        results: list[Appended] = []
 
-        async def store(connection: aiosqlite.Connection) -> list[Appended]:
+        async def store(connection: aiosqlite.Connection) -> None:
             # From here on the batch is closed: later appends wait for the next commit.
             self._waiting = _Batch()
-            results = _number(batch.entries, await _known(connection, batch.entries), self._head, fresh)
+            results.extend(_number(batch.entries, await _known(connection, batch.entries), self._head, fresh))
             await connection.executemany("INSERT INTO news_log VALUES (?,?,?,?,?,?,?,?,?)", map(_columns, fresh))
-            return results
+
+        def publish() -> None:
+            # Publishers first: their next items come in while these go out to thousands.
+            batch.answer(results)
+            self._publish(fresh)
 
         try:
-            return await self._database.write(Operation.APPEND_HISTORY, store, committed=lambda: self._publish(fresh))
+            await self._database.write(Operation.APPEND_HISTORY, store, committed=publish)
+        # It is the answer of everybody who waits for this commit, whatever it is.
+        except Exception as error:  # noqa: BLE001
+            batch.fail(error)
         finally:
             # A transaction that could not even begin has not closed the batch.
             if self._waiting is batch:
