@@ -38,6 +38,21 @@ class Tally:
             plane.discard(slot)
         return counted
 
+    def clear(self, slots: BitMap) -> None:
+        """Begin the counts of these slots at 0 again."""
+        for plane in self._planes:
+            plane -= slots
+
+    def parted(self, slots: BitMap) -> list[tuple[int, BitMap]]:
+        """Part slots by their count."""
+        parts = [(0, slots)] if slots else []
+        for place, plane in enumerate(self._planes):
+            halves = (
+                half for count, part in parts for half in ((count, part - plane), (count + (1 << place), part & plane))
+            )
+            parts = [half for half in halves if half[1]]
+        return parts
+
     def at_least(self, least: int) -> BitMap:
         """Give the slots whose count is this or more; `least` is at least 1."""
         more, equal = BitMap(), BitMap.union(*self._planes) if self._planes else BitMap()

@@ -1,8 +1,9 @@
 """Items to everybody who wants them. This file owns the loop over recipients, and what goes to whom.
 
 Nearly everybody gets the same bytes: of the items that wait, each connection gets those that it wants in one write, and
-connections that want the same share one buffer. A connection with named channels is told which of them wanted an item,
-once for all of its channels; one that acknowledges has the item in its window from here on.
+connections that want the same share one buffer. Who has had so many that he is to be told where he stands is told in
+the same write. A connection with named channels is told which of them wanted an item, once for all of its channels; one
+that acknowledges has the item in its window from here on.
 """
 
 from collections import Counter
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 from pyroaring import BitMap
 
-from app.core import wire
+from app.core import outbound, wire
 from app.core.deflate import UNCOMPRESSED
 from app.core.grouping import group
 from app.core.limits import Limits
@@ -39,6 +40,14 @@ class Outcome(NamedTuple):
 
     full: list[Session]
     due: list[Session]
+
+
+class _Round(NamedTuple):
+    """A batch on its way out: what comes of it, its last seq, and the slots that it may make due a checkpoint."""
+
+    outcome: Outcome
+    upto: int
+    nearly_due: BitMap
 
 
 class _Going:
@@ -82,32 +91,52 @@ class Fanout:
     def send(self, batch: Sequence[Outgoing]) -> Outcome:
         """Write items, in order, to every slot that matched them."""
         outcome, going = Outcome([], []), list(map(_Going, batch))
+        nearly_due = self._slots.nearly_due(self._limits.checkpoint_items - len(batch))
+        this = _Round(outcome, batch[-1].record.seq, nearly_due)
         for alike in group([one.recipients for one in batch]):
             items = [going[place] for place in alike.items]
             for window_bits, slots in self._slots.by_window(alike.slots):
-                self._send_alike(items, window_bits, slots, outcome)
+                self._send_alike(items, window_bits, slots, this)
         for item in going:
             self._send_named(item, outcome)
-        outcome.due.extend(self._slots.due(self._limits.checkpoint_items))
         for one, item in zip(batch, going, strict=True):
             self._count(item, len(one.recipients))
         return outcome
 
-    def _send_alike(self, items: Sequence[_Going], window_bits: int, slots: BitMap, outcome: Outcome) -> None:
+    def _send_alike(self, items: Sequence[_Going], window_bits: int, slots: BitMap, this: _Round) -> None:
         """Write the same items to all who want them; put those with names aside."""
         self._put_aside(items, slots & self._slots.named)
         plain = slots - self._slots.named
         frames = [one.message.frame(window_bits) for one in items]
-        joined, closed, order = b"".join(frames), BitMap(), plain.to_array()
+        joined, rest, written = b"".join(frames), plain, 0
+        for delivered, due in self._due(plain & this.nearly_due, len(items)):
+            reached = self._send_to(due, joined + self._checkpoint(this.upto, delivered), items, this.outcome)
+            self._slots.tell(reached, this.upto, delivered)
+            rest, written = rest - due, written + len(reached)
+        reached = self._send_to(rest, joined, items, this.outcome)
+        self._slots.note(reached, len(items))
+        for one, frame in zip(items, frames, strict=True):
+            one.asked += len(plain)
+            one.count(window_bits, len(frame), written + len(reached))
+
+    def _due(self, slots: BitMap, items: int) -> list[tuple[int, BitMap]]:
+        """Part who is to be told where he stands, once he has these items too, by how many he will have had."""
+        parted = ((had + items, part) for had, part in self._slots.by_delivered(slots))
+        return [(delivered, part) for delivered, part in parted if delivered >= self._limits.checkpoint_items]
+
+    def _checkpoint(self, upto: int, delivered: int) -> bytes:
+        """Say up to where its readers hold everything, as `ConnectionManager.checkpoint` says it to one alone."""
+        return wire.message_frame(outbound.KeepAlive(self._clock.wall(), upto, delivered, outbound.Feed("ok", 0)))
+
+    def _send_to(self, slots: BitMap, joined: bytes, items: Sequence[_Going], outcome: Outcome) -> BitMap:
+        """Write the same bytes to some connections, volley by volley; give those that were not closing."""
+        closed, order = BitMap(), slots.to_array()
         for start in range(0, len(order), _VOLLEY):
             fired = order[start : start + _VOLLEY]
             missed = self._fire(fired, joined, outcome)
             closed.update(missed)
             self._stamp(items, len(fired) - len(missed))
-        self._slots.note(plain - closed, len(items))
-        for one, frame in zip(items, frames, strict=True):
-            one.asked += len(plain)
-            one.count(window_bits, len(frame), len(plain) - len(closed))
+        return slots - closed
 
     def _fire(self, slots: Sequence[int], joined: bytes, outcome: Outcome) -> list[int]:
         """Write the same bytes to some connections; give the slots of those that are closing."""

@@ -108,10 +108,23 @@ class Slots:
         self._delivered.add(slots, items)
         self._written |= slots
 
-    def due(self, items: int) -> list[Session]:
-        """Give the connections that had so many items, or more, since they were last told where they stand."""
-        owners = (self.sessions[slot] for slot in self._delivered.at_least(items))
-        return [session for session in owners if session is not None]
+    def nearly_due(self, items: int) -> BitMap:
+        """Give the slots that had so many items, or more, since their connections were told where they stand."""
+        return self._delivered.at_least(items) if items > 0 else BitMap(range(len(self.sessions)))
+
+    def by_delivered(self, slots: BitMap) -> list[tuple[int, BitMap]]:
+        """Part slots by how many items they had since then."""
+        return self._delivered.parted(slots)
+
+    def tell(self, slots: BitMap, seq: int, delivered: int) -> None:
+        """Note that these were told to hold everything up to `seq`, `delivered` items of it since the last time."""
+        self._delivered.clear(slots)
+        self._written |= slots
+        for slot in slots:
+            session = self.sessions[slot]
+            if session is not None:
+                session.sent += delivered
+                session.checkpoint_seq = seq
 
     def delivered(self, session: Session) -> int:
         """Count what a connection had since it was last told where it stands."""

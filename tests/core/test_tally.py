@@ -11,18 +11,30 @@ from app.core.tally import Tally
 SLOTS = st.sets(st.integers(0, 40))
 
 
-@given(st.lists(st.one_of(st.tuples(SLOTS, st.integers(0, 70)), st.integers(0, 40)), max_size=12), st.integers(1, 200))
-def test_it_counts_what_one_by_one_would_count(steps: list[tuple[set[int], int] | int], least: int) -> None:
+STEPS = st.one_of(st.tuples(SLOTS, st.integers(0, 70)), st.integers(0, 40), SLOTS)
+
+
+@given(st.lists(STEPS, max_size=12), st.integers(1, 200), SLOTS)
+def test_it_counts_what_one_by_one_would_count(
+    steps: list[tuple[set[int], int] | int | set[int]], least: int, some: set[int]
+) -> None:
     tally, truth = Tally(), Counter[int]()
     for step in steps:
         if isinstance(step, int):
             assert tally.take(step) == truth.pop(step, 0)
+        elif isinstance(step, set):
+            tally.clear(BitMap(step))
+            truth -= Counter({slot: truth[slot] for slot in step})
         else:
             slots, times = step
             tally.add(BitMap(slots), times)
             truth.update(dict.fromkeys(slots, times))
 
     assert [tally.count(slot) for slot in range(41)] == [truth[slot] for slot in range(41)]
+    parts = tally.parted(BitMap(some))
+    assert sorted(slot for _, part in parts for slot in part) == sorted(some)
+    assert all(truth[slot] == count for count, part in parts for slot in part)
+    assert len({count for count, _ in parts}) == len(parts)
     assert set(tally.at_least(least)) == {slot for slot, times in truth.items() if times >= least}
 
 

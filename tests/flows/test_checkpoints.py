@@ -1,0 +1,122 @@
+"""Where a client is told that it stands while items go out: in the same write, and to the item what it had."""
+
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.core.limits import Limits
+from app.core.subscription import EVERYTHING, Filter
+from app.flows.session import Session
+from tests.support.hall import Hall
+from tests.support.link import RecordingLink
+
+EVERY = 5
+HIGH = Filter(impact_threshold=90)
+
+
+def hall_of() -> Hall:
+    return Hall(Limits(checkpoint_items=EVERY, write_buffer_bytes=10**9))
+
+
+def check(link: RecordingLink, most_at_once: int) -> None:
+    """Hold what a client was told to what it had."""
+    had = last = 0
+    for message in link.messages:
+        if message["type"] == "news_item":
+            had, last = had + 1, message["seq"]
+        elif message["type"] == "keep_alive":
+            assert message["delivered"] == had
+            assert message["seq"] >= last
+            had = 0
+        assert had < EVERY + most_at_once
+
+
+async def test_it_stands_in_the_write_with_the_items() -> None:
+    hall = hall_of()
+    _, link = await hall.arrive()
+    await hall.publish(EVERY - 1)
+    await hall.store(3)
+    writes = link.writes
+
+    await hall.broadcast_together()
+
+    assert link.writes == writes + 1
+    assert link.kinds == ["news_item", "keep_alive"]
+    assert (link.messages[-1]["seq"], link.messages[-1]["delivered"]) == (EVERY + 2, EVERY + 2)
+
+
+async def test_those_who_came_at_other_times_are_told_at_other_times() -> None:
+    hall = hall_of()
+    links = []
+    for _ in range(EVERY):
+        links.append((await hall.arrive())[1])
+        await hall.publish()
+    await hall.publish(EVERY)
+
+    for number, link in enumerate(links):
+        seqs = [message["seq"] for message in link.messages if message["type"] == "keep_alive"]
+        assert seqs[0] == number + EVERY
+        check(link, 1)
+
+
+async def test_who_is_closing_is_not_told_and_had_nothing() -> None:
+    hall = hall_of()
+    session, link = await hall.arrive()
+    await hall.publish(EVERY - 1)
+    link.is_closing = True
+
+    await hall.publish()
+
+    assert hall.delivered(session) == EVERY - 1
+    assert (session.sent, session.checkpoint_seq) == (0, 0)
+
+
+async def test_what_was_told_is_counted_in_all_that_was_sent() -> None:
+    hall = hall_of()
+    session, _ = await hall.arrive()
+
+    await hall.publish(2 * EVERY + 2)
+
+    assert (session.sent, hall.delivered(session), session.checkpoint_seq) == (2 * EVERY, 2, 2 * EVERY)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("items"), st.integers(1, 9)),
+        st.tuples(st.just("low items"), st.integers(1, 9)),
+        st.tuples(st.sampled_from(["come", "come high", "go"]), st.just(0)),
+        st.tuples(st.just("wait"), st.integers(1, 20)),
+    ),
+    max_size=25,
+)
+
+
+@settings(deadline=None)
+@given(STEPS)
+def test_everybody_is_told_to_the_item_what_he_had(steps: list[tuple[str, int]]) -> None:
+    asyncio.run(play(steps))
+
+
+async def play(steps: list[tuple[str, int]]) -> None:
+    hall = hall_of()
+    here: list[Session] = []
+    links: list[RecordingLink] = []
+    for step, amount in steps:
+        match step:
+            case "items" | "low items":
+                await hall.store(amount, impact_score=95 if step == "items" else 10)
+                await hall.broadcast_together()
+            case "wait":
+                hall.clock.move(amount)
+                hall.clients.upkeep.sweep()
+            case "go":
+                if here:
+                    hall.leave(here.pop(0))
+            case _:
+                wants = HIGH if step == "come high" else EVERYTHING
+                session, link = await hall.arrive(f"u{len(links)}", wants)
+                here.append(session)
+                links.append(link)
+    for link in links:
+        check(link, 9)
