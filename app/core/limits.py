@@ -70,6 +70,11 @@ class Limits(NamedTuple):
     broadcaster_idle_s: float = 30.0
 
 
+def body_due_s(read_bytes: int, limits: Limits) -> float:
+    """Give how many seconds after its head a body has to go on, of which so much has come."""
+    return min(limits.request_patience_s + read_bytes / limits.body_bytes_s, limits.body_read_s)
+
+
 class TokenBucket:
     """A rate with a burst. Time is given in seconds of a monotonic clock; one bucket costs two floats."""
 

@@ -63,6 +63,11 @@ class KeepAlive(msgspec.Struct, frozen=True, tag_field="type", tag="keep_alive")
     feed: Feed
 
 
+def checkpoint(timestamp: float, seq: int, delivered: int, age_ms: int | None) -> KeepAlive:
+    """Make a checkpoint; `age_ms` is the age of the newest item."""
+    return KeepAlive(timestamp, seq, delivered, Feed("ok", age_ms))
+
+
 class Error(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="error"):
     """Something could not be done; `id` is the request's."""
 

@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 from app.core.entitlement import ALL, Entitlement
 from app.core.news import NewsItem, Source
-from app.core.subscription import Exclude, Filter
+from app.core.subscription import EXCLUDES_NOTHING, Filter
 from app.core.text import Term, Text, handle_key, parse_term, read, ticker_key
 
-_NOTHING_REFUSED = Exclude()
 # Words and names that many users list are read once.
 _POPULAR = 4_096
 
@@ -81,7 +80,7 @@ def read_filter(wants: Filter, entitled: Entitlement = ALL) -> Criteria:
         ),
         # Most filters exclude nothing.
         refuses=NOTHING
-        if refuses == _NOTHING_REFUSED
+        if refuses == EXCLUDES_NOTHING
         else _read_terms(
             refuses.nitter_accounts,
             refuses.rss_feeds,

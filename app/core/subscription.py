@@ -40,6 +40,9 @@ class Exclude(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     rss_feeds: Accounts = ()
 
 
+EXCLUDES_NOTHING = Exclude()
+
+
 class Filter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One channel's wishes. An empty list asks nothing; every list that is not empty must be met."""
 
@@ -50,11 +53,10 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     impact_threshold: Threshold = DEFAULT_THRESHOLD
     tickers: Symbols = ()
     people: Keywords = ()
-    exclude: Exclude = Exclude()
+    exclude: Exclude = EXCLUDES_NOTHING
     sources_strict: bool = False
 
 
-NOTHING = Exclude()
 EVERYTHING = Filter(impact_threshold=0)
 """What a user without a stored subscription gets."""
 
@@ -140,7 +142,9 @@ def normalise(wants: Filter) -> Filter:
     return msgspec.structs.replace(
         wants,
         **_shared_lists(wants),
-        exclude=NOTHING if exclude == NOTHING else msgspec.structs.replace(exclude, **_shared_lists(exclude)),
+        exclude=EXCLUDES_NOTHING
+        if exclude == EXCLUDES_NOTHING
+        else msgspec.structs.replace(exclude, **_shared_lists(exclude)),
     )
 
 

@@ -235,7 +235,7 @@ class ConnectionManager:
         for session in sessions:
             seq = self.reached(session)
             self.slots.settle(session)
-            keep_alive = outbound.KeepAlive(self._clock.wall(), seq, session.delivered, outbound.Feed("ok", age_ms))
+            keep_alive = outbound.checkpoint(self._clock.wall(), seq, session.delivered, age_ms)
             session.sent += session.delivered
             session.delivered = 0
             session.checkpoint_seq = seq

@@ -60,7 +60,7 @@ class Converse:
     def on_message(self, session: Session, text: str) -> None:
         if not self._is_within_rate(session, is_message=True):
             return
-        session.inbox = (*session.inbox, text)
+        session.take_in(text)
         if not session.is_answering:
             session.is_answering = True
             task = asyncio.create_task(self._answer_all(session), name=f"answer-{session.id}")
@@ -109,9 +109,7 @@ class Converse:
     async def _answer_all(self, session: Session) -> None:
         try:
             while session.inbox and session.ending is None:
-                text, *rest = session.inbox
-                session.inbox = tuple(rest)
-                await self._answer(session, text)
+                await self._answer(session, session.take_out())
         # The edge between a client and us: whatever goes wrong inside ends this connection and no other.
         except Exception:  # noqa: BLE001
             _log.exception("answer_failed", connection_id=session.id)

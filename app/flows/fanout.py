@@ -126,7 +126,7 @@ class Fanout:
 
     def _checkpoint(self, upto: int, delivered: int) -> bytes:
         """Say up to where its readers hold everything, as `ConnectionManager.checkpoint` says it to one alone."""
-        return wire.message_frame(outbound.KeepAlive(self._clock.wall(), upto, delivered, outbound.Feed("ok", 0)))
+        return wire.message_frame(outbound.checkpoint(self._clock.wall(), upto, delivered, age_ms=0))
 
     def _send_to(self, slots: BitMap, joined: bytes, items: Sequence[_Going], outcome: Outcome) -> BitMap:
         """Write the same bytes to some connections, volley by volley; give those that were not closing."""

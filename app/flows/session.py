@@ -171,6 +171,16 @@ class Session:
         """Give the names of the channels."""
         return tuple(channel.name for channel in self.channels)
 
+    def take_in(self, text: str) -> None:
+        """Let a message wait until those before it are answered."""
+        self.inbox = (*self.inbox, text)
+
+    def take_out(self) -> str:
+        """Give the message that has waited longest."""
+        first, *rest = self.inbox
+        self.inbox = tuple(rest)
+        return first
+
     def use_acks(self, window: Window) -> None:
         self.window = window
         self.see_plainness()

@@ -106,7 +106,7 @@ class Guest:
 
     def on_message(self, session: Session, text: str) -> None:
         if self._is_within_rate():
-            session.inbox = (*session.inbox, text)
+            session.take_in(text)
             if self._answering is None:
                 self._stop_waiting()
                 self._answering = asyncio.create_task(self._answer(), name="guest")
@@ -160,9 +160,7 @@ class Guest:
     async def _answer(self) -> None:
         request_id = None
         try:
-            text, *rest = self.session.inbox
-            self.session.inbox = tuple(rest)
-            message = messages.decode(text)
+            message = messages.decode(self.session.take_out())
             request_id = message.id
             await self._enter(await self._identify(message), request_id)
         except messages.Refused as refused:

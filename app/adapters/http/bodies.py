@@ -7,7 +7,7 @@ from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
 
 from app.adapters.http.parts import PARTS
 from app.core.errors import Code, Theirs
-from app.core.limits import Limits
+from app.core.limits import Limits, body_due_s
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -26,23 +26,18 @@ async def read_body(request: web.Request, most_bytes: int, *types: str) -> bytes
     limits, stats = request.app[PARTS].limits, request.app[PARTS].stats
     body, began = bytearray(), asyncio.get_running_loop().time()
     try:
-        async with asyncio.timeout(_due_s(0, limits)) as due:
+        async with asyncio.timeout(body_due_s(0, limits)) as due:
             async for chunk in request.content.iter_any():
                 body += chunk
                 if len(body) > most_bytes:
                     raise _too_large(most_bytes)
-                due.reschedule(began + _due_s(len(body), limits))
+                due.reschedule(began + body_due_s(len(body), limits))
     except TimeoutError:
         stats.requests_given_up += 1
         raise Theirs(Code.REQUEST_TIMEOUT, _too_slow(limits)) from None
     except (HttpProcessingError, PayloadEncodingError, web.RequestPayloadError) as error:
         raise Theirs(Code.INVALID_PARAMETER, f"The body is broken: {error}") from None
     return bytes(body)
-
-
-def _due_s(read_bytes: int, limits: Limits) -> float:
-    """Give how many seconds after its head a body has to go on, of which so much has come."""
-    return min(limits.request_patience_s + read_bytes / limits.body_bytes_s, limits.body_read_s)
 
 
 def _too_slow(limits: Limits) -> str:

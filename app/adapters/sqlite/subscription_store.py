@@ -12,7 +12,15 @@ import msgspec
 
 from app.adapters.sqlite.database import Database, Row
 from app.adapters.sqlite.together import Together
-from app.core.subscription import DEFAULT_CHANNEL, DEFAULT_THRESHOLD, Exclude, Filter, Subscription, normalise
+from app.core.subscription import (
+    DEFAULT_CHANNEL,
+    DEFAULT_THRESHOLD,
+    EXCLUDES_NOTHING,
+    Exclude,
+    Filter,
+    Subscription,
+    normalise,
+)
 from app.ports import CorruptSubscription
 from app.telemetry.labels import Operation
 
@@ -47,7 +55,7 @@ class _Extras(msgspec.Struct, frozen=True, omit_defaults=True):
 
     tickers: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
-    exclude: Exclude = Exclude()
+    exclude: Exclude = EXCLUDES_NOTHING
     sources_strict: bool = False
 
 
