@@ -16,18 +16,18 @@ import structlog
 import uvloop
 
 from app import __version__
-from app.adapters.clock import SystemClock
-from app.adapters.collector import settle
-from app.adapters.feeds.catalogue import BadCatalogue
-from app.adapters.logs import set_up_logging
+from app.adapters.sources.rss.config import InvalidFeedsFile
+from app.adapters.system.clock import SystemClock
+from app.adapters.system.gc_tuning import tune_garbage_collector
+from app.adapters.system.logs import set_up_logging
 from app.adapters.tokens.signing import sign
-from app.client.listen import Refused, as_line, listen
+from app.client.listen import ConnectionRefused, as_line, listen
 from app.client.publish import PublishFailed, publish_file
-from app.config import OPTIONS, PREFIX, SECRETS, BadSetting, Settings, read_settings, unknown_variables
-from app.core.entitlement import read_entitlement
-from app.core.errors import Damaged, Theirs
-from app.core.identity import MAX_LIFE_S, Scope
-from app.core.strict_json import decode_object
+from app.config import OPTIONS, PREFIX, SECRETS, InvalidSetting, Settings, read_settings, unknown_variables
+from app.core.access.entitlement import parse_entitlement
+from app.core.access.identity import MAX_TOKEN_LIFETIME_S, Scope
+from app.core.errors import ClientError, CorruptStateError
+from app.core.validation.strict_json import decode_object
 from app.telemetry.stats import Stats
 from app.wiring import Listening, serve
 
@@ -86,7 +86,9 @@ def _add_token(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", required=True, help="whom it speaks for")
     scopes = [scope.value for scope in Scope]
     parser.add_argument("--scope", action="append", default=[], choices=scopes, help="what it allows (may be repeated)")
-    parser.add_argument("--hours", type=float, default=1.0, help=f"for how long; {MAX_LIFE_S / 3600:g} at most; 1")
+    parser.add_argument(
+        "--hours", type=float, default=1.0, help=f"for how long; {MAX_TOKEN_LIFETIME_S / 3600:g} at most; 1"
+    )
     parser.add_argument("--ent", default="", help="what it lets its bearer see, as JSON (docs/protocol.md)")
     parser.set_defaults(run=_token)
 
@@ -105,9 +107,9 @@ def _serve(given: argparse.Namespace) -> int:
             _print_config(settings)
         else:
             _run_server(settings)
-    except (BadSetting, BadCatalogue) as error:
+    except (InvalidSetting, InvalidFeedsFile) as error:
         return _complain(error, WRONG)
-    except Damaged as error:
+    except CorruptStateError as error:
         return _complain(error, DAMAGED)
     except (OSError, asyncio.CancelledError) as error:
         return _complain(str(error) or "stopped before everything was drained", FAILED)
@@ -144,7 +146,7 @@ async def _serve_until_signalled(settings: Settings, stats: Stats) -> None:
 
 
 def _announce(settings: Settings, listening: Listening) -> None:
-    settle()
+    tune_garbage_collector()
     _log.info("serving", **listening._asdict(), database=settings.database, sample_wire=settings.sample_wire)
     if settings.allow_anonymous:
         _log.warning("anonymous_access", detail="everyone who reaches this server can read, publish and subscribe")
@@ -167,7 +169,7 @@ def _listen(given: argparse.Namespace) -> int:
     try:
         show = partial(_show, as_json=given.json)
         asyncio.run(listen(given.server, given.user, filters, show, given.token))
-    except Refused as error:
+    except ConnectionRefused as error:
         return _complain(error, FAILED)
     return 0
 
@@ -178,8 +180,8 @@ def _ent(text: str) -> object:
         return None
     try:
         claim = decode_object(text.encode(errors="replace"))
-        read_entitlement(claim)
-    except Theirs as error:
+        parse_entitlement(claim)
+    except ClientError as error:
         where = "".join(f"; {bad.pointer} {bad.detail}" for bad in error.fields)
         raise ValueError(f"--ent: {error.detail}{where}") from None
     return claim
@@ -189,9 +191,9 @@ def _token(given: argparse.Namespace) -> int:
     try:
         settings = read_settings(os.environ, {})
         if not settings.jwt_secret:
-            raise BadSetting("jwt_secret", "", "the secret that the server checks tokens with")
-        if not 0 < given.hours <= MAX_LIFE_S / 3600:
-            raise ValueError(f"--hours {given.hours:g}: want more than 0, and {MAX_LIFE_S / 3600:g} at most")
+            raise InvalidSetting("jwt_secret", "", "the secret that the server checks tokens with")
+        if not 0 < given.hours <= MAX_TOKEN_LIFETIME_S / 3600:
+            raise ValueError(f"--hours {given.hours:g}: want more than 0, and {MAX_TOKEN_LIFETIME_S / 3600:g} at most")
         now, life_s = SystemClock().wall(), given.hours * 3600
         more: dict[str, object] = {"aud": settings.jwt_audience, "iss": settings.jwt_issuer, "ent": _ent(given.ent)}
         said = {name: value for name, value in more.items() if value not in (None, "")}

@@ -77,7 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     revision: str = ""
 
 
-class BadSetting(ValueError):
+class InvalidSetting(ValueError):
     """A setting that cannot be used; the message names it, its value and what was wanted."""
 
     def __init__(self, name: str, value: str, wanted: str) -> None:
@@ -248,7 +248,7 @@ def read_settings(environment: Mapping[str, str], given: Mapping[str, str]) -> S
     settings = msgspec.convert(values, Settings)
     _check_identity(settings)
     if settings.metrics_port == settings.port != 0:
-        raise BadSetting("metrics_port", str(settings.metrics_port), "another port than NEWS_PORT, or nothing")
+        raise InvalidSetting("metrics_port", str(settings.metrics_port), "another port than NEWS_PORT, or nothing")
     return settings
 
 
@@ -256,15 +256,15 @@ def _check_identity(settings: Settings) -> None:
     """Refuse what would leave a door open that its operator believes closed. Raises BadSetting."""
     keys = [name for name in _KEYS if getattr(settings, name)]
     if len(keys) > 1:
-        raise BadSetting(keys[1], "…", f"it unset beside {PREFIX}{keys[0].upper()}: one key, or one set of keys")
+        raise InvalidSetting(keys[1], "…", f"it unset beside {PREFIX}{keys[0].upper()}: one key, or one set of keys")
     for name in ("jwt_audience", "jwt_issuer", "token_in_query"):
         if getattr(settings, name) and not keys:
-            raise BadSetting(name, "…", f"one of {', '.join(PREFIX + key.upper() for key in _KEYS)} beside it")
+            raise InvalidSetting(name, "…", f"one of {', '.join(PREFIX + key.upper() for key in _KEYS)} beside it")
     if keys and settings.allow_anonymous:
-        raise BadSetting("allow_anonymous", "1", "it unset where tokens are asked for")
+        raise InvalidSetting("allow_anonymous", "1", "it unset where tokens are asked for")
     if not keys and not settings.allow_anonymous and not is_loopback(settings.host):
         wanted = "a loopback address, a key to check tokens with, or NEWS_ALLOW_ANONYMOUS=1 to serve others without"
-        raise BadSetting("host", settings.host, wanted)
+        raise InvalidSetting("host", settings.host, wanted)
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
@@ -277,16 +277,16 @@ def _read(name: str, option: Option, text: str) -> object:
     try:
         return option.read(text.strip())
     except (ValueError, KeyError):
-        raise BadSetting(name, text, option.wanted) from None
+        raise InvalidSetting(name, text, option.wanted) from None
 
 
 def _refuse_what_is_missing(environment: Mapping[str, str]) -> None:
     for name in _NOT_YET:
         if environment.get(PREFIX + name):
-            raise BadSetting(name, "…", "it unset: this release does not have that feature")
+            raise InvalidSetting(name, "…", "it unset: this release does not have that feature")
     engine = environment.get(f"{PREFIX}ENGINE", "sqlite")
     if engine != "sqlite":
-        raise BadSetting("engine", engine, "sqlite")
+        raise InvalidSetting("engine", engine, "sqlite")
 
 
 def is_loopback(host: str) -> bool:

@@ -21,52 +21,54 @@ from typing import Any, NamedTuple
 from aiohttp import __version__ as aiohttp_version
 
 import app
-from app.adapters.clock import SystemClock
-from app.adapters.descriptors import usable_descriptors
-from app.adapters.feeds.catalogue import Feed, read_catalogue
-from app.adapters.feeds.poller import RssPoller
-from app.adapters.feeds.sample_wire import SampleWire
-from app.adapters.http.anteroom import Anteroom
+from app.adapters.data.html_text import to_text
+from app.adapters.data.vocabularies import load_sample_wire, load_vocabularies
 from app.adapters.http.application import build_application, build_operations, routes_of
-from app.adapters.http.frames import Frames
-from app.adapters.http.listening import running
-from app.adapters.http.pages import Page, load_pages
-from app.adapters.http.parts import FeedCounts, Parts
-from app.adapters.http.socket import CANARY_KEY, CANARY_PATH
-from app.adapters.http.volley import volley
-from app.adapters.markup import to_text
+from app.adapters.http.server import running
+from app.adapters.http.services import FeedCounts, Parts
+from app.adapters.http.web.static import StaticPage, load_pages
+from app.adapters.http.websocket.canary_client import open_receiver
+from app.adapters.http.websocket.frame_reader import FrameReader
+from app.adapters.http.websocket.pending_auth import PendingConnections
+from app.adapters.http.websocket.send_many import send_many
+from app.adapters.http.websocket.upgrade import CANARY_KEY, CANARY_PATH
 from app.adapters.memory.stores import memory_stores
-from app.adapters.receiver import open_receiver
+from app.adapters.sources.rss.config import FeedConfig, read_feeds
+from app.adapters.sources.rss.poller import RssPoller
+from app.adapters.sources.sample import SampleWire
 from app.adapters.sqlite.opening import open_database
 from app.adapters.sqlite.stores import sqlite_stores
-from app.adapters.tables import load_sample_wire, load_tables
-from app.adapters.tokens.choice import verifier_of
+from app.adapters.system.clock import SystemClock
+from app.adapters.system.file_descriptors import usable_descriptors
+from app.adapters.tokens.choice import create_verifier
 from app.config import MEMORY, ConnectionPolicy, Settings
 from app.core.limits import Limits
-from app.flows.acks import Acks
-from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
-from app.flows.canary import Canary
-from app.flows.canary_end import CanaryEnd
-from app.flows.catch_up import CatchUp
-from app.flows.channels import Channels
-from app.flows.commands import Commands
-from app.flows.connections import ConnectionManager
-from app.flows.converse import Converse
-from app.flows.drain import Drain
-from app.flows.explain import Explain
-from app.flows.gauges import Observed, gauges_of
-from app.flows.greeting import Greeting
-from app.flows.history import History
-from app.flows.judge import Judge
-from app.flows.process import Arrival, NewsProcessor, Tables
-from app.flows.readiness import Readiness
-from app.flows.resume import Resumption
-from app.flows.retention import Retention
-from app.flows.revocations import Revocations
-from app.flows.subscriptions import Subscriptions
-from app.flows.upkeep import Upkeep
-from app.flows.vigil import watch_loop
-from app.ports import Clock, Stores, Verifier
+from app.flows.connections.channels import Channels
+from app.flows.connections.commands import Commands
+from app.flows.connections.connect import Connect
+from app.flows.connections.dispatcher import MessageDispatcher
+from app.flows.connections.explain import Explainer
+from app.flows.connections.keepalive import Housekeeping
+from app.flows.connections.manager import ConnectionManager
+from app.flows.connections.revocations import Revocations
+from app.flows.connections.subscriptions import SubscriptionService
+from app.flows.delivery.acks import Acks
+from app.flows.delivery.broadcast import BroadcastQueue, WebSocketBroadcaster
+from app.flows.delivery.catch_up import CatchUp
+from app.flows.delivery.replay_filter import ReplayFilter
+from app.flows.delivery.resume import StartResolver
+from app.flows.news.history import History
+from app.flows.news.process import IncomingItem, NewsProcessor, Vocabularies
+from app.flows.operations.canary import Canary
+from app.flows.operations.canary_handler import CanaryHandler
+from app.flows.operations.gauges import Observed, gauges_of
+from app.flows.operations.loop_lag import watch_loop_lag
+from app.flows.operations.readiness import ReadinessChecks
+from app.flows.operations.retention import Retention
+from app.flows.operations.shutdown import Shutdown
+from app.ports.auth import Verifier
+from app.ports.clock import Clock
+from app.ports.stores import Stores
 from app.telemetry.exposition import build_registry
 from app.telemetry.stats import Stats
 
@@ -82,10 +84,10 @@ Worker = Callable[[], Coroutine[None, None, None]]
 class Files(NamedTuple):
     """What is read from files once, before anything runs."""
 
-    tables: Tables
-    feeds: Sequence[Feed]
+    tables: Vocabularies
+    feeds: Sequence[FeedConfig]
     sample_wire: Sequence[dict[str, object]]
-    pages: Mapping[str, Page]
+    pages: Mapping[str, StaticPage]
 
 
 class Listening(NamedTuple):
@@ -99,14 +101,14 @@ class Clients(NamedTuple):
     """What stands between the log and the clients."""
 
     connections: ConnectionManager
-    subscriptions: Subscriptions
-    resumption: Resumption
+    subscriptions: SubscriptionService
+    resumption: StartResolver
     acks: Acks
     catch_up: CatchUp
-    explain: Explain
-    greeting: Greeting
-    converse: Converse
-    upkeep: Upkeep
+    explain: Explainer
+    greeting: Connect
+    converse: MessageDispatcher
+    upkeep: Housekeeping
 
     @property
     def workers(self) -> Sequence[Worker]:
@@ -118,7 +120,7 @@ class Server(NamedTuple):
 
     parts: Parts
     clients: Clients
-    drain: Drain
+    drain: Shutdown
     canary: Canary
     sources: Sequence[RssPoller | SampleWire]
     workers: Sequence[Worker]
@@ -152,8 +154,8 @@ async def serve(
 def read_files(settings: Settings) -> Files:
     """Read everything that is read once. Raises BadCatalogue."""
     return Files(
-        tables=load_tables(),
-        feeds=read_catalogue(settings.feeds) if settings.feeds else [],
+        tables=load_vocabularies(),
+        feeds=read_feeds(settings.feeds) if settings.feeds else [],
         sample_wire=load_sample_wire() if settings.sample_wire else [],
         pages=load_pages(),
     )
@@ -162,18 +164,18 @@ def read_files(settings: Settings) -> Files:
 def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats: Stats) -> Server:
     """Build every part and connect them; nothing runs yet."""
     limits, revocations = _limits(settings), Revocations(stores.revocations, clock)
-    verifier = verifier_of(settings, revocations, clock, stats)
+    verifier = create_verifier(settings, revocations, clock, stats)
     clients = build_clients(stores, verifier, limits, clock, stats)
-    raw_news_queue: asyncio.Queue[Arrival] = asyncio.Queue(limits.intake_items)
+    raw_news_queue: asyncio.Queue[IncomingItem] = asyncio.Queue(limits.intake_items)
     websocket_queue = BroadcastQueue(limits.broadcast_queue_items)
     processor = NewsProcessor(stores.log, raw_news_queue, files.tables, to_text, limits, clock, stats)
     broadcaster = WebSocketBroadcaster(stores.log, websocket_queue, clients.connections, clock, stats)
     retention = Retention(stores, clients.connections, clock, settings.retention_days * _DAY_S, limits.history_items)
     poller = RssPoller(files.feeds, raw_news_queue, limits, clock, stats)
     sample_wire = [SampleWire(files.sample_wire, raw_news_queue, clock)] if files.sample_wire else []
-    canary_end = CanaryEnd(limits, clock)
+    canary_end = CanaryHandler(limits, clock)
     canary = Canary(websocket_queue, canary_end.send, limits, clock, stats)
-    readiness = Readiness(stores, clients.connections, broadcaster, limits, clock)
+    readiness = ReadinessChecks(stores, clients.connections, broadcaster, limits, clock)
     observed = Observed(stores, clients.connections, processor, websocket_queue, readiness, limits, clock)
     parts = Parts(
         log=stores.log,
@@ -185,7 +187,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
         readiness=readiness,
         explain=clients.explain,
         converse=clients.converse,
-        frames=Frames(limits.message_bytes),
+        frames=FrameReader(limits.message_bytes),
         canary_end=canary_end,
         canary_key=secrets.token_hex(16),
         registry=build_registry(stats, gauges_of(observed), _build_info(settings)),
@@ -196,28 +198,30 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
         settings=settings,
         verifier=verifier,
         revocations=revocations,
-        anteroom=Anteroom(verifier, clients.connections, clients.greeting, clients.converse, limits, clock, stats),
+        anteroom=PendingConnections(
+            verifier, clients.connections, clients.greeting, clients.converse, limits, clock, stats
+        ),
         feed_counts=lambda: FeedCounts(poller.total, poller.active),
         started_at=clock.monotonic(),
         version=app.__version__,
     )
-    own = (broadcaster.follow, broadcaster.run, processor.run, retention.run, partial(watch_loop, clock, stats))
-    drain = Drain(processor, broadcaster, clients.connections, clients.resumption, limits, clock)
+    own = (broadcaster.follow, broadcaster.run, processor.run, retention.run, partial(watch_loop_lag, clock, stats))
+    drain = Shutdown(processor, broadcaster, clients.connections, clients.resumption, limits, clock)
     return Server(parts, clients, drain, canary, (poller, *sample_wire), [*own, *clients.workers])
 
 
 def build_clients(stores: Stores, verifier: Verifier | None, limits: Limits, clock: Clock, stats: Stats) -> Clients:
     """Build what stands between the log and the clients, and what their messages lead to."""
-    connections = ConnectionManager(volley, limits, clock, stats, position=stores.log.head)
-    subscriptions = Subscriptions(stores.subscriptions, connections, limits, clock, stats)
-    judge = Judge(stats)
-    resumption = Resumption(stores.log, judge, limits, clock, stats)
+    connections = ConnectionManager(send_many, limits, clock, stats, position=stores.log.head)
+    subscriptions = SubscriptionService(stores.subscriptions, connections, limits, clock, stats)
+    judge = ReplayFilter(stats)
+    resumption = StartResolver(stores.log, judge, limits, clock, stats)
     acks = Acks(stores.cursors, resumption, connections, limits, clock, stats)
     catch_up = CatchUp(stores.log, connections, judge, limits, clock, stats)
-    explain = Explain(stores.log, subscriptions, connections, clock)
+    explain = Explainer(stores.log, subscriptions, connections, clock)
     channels = Channels(connections, subscriptions, resumption, limits)
     commands = Commands(connections, channels, acks, explain, verifier, clock, stats)
-    greeting = Greeting(connections, subscriptions, resumption, acks, limits, clock)
+    greeting = Connect(connections, subscriptions, resumption, acks, limits, clock)
     return Clients(
         connections=connections,
         subscriptions=subscriptions,
@@ -226,8 +230,8 @@ def build_clients(stores: Stores, verifier: Verifier | None, limits: Limits, clo
         catch_up=catch_up,
         explain=explain,
         greeting=greeting,
-        converse=Converse(connections, greeting, commands, catch_up, limits, clock, stats),
-        upkeep=Upkeep(connections, resumption, acks, limits, clock),
+        converse=MessageDispatcher(connections, greeting, commands, catch_up, limits, clock, stats),
+        upkeep=Housekeeping(connections, resumption, acks, limits, clock),
     )
 
 
@@ -265,7 +269,7 @@ async def _drain(server: Server, intake: Sequence[asyncio.Task[None]]) -> None:
     server.drain.begin()
     for task in intake:
         task.cancel()
-    await server.drain.send_out()
+    await server.drain.flush()
     await server.drain.close_all()
     await server.parts.converse.stop(_STRAGGLERS_S)
     await server.clients.acks.flush()

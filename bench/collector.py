@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from app import __main__ as command
-from app.adapters.collector import settle
+from app.adapters.system.gc_tuning import tune_garbage_collector
 from bench.running import run
 from tests.support.crowd import join
 from tests.support.items import raw
@@ -42,7 +42,7 @@ def serve() -> int:
 
     def begin() -> None:
         if not os.environ.get(DEFAULTS):
-            settle()
+            tune_garbage_collector()
         gc.callbacks.append(note)
 
     # The server settles once it listens: from then on pauses are noted.

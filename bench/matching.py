@@ -3,7 +3,7 @@
     python -m bench.matching [filters]
 
 Filters are as users have them: a few popular words, accounts and feeds and a long tail of rare ones, so that an item of
-these is wanted by some 2 %. The index is held to the matcher that defines what is right (app/core/matching.py).
+these is wanted by some 2 %. The index is held to the matcher that defines what is right (app/core/filters/matching.py).
 """
 
 import json
@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from app.core.index import FilterIndex
-from app.core.matching import why_not
-from app.core.news import Category, NewsItem, Source
-from app.core.reading import read_item
-from app.core.subscription import Filter
+from app.core.filters.analysis import analyze_item
+from app.core.filters.filter import Filter
+from app.core.filters.filter_index import FilterIndex
+from app.core.filters.matching import why_not
+from app.core.news.item import Category, NewsItem, Source
 from bench.peers.original_filter import wants
 from tests.support.items import item
 
@@ -113,7 +113,7 @@ def decide(many: int = MANY) -> Deciding:
     items = [world.item() for _ in range(ITEMS)]
     for one in items:
         # The server has read an item's texts when it comes to deciding: to complete it.
-        read_item(one)
+        analyze_item(one)
     filters = [world.filter() for _ in range(SOME)]
     index = FilterIndex()
     few_us = _fill_and_match(index, filters[:FEW], items)

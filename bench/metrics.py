@@ -21,19 +21,19 @@ import msgspec
 import structlog
 import uvloop
 
-from app.adapters.clock import SystemClock
 from app.adapters.memory.news_log import MemoryNewsLog
-from app.core.closing import Ending
-from app.core.index import Match
+from app.adapters.system.clock import SystemClock
+from app.core.filters.filter import DEFAULT_CHANNEL, MATCH_ALL
+from app.core.filters.filter_index import Match
 from app.core.limits import Limits
-from app.core.subscription import DEFAULT_CHANNEL, EVERYTHING
-from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
-from app.flows.connections import ConnectionManager
-from app.flows.session import Channel
-from app.ports import Record
+from app.core.protocol.close_codes import DisconnectReason
+from app.flows.connections.manager import ConnectionManager
+from app.flows.delivery.broadcast import BroadcastQueue, WebSocketBroadcaster
+from app.flows.delivery.session import Channel
+from app.ports.log import Record
 from app.telemetry.histogram import Example
 from app.telemetry.labels import Stage
-from app.telemetry.stats import Fanned, Stats
+from app.telemetry.stats import FanoutCounts, Stats
 from tests.support.crowd import join
 from tests.support.items import item
 from tests.support.process import server_process
@@ -55,17 +55,17 @@ class Figure(NamedTuple):
 class Sink:
     """A link that takes everything."""
 
-    handle = None
+    send_handle = None
 
     def write(self, frame: bytes) -> bool:
         return True
 
-    def gather(self, room_bytes: int) -> None: ...
+    def set_write_limit(self, room_bytes: int) -> None: ...
 
-    def buffered(self) -> int:
+    def buffered_bytes(self) -> int:
         return 0
 
-    def close(self, ending: Ending) -> None: ...
+    def close(self, ending: DisconnectReason) -> None: ...
     def abort(self) -> None: ...
 
 
@@ -80,7 +80,7 @@ class Silence(Stats):
     def item_taken(self, waited_s: float, now: float) -> None: ...
     def slots_to_ask(self, slots: int) -> None: ...
     def item_decided(self, match: Match) -> None: ...
-    def item_sent(self, fanned: Fanned) -> None: ...
+    def item_sent(self, fanned: FanoutCounts) -> None: ...
     def staged(self, times: Iterable[tuple[Stage, float]]) -> None: ...
     def delivery_was_slow(self, example: Example) -> None: ...
 
@@ -90,8 +90,8 @@ def broadcaster(stats: Stats) -> WebSocketBroadcaster:
     clock = SystemClock()
     connections = ConnectionManager(take_everything, Limits(checkpoint_items=10**9), clock, stats)
     for number in range(CONNECTIONS):
-        session = connections.seat(f"user-{number}")
-        session.use_channels([Channel(DEFAULT_CHANNEL, EVERYTHING)])
+        session = connections.admit(f"user-{number}")
+        session.use_channels([Channel(DEFAULT_CHANNEL, MATCH_ALL)])
         connections.open(session, Sink())
     return WebSocketBroadcaster(MemoryNewsLog(), BroadcastQueue(), connections, clock, stats)
 

@@ -16,9 +16,9 @@ from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import settings
 
 from app.adapters.http import application
-from app.adapters.http.parts import Parts
-from app.adapters.http.problems import route_of
-from app.core import outbound, wire
+from app.adapters.http.response.problems import route_of
+from app.adapters.http.services import Parts
+from app.core.protocol import frames, server_messages
 from tests.support import contract
 
 # Plain lines: structlog's console would read source files to draw a traceback, on the loop.
@@ -58,9 +58,9 @@ def no_blocking_calls() -> Iterator[BlockBuster]:
 @pytest.fixture(autouse=True)
 def everything_said_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail the test in which the server says what /openapi.json and /asyncapi.json do not."""
-    message_frame, news_item, new_application = wire.message_frame, wire.news_item, application._new_application
+    message_frame, news_item, new_application = frames.message_frame, frames.news_item, application._new_application
 
-    def checked_frame(message: outbound.Message) -> bytes:
+    def checked_frame(message: server_messages.Message) -> bytes:
         contract.check_frame(msgspec.json.encode(message))
         return message_frame(message)
 
@@ -78,8 +78,8 @@ def everything_said_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
         app.on_response_prepare.append(check_answer)
         return app
 
-    monkeypatch.setattr(wire, "message_frame", checked_frame)
-    monkeypatch.setattr(wire, "news_item", checked_item)
+    monkeypatch.setattr(frames, "message_frame", checked_frame)
+    monkeypatch.setattr(frames, "news_item", checked_item)
     monkeypatch.setattr(application, "_new_application", checked_application)
 
 

@@ -17,7 +17,7 @@ _HEARTBEAT_S = 20.0
 _NO_RETRY_FROM = 4500
 
 
-class _Place:
+class _Position:
     """Up to where everything was received, as the server names it; nothing before the first welcome."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class _Place:
         return {"resume": f"{self._epoch}:{self._seq}"} if self._epoch else {}
 
 
-class Refused(Exception):
+class ConnectionRefused(Exception):
     """The server will not have this client until something changes; the message says why."""
 
 
@@ -60,7 +60,7 @@ async def listen(
     parameters = {"user_id": user, "v": "2"}
     if filters:
         parameters["filters"] = msgspec.json.encode(filters).decode()
-    place, attempt = _Place(), 0
+    place, attempt = _Position(), 0
 
     def take(message: bytes) -> None:
         show(message)
@@ -83,10 +83,10 @@ async def _listen_once(
                 if message.type is aiohttp.WSMsgType.TEXT:
                     show(message.data.encode())
             if (socket.close_code or 0) >= _NO_RETRY_FROM:
-                raise Refused(f"closed with {socket.close_code}")
+                raise ConnectionRefused(f"closed with {socket.close_code}")
     except aiohttp.WSServerHandshakeError as error:
         if error.status < 500 and error.status != 429:
-            raise Refused(f"{error.status} {error.message}") from error
+            raise ConnectionRefused(f"{error.status} {error.message}") from error
     except (aiohttp.ClientError, OSError):
         return
 

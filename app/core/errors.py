@@ -6,7 +6,7 @@
     └── Ours:   draining, at capacity, overloaded, storage full, internal …
                 we could not; retryable unless it says otherwise
 
-Handlers raise and do not catch: `adapters/http/problems.py` turns a NewsError into problem+json, `flows/converse.py`
+Handlers raise and do not catch: `adapters/http/response/problems.py` turns a NewsError into problem+json, `flows/connections/dispatcher.py`
 into an `error` message, both from `Code` and its table here.
 """
 
@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Code(StrEnum):
+class ErrorCode(StrEnum):
     """The closed set of error words: in problem+json, in `error` messages, in logs and in metric labels."""
 
     INVALID_JSON = "invalid_json"
@@ -45,7 +45,7 @@ class Code(StrEnum):
     INTERNAL = "internal"
 
 
-class Verdict(NamedTuple):
+class ErrorSpec(NamedTuple):
     """How a code looks from outside."""
 
     status: int
@@ -53,33 +53,33 @@ class Verdict(NamedTuple):
     is_retryable: bool
 
 
-VERDICTS: dict[Code, Verdict] = {
-    Code.INVALID_JSON: Verdict(400, "Invalid JSON", is_retryable=False),
-    Code.INVALID_MESSAGE: Verdict(400, "Invalid message", is_retryable=False),
-    Code.INVALID_PARAMETER: Verdict(400, "Invalid parameter", is_retryable=False),
-    Code.INVALID_FILTER: Verdict(422, "Invalid filters", is_retryable=False),
-    Code.UNKNOWN_TYPE: Verdict(400, "Unknown message type", is_retryable=False),
-    Code.UNKNOWN_CHANNEL: Verdict(404, "Unknown channel", is_retryable=False),
-    Code.UNKNOWN_ITEM: Verdict(404, "Unknown item", is_retryable=False),
-    Code.UNAUTHORIZED: Verdict(401, "Unauthorized", is_retryable=False),
-    Code.TOKEN_EXPIRED: Verdict(401, "Token expired", is_retryable=False),
-    Code.FORBIDDEN: Verdict(403, "Forbidden", is_retryable=False),
-    Code.ORIGIN_NOT_ALLOWED: Verdict(403, "Origin not allowed", is_retryable=False),
-    Code.NOT_FOUND: Verdict(404, "Not found", is_retryable=False),
-    Code.METHOD_NOT_ALLOWED: Verdict(405, "Method not allowed", is_retryable=False),
-    Code.PAYLOAD_TOO_LARGE: Verdict(413, "Payload too large", is_retryable=False),
-    Code.REQUEST_TIMEOUT: Verdict(408, "Request not received in time", is_retryable=True),
-    Code.UNSUPPORTED_MEDIA_TYPE: Verdict(415, "Unsupported media type", is_retryable=False),
-    Code.UPGRADE_REQUIRED: Verdict(426, "WebSocket upgrade required", is_retryable=False),
-    Code.RESUME_EXPIRED: Verdict(410, "The position cannot be resumed", is_retryable=False),
-    Code.TOO_MANY_CHANNELS: Verdict(400, "Too many channels", is_retryable=False),
-    Code.RATE_LIMITED: Verdict(429, "Too many requests", is_retryable=True),
-    Code.TOO_MANY_CONNECTIONS: Verdict(429, "Too many connections", is_retryable=True),
-    Code.DRAINING: Verdict(503, "The server is restarting", is_retryable=True),
-    Code.AT_CAPACITY: Verdict(503, "The server is at capacity", is_retryable=True),
-    Code.OVERLOADED: Verdict(503, "The server is overloaded", is_retryable=True),
-    Code.STORAGE_FULL: Verdict(507, "The disk is full", is_retryable=True),
-    Code.INTERNAL: Verdict(500, "Internal server error", is_retryable=True),
+ERROR_SPECS: dict[ErrorCode, ErrorSpec] = {
+    ErrorCode.INVALID_JSON: ErrorSpec(400, "Invalid JSON", is_retryable=False),
+    ErrorCode.INVALID_MESSAGE: ErrorSpec(400, "Invalid message", is_retryable=False),
+    ErrorCode.INVALID_PARAMETER: ErrorSpec(400, "Invalid parameter", is_retryable=False),
+    ErrorCode.INVALID_FILTER: ErrorSpec(422, "Invalid filters", is_retryable=False),
+    ErrorCode.UNKNOWN_TYPE: ErrorSpec(400, "Unknown message type", is_retryable=False),
+    ErrorCode.UNKNOWN_CHANNEL: ErrorSpec(404, "Unknown channel", is_retryable=False),
+    ErrorCode.UNKNOWN_ITEM: ErrorSpec(404, "Unknown item", is_retryable=False),
+    ErrorCode.UNAUTHORIZED: ErrorSpec(401, "Unauthorized", is_retryable=False),
+    ErrorCode.TOKEN_EXPIRED: ErrorSpec(401, "Token expired", is_retryable=False),
+    ErrorCode.FORBIDDEN: ErrorSpec(403, "Forbidden", is_retryable=False),
+    ErrorCode.ORIGIN_NOT_ALLOWED: ErrorSpec(403, "Origin not allowed", is_retryable=False),
+    ErrorCode.NOT_FOUND: ErrorSpec(404, "Not found", is_retryable=False),
+    ErrorCode.METHOD_NOT_ALLOWED: ErrorSpec(405, "Method not allowed", is_retryable=False),
+    ErrorCode.PAYLOAD_TOO_LARGE: ErrorSpec(413, "Payload too large", is_retryable=False),
+    ErrorCode.REQUEST_TIMEOUT: ErrorSpec(408, "Request not received in time", is_retryable=True),
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: ErrorSpec(415, "Unsupported media type", is_retryable=False),
+    ErrorCode.UPGRADE_REQUIRED: ErrorSpec(426, "WebSocket upgrade required", is_retryable=False),
+    ErrorCode.RESUME_EXPIRED: ErrorSpec(410, "The position cannot be resumed", is_retryable=False),
+    ErrorCode.TOO_MANY_CHANNELS: ErrorSpec(400, "Too many channels", is_retryable=False),
+    ErrorCode.RATE_LIMITED: ErrorSpec(429, "Too many requests", is_retryable=True),
+    ErrorCode.TOO_MANY_CONNECTIONS: ErrorSpec(429, "Too many connections", is_retryable=True),
+    ErrorCode.DRAINING: ErrorSpec(503, "The server is restarting", is_retryable=True),
+    ErrorCode.AT_CAPACITY: ErrorSpec(503, "The server is at capacity", is_retryable=True),
+    ErrorCode.OVERLOADED: ErrorSpec(503, "The server is overloaded", is_retryable=True),
+    ErrorCode.STORAGE_FULL: ErrorSpec(507, "The disk is full", is_retryable=True),
+    ErrorCode.INTERNAL: ErrorSpec(500, "Internal server error", is_retryable=True),
 }
 
 
@@ -95,13 +95,13 @@ class NewsError(Exception):
 
     def __init__(
         self,
-        code: Code,
+        code: ErrorCode,
         detail: str = "",
         *,
         fields: tuple[FieldError, ...] = (),
         retry_after_s: float | None = None,
     ) -> None:
-        super().__init__(detail or VERDICTS[code].title)
+        super().__init__(detail or ERROR_SPECS[code].title)
         self.code = code
         self.fields = fields
         self.retry_after_s = retry_after_s
@@ -111,17 +111,17 @@ class NewsError(Exception):
         return str(self)
 
     @property
-    def verdict(self) -> Verdict:
-        return VERDICTS[self.code]
+    def spec(self) -> ErrorSpec:
+        return ERROR_SPECS[self.code]
 
 
-class Theirs(NewsError):
+class ClientError(NewsError):
     """The caller's mistake: bad input, not allowed, too fast."""
 
 
-class Ours(NewsError):
+class ServerError(NewsError):
     """Our inability: starting, draining, full, broken."""
 
 
-class Damaged(Exception):
+class CorruptStateError(Exception):
     """Our own state cannot be trusted: a corrupt database, a schema from the future. The process must not start."""

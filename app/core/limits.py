@@ -70,7 +70,7 @@ class Limits(NamedTuple):
     broadcaster_idle_s: float = 30.0
 
 
-def body_due_s(read_bytes: int, limits: Limits) -> float:
+def body_deadline_s(read_bytes: int, limits: Limits) -> float:
     """Give how many seconds after its head a body has to go on, of which so much has come."""
     return min(limits.request_patience_s + read_bytes / limits.body_bytes_s, limits.body_read_s)
 
@@ -91,12 +91,12 @@ class TokenBucket:
         self._tokens = max(refilled - 1.0, -burst)
         return self._tokens
 
-    def put_back(self) -> None:
+    def refund(self) -> None:
         """Put back a token that bought nothing."""
         self._tokens += 1.0
 
 
-class Meter:
+class KeyedRateLimiter:
     """A rate a key: for what many may do, each not too often. The keys used least lately are forgotten first."""
 
     def __init__(self, per_s: float, burst: float, most_keys: int = 10_000) -> None:
@@ -105,7 +105,7 @@ class Meter:
         self._most_keys = most_keys
         self._buckets: dict[str, TokenBucket] = {}
 
-    def wait_s(self, key: str, now: float) -> float:
+    def acquire(self, key: str, now: float) -> float:
         """Take one; give 0, or how long this key has to wait before its next one."""
         bucket = self._buckets.pop(key, None) or TokenBucket(self._burst, now)
         self._buckets[key] = bucket
@@ -115,5 +115,5 @@ class Meter:
         if left >= 0:
             return 0.0
         # Who was refused owes nothing: after this wait the next one is to be had.
-        bucket.put_back()
+        bucket.refund()
         return -left / self._per_s

@@ -8,9 +8,9 @@ from enum import StrEnum
 from itertools import product
 from typing import NamedTuple, TypeVar
 
-from app.core.closing import SEATED
-from app.core.matching import Outcome
-from app.core.window import AckResult
+from app.core.delivery.ack_window import AckResult
+from app.core.filters.matching import Outcome
+from app.core.protocol.close_codes import ADMITTED_REASONS
 from app.telemetry import labels
 from app.telemetry.histogram import Histogram
 from app.telemetry.limit_hits import limit_hits
@@ -96,7 +96,13 @@ BACKLOG_GAUGES = (
 
 COUNTERS: tuple[CounterFamily, ...] = (
     _one("news_connections_opened", "WebSocket connections accepted after a successful handshake.", lambda s: s.opened),
-    _each("news_connections_closed", "Connections closed, by what ended them.", "reason", SEATED, lambda s: s.closed),
+    _each(
+        "news_connections_closed",
+        "Connections closed, by what ended them.",
+        "reason",
+        ADMITTED_REASONS,
+        lambda s: s.closed,
+    ),
     _each(
         "news_handshake_failures",
         "Upgrade requests refused or failed before the 101, by reason.",

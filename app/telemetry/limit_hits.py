@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.core.closing import Ending
+from app.core.protocol.close_codes import DisconnectReason
 from app.telemetry.labels import Invalid, LimitHit, RateScope, Refusal, Rejection
 from app.telemetry.stats import Stats
 
@@ -12,7 +12,7 @@ def limit_hits(stats: Stats) -> Mapping[LimitHit, int]:
     return {
         LimitHit.MESSAGE_BYTES: stats.invalid[Invalid.TOO_BIG],
         LimitHit.MESSAGE_RATE: stats.rate_limited[RateScope.MESSAGE],
-        LimitHit.BAD_MESSAGES: stats.closed[Ending.TOO_MANY_BAD_MESSAGES],
+        LimitHit.BAD_MESSAGES: stats.closed[DisconnectReason.TOO_MANY_BAD_MESSAGES],
         LimitHit.FILTER_CHANGES: stats.rate_limited[RateScope.FILTER],
         LimitHit.REPLAY_RATE: stats.rate_limited[RateScope.REPLAY],
         LimitHit.SLOW_REQUEST: stats.requests_given_up,
@@ -21,10 +21,10 @@ def limit_hits(stats: Stats) -> Mapping[LimitHit, int]:
         LimitHit.CONNECTIONS: stats.refused[Refusal.CAPACITY],
         LimitHit.USER_CONNECTIONS: stats.refused[Refusal.USER_LIMIT],
         LimitHit.ADDRESS_CONNECTIONS: stats.refused[Refusal.ADDRESS_LIMIT],
-        LimitHit.LAG: stats.closed[Ending.SLOW_CONSUMER],
-        LimitHit.SILENCE: stats.closed[Ending.HEARTBEAT_TIMEOUT],
-        LimitHit.ACKS: stats.closed[Ending.ACK_TIMEOUT],
-        LimitHit.LIFE: stats.closed[Ending.LIFETIME],
+        LimitHit.LAG: stats.closed[DisconnectReason.SLOW_CONSUMER],
+        LimitHit.SILENCE: stats.closed[DisconnectReason.HEARTBEAT_TIMEOUT],
+        LimitHit.ACKS: stats.closed[DisconnectReason.ACK_TIMEOUT],
+        LimitHit.LIFE: stats.closed[DisconnectReason.LIFETIME],
         LimitHit.PUBLISH_BYTES: stats.rejected[Rejection.TOO_LARGE],
         LimitHit.INTAKE: stats.rejected[Rejection.QUEUE_FULL],
     }

@@ -2,13 +2,13 @@
 
 from collections import Counter
 
-from app.core.window import AckResult
+from app.core.delivery.ack_window import AckResult
 from app.telemetry import histogram
 from app.telemetry.histogram import Histogram
 from app.telemetry.labels import Redelivery, Resume
 
 
-class Recovery:
+class RecoveryStats:
     """Counted since the start."""
 
     def __init__(self) -> None:

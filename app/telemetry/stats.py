@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from app.core.closing import Ending
-from app.core.index import Match
-from app.core.matching import Outcome
+from app.core.filters.filter_index import Match
+from app.core.filters.matching import Outcome
+from app.core.protocol.close_codes import DisconnectReason
 from app.telemetry import histogram
 from app.telemetry.histogram import Example, Histogram
 from app.telemetry.labels import (
@@ -36,7 +36,7 @@ from app.telemetry.labels import (
     StatusClass,
     TokenCheck,
 )
-from app.telemetry.recovery import Recovery
+from app.telemetry.recovery import RecoveryStats
 
 SLOW_DELIVERY_S = 0.05
 """From here on a delivery leaves an exemplar: what it was, and its trace."""
@@ -47,7 +47,7 @@ LATE_S = 0.1
 _SEVERITIES = {severity.value: severity for severity in Severity} | {"exception": Severity.ERROR}
 
 
-class Fanned(NamedTuple):
+class FanoutCounts(NamedTuple):
     """What handing one item to its recipients came to; `merged` are matches beyond a connection's first.
 
     `payload_bytes` are those of one send, `wire_bytes` those of all.
@@ -67,7 +67,7 @@ class Stats:
 
     def __init__(self) -> None:  # noqa: PLR0915 - one line a counter
         self.opened = 0
-        self.closed: Counter[Ending] = Counter()
+        self.closed: Counter[DisconnectReason] = Counter()
         self.lives = Histogram(histogram.LIFE_S)
         self.refused: Counter[Refusal] = Counter()
         self.token_checks: Counter[TokenCheck] = Counter()
@@ -93,7 +93,7 @@ class Stats:
         self.late_items = 0
         self.delivery = Histogram(histogram.DELIVERY_S)
         self.slow: Counter[SlowAction] = Counter()
-        self.recovery = Recovery()
+        self.recovery = RecoveryStats()
         self.payload_bytes: Counter[Encoding] = Counter()
         self.wire_bytes: Counter[Encoding] = Counter()
         self.frames: Counter[Encoding] = Counter()
@@ -113,10 +113,10 @@ class Stats:
     def connection_opened(self) -> None:
         self.opened += 1
 
-    def connection_closed(self, ending: Ending, life_s: float) -> None:
+    def connection_closed(self, ending: DisconnectReason, life_s: float) -> None:
         self.closed[ending] += 1
         self.lives.observe(life_s)
-        if ending is Ending.HEARTBEAT_TIMEOUT:
+        if ending is DisconnectReason.HEARTBEAT_TIMEOUT:
             self.beats[Beat.TIMEOUT] += 1
 
     def pong_received(self, round_trip_s: float) -> None:
@@ -160,7 +160,7 @@ class Stats:
         """Count an item that could not be broadcast."""
         self.broadcast[Broadcast.ERROR] += 1
 
-    def item_sent(self, fanned: Fanned) -> None:
+    def item_sent(self, fanned: FanoutCounts) -> None:
         """Count one item that went out, and its sends."""
         written = sum(fanned.sends.values())
         self.broadcast[Broadcast.DELIVERED if written + fanned.closed else Broadcast.UNMATCHED] += 1

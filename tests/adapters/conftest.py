@@ -15,7 +15,8 @@ from app.adapters.sqlite.news_log import open_log
 from app.adapters.sqlite.opening import open_database
 from app.adapters.sqlite.revocation_store import SqliteRevocationStore
 from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
-from app.ports import CursorStore, NewsLog, RevocationStore, SubscriptionStore
+from app.ports.log import NewsLog
+from app.ports.stores import CursorStore, RevocationStore, SubscriptionStore
 from app.telemetry.stats import Stats
 
 

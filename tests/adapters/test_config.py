@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import structlog
 
-from app.adapters.logs import set_up_logging
-from app.config import BadSetting, LogFormat, LogLevel, Settings, read_settings, unknown_variables
+from app.adapters.system.logs import set_up_logging
+from app.config import InvalidSetting, LogFormat, LogLevel, Settings, read_settings, unknown_variables
 from tests.support.clock import FakeClock
 from tests.support.tokens import SECRET
 
@@ -66,14 +66,14 @@ BAD: list[tuple[dict[str, str], str]] = [
 
 @pytest.mark.parametrize(("environment", "part"), BAD)
 def test_a_bad_setting_is_named_with_its_value_and_what_was_wanted(environment: dict[str, str], part: str) -> None:
-    with pytest.raises(BadSetting) as caught:
+    with pytest.raises(InvalidSetting) as caught:
         read_settings(environment, {})
 
     assert part in str(caught.value)
 
 
 def test_a_secret_is_not_repeated_in_the_message() -> None:
-    with pytest.raises(BadSetting) as caught:
+    with pytest.raises(InvalidSetting) as caught:
         read_settings({"NEWS_JWT_SECRET": "hunter2", "NEWS_JWKS_URL": "https://x.example/hunter2"}, {})
 
     assert "hunter2" not in str(caught.value)

@@ -1,7 +1,7 @@
 """One suite for every CursorStore."""
 
-from app.core.resuming import Position
-from app.ports import Cursor, CursorStore
+from app.core.delivery.positions import Position
+from app.ports.stores import Cursor, CursorStore
 
 
 def cursor(device_id: str = "laptop", seq: int = 7, at: float = 100.0, user_id: str = "u") -> Cursor:

@@ -10,16 +10,16 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from app.adapters.feeds.catalogue import BadCatalogue, Feed, read_catalogue
-from app.adapters.feeds.fetching import FetchFailed, Validators, fetch
-from app.adapters.feeds.parsing import ParseFailed, parse
-from app.adapters.feeds.poller import RssPoller
-from app.adapters.feeds.reach import is_public, session_for
-from app.adapters.feeds.sample_wire import SampleWire
-from app.adapters.tables import load_sample_wire
+from app.adapters.data.vocabularies import load_sample_wire
+from app.adapters.sources.rss.config import FeedConfig, InvalidFeedsFile, read_feeds
+from app.adapters.sources.rss.fetching import FetchFailed, Validators, fetch
+from app.adapters.sources.rss.parsing import ParseFailed, parse
+from app.adapters.sources.rss.poller import RssPoller
+from app.adapters.sources.rss.public_addresses import is_public, session_for
+from app.adapters.sources.sample import SampleWire
 from app.core.limits import Limits
-from app.core.urls import canonical
-from app.flows.process import Arrival
+from app.core.news.urls import canonical
+from app.flows.news.process import IncomingItem
 from app.telemetry.labels import Fetch
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
@@ -124,9 +124,9 @@ def test_a_catalogue_is_read(tmp_path: Path) -> None:
         '[[feed]]\nurl = "https://e.com/a.xml"\n'
     )
 
-    assert read_catalogue(str(path)) == [
-        Feed(url="https://e.com/a.xml"),
-        Feed(url="http://e.com/b", name="B", every_s=5.0),
+    assert read_feeds(str(path)) == [
+        FeedConfig(url="https://e.com/a.xml"),
+        FeedConfig(url="http://e.com/b", name="B", every_s=5.0),
     ]
 
 
@@ -146,15 +146,15 @@ def test_a_bad_catalogue_is_named_with_its_place(tmp_path: Path, text: str, part
     path = tmp_path / "feeds.toml"
     path.write_text(text)
 
-    with pytest.raises(BadCatalogue) as caught:
-        read_catalogue(str(path))
+    with pytest.raises(InvalidFeedsFile) as caught:
+        read_feeds(str(path))
 
     assert part in str(caught.value)
 
 
 def test_a_missing_catalogue_is_named() -> None:
-    with pytest.raises(BadCatalogue, match="nowhere"):
-        read_catalogue("/nowhere/feeds.toml")
+    with pytest.raises(InvalidFeedsFile, match="nowhere"):
+        read_feeds("/nowhere/feeds.toml")
 
 
 Serve = Callable[[web.Request], web.StreamResponse]
@@ -187,7 +187,7 @@ async def feeds() -> AsyncIterator[FeedServer]:
 
 
 async def fetch_once(feeds: FeedServer, limits: Limits = Limits(), known: Validators = Validators()) -> bytes | None:  # noqa: B008
-    async with session_for(Feed(url=feeds.url())) as session:
+    async with session_for(FeedConfig(url=feeds.url())) as session:
         return (await fetch(session, feeds.url(), known, limits)).body
 
 
@@ -253,14 +253,14 @@ async def test_a_name_leads_to_a_private_address_only_where_the_catalogue_says_s
 
     monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
     url = f"http://{name}:{feeds.server.port}/feed.xml"
-    async with session_for(Feed(url=url, private=is_private)) as session:
+    async with session_for(FeedConfig(url=url, private=is_private)) as session:
         if is_private:
             assert (await fetch(session, url, Validators(), Limits())).body == RSS.encode()
         else:
             with pytest.raises(FetchFailed, match=r"127\.0\.0\.1 is no public address"):
                 await fetch(session, url, Validators(), Limits())
     # A name that is admitted admits no other name.
-    async with session_for(Feed(url="http://admitted.example/", private=True)) as session:
+    async with session_for(FeedConfig(url="http://admitted.example/", private=True)) as session:
         with pytest.raises(FetchFailed, match="no public address"):
             await fetch(session, url, Validators(), Limits())
 
@@ -303,7 +303,7 @@ async def test_a_feed_that_never_answers_is_given_up() -> None:
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     url = f"http://127.0.0.1:{port}/"
-    async with session_for(Feed(url=url)) as session:
+    async with session_for(FeedConfig(url=url)) as session:
         with pytest.raises(FetchFailed, match="no answer within"):
             await fetch(session, url, Validators(), Limits(feed_fetch_s=0.1))
     given_up.set()
@@ -313,9 +313,9 @@ async def test_a_feed_that_never_answers_is_given_up() -> None:
 
 
 async def test_the_poller_hands_on_what_is_new_and_only_that(feeds: FeedServer) -> None:
-    queue: asyncio.Queue[Arrival] = asyncio.Queue()
+    queue: asyncio.Queue[IncomingItem] = asyncio.Queue()
     clock, stats = FakeClock(NOW), Stats()
-    poller = RssPoller([Feed(url=feeds.url(), every_s=60)], queue, Limits(), clock, stats)
+    poller = RssPoller([FeedConfig(url=feeds.url(), every_s=60)], queue, Limits(), clock, stats)
     polling = asyncio.create_task(poller.run())
     first = [await asyncio.wait_for(queue.get(), 5) for _ in range(3)]
     while not stats.fetches[Fetch.NEW]:
@@ -332,9 +332,9 @@ async def test_the_poller_hands_on_what_is_new_and_only_that(feeds: FeedServer) 
 
 
 async def test_a_failing_feed_is_left_alone_for_longer_and_longer_and_then_read_again(feeds: FeedServer) -> None:
-    queue: asyncio.Queue[Arrival] = asyncio.Queue()
+    queue: asyncio.Queue[IncomingItem] = asyncio.Queue()
     clock, stats = FakeClock(NOW), Stats()
-    poller = RssPoller([Feed(url=feeds.url(), every_s=10)], queue, Limits(), clock, stats)
+    poller = RssPoller([FeedConfig(url=feeds.url(), every_s=10)], queue, Limits(), clock, stats)
     feeds.answer = lambda _request: web.Response(text="<html>down</html>")
     polling = asyncio.create_task(poller.run())
     while stats.fetches[Fetch.FAILED] < 1:
@@ -357,7 +357,9 @@ async def test_a_failing_feed_is_left_alone_for_longer_and_longer_and_then_read_
 async def test_retry_after_is_respected(feeds: FeedServer) -> None:
     clock, stats = FakeClock(NOW), Stats()
     feeds.answer = lambda _request: web.Response(status=429, headers={"Retry-After": "500"})
-    polling = asyncio.create_task(RssPoller([Feed(url=feeds.url())], asyncio.Queue(), Limits(), clock, stats).run())
+    polling = asyncio.create_task(
+        RssPoller([FeedConfig(url=feeds.url())], asyncio.Queue(), Limits(), clock, stats).run()
+    )
     while stats.fetches[Fetch.FAILED] < 1:
         await asyncio.sleep(0.001)
 
@@ -370,7 +372,7 @@ async def test_retry_after_is_respected(feeds: FeedServer) -> None:
 
 async def test_the_sample_wire_plays_its_items_over_and_over_as_new_ones() -> None:
     items = WIRE[:2]
-    queue: asyncio.Queue[Arrival] = asyncio.Queue()
+    queue: asyncio.Queue[IncomingItem] = asyncio.Queue()
     clock = FakeClock(NOW)
     playing = asyncio.create_task(SampleWire(items, queue, clock, every_s=1.0).run())
 

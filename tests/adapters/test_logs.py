@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from app.adapters.logs import BURST_LINES, LINES_A_S, set_up_logging
+from app.adapters.system.logs import BURST_LINES, LINES_A_S, set_up_logging
 from app.config import LogFormat, LogLevel
 from tests.support.clock import FakeClock
 
@@ -63,7 +63,7 @@ def test_a_warning_that_repeats_is_counted_every_time_and_said_so_often(
 def test_what_libraries_say_is_said_in_the_same_form(form: LogFormat) -> None:
     setting_up = f"set_up_logging(LogLevel.INFO, LogFormat({form.value!r}), time.monotonic)"
     program = f"""import logging, time
-from app.adapters.logs import set_up_logging
+from app.adapters.system.logs import set_up_logging
 from app.config import LogFormat, LogLevel
 {setting_up}
 logging.getLogger("asyncio").warning("took %s", "long")

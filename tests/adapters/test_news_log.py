@@ -5,8 +5,8 @@ import asyncio
 import msgspec
 import pytest
 
-from app.core.news import Category, Source
-from app.ports import NewsLog, NewsQuery, Record
+from app.core.news.item import Category, Source
+from app.ports.log import NewsLog, NewsQuery, Record
 from tests.support.items import entry
 
 

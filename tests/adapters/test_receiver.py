@@ -3,7 +3,7 @@
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from app.adapters.receiver import open_receiver
+from app.adapters.http.websocket.canary_client import open_receiver
 
 
 async def greet(client: ServerConnection) -> None:

@@ -1,6 +1,6 @@
 """One suite for every RevocationStore."""
 
-from app.ports import RevocationStore
+from app.ports.stores import RevocationStore
 
 
 async def test_the_newest_time_of_a_user_counts(revoked: RevocationStore) -> None:

@@ -15,10 +15,10 @@ from app.adapters.sqlite.database import Database
 from app.adapters.sqlite.news_log import TAIL_ITEMS, open_log
 from app.adapters.sqlite.opening import CannotOpen, open_database
 from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
-from app.core.errors import Code, Damaged, Ours
-from app.core.resuming import Position
-from app.core.subscription import Filter, Subscription
-from app.ports import CorruptSubscription, Cursor
+from app.core.delivery.positions import Position
+from app.core.errors import CorruptStateError, ErrorCode, ServerError
+from app.core.filters.filter import Filter, Subscription
+from app.ports.stores import CorruptSubscriptionError, Cursor
 from app.telemetry.labels import Fault, Operation
 from app.telemetry.stats import Stats
 from tests.support.items import entry
@@ -153,13 +153,13 @@ async def test_reading_is_the_same_from_memory_and_from_disk(database: Database)
 async def test_a_failed_append_leaves_nothing_and_the_next_one_works(database: Database) -> None:
     log = await open_log(database)
     await database._writer.execute("CREATE TRIGGER no BEFORE INSERT ON news_log BEGIN SELECT RAISE(ABORT, 'no'); END")
-    with pytest.raises(Ours) as caught:
+    with pytest.raises(ServerError) as caught:
         await log.append([entry(1), entry(2)])
     await database._writer.execute("DROP TRIGGER no")
 
     [result] = await log.append([entry(2)])
 
-    assert caught.value.code is Code.INTERNAL
+    assert caught.value.code is ErrorCode.INTERNAL
     assert (result.seq, log.head) == (1, 1)
 
 
@@ -167,11 +167,11 @@ async def test_a_full_disk_is_storage_full_and_heals(database: Database) -> None
     log = await open_log(database)
     [(pages,)] = await database.read(Operation.READ_HISTORY, "PRAGMA page_count")
     await database._writer.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(Ours) as caught:
+    with pytest.raises(ServerError) as caught:
         await log.append([entry(number, content="x" * 10_000) for number in range(50)])
-    assert caught.value.code is Code.STORAGE_FULL
+    assert caught.value.code is ErrorCode.STORAGE_FULL
     assert not database.is_writable()
-    with pytest.raises(Ours, match="disk is full"):
+    with pytest.raises(ServerError, match="disk is full"):
         await log.append([entry(1)])
 
     await database._writer.execute("PRAGMA max_page_count = 1000000")
@@ -190,11 +190,11 @@ async def test_on_a_full_disk_what_is_too_old_still_goes_and_acks_are_kept(
 
     assert await log.prune(0.0, keep_items=4, limit=100) == 6
     await SqliteCursorStore(database).save([Cursor("u", "", Position(log.epoch, 3), 1.0)])
-    with pytest.raises(Ours) as caught:
+    with pytest.raises(ServerError) as caught:
         await SqliteSubscriptionStore(database).save(Subscription("u", "default", Filter(), (), 1.0, 1.0))
 
-    assert caught.value.code is Code.STORAGE_FULL
-    monkeypatch.setattr("app.adapters.sqlite.space.ROOM_BYTES", 1 << 60)
+    assert caught.value.code is ErrorCode.STORAGE_FULL
+    monkeypatch.setattr("app.adapters.sqlite.disk_space.ROOM_BYTES", 1 << 60)
     await database.heal()
     assert not database.is_writable()
 
@@ -228,9 +228,9 @@ async def test_after_a_failed_fsync_nothing_is_acknowledged_any_more(
 
     with monkeypatch.context() as failing:
         failing.setattr(database._writer, "commit", fail)
-        with pytest.raises(Ours, match="restarted"):
+        with pytest.raises(ServerError, match="restarted"):
             await log.append([entry(2)])
-    with pytest.raises(Ours, match="restarted"):
+    with pytest.raises(ServerError, match="restarted"):
         await log.append([entry(3)])
     await database.heal()
 
@@ -288,13 +288,13 @@ async def test_a_database_that_is_held_by_another_program_is_free_again_when_it_
         await database._writer.execute("PRAGMA busy_timeout = 10")
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(Ours) as caught:
+            with pytest.raises(ServerError) as caught:
                 await log.append([entry(1)])
             other.execute("ROLLBACK")
 
         [result] = await log.append([entry(2)])
 
-    assert caught.value.code is Code.OVERLOADED
+    assert caught.value.code is ErrorCode.OVERLOADED
     assert caught.value.retry_after_s
     assert database._stats.db_faults[Operation.APPEND_HISTORY, Fault.BUSY] == 1
     assert result.seq == 1
@@ -304,10 +304,10 @@ async def test_a_job_that_fails_in_any_way_is_its_callers_failure_and_no_other(d
     async def broken(_connection: aiosqlite.Connection) -> None:
         raise KeyError("a bug")
 
-    with pytest.raises(Ours) as caught:
+    with pytest.raises(ServerError) as caught:
         await database.write(Operation.SAVE_SUBSCRIPTION, broken)
 
-    assert caught.value.code is Code.INTERNAL
+    assert caught.value.code is ErrorCode.INTERNAL
     assert (await (await open_log(database)).append([entry(1)]))[0].seq == 1
 
 
@@ -318,7 +318,7 @@ async def test_a_row_whose_times_are_text_can_be_replaced(database: Database) ->
 
     saved = await store.save(Subscription("u", "default", Filter(impact_threshold=5), (), 7.0, 7.0))
 
-    assert (saved.created_at, saved.wants.impact_threshold) == (7.0, 5)
+    assert (saved.created_at, saved.filter.impact_threshold) == (7.0, 5)
     assert await store.load("u", "default") is not None
 
 
@@ -339,7 +339,7 @@ async def test_a_path_that_cannot_be_a_file_is_named(tmp_path: Path, name: str) 
 async def test_a_damaged_log_is_refused(path: str) -> None:
     async with open_database(path, Stats()) as database:
         await database._writer.execute("DROP TABLE news_log")
-        with pytest.raises(Damaged, match="cannot be read"):
+        with pytest.raises(CorruptStateError, match="cannot be read"):
             await open_log(database)
 
 
@@ -353,13 +353,13 @@ async def test_searches_that_take_too_long_are_broken_off_and_few_may_wait(
         searches = [tasks.create_task(refused(database, endless)) for _ in range(9)]
         quick = await database.read(Operation.READ_HISTORY, "SELECT 1")
 
-    assert [search.result() for search in searches] == [Code.OVERLOADED] * 9
+    assert [search.result() for search in searches] == [ErrorCode.OVERLOADED] * 9
     assert quick == [(1,)]
     assert await database.search(Operation.QUERY_HISTORY, "SELECT normalise('ÉRIC')") == [("éric",)]
 
 
-async def refused(database: Database, sql: str) -> Code:
-    with pytest.raises(Ours) as caught:
+async def refused(database: Database, sql: str) -> ErrorCode:
+    with pytest.raises(ServerError) as caught:
         await database.search(Operation.QUERY_HISTORY, sql)
     return caught.value.code
 
@@ -377,14 +377,18 @@ async def test_the_originals_rows_are_read_as_they_are(path: str) -> None:
         await store.save(Subscription("alice", "default", Filter(tickers=("BTC",)), ("terminal",), 9.0, 9.0))
 
     assert alice is not None
-    assert (alice.wants.nitter_accounts, alice.wants.categories, alice.created_at) == (("@elonmusk",), ("crypto",), 1.5)
-    assert alice.wants.impact_threshold == 55
+    assert (alice.filter.nitter_accounts, alice.filter.categories, alice.created_at) == (
+        ("@elonmusk",),
+        ("crypto",),
+        1.5,
+    )
+    assert alice.filter.impact_threshold == 55
     assert nulls is not None
-    assert nulls.wants == Filter()
+    assert nulls.filter == Filter()
     assert none is not None
-    assert none.wants.impact_threshold == 70
+    assert none.filter.impact_threshold == 70
     assert long is not None
-    assert long.wants.keywords == ("x", "")
+    assert long.filter.keywords == ("x", "")
     with closing(sqlite3.connect(path)) as original:
         row = original.execute("SELECT * FROM user_subscriptions WHERE user_id = 'alice'").fetchone()
         assert row == ("alice", "[]", "[]", "[]", "[]", 70, '["terminal"]', 1.5, 9.0)
@@ -400,7 +404,7 @@ async def test_a_row_that_cannot_be_read_is_said_to_be_corrupt(database: Databas
     await store.save(Subscription("u", "default", Filter(), (), 1.0, 1.0))
     await database._writer.execute(f"UPDATE user_subscriptions SET {column} = ?", (value,))
 
-    with pytest.raises(CorruptSubscription):
+    with pytest.raises(CorruptSubscriptionError):
         await store.load("u", "default")
 
 
@@ -409,14 +413,14 @@ async def test_a_channel_that_cannot_be_read_is_said_to_be_corrupt(database: Dat
     await store.save(Subscription("u", "btc", Filter(), (), 1.0, 1.0))
     await database._writer.execute("UPDATE subscription_channels SET filter = '[]'")
 
-    with pytest.raises(CorruptSubscription):
+    with pytest.raises(CorruptSubscriptionError):
         await store.load("u", "btc")
 
 
 async def test_a_file_that_is_no_database_is_refused(path: str) -> None:
     Path(path).write_bytes(b"this is not a database" * 100)
 
-    with pytest.raises(Damaged, match="cannot be used"):
+    with pytest.raises(CorruptStateError, match="cannot be used"):
         async with open_database(path, Stats()):
             pass
 
@@ -425,6 +429,6 @@ async def test_a_layout_from_the_future_is_refused(path: str) -> None:
     async with aiosqlite.connect(path) as connection:
         await connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
 
-    with pytest.raises(Damaged, match="knows up to"):
+    with pytest.raises(CorruptStateError, match="knows up to"):
         async with open_database(path, Stats()):
             pass

@@ -1,7 +1,7 @@
 """One suite for every SubscriptionStore."""
 
-from app.core.subscription import Exclude, Filter, Subscription
-from app.ports import SubscriptionStore
+from app.core.filters.filter import Exclude, Filter, Subscription
+from app.ports.stores import SubscriptionStore
 
 WANTS = Filter(
     nitter_accounts=("@whale_alert",),
@@ -40,7 +40,7 @@ async def test_saving_again_replaces_everything_but_the_beginning(store: Subscri
         saved = await store.save(subscription(channel=channel, wants=Filter(), at=20.0))
 
         assert saved == await store.load("u", channel)
-        assert (saved.wants, saved.created_at, saved.updated_at) == (Filter(), 10.0, 20.0)
+        assert (saved.filter, saved.created_at, saved.updated_at) == (Filter(), 10.0, 20.0)
 
 
 async def test_users_and_channels_do_not_touch_each_other(store: SubscriptionStore) -> None:

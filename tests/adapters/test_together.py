@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.adapters.sqlite.together import Together
+from app.adapters.sqlite.batch_loader import BatchLoader
 
 
 class Table:
@@ -26,7 +26,7 @@ class Table:
         return found
 
 
-async def asked(together: Together[int], *keys: str) -> list[asyncio.Task[int | None]]:
+async def asked(together: BatchLoader[int], *keys: str) -> list[asyncio.Task[int | None]]:
     """Ask for each, and let the loop turn until all wait."""
     tasks = [asyncio.create_task(together.get(key)) for key in keys]
     for _ in range(3):
@@ -36,7 +36,7 @@ async def asked(together: Together[int], *keys: str) -> list[asyncio.Task[int | 
 
 async def test_what_is_asked_for_while_a_query_runs_is_one_more_query() -> None:
     table = Table()
-    together = Together(table.find)
+    together = BatchLoader(table.find)
     first = await asked(together, "a")
     then = await asked(together, "b", "nobody", "a", "b")
     table.may_go_on.set()
@@ -47,7 +47,7 @@ async def test_what_is_asked_for_while_a_query_runs_is_one_more_query() -> None:
 
 async def test_who_asks_after_a_change_gets_the_change_although_a_query_was_under_way() -> None:
     table = Table()
-    together = Together(table.find)
+    together = BatchLoader(table.find)
     [before] = await asked(together, "a")
     table.values["a"] = 7
     [after] = await asked(together, "a")
@@ -58,7 +58,7 @@ async def test_who_asks_after_a_change_gets_the_change_although_a_query_was_unde
 
 async def test_a_query_that_fails_is_everybodys_answer_and_the_next_one_works() -> None:
     table = Table()
-    together = Together(table.find)
+    together = BatchLoader(table.find)
     table.error = OSError("no disk")
     tasks = await asked(together, "a", "b")
     table.may_go_on.set()
@@ -72,7 +72,7 @@ async def test_a_query_that_fails_is_everybodys_answer_and_the_next_one_works() 
 
 async def test_who_goes_away_takes_nothing_from_the_others() -> None:
     table = Table()
-    together = Together(table.find)
+    together = BatchLoader(table.find)
     goes, stays = await asked(together, "a", "a")
     goes.cancel()
     await asyncio.gather(goes, return_exceptions=True)
@@ -84,7 +84,7 @@ async def test_who_goes_away_takes_nothing_from_the_others() -> None:
 async def test_more_than_fit_into_a_query_are_several() -> None:
     table = Table()
     table.values = {str(number): number for number in range(1_201)}
-    together = Together(table.find)
+    together = BatchLoader(table.find)
     table.may_go_on.set()
 
     found = await asyncio.gather(*(together.get(str(number)) for number in range(1_201)))

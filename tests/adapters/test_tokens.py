@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from app.adapters.memory.revocation_store import MemoryRevocationStore
-from app.adapters.tokens.choice import verifier_of
+from app.adapters.tokens.choice import create_verifier
 from app.adapters.tokens.signing import sign
-from app.config import BadSetting, Settings
-from app.core.errors import Code, NewsError, Ours, Theirs
-from app.core.identity import Identity, Scope
-from app.flows.revocations import Revocations
-from app.ports import Verifier
+from app.config import InvalidSetting, Settings
+from app.core.access.identity import Identity, Scope
+from app.core.errors import ClientError, ErrorCode, NewsError, ServerError
+from app.flows.connections.revocations import Revocations
+from app.ports.auth import Verifier
 from app.telemetry.labels import TokenCheck
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
@@ -39,12 +39,12 @@ def verifier(stats: Stats | None = None, clock: FakeClock | None = None, **setti
     """Give what the settings ask for, with the time as it is."""
     keys: dict[str, Any] = {} if settings.keys() & {"jwt_public_key", "jwks_url"} else {"jwt_secret": SECRET}
     chosen = Settings(**keys, **settings)
-    found = verifier_of(chosen, nothing_revoked(), clock or FakeClock(time.time()), stats or Stats())
+    found = create_verifier(chosen, nothing_revoked(), clock or FakeClock(time.time()), stats or Stats())
     assert found is not None
     return found
 
 
-async def result_of(given: str, **settings: Any) -> tuple[TokenCheck, Code | None]:
+async def result_of(given: str, **settings: Any) -> tuple[TokenCheck, ErrorCode | None]:
     """Give how a token was counted, and the error's code."""
     stats = Stats()
     detail, code = "", None
@@ -127,7 +127,7 @@ REFUSED: list[tuple[str, str, TokenCheck]] = [
 
 @pytest.mark.parametrize(("given", "result"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
 async def test_a_token_that_is_not_right_is_refused(given: str, result: TokenCheck) -> None:
-    code = Code.TOKEN_EXPIRED if result is TokenCheck.EXPIRED else Code.UNAUTHORIZED
+    code = ErrorCode.TOKEN_EXPIRED if result is TokenCheck.EXPIRED else ErrorCode.UNAUTHORIZED
 
     assert await result_of(given) == (result, code)
 
@@ -143,14 +143,14 @@ async def test_a_public_key_is_nobodys_secret(key: Any) -> None:
     for written in (pem(key), pem(key).strip()):
         confused = by_hmac({"alg": "HS256", "typ": "JWT"}, written.encode())
 
-        assert await result_of(confused, jwt_public_key=pem(key)) == (BAD_SIGNATURE, Code.UNAUTHORIZED)
+        assert await result_of(confused, jwt_public_key=pem(key)) == (BAD_SIGNATURE, ErrorCode.UNAUTHORIZED)
 
 
 async def test_deep_json_is_refused_and_not_fatal() -> None:
     deep = f"{'[' * 3_000}{']' * 3_000}"
     header = jwt.utils.base64url_encode(deep.encode()).decode()
 
-    assert await result_of(f"{header}.e30.e30") == (MALFORMED, Code.UNAUTHORIZED)
+    assert await result_of(f"{header}.e30.e30") == (MALFORMED, ErrorCode.UNAUTHORIZED)
 
 
 WHOM = [
@@ -180,23 +180,23 @@ async def test_a_token_has_to_be_for_us_and_from_whom_we_know(claims: dict[str, 
     ],
 )
 def test_a_key_that_is_too_weak_stops_the_start_and_is_not_shown(settings: dict[str, Any], wanted: str) -> None:
-    with pytest.raises(BadSetting, match=wanted) as caught:
-        verifier_of(Settings(**settings), nothing_revoked(), FakeClock(), Stats())
+    with pytest.raises(InvalidSetting, match=wanted) as caught:
+        create_verifier(Settings(**settings), nothing_revoked(), FakeClock(), Stats())
 
     assert "hunter2" not in str(caught.value)
 
 
 def test_no_key_asks_for_no_tokens() -> None:
-    assert verifier_of(Settings(), nothing_revoked(), FakeClock(), Stats()) is None
+    assert create_verifier(Settings(), nothing_revoked(), FakeClock(), Stats()) is None
 
 
 def test_an_operator_may_ask_for_everybody_and_connect_as_nobody_else() -> None:
     operator = Identity("ann", frozenset({Scope.ADMIN}))
 
     operator.check_user("bob")
-    with pytest.raises(Theirs):
-        operator.user_to_be("bob")
-    with pytest.raises(Theirs):
+    with pytest.raises(ClientError):
+        operator.resolve_user("bob")
+    with pytest.raises(ClientError):
         operator.check_scope(Scope.PUBLISH)
 
 
@@ -252,7 +252,7 @@ async def test_published_keys_are_fetched_once_and_found_by_their_id() -> None:
             signed(None, RSA, "RS256"),
             by_hmac({"alg": "HS256", "kid": "rsa"}, b""),
         ):
-            with pytest.raises(Theirs):
+            with pytest.raises(ClientError):
                 await believes.verify(wrong)
 
     assert published.requests == 1
@@ -267,7 +267,7 @@ async def test_a_new_key_is_found_at_once_and_strange_ones_cost_one_look_in_half
         clock.move(31)
         await believes.verify(signed("ec", EC, "ES256"))
         for _ in range(20):
-            with pytest.raises(Theirs):
+            with pytest.raises(ClientError):
                 await believes.verify(signed("stranger", ED, "EdDSA"))
 
     assert published.requests == 2
@@ -322,7 +322,7 @@ async def test_without_any_key_nobody_is_believed_and_it_is_tried_again_in_a_sec
         clock.move(1.5)
         identity = await believes.verify(signed("rsa", RSA, "RS256"))
 
-    assert all(isinstance(answer, Ours) and answer.code is Code.OVERLOADED for answer in answers)
+    assert all(isinstance(answer, ServerError) and answer.code is ErrorCode.OVERLOADED for answer in answers)
     assert stats.token_checks == {TokenCheck.ERROR: 10, TokenCheck.OK: 1}
     assert identity.user_id == "alice"
     assert published.requests == 2

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.core import wire
+from app.core.protocol import frames
 
 _SOURCE = Path(__file__).parents[2] / "bench" / "native" / "load.c"
 _ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n%b\r\n"
@@ -24,14 +24,14 @@ def news(seq: int, mark: str = "pub_ns=1000") -> bytes:
 
 
 def frame(seq: int, mark: str = "pub_ns=1000") -> bytes:
-    return wire.text_frame(news(seq, mark))
+    return frames.text_frame(news(seq, mark))
 
 
 def deflated(seq: int) -> bytes:
     """RFC 7692: RSV1 set, the empty block at the end left away."""
     deflater = zlib.compressobj(wbits=-15)
     payload = (deflater.compress(news(seq)) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
-    plain = wire.text_frame(payload)
+    plain = frames.text_frame(payload)
     return bytes((plain[0] | 0x40,)) + plain[1:]
 
 
@@ -80,7 +80,7 @@ WRONGS = ("wrong_clients", "disordered", "unstamped")
         ([frame(7), frame(8)], ()),
         ([frame(7) + frame(8)], ()),
         ([frame(7)[:1], frame(7)[1:100], frame(7)[100:] + frame(8)[:3], frame(8)[3:]], ()),
-        ([wire.ping_frame(b"there?"), frame(7), wire.text_frame(b'{"type":"keep_alive","seq":7}'), frame(8)], ()),
+        ([frames.ping_frame(b"there?"), frame(7), frames.text_frame(b'{"type":"keep_alive","seq":7}'), frame(8)], ()),
         ([frame(7)], ("wrong_clients",)),
         ([frame(7) + frame(8) + frame(9)], ("wrong_clients",)),
         ([frame(8), frame(7)], ("disordered",)),

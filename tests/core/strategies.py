@@ -2,9 +2,9 @@
 
 from hypothesis import strategies as st
 
-from app.core.entitlement import ALL, Entitlement, read_entitlement
-from app.core.news import Category, NewsItem, Source
-from app.core.subscription import Exclude, Filter
+from app.core.access.entitlement import UNRESTRICTED, Entitlement, parse_entitlement
+from app.core.filters.filter import Exclude, Filter
+from app.core.news.item import Category, NewsItem, Source
 from tests.support.items import item
 
 WORDS = ["fed", "rate", "cut", "cuts", "btc", "eth", "whether", "利下げ", "日銀", "b.tc"]
@@ -48,13 +48,13 @@ filters = st.builds(
     sources_strict=st.booleans(),
 )
 
-entitlements: st.SearchStrategy[Entitlement] = st.just(ALL) | st.fixed_dictionaries(
+entitlements: st.SearchStrategy[Entitlement] = st.just(UNRESTRICTED) | st.fixed_dictionaries(
     {},
     optional={
         "categories": st.lists(categories, max_size=3),
         "sources": st.lists(st.sampled_from(["rss", "nitter", "@fed", *ACCOUNTS]), max_size=3),
     },
-).map(read_entitlement)
+).map(parse_entitlement)
 
 texts = st.lists(st.sampled_from([*WORDS, "re", "日銀が利下げ", "-"]), max_size=8).map(" ".join)
 

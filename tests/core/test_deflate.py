@@ -9,8 +9,8 @@ from websockets.exceptions import NegotiationError
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.headers import parse_extension
 
-from app.core import wire
-from app.core.deflate import agree, deflate
+from app.core.protocol import frames
+from app.core.protocol.deflate import deflate, negotiate
 
 ANSWER = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits="
 
@@ -33,7 +33,7 @@ def test_an_offer_is_met_where_another_implementation_meets_it(lines: list[str])
     # zlib can do no window of 8 bits, and websockets asks nothing of the client but what it was told to.
     met = [bits for line in lines if (bits := _window_by_websockets(line)) is not None and bits > 8]
 
-    agreement = agree([", ".join(lines)])
+    agreement = negotiate([", ".join(lines)])
 
     assert (agreement.window_bits if agreement else None) == (min(met[0], 12) if met else None)
 
@@ -66,9 +66,9 @@ def _window_by_websockets(offer: str) -> int | None:
     ],
 )
 def test_what_is_agreed(lines: list[str], window_bits: int | None) -> None:
-    agreement = agree(lines)
+    agreement = negotiate(lines)
 
-    assert (agreement and agreement.answer) == (window_bits and f"{ANSWER}{window_bits}")
+    assert (agreement and agreement.response_header) == (window_bits and f"{ANSWER}{window_bits}")
 
 
 @given(st.binary(max_size=9_000), st.integers(9, 12))
@@ -86,7 +86,7 @@ def test_one_after_the_other_can_be_read_by_a_client_that_keeps_its_window() -> 
 
 
 def test_each_frame_of_a_message_is_made_once() -> None:
-    message = wire.Encoded(b"a story " * 99)
+    message = frames.EncodedMessage(b"a story " * 99)
 
     assert message.frame(12) is message.frame(12)
     assert (message.frame()[0], message.frame(12)[0]) == (0x81, 0xC1)

@@ -2,11 +2,11 @@ from typing import Any
 
 import pytest
 
-from app.core.entitlement import ALL, read_entitlement
-from app.core.errors import Code, Theirs
-from app.core.matching import Outcome, why_not
-from app.core.news import Category, NewsItem, Source
-from app.core.subscription import EVERYTHING, Filter
+from app.core.access.entitlement import UNRESTRICTED, parse_entitlement
+from app.core.errors import ClientError, ErrorCode
+from app.core.filters.filter import MATCH_ALL, Filter
+from app.core.filters.matching import Outcome, why_not
+from app.core.news.item import Category, NewsItem, Source
 from tests.support.items import item
 
 WIRE = item(source=Source.RSS, source_account="Reuters Business", category=Category.ECONOMICS, impact_score=80.0)
@@ -33,11 +33,11 @@ POST = item(source=Source.NITTER, source_account="@WhaleAlert", category=Categor
 def test_a_token_keeps_from_its_bearer_what_it_does_not_name(
     claim: dict[str, Any], news: NewsItem, outcome: Outcome | None
 ) -> None:
-    assert why_not(news, EVERYTHING, read_entitlement(claim)) is outcome
+    assert why_not(news, MATCH_ALL, parse_entitlement(claim)) is outcome
 
 
 def test_an_entitlement_adds_to_a_filter_and_never_widens_it() -> None:
-    entitled = read_entitlement({"categories": ["crypto", "economics"], "sources": ["rss", "nitter"]})
+    entitled = parse_entitlement({"categories": ["crypto", "economics"], "sources": ["rss", "nitter"]})
 
     assert why_not(WIRE, Filter(impact_threshold=0, categories=("crypto",)), entitled) is Outcome.CATEGORY
     assert why_not(WIRE, Filter(impact_threshold=90), entitled) is Outcome.IMPACT
@@ -59,23 +59,23 @@ def test_an_entitlement_adds_to_a_filter_and_never_widens_it() -> None:
     ],
 )
 def test_what_cannot_be_kept_to_is_refused(claim: object, pointer: str) -> None:
-    with pytest.raises(Theirs) as caught:
-        read_entitlement(claim)
+    with pytest.raises(ClientError) as caught:
+        parse_entitlement(claim)
 
-    assert caught.value.code is Code.UNAUTHORIZED
+    assert caught.value.code is ErrorCode.UNAUTHORIZED
     assert [bad.pointer for bad in caught.value.fields] == [pointer]
 
 
 def test_a_token_that_says_nothing_keeps_nothing_back() -> None:
-    assert read_entitlement({}) == ALL
-    assert not ALL.hides_items
-    assert ALL.channels_of(32) == 32
-    assert read_entitlement({"max_channels": 2}).channels_of(32) == 2
-    assert read_entitlement({"max_channels": 99}).channels_of(32) == 32
+    assert parse_entitlement({}) == UNRESTRICTED
+    assert not UNRESTRICTED.hides_items
+    assert UNRESTRICTED.max_channels_within(32) == 32
+    assert parse_entitlement({"max_channels": 2}).max_channels_within(32) == 2
+    assert parse_entitlement({"max_channels": 99}).max_channels_within(32) == 32
 
 
 def test_a_delay_is_counted_from_acceptance() -> None:
-    entitled = read_entitlement({"min_delay_s": 60})
+    entitled = parse_entitlement({"min_delay_s": 60})
 
     assert entitled.hides_items
     assert not entitled.is_due(accepted_at=100.0, now=159.9)

@@ -2,17 +2,17 @@
 
 from hypothesis import given
 
-from app.core.explaining import explain
-from app.core.matching import Outcome, why_not
-from app.core.news import NewsItem
-from app.core.subscription import Exclude, Filter
+from app.core.filters.explain import explain_filter
+from app.core.filters.filter import Exclude, Filter
+from app.core.filters.matching import Outcome, why_not
+from app.core.news.item import NewsItem
 from tests.core.strategies import filters, items
 from tests.support.items import item
 
 
 @given(items, filters)
 def test_the_verdict_is_the_matchers(news: NewsItem, wants: Filter) -> None:
-    verdict = explain(news, wants)
+    verdict = explain_filter(news, wants)
 
     assert verdict.outcome == (why_not(news, wants) or Outcome.MATCHED)
     assert [step.step for step in verdict.steps] == [Outcome.IMPACT, Outcome.CATEGORY, Outcome.SOURCE, Outcome.KEYWORD]
@@ -24,7 +24,7 @@ def test_every_step_says_what_it_wanted_and_what_it_got_also_behind_the_first_th
         impact_threshold=90, categories=("sports",), rss_feeds=("wsj",), exclude=Exclude(keywords=("title",))
     )
 
-    impact, category, source, keyword = explain(item(impact_score=80.0), wants).steps
+    impact, category, source, keyword = explain_filter(item(impact_score=80.0), wants).steps
 
     assert impact == (Outcome.IMPACT, False, {"impact_threshold": 90}, {"impact_score": 80.0})
     assert (category.is_met, category.want, category.got) == (

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from app.core import grouping
-from app.core.grouping import Group, group
+from app.core.delivery import grouping
+from app.core.delivery.grouping import SlotGroup, group_by_items
 
 few = st.lists(st.sets(st.integers(0, 40)).map(BitMap), max_size=6)
 many = st.lists(st.sets(st.integers(0, 400), max_size=200).map(BitMap), min_size=5, max_size=10)
@@ -13,7 +13,7 @@ many = st.lists(st.sets(st.integers(0, 400), max_size=200).map(BitMap), min_size
 
 @given(few | many)
 def test_every_slot_is_in_the_one_group_that_has_its_items(wanted: list[BitMap]) -> None:
-    groups = group(wanted)
+    groups = group_by_items(wanted)
 
     by_slot: dict[int, tuple[int, ...]] = {}
     for slots, items in groups:
@@ -27,26 +27,26 @@ def test_every_slot_is_in_the_one_group_that_has_its_items(wanted: list[BitMap])
 
 @given(many)
 def test_looking_at_each_slot_comes_to_the_same(wanted: list[BitMap]) -> None:
-    def sets(groups: list[Group]) -> set[tuple[tuple[int, ...], frozenset[int]]]:
+    def sets(groups: list[SlotGroup]) -> set[tuple[tuple[int, ...], frozenset[int]]]:
         return {(items, frozenset(slots)) for slots, items in groups}
 
-    whole = group(wanted)
+    whole = group_by_items(wanted)
     one_by_one = grouping._one_by_one(wanted)
 
     assert sets(whole) == sets(one_by_one)
 
 
 def test_one_item_is_one_group_and_none_is_none() -> None:
-    assert group([]) == []
-    assert group([BitMap()]) == []
-    [only] = group([BitMap([3, 5])])
+    assert group_by_items([]) == []
+    assert group_by_items([BitMap()]) == []
+    [only] = group_by_items([BitMap([3, 5])])
     assert (list(only.slots), only.items) == ([3, 5], (0,))
 
 
 def test_where_nearly_everybody_wants_another_set_each_slot_is_looked_at() -> None:
     wanted = [BitMap(slot for slot in range(256) if slot >> place & 1) for place in range(8)]
 
-    groups = group(wanted)
+    groups = group_by_items(wanted)
 
     assert len(groups) == 255
     assert all(list(slots) == [sum(1 << place for place in items)] for slots, items in groups)

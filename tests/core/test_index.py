@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from app.core.entitlement import ALL, Entitlement
-from app.core.index import FilterIndex, Match
-from app.core.matching import Outcome, why_not
-from app.core.news import NewsItem
-from app.core.subscription import EVERYTHING, Filter
+from app.core.access.entitlement import UNRESTRICTED, Entitlement
+from app.core.filters.filter import MATCH_ALL, Filter
+from app.core.filters.filter_index import FilterIndex, Match
+from app.core.filters.matching import Outcome, why_not
+from app.core.news.item import NewsItem
 from tests.core.strategies import entitlements, filters, items
 from tests.support import oracle
 from tests.support.items import item
@@ -52,13 +52,13 @@ class IndexUnderChange(RuleBasedStateMachine):
 
     @rule(slot=st.integers(0, 7))
     def drop(self, slot: int) -> None:
-        self.index.drop(slot)
+        self.index.remove(slot)
         self.live.pop(slot, None)
 
     @rule(slot=st.integers(0, 7))
     def put_broken(self, slot: int) -> None:
         self.index.put_broken(slot)
-        self.live[slot] = None, ALL
+        self.live[slot] = None, UNRESTRICTED
 
     @rule(news=items)
     def match(self, news: NewsItem) -> None:
@@ -99,7 +99,7 @@ def test_dropped_filters_leave_nothing_behind(wishes: list[tuple[Filter, Entitle
         index.put(slot, wants, entitled)
 
     for slot in range(len(wishes)):
-        index.drop(slot)
+        index.remove(slot)
 
     assert len(index) == 0
     assert set(index.sizes().values()) == {0}
@@ -117,7 +117,7 @@ def test_an_impact_between_two_whole_numbers_meets_the_lower_threshold() -> None
 
 def test_a_broken_filter_matches_nothing_and_counts_as_an_error() -> None:
     index = FilterIndex()
-    index.put(1, EVERYTHING)
+    index.put(1, MATCH_ALL)
     index.put_broken(1)
 
     match = index.match(item())
@@ -141,7 +141,7 @@ def test_of_two_phrases_alike_in_beginning_and_length_one_can_go() -> None:
     index.put(1, Filter(impact_threshold=0, keywords=("the fed one",)))
     index.put(2, Filter(impact_threshold=0, keywords=("the fed two",)))
 
-    index.drop(1)
+    index.remove(1)
 
     assert list(index.match(item(title="the fed two")).recipients) == [2]
     assert not index.match(item(title="the fed one")).recipients
@@ -157,7 +157,7 @@ def test_a_term_that_two_listed_is_found_until_both_are_gone() -> None:
     found = []
     for slot in (1, 2):
         found.append(list(index.match(told).recipients))
-        index.drop(slot)
+        index.remove(slot)
 
     assert found == [[1, 2], [2]]
     assert not index.match(told).recipients
@@ -173,6 +173,6 @@ def test_stems_that_begin_alike_do_not_go_with_one_another() -> None:
     found = []
     for slot in (0, 1, 2):
         found.append(list(index.match(told).recipients))
-        index.drop(slot)
+        index.remove(slot)
 
     assert found == [[0, 1, 2], [1, 2], [2]]

@@ -1,4 +1,4 @@
-from app.core.limits import Meter, TokenBucket
+from app.core.limits import KeyedRateLimiter, TokenBucket
 
 
 def test_a_burst_passes_and_then_only_the_rate() -> None:
@@ -21,19 +21,19 @@ def test_debt_has_a_bottom_and_is_paid_off_by_time() -> None:
 
 
 def test_each_key_has_a_rate_of_its_own_and_waits_as_long_as_it_is_told() -> None:
-    meter = Meter(per_s=0.1, burst=2)
+    meter = KeyedRateLimiter(per_s=0.1, burst=2)
 
-    waits = [meter.wait_s("a", 0.0) for _ in range(4)]
+    waits = [meter.acquire("a", 0.0) for _ in range(4)]
 
     assert waits == [0.0, 0.0, 10.0, 10.0]
-    assert meter.wait_s("b", 0.0) == 0.0
-    assert meter.wait_s("a", 10.0) == 0.0
+    assert meter.acquire("b", 0.0) == 0.0
+    assert meter.acquire("a", 10.0) == 0.0
 
 
 def test_the_key_used_least_lately_is_forgotten_first() -> None:
-    meter = Meter(per_s=0.1, burst=1, most_keys=2)
+    meter = KeyedRateLimiter(per_s=0.1, burst=1, most_keys=2)
     for key in ("a", "b", "a", "c"):
-        meter.wait_s(key, 0.0)
+        meter.acquire(key, 0.0)
 
-    assert meter.wait_s("b", 0.0) == 0.0
-    assert meter.wait_s("c", 0.0) > 0.0
+    assert meter.acquire("b", 0.0) == 0.0
+    assert meter.acquire("c", 0.0) > 0.0

@@ -1,6 +1,6 @@
-from app.core import nearness
-from app.core.nearness import RecentStories
-from app.core.text import read
+from app.core.news import near_duplicates
+from app.core.news.near_duplicates import NearDuplicateIndex
+from app.core.text.words import tokenize
 
 TITLE = "Fed cuts rates by half a point in surprise move"
 TEXT = (
@@ -8,19 +8,19 @@ TEXT = (
 )
 
 
-def nearest(stories: RecentStories, item_id: str, title: str, content: str, published_at: float) -> str | None:
-    return stories.nearest(item_id, read(title), read(content), published_at)
+def nearest(stories: NearDuplicateIndex, item_id: str, title: str, content: str, published_at: float) -> str | None:
+    return stories.find_or_add(item_id, tokenize(title), tokenize(content), published_at)
 
 
 def test_the_same_story_in_nearly_the_same_words_is_near() -> None:
-    stories = RecentStories()
+    stories = NearDuplicateIndex()
     nearest(stories, "a", TITLE, TEXT, 0.0)
 
     assert nearest(stories, "b", TITLE, TEXT.replace("on Tuesday", "Tuesday"), 60.0) == "a"
 
 
 def test_another_story_is_not_near() -> None:
-    stories = RecentStories()
+    stories = NearDuplicateIndex()
     nearest(stories, "a", TITLE, TEXT, 0.0)
 
     assert (
@@ -30,40 +30,40 @@ def test_another_story_is_not_near() -> None:
 
 
 def test_an_item_is_never_its_own_duplicate() -> None:
-    stories = RecentStories()
+    stories = NearDuplicateIndex()
 
     assert nearest(stories, "a", TITLE, TEXT, 0.0) is None
     assert nearest(stories, "a", TITLE, TEXT, 0.0) is None
 
 
 def test_short_texts_repeat_nothing() -> None:
-    stories = RecentStories()
+    stories = NearDuplicateIndex()
     nearest(stories, "a", "BTC up", "", 0.0)
 
     assert nearest(stories, "b", "BTC up", "", 0.0) is None
 
 
 def test_a_story_from_last_week_is_news_again() -> None:
-    stories = RecentStories()
+    stories = NearDuplicateIndex()
     nearest(stories, "a", TITLE, TEXT, 0.0)
 
     assert nearest(stories, "b", TITLE, TEXT, 7 * 86_400.0) is None
 
 
 def test_the_first_of_its_kind_stands_for_all() -> None:
-    stories = RecentStories()
+    stories = NearDuplicateIndex()
 
     assert [nearest(stories, name, TITLE, TEXT, 0.0) for name in "abc"] == [None, "a", "a"]
 
 
 def test_a_story_that_is_taken_back_is_nobodys_original() -> None:
-    stories = RecentStories()
+    stories = NearDuplicateIndex()
     nearest(stories, "a", TITLE, TEXT, 0.0)
     half = " ".join(TEXT.split()[:9])
     nearest(stories, "b", half, "and then it goes on about something else altogether, at some length", 0.0)
 
-    stories.forget("a")
-    stories.forget("unknown")
+    stories.remove("a")
+    stories.remove("unknown")
 
     assert nearest(stories, "c", TITLE, TEXT, 0.0) is None
 
@@ -71,7 +71,7 @@ def test_a_story_that_is_taken_back_is_nobodys_original() -> None:
 def test_what_stands_under_everything_neither_hides_a_story_nor_makes_it_dear() -> None:
     """A publisher ends each item with the same forty words: they are in most sketches, and tell nothing."""
     boilerplate = " ".join(f"terms{number} apply" for number in range(20))
-    stories = RecentStories()
+    stories = NearDuplicateIndex()
     for number in range(3_000):
         own = " ".join(f"w{number}x{place}" for place in range(60))
         assert nearest(stories, str(number), f"story {number}", f"{own} {boilerplate}", 0.0) is None
@@ -79,19 +79,19 @@ def test_what_stands_under_everything_neither_hides_a_story_nor_makes_it_dear() 
     repeated = " ".join(f"w1500x{place}" for place in range(60))
     assert nearest(stories, "again", "story 1500", f"{repeated} and so on. {boilerplate}", 0.0) == "1500"
     widest = max(stories._holders.values(), key=len)
-    assert len(widest) > 5 * nearness._MAX_COUNTED
+    assert len(widest) > 5 * near_duplicates._MAX_COUNTED
     held = [value for value, holders in stories._holders.items() if holders is widest]
-    assert list(stories._holding(tuple(held))) == []
+    assert list(stories._candidates(tuple(held))) == []
 
 
 def test_what_is_forgotten_leaves_nothing_behind() -> None:
-    stories = RecentStories()
+    stories = NearDuplicateIndex()
 
-    for number in range(nearness.MEMORY_ITEMS + 10):
+    for number in range(near_duplicates.MAX_ITEMS + 10):
         nearest(
             stories, str(number), f"number {number}", f"story {number} about {number} and other {number} things", 0.0
         )
 
-    assert len(stories._stories) == nearness.MEMORY_ITEMS
+    assert len(stories._fingerprints) == near_duplicates.MAX_ITEMS
     held = {holder for holders in stories._holders.values() for holder in holders}
-    assert held == set(stories._stories)
+    assert held == set(stories._fingerprints)

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from app.core.errors import Theirs
-from app.core.news import Category, Source, parse_raw
-from app.core.urls import canonical, item_id
+from app.core.errors import ClientError
+from app.core.news.item import Category, Source, parse_raw
+from app.core.news.urls import canonical, item_id
 from tests.support.items import raw
 
 
@@ -51,7 +51,7 @@ BAD: list[tuple[dict[str, Any], set[str]]] = [
 
 @pytest.mark.parametrize(("changes", "pointers"), BAD)
 def test_every_bad_field_is_named_at_once(changes: dict[str, Any], pointers: set[str]) -> None:
-    with pytest.raises(Theirs) as caught:
+    with pytest.raises(ClientError) as caught:
         parse_raw(raw(**changes))
 
     assert {error.pointer for error in caught.value.fields} == pointers
@@ -59,7 +59,7 @@ def test_every_bad_field_is_named_at_once(changes: dict[str, Any], pointers: set
 
 
 def test_missing_fields_are_named_together() -> None:
-    with pytest.raises(Theirs) as caught:
+    with pytest.raises(ClientError) as caught:
         parse_raw({})
 
     assert {error.pointer for error in caught.value.fields} == {"/source", "/content", "/url", "/published_at"}

@@ -4,29 +4,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.delivery.phases import NEXT_PHASE, Phase, PhaseEvent, should_disconnect
 from app.core.limits import Limits
-from app.core.phases import NEXT, Event, Phase, is_hopeless
 
 LIMITS = Limits(lag_items=100, stuck_s=30.0)
 
 
-@given(st.lists(st.sampled_from(Event)))
-def test_whatever_happens_a_connection_is_closed_for_good_once_it_ended(events: list[Event]) -> None:
+@given(st.lists(st.sampled_from(PhaseEvent)))
+def test_whatever_happens_a_connection_is_closed_for_good_once_it_ended(events: list[PhaseEvent]) -> None:
     phase = Phase.REPLAYING
     for event in events:
         is_over = phase is Phase.CLOSED
-        if (phase, event) not in NEXT:
-            assert (event is Event.LEVEL and phase is Phase.LIVE) or is_over
+        if (phase, event) not in NEXT_PHASE:
+            assert (event is PhaseEvent.CAUGHT_UP and phase is Phase.LIVE) or is_over
             continue
-        phase = NEXT[phase, event]
+        phase = NEXT_PHASE[phase, event]
         assert not is_over or phase is Phase.CLOSED
-        assert event is not Event.END or phase is Phase.CLOSED
+        assert event is not PhaseEvent.ENDED or phase is Phase.CLOSED
 
 
 def test_every_phase_is_reached_and_every_open_one_may_end() -> None:
-    assert set(NEXT.values()) == set(Phase)
-    assert {phase for phase, event in NEXT if event is Event.END} == set(Phase)
-    assert {phase for (phase, event), after in NEXT.items() if after is Phase.LIVE} == {Phase.REPLAYING, Phase.LAGGING}
+    assert set(NEXT_PHASE.values()) == set(Phase)
+    assert {phase for phase, event in NEXT_PHASE if event is PhaseEvent.ENDED} == set(Phase)
+    assert {phase for (phase, event), after in NEXT_PHASE.items() if after is Phase.LIVE} == {
+        Phase.REPLAYING,
+        Phase.LAGGING,
+    }
 
 
 @pytest.mark.parametrize(
@@ -42,4 +45,4 @@ def test_every_phase_is_reached_and_every_open_one_may_end() -> None:
 def test_who_takes_nothing_or_lags_too_far_is_hopeless(
     phase: Phase, behind_items: int, stuck_s: float, expected: bool
 ) -> None:
-    assert is_hopeless(phase, behind_items, stuck_s, LIMITS) is expected
+    assert should_disconnect(phase, behind_items, stuck_s, LIMITS) is expected

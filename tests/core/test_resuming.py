@@ -4,30 +4,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.resuming import Bounds, Gap, Position, Reason, Start, follow, parse_position, resume
+from app.core.delivery.positions import (
+    GapReason,
+    LogBounds,
+    LogGap,
+    LogRange,
+    Position,
+    parse_position,
+    resume,
+    resume_after,
+)
 
-LOG = Bounds("a1", oldest=11, head=20)
+LOG = LogBounds("a1", oldest=11, head=20)
 
 ASKED = [
-    (Position("a1", 20), Start(20)),
-    (Position("a1", 15), Start(15)),
-    (Position("a1", 10), Start(10)),
-    (Position("a1", 9), Start(10, Gap(10, 10, Reason.EXPIRED))),
-    (Position("a1", 0), Start(10, Gap(1, 10, Reason.EXPIRED))),
-    (Position("a1", 21), Start(20, Gap(11, 20, Reason.FUTURE_SEQ))),
-    (Position("b2", 15), Start(20, Gap(11, 20, Reason.EPOCH_CHANGED))),
+    (Position("a1", 20), LogRange(20)),
+    (Position("a1", 15), LogRange(15)),
+    (Position("a1", 10), LogRange(10)),
+    (Position("a1", 9), LogRange(10, LogGap(10, 10, GapReason.EXPIRED))),
+    (Position("a1", 0), LogRange(10, LogGap(1, 10, GapReason.EXPIRED))),
+    (Position("a1", 21), LogRange(20, LogGap(11, 20, GapReason.FUTURE_SEQ))),
+    (Position("b2", 15), LogRange(20, LogGap(11, 20, GapReason.EPOCH_CHANGED))),
 ]
 
 
 @pytest.mark.parametrize(("asked", "start"), ASKED)
-def test_a_position_is_resumed_or_the_gap_is_named(asked: Position, start: Start) -> None:
+def test_a_position_is_resumed_or_the_gap_is_named(asked: Position, start: LogRange) -> None:
     assert resume(asked, LOG) == start
 
 
 def test_nothing_is_missed_in_an_empty_log() -> None:
-    empty = Bounds("a1", oldest=1, head=0)
+    empty = LogBounds("a1", oldest=1, head=0)
 
-    assert resume(Position("a1", 0), empty) == Start(0)
+    assert resume(Position("a1", 0), empty) == LogRange(0)
     gap = resume(Position("b2", 7), empty).gap
     assert gap is not None
     assert gap.items == 0
@@ -35,9 +44,9 @@ def test_nothing_is_missed_in_an_empty_log() -> None:
 
 @given(seq=st.integers(0, 60), oldest=st.integers(1, 30), size=st.integers(0, 30))
 def test_what_follows_a_seq_is_replayed_or_announced_and_nothing_else(seq: int, oldest: int, size: int) -> None:
-    log = Bounds("a1", oldest, oldest + size - 1)
+    log = LogBounds("a1", oldest, oldest + size - 1)
 
-    start = follow(seq, log)
+    start = resume_after(seq, log)
 
     wanted = set(range(seq + 1, log.head + 1))
     replayed = set(range(start.after + 1, log.head + 1))

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.tables import load_tables
-from app.core import entities, scoring
-from app.core.entities import CategoryRule, Findings, Kind, Sense, Vocabulary
-from app.core.news import Category
-from app.core.text import read
+from app.adapters.data.vocabularies import load_vocabularies
+from app.core.news import entities, scoring
+from app.core.news.entities import CategoryRule, EntityMatches, EntryKind, Vocabulary, VocabularyEntry
+from app.core.news.item import Category
+from app.core.text.words import tokenize
 
-TABLES = load_tables()
+TABLES = load_vocabularies()
 
 EXAMPLES = [
     # title, source, category, tickers, least and most impact
@@ -27,10 +27,10 @@ EXAMPLES = [
 def test_worked_examples(
     title: str, source: str, category: str, tickers: tuple[str, ...], least: int, most: int
 ) -> None:
-    findings = entities.find(TABLES.vocabulary, read(title), read(title))
-    found = entities.category(findings, TABLES.category_rule)
-    symbols = entities.tickers(findings, title, "")
-    authority = max((sense.points for sense in TABLES.sources.senses(read(source))), default=0.0)
+    findings = entities.find_entities(TABLES.vocabulary, tokenize(title), tokenize(title))
+    found = entities.choose_category(findings, TABLES.category_rule)
+    symbols = entities.find_tickers(findings, title, "")
+    authority = max((sense.points for sense in TABLES.sources.entries(tokenize(source))), default=0.0)
 
     scores = scoring.score(findings, symbols, found, authority, age_s=0)
 
@@ -39,15 +39,17 @@ def test_worked_examples(
     assert least <= scores.impact <= most
 
 
-senses = st.builds(Sense, st.text(max_size=3), st.sampled_from(Kind), st.text(max_size=3), st.floats(0, 60))
+senses = st.builds(
+    VocabularyEntry, st.text(max_size=3), st.sampled_from(EntryKind), st.text(max_size=3), st.floats(0, 60)
+)
 
 
 @given(st.lists(senses, max_size=30), senses, st.floats(0, 40), st.floats(0, 1e7))
 def test_more_evidence_never_lowers_a_score_and_none_leaves_the_range(
-    found: list[Sense], more: Sense, authority: float, age_s: float
+    found: list[VocabularyEntry], more: VocabularyEntry, authority: float, age_s: float
 ) -> None:
-    before = scoring.score(Findings(tuple(found), ()), (), Category.OTHER, authority, age_s)
-    after = scoring.score(Findings((*found, more), ()), (), Category.OTHER, authority, age_s)
+    before = scoring.score(EntityMatches(tuple(found), ()), (), Category.OTHER, authority, age_s)
+    after = scoring.score(EntityMatches((*found, more), ()), (), Category.OTHER, authority, age_s)
 
     assert 0 <= before.impact <= after.impact <= 100
     assert 0 <= before.relevance <= after.relevance <= 100
@@ -61,23 +63,26 @@ def test_old_news_moves_less() -> None:
 
 
 def test_a_sense_in_the_title_is_not_counted_again_for_the_content() -> None:
-    vocabulary = Vocabulary([Sense("goal", Kind.CATEGORY, "sports", 5.0)])
+    vocabulary = Vocabulary([VocabularyEntry("goal", EntryKind.CATEGORY, "sports", 5.0)])
 
-    once = entities.find(vocabulary, read("goal"), read(""))
-    twice = entities.find(vocabulary, read("goal"), read("goal goal"))
+    once = entities.find_entities(vocabulary, tokenize("goal"), tokenize(""))
+    twice = entities.find_entities(vocabulary, tokenize("goal"), tokenize("goal goal"))
 
-    assert once.of(Kind.CATEGORY)
-    assert all(once.of(kind) == twice.of(kind) for kind in Kind)
+    assert once.of_kind(EntryKind.CATEGORY)
+    assert all(once.of_kind(kind) == twice.of_kind(kind) for kind in EntryKind)
 
 
 def test_a_category_that_is_not_certain_is_other() -> None:
     vocabulary = Vocabulary(
-        [Sense("goal", Kind.CATEGORY, "sports", 5.0), Sense("rates", Kind.CATEGORY, "economics", 5.0)]
+        [
+            VocabularyEntry("goal", EntryKind.CATEGORY, "sports", 5.0),
+            VocabularyEntry("rates", EntryKind.CATEGORY, "economics", 5.0),
+        ]
     )
     rule = CategoryRule(threshold=8, margin=1.3)
 
     def category(title: str, content: str) -> Category:
-        return entities.category(entities.find(vocabulary, read(title), read(content)), rule)
+        return entities.choose_category(entities.find_entities(vocabulary, tokenize(title), tokenize(content)), rule)
 
     assert category("goal", "") is Category.SPORTS
     assert category("", "goal") is Category.OTHER
@@ -86,9 +91,9 @@ def test_a_category_that_is_not_certain_is_other() -> None:
 
 
 def test_cashtags_are_tickers_and_amounts_are_not() -> None:
-    nothing = Findings((), ())
+    nothing = EntityMatches((), ())
 
-    assert entities.tickers(nothing, "$TSLA and $BRK.B up, $5 and $1bn not", "A$AP no, ($QQQ) yes") == (
+    assert entities.find_tickers(nothing, "$TSLA and $BRK.B up, $5 and $1bn not", "A$AP no, ($QQQ) yes") == (
         "TSLA",
         "BRK.B",
         "QQQ",
@@ -97,4 +102,4 @@ def test_cashtags_are_tickers_and_amounts_are_not() -> None:
 
 def test_a_term_without_letters_is_a_bug_in_a_table() -> None:
     with pytest.raises(ValueError, match="no letter or digit"):
-        Vocabulary([Sense("!!", Kind.TAG, "x", 0.0)])
+        Vocabulary([VocabularyEntry("!!", EntryKind.TAG, "x", 0.0)])

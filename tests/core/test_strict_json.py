@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.errors import Code, Theirs
-from app.core.strict_json import decode_object
+from app.core.errors import ClientError, ErrorCode
+from app.core.validation.strict_json import decode_object
 
 
 class Pairs(list[tuple[str, object]]):
@@ -53,11 +53,11 @@ REFUSED = [
 
 @pytest.mark.parametrize(("body", "part"), REFUSED)
 def test_what_is_refused_is_refused_in_words(body: bytes, part: str) -> None:
-    with pytest.raises(Theirs) as caught:
+    with pytest.raises(ClientError) as caught:
         decode_object(body)
 
     [error] = caught.value.fields
-    assert caught.value.code is Code.INVALID_JSON
+    assert caught.value.code is ErrorCode.INVALID_JSON
     assert str(caught.value) == "Invalid JSON"
     assert error.pointer == ""
     assert part in error.detail
@@ -86,7 +86,7 @@ def test_what_is_well_formed_is_read(body: bytes, expected: object) -> None:
 def test_any_bytes_are_read_or_refused_and_never_more(body: bytes) -> None:
     try:
         document = decode_object(body)
-    except Theirs:
+    except ClientError:
         return
 
     assert isinstance(document, dict)
@@ -108,7 +108,7 @@ def test_a_key_that_stands_twice_is_refused_however_its_text_is_written(pairs: "
     json.loads(body, object_pairs_hook=lambda found: seen.append(len({key for key, _ in found}) < len(found)))
 
     if any(seen):
-        with pytest.raises(Theirs):
+        with pytest.raises(ClientError):
             decode_object(body.encode())
     else:
         decode_object(body.encode())
@@ -116,8 +116,8 @@ def test_a_key_that_stands_twice_is_refused_however_its_text_is_written(pairs: "
 
 @pytest.mark.parametrize("body", [b"[1,2]", b'"text"', b"null", b"5"])
 def test_json_that_is_no_object_is_refused_as_what_it_should_have_been(body: bytes) -> None:
-    with pytest.raises(Theirs) as caught:
-        decode_object(body, Code.INVALID_MESSAGE)
+    with pytest.raises(ClientError) as caught:
+        decode_object(body, ErrorCode.INVALID_MESSAGE)
 
-    assert caught.value.code is Code.INVALID_MESSAGE
+    assert caught.value.code is ErrorCode.INVALID_MESSAGE
     assert caught.value.fields[0].detail == "want an object at the top"

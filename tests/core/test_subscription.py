@@ -2,24 +2,24 @@ from typing import Any
 
 import pytest
 
-from app.core.errors import Code, Theirs
-from app.core.subscription import DEFAULT_THRESHOLD, EVERYTHING, Filter, parse_filter
+from app.core.errors import ClientError, ErrorCode
+from app.core.filters.filter import DEFAULT_THRESHOLD, MATCH_ALL, Filter, parse_filter
 
 
 def test_an_empty_filter_asks_for_the_default_impact_and_nothing_else() -> None:
-    assert parse_filter({}).wants == Filter(impact_threshold=DEFAULT_THRESHOLD)
-    assert EVERYTHING.impact_threshold == 0
+    assert parse_filter({}).filter == Filter(impact_threshold=DEFAULT_THRESHOLD)
+    assert MATCH_ALL.impact_threshold == 0
 
 
 def test_categories_are_read_in_any_case_and_once() -> None:
     checked = parse_filter({"categories": ["Crypto", "CRYPTO ", "sports"], "exclude": {"categories": ["Other"]}})
 
-    assert checked.wants.categories == ("crypto", "sports")
-    assert checked.wants.exclude.categories == ("other",)
+    assert checked.filter.categories == ("crypto", "sports")
+    assert checked.filter.exclude.categories == ("other",)
 
 
 def test_an_integral_float_is_a_whole_number() -> None:
-    assert parse_filter({"impact_threshold": 55.0}).wants.impact_threshold == 55
+    assert parse_filter({"impact_threshold": 55.0}).filter.impact_threshold == 55
 
 
 def test_keys_that_nobody_reads_are_a_warning() -> None:
@@ -51,8 +51,8 @@ BAD: list[tuple[dict[str, Any], set[str]]] = [
 
 @pytest.mark.parametrize(("wishes", "pointers"), BAD)
 def test_every_bad_field_of_a_filter_is_named_at_once(wishes: dict[str, Any], pointers: set[str]) -> None:
-    with pytest.raises(Theirs) as caught:
+    with pytest.raises(ClientError) as caught:
         parse_filter(wishes)
 
-    assert caught.value.code is Code.INVALID_FILTER
+    assert caught.value.code is ErrorCode.INVALID_FILTER
     assert {error.pointer for error in caught.value.fields} == pointers

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from app.core.tally import Tally
+from app.core.delivery.slot_counters import SlotCounters
 
 SLOTS = st.sets(st.integers(0, 40))
 
@@ -18,10 +18,10 @@ STEPS = st.one_of(st.tuples(SLOTS, st.integers(0, 70)), st.integers(0, 40), SLOT
 def test_it_counts_what_one_by_one_would_count(
     steps: list[tuple[set[int], int] | int | set[int]], least: int, some: set[int]
 ) -> None:
-    tally, truth = Tally(), Counter[int]()
+    tally, truth = SlotCounters(), Counter[int]()
     for step in steps:
         if isinstance(step, int):
-            assert tally.take(step) == truth.pop(step, 0)
+            assert tally.pop(step) == truth.pop(step, 0)
         elif isinstance(step, set):
             tally.clear(BitMap(step))
             truth -= Counter({slot: truth[slot] for slot in step})
@@ -31,7 +31,7 @@ def test_it_counts_what_one_by_one_would_count(
             truth.update(dict.fromkeys(slots, times))
 
     assert [tally.count(slot) for slot in range(41)] == [truth[slot] for slot in range(41)]
-    parts = tally.parted(BitMap(some))
+    parts = tally.partition(BitMap(some))
     assert sorted(slot for _, part in parts for slot in part) == sorted(some)
     assert all(truth[slot] == count for count, part in parts for slot in part)
     assert len({count for count, _ in parts}) == len(parts)
@@ -39,9 +39,9 @@ def test_it_counts_what_one_by_one_would_count(
 
 
 def test_what_is_counted_stays_the_callers() -> None:
-    tally, slots = Tally(), BitMap([1, 2])
+    tally, slots = SlotCounters(), BitMap([1, 2])
     tally.add(slots, 1)
 
-    tally.take(1)
+    tally.pop(1)
 
     assert set(slots) == {1, 2}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.text import WORD, handle_key, parse_term, read, stands_in, ticker_key
+from app.core.text.words import WORD, handle_key, occurs_in, parse_term, ticker_key, tokenize
 from tests.support import oracle
 
 CASES = [
@@ -36,7 +36,7 @@ CASES = [
 def test_a_term_stands_in_a_text_as_whole_words(phrase: str, text: str, expected: bool) -> None:
     term = parse_term(phrase)
 
-    assert (term is not None and stands_in(term, read(text))) is expected
+    assert (term is not None and occurs_in(term, tokenize(text))) is expected
 
 
 @pytest.mark.parametrize("phrase", ["", "  ", "*", "!!!", "$", "…", "🚀", "・", "฿*"])
@@ -48,7 +48,7 @@ def test_a_phrase_without_a_letter_or_digit_is_no_term(phrase: str) -> None:
 def test_terms_are_found_where_a_regular_expression_finds_them(phrase: str, text: str) -> None:
     term = parse_term(phrase)
 
-    assert (term is not None and stands_in(term, read(text))) is oracle.found(phrase, text)
+    assert (term is not None and occurs_in(term, tokenize(text))) is oracle.found(phrase, text)
 
 
 def test_handles_and_tickers_are_equal_without_their_sign_and_case() -> None:
@@ -59,4 +59,4 @@ def test_handles_and_tickers_are_equal_without_their_sign_and_case() -> None:
 
 @given(st.one_of(st.text(st.characters(max_codepoint=127)), st.text(alphabet="aB_9’‘“”–—… é\x1c\x85\u00a0\u2028ſK'-")))
 def test_words_are_runs_of_word_characters_whichever_way_they_are_found(text: str) -> None:
-    assert read(text).words == tuple(WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+    assert tokenize(text).words == tuple(WORD.findall(unicodedata.normalize("NFKC", text).casefold()))

@@ -1,10 +1,10 @@
 """The window of a connection in ack mode."""
 
-from app.core.window import Acked, AckResult, Window
+from app.core.delivery.ack_window import AckOutcome, AckResult, AckWindow
 
 
-def sent(*seqs: int, acked: int = 0) -> Window:
-    window = Window(acked, acked)
+def sent(*seqs: int, acked: int = 0) -> AckWindow:
+    window = AckWindow(acked, acked)
     for seq in seqs:
         window.add(seq, accepted_at=100.0 + seq, now=float(seq))
     return window
@@ -13,30 +13,30 @@ def sent(*seqs: int, acked: int = 0) -> Window:
 def test_an_ack_is_one_for_everything_before_it() -> None:
     window = sent(1, 4, 9)
 
-    assert window.ack(4, passed=9) == Acked(AckResult.OK, 104.0)
+    assert window.acknowledge(4, passed=9) == AckOutcome(AckResult.OK, 104.0)
     assert len(window) == 1
     assert window.acked == 4
-    assert window.waits_s(10.0) == 1.0
+    assert window.oldest_wait_s(10.0) == 1.0
 
 
 def test_an_ack_between_two_items_names_the_one_before() -> None:
     window = sent(1, 4, 9)
 
-    assert window.ack(8, passed=20) == Acked(AckResult.OK, 104.0)
-    assert window.ack(15, passed=20) == Acked(AckResult.OK, 109.0)
-    assert window.waits_s(100.0) == 0.0
+    assert window.acknowledge(8, passed=20) == AckOutcome(AckResult.OK, 104.0)
+    assert window.acknowledge(15, passed=20) == AckOutcome(AckResult.OK, 109.0)
+    assert window.oldest_wait_s(100.0) == 0.0
 
 
 def test_an_ack_for_nothing_that_waits_names_no_item() -> None:
-    assert sent(acked=3).ack(7, passed=9) == Acked(AckResult.OK, None)
+    assert sent(acked=3).acknowledge(7, passed=9) == AckOutcome(AckResult.OK, None)
 
 
 def test_the_same_ack_again_is_a_duplicate_and_one_for_the_future_is_unknown() -> None:
     window = sent(1, 2)
-    window.ack(2, passed=5)
+    window.acknowledge(2, passed=5)
 
-    assert window.ack(2, passed=5) == window.ack(1, passed=5) == Acked(AckResult.DUPLICATE)
-    assert window.ack(6, passed=5) == Acked(AckResult.UNKNOWN)
+    assert window.acknowledge(2, passed=5) == window.acknowledge(1, passed=5) == AckOutcome(AckResult.DUPLICATE)
+    assert window.acknowledge(6, passed=5) == AckOutcome(AckResult.UNKNOWN)
     assert window.acked == 2
 
 
@@ -46,7 +46,7 @@ def test_an_ack_after_a_redelivery_is_late_and_takes_the_attempts_back() -> None
     assert (len(window), window.attempts, window.was_sent(1), window.was_sent(3)) == (0, 1, True, False)
 
     window.add(1, 101.0, 20.0)
-    assert window.ack(1, passed=2) == Acked(AckResult.LATE, 101.0)
+    assert window.acknowledge(1, passed=2) == AckOutcome(AckResult.LATE, 101.0)
     assert window.attempts == 0
     assert window.was_sent(2)
     assert not window.was_sent(1)
@@ -62,10 +62,10 @@ def test_an_item_of_the_past_is_not_waited_for() -> None:
 
 def test_a_window_at_rest_knows_what_was_sent_and_waits_for_nothing() -> None:
     window = sent(1, 2, 3)
-    window.ack(1, passed=3)
+    window.acknowledge(1, passed=3)
 
-    window.rest()
+    window.suspend()
 
     assert (window.acked, window.sent, len(window)) == (1, 3, 0)
     assert window.was_sent(3)
-    assert window.waits_s(100.0) == 0.0
+    assert window.oldest_wait_s(100.0) == 0.0

@@ -1,16 +1,16 @@
 import msgspec
 import pytest
 
-from app.core import closing, messages, outbound, wire
-from app.core.closing import BY_CLIENT, CLOSES, Ending
-from app.core.errors import VERDICTS, Code, FieldError, Theirs
+from app.core.errors import ERROR_SPECS, ClientError, ErrorCode, FieldError
+from app.core.protocol import client_messages, close_codes, frames, server_messages
+from app.core.protocol.close_codes import CLIENT_REASONS, CLOSE_CODES, DisconnectReason
 from tests.support.items import item
 from tests.support.link import payload_of
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
 def test_a_frame_declares_its_length_in_the_shortest_form(size: int) -> None:
-    frame = wire.text_frame(b"x" * size)
+    frame = frames.text_frame(b"x" * size)
 
     assert frame[0] == 0x81
     assert payload_of(frame) == b"x" * size
@@ -20,16 +20,18 @@ def test_a_frame_declares_its_length_in_the_shortest_form(size: int) -> None:
 def test_a_news_item_message_carries_the_stored_json_unchanged() -> None:
     stored = msgspec.json.encode(item())
 
-    message = msgspec.json.decode(wire.news_item(7, 12.5, stored))
+    message = msgspec.json.decode(frames.news_item(7, 12.5, stored))
 
     assert (message["type"], message["seq"], message["timestamp"]) == ("news_item", 7, 12.5)
     assert msgspec.json.encode(message["data"]) == stored
 
 
 def test_an_error_message_says_where_what_and_when_to_try_again() -> None:
-    error = Theirs(Code.RATE_LIMITED, "Too many requests", retry_after_s=1.5, fields=(FieldError("/a", "want b"),))
+    error = ClientError(
+        ErrorCode.RATE_LIMITED, "Too many requests", retry_after_s=1.5, fields=(FieldError("/a", "want b"),)
+    )
 
-    message = msgspec.json.decode(payload_of(wire.message_frame(outbound.error(error, 5.0, 9))))
+    message = msgspec.json.decode(payload_of(frames.message_frame(server_messages.error_message(error, 5.0, 9))))
 
     assert message == {
         "type": "error",
@@ -43,72 +45,74 @@ def test_an_error_message_says_where_what_and_when_to_try_again() -> None:
     }
 
 
-@pytest.mark.parametrize("ending", [ending for ending in Ending if ending not in BY_CLIENT])
-def test_what_the_server_closes_with_has_a_code_clients_back_off_on(ending: Ending) -> None:
-    payload = payload_of(wire.close_frame(ending))
+@pytest.mark.parametrize("ending", [ending for ending in DisconnectReason if ending not in CLIENT_REASONS])
+def test_what_the_server_closes_with_has_a_code_clients_back_off_on(ending: DisconnectReason) -> None:
+    payload = payload_of(frames.close_frame(ending))
 
-    assert int.from_bytes(payload[:2], "big") == CLOSES[ending].code
-    assert CLOSES[ending].code not in (1000, 1001, 1005, 1006)
+    assert int.from_bytes(payload[:2], "big") == CLOSE_CODES[ending].code
+    assert CLOSE_CODES[ending].code not in (1000, 1001, 1005, 1006)
     assert payload[2:].decode().startswith(ending.value)
     assert len(payload) <= 125
 
 
 def test_every_ending_has_a_row_and_every_code_a_verdict() -> None:
-    assert set(CLOSES) == set(Ending)
-    assert set(VERDICTS) == set(Code)
-    assert closing.of_client_code(1001) is Ending.GOING_AWAY
-    assert closing.of_client_code(1000) is closing.of_client_code(0) is Ending.CLIENT
+    assert set(CLOSE_CODES) == set(DisconnectReason)
+    assert set(ERROR_SPECS) == set(ErrorCode)
+    assert close_codes.reason_of_client_code(1001) is DisconnectReason.GOING_AWAY
+    assert close_codes.reason_of_client_code(1000) is close_codes.reason_of_client_code(0) is DisconnectReason.CLIENT
 
 
 def test_a_close_frame_is_answered_with_its_own_code_or_none() -> None:
-    assert payload_of(wire.close_reply_frame(1000)) == b"\x03\xe8"
-    assert payload_of(wire.close_reply_frame(0)) == b""
+    assert payload_of(frames.close_reply_frame(1000)) == b"\x03\xe8"
+    assert payload_of(frames.close_reply_frame(0)) == b""
 
 
 def test_a_ping_is_read() -> None:
-    assert messages.decode('{"type":"ping"}') == messages.Ping()
-    assert messages.decode('{"type":"ping","t":1.5,"id":"a","x":{}}') == messages.Ping("a", 1.5)
+    assert client_messages.decode('{"type":"ping"}') == client_messages.Ping()
+    assert client_messages.decode('{"type":"ping","t":1.5,"id":"a","x":{}}') == client_messages.Ping("a", 1.5)
 
 
 def test_a_subscribe_is_read() -> None:
-    read = messages.decode('{"type":"subscribe","id":4,"filters":{"categories":["crypto"]}}')
+    read = client_messages.decode('{"type":"subscribe","id":4,"filters":{"categories":["crypto"]}}')
 
-    assert isinstance(read, messages.Subscribe)
-    assert read.checked is not None
-    assert (read.id, read.checked.wants.categories) == (4, ("crypto",))
-    assert messages.decode('{"type":"subscribe"}') == messages.Subscribe(None, "default", None, True, None)
+    assert isinstance(read, client_messages.Subscribe)
+    assert read.parsed is not None
+    assert (read.id, read.parsed.filter.categories) == (4, ("crypto",))
+    assert client_messages.decode('{"type":"subscribe"}') == client_messages.Subscribe(
+        None, "default", None, True, None
+    )
 
 
 REFUSED = [
-    ("nonsense", Code.INVALID_JSON, None, [""]),
-    ("[]", Code.INVALID_MESSAGE, None, [""]),
-    ('{"id":3}', Code.INVALID_MESSAGE, 3, ["/type"]),
-    ('{"id":3,"type":7}', Code.INVALID_MESSAGE, 3, ["/type"]),
-    ('{"id":"q","type":"sing"}', Code.UNKNOWN_TYPE, "q", ["/type"]),
-    ('{"type":"ping","id":{}}', Code.INVALID_MESSAGE, None, ["/id"]),
-    ('{"type":"ping","id":true}', Code.INVALID_MESSAGE, None, ["/id"]),
-    ('{"type":"ping","t":[]}', Code.INVALID_MESSAGE, None, ["/t"]),
-    ('{"type":"subscribe","id":1,"filters":[]}', Code.INVALID_FILTER, 1, ["/filters"]),
-    ('{"type":"subscribe","filters":{"keywords":[1,"ok"]}}', Code.INVALID_FILTER, None, ["/filters/keywords/0"]),
-    ('{"type":"subscribe","id":1,"channel":"a b","filters":{}}', Code.INVALID_MESSAGE, 1, ["/channel"]),
-    ('{"type":"subscribe","channel":"","filters":{}}', Code.INVALID_MESSAGE, None, ["/channel"]),
-    ('{"type":"subscribe","since":{}}', Code.INVALID_MESSAGE, None, ["/since"]),
-    ('{"type":"subscribe","since":{"seq":1,"last":2}}', Code.INVALID_MESSAGE, None, ["/since"]),
-    ('{"type":"subscribe","since":{"seq":-1}}', Code.INVALID_MESSAGE, None, ["/since/seq"]),
-    ('{"type":"subscribe","since":{"last":1001}}', Code.INVALID_MESSAGE, None, ["/since/last"]),
-    ('{"type":"unsubscribe"}', Code.INVALID_MESSAGE, None, ["/channel"]),
-    ('{"type":"ack","id":2}', Code.INVALID_MESSAGE, 2, ["/seq"]),
-    ('{"type":"ack","seq":1.5}', Code.INVALID_MESSAGE, None, ["/seq"]),
-    ('{"type":"explain","item":""}', Code.INVALID_MESSAGE, None, ["/item"]),
+    ("nonsense", ErrorCode.INVALID_JSON, None, [""]),
+    ("[]", ErrorCode.INVALID_MESSAGE, None, [""]),
+    ('{"id":3}', ErrorCode.INVALID_MESSAGE, 3, ["/type"]),
+    ('{"id":3,"type":7}', ErrorCode.INVALID_MESSAGE, 3, ["/type"]),
+    ('{"id":"q","type":"sing"}', ErrorCode.UNKNOWN_TYPE, "q", ["/type"]),
+    ('{"type":"ping","id":{}}', ErrorCode.INVALID_MESSAGE, None, ["/id"]),
+    ('{"type":"ping","id":true}', ErrorCode.INVALID_MESSAGE, None, ["/id"]),
+    ('{"type":"ping","t":[]}', ErrorCode.INVALID_MESSAGE, None, ["/t"]),
+    ('{"type":"subscribe","id":1,"filters":[]}', ErrorCode.INVALID_FILTER, 1, ["/filters"]),
+    ('{"type":"subscribe","filters":{"keywords":[1,"ok"]}}', ErrorCode.INVALID_FILTER, None, ["/filters/keywords/0"]),
+    ('{"type":"subscribe","id":1,"channel":"a b","filters":{}}', ErrorCode.INVALID_MESSAGE, 1, ["/channel"]),
+    ('{"type":"subscribe","channel":"","filters":{}}', ErrorCode.INVALID_MESSAGE, None, ["/channel"]),
+    ('{"type":"subscribe","since":{}}', ErrorCode.INVALID_MESSAGE, None, ["/since"]),
+    ('{"type":"subscribe","since":{"seq":1,"last":2}}', ErrorCode.INVALID_MESSAGE, None, ["/since"]),
+    ('{"type":"subscribe","since":{"seq":-1}}', ErrorCode.INVALID_MESSAGE, None, ["/since/seq"]),
+    ('{"type":"subscribe","since":{"last":1001}}', ErrorCode.INVALID_MESSAGE, None, ["/since/last"]),
+    ('{"type":"unsubscribe"}', ErrorCode.INVALID_MESSAGE, None, ["/channel"]),
+    ('{"type":"ack","id":2}', ErrorCode.INVALID_MESSAGE, 2, ["/seq"]),
+    ('{"type":"ack","seq":1.5}', ErrorCode.INVALID_MESSAGE, None, ["/seq"]),
+    ('{"type":"explain","item":""}', ErrorCode.INVALID_MESSAGE, None, ["/item"]),
 ]
 
 
 @pytest.mark.parametrize(("text", "code", "request_id", "pointers"), REFUSED)
 def test_a_refused_message_says_why_and_keeps_its_id(
-    text: str, code: Code, request_id: object, pointers: list[str]
+    text: str, code: ErrorCode, request_id: object, pointers: list[str]
 ) -> None:
-    with pytest.raises(messages.Refused) as caught:
-        messages.decode(text)
+    with pytest.raises(client_messages.InvalidMessage) as caught:
+        client_messages.decode(text)
 
     assert caught.value.error.code is code
     assert caught.value.request_id == request_id

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core.closing import Ending
-from app.core.errors import Code, Ours
+from app.core.delivery.ack_window import AckResult
+from app.core.delivery.phases import Phase
+from app.core.errors import ErrorCode, ServerError
 from app.core.limits import Limits
-from app.core.phases import Phase
-from app.core.window import AckResult
-from app.flows.session import Session
-from app.ports import Cursor
+from app.core.protocol.close_codes import DisconnectReason
+from app.flows.delivery.session import Session
+from app.ports.stores import Cursor
 from app.telemetry.labels import Redelivery, SlowAction
 from tests.support.hall import Hall
 from tests.support.link import RecordingLink
@@ -124,7 +124,7 @@ async def test_who_never_acknowledges_is_ended_after_three_more_attempts(hall: H
             hall.ask_for_acks()
             await hall.settle()
 
-    assert link.endings == [Ending.ACK_TIMEOUT]
+    assert link.endings == [DisconnectReason.ACK_TIMEOUT]
     assert link.seqs == [1, 2] * 4
     assert hall.stats.recovery.redeliveries_exhausted == 1
 
@@ -187,7 +187,7 @@ async def test_a_device_that_takes_over_goes_on_where_the_old_connection_was(hal
         await hall.publish()
 
     assert old.messages[-1]["type"] == "preempted"
-    assert old.endings == [Ending.REPLACED]
+    assert old.endings == [DisconnectReason.REPLACED]
     assert old.seqs == [1, 2, 3, 4]
     assert new.seqs == [4, 5]
 
@@ -220,7 +220,7 @@ async def test_acknowledging_every_item_of_a_burst_is_not_too_fast(hall: Hall) -
         hall.clients.converse.on_message(session, '{"type":"ack","seq":300}')
 
     assert hall.stats.recovery.acks[AckResult.OK] == 300
-    assert link.endings == [Ending.RATE_LIMITED]
+    assert link.endings == [DisconnectReason.RATE_LIMITED]
 
 
 async def test_explain_says_what_is_acknowledged_and_what_is_not_sent_yet(hall: Hall) -> None:
@@ -304,7 +304,7 @@ async def test_cursors_that_cannot_be_written_are_written_later(hall: Hall, monk
     await hall.send(session, {"type": "ack", "seq": 1})
 
     async def refuse(_cursors: Sequence[Cursor]) -> None:
-        raise Ours(Code.STORAGE_FULL)
+        raise ServerError(ErrorCode.STORAGE_FULL)
 
     with monkeypatch.context() as full:
         full.setattr(hall.stores.cursors, "save", refuse)

@@ -6,14 +6,14 @@ import msgspec
 import pytest
 
 from app.adapters.memory.news_log import MemoryNewsLog
+from app.core.delivery.phases import Phase
+from app.core.filters.filter import Filter
+from app.core.filters.matching import Outcome
 from app.core.limits import Limits
-from app.core.matching import Outcome
-from app.core.news import NewsItem
-from app.core.phases import Phase
-from app.core.subscription import Filter
-from app.flows.broadcast import BroadcastQueue, Probe, WebSocketBroadcaster
-from app.flows.session import Channel
-from app.ports import Record
+from app.core.news.item import NewsItem
+from app.flows.delivery.broadcast import BroadcastQueue, Probe, WebSocketBroadcaster
+from app.flows.delivery.session import Channel
+from app.ports.log import Record
 from app.telemetry.labels import Broadcast, Sent
 from tests.support.hall import Hall, join
 from tests.support.items import entry, item
@@ -79,7 +79,7 @@ async def test_a_batch_that_cannot_be_written_is_counted_and_the_next_one_goes_o
 
 async def test_named_channels_and_acks_get_the_items_of_a_batch_in_order(hall: Hall) -> None:
     session, by_name = join(hall.connections, "a", Filter(impact_threshold=50))
-    hall.connections.join(session, Channel("all", Filter(impact_threshold=0)))
+    hall.connections.join_channel(session, Channel("all", Filter(impact_threshold=0)))
     careful, acking = await hall.arrive("b", wants_acks=True)
     for impact in (10, 60):
         await hall.store(1, impact_score=float(impact))

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from app.adapters.http.volley import volley
+from app.adapters.http.websocket.send_many import send_many
 from app.adapters.memory.news_log import MemoryNewsLog
 from app.adapters.memory.stores import memory_stores
+from app.core.filters.matching import Outcome
 from app.core.limits import Limits
-from app.core.matching import Outcome
-from app.flows.broadcast import BroadcastQueue, Probe, WebSocketBroadcaster
-from app.flows.connections import ConnectionManager
-from app.flows.readiness import Readiness
-from app.flows.retention import PASS_EVERY_S, Retention
-from app.ports import Record
+from app.flows.connections.manager import ConnectionManager
+from app.flows.delivery.broadcast import BroadcastQueue, Probe, WebSocketBroadcaster
+from app.flows.operations.readiness import ReadinessChecks
+from app.flows.operations.retention import PASS_EVERY_S, Retention
+from app.ports.log import Record
 from app.telemetry.labels import Broadcast
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
@@ -24,7 +24,7 @@ from tests.support.items import entry, item
 
 async def test_items_go_out_in_log_order_through_a_queue_that_is_too_small() -> None:
     log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
-    connections = ConnectionManager(volley, Limits(), clock, stats)
+    connections = ConnectionManager(send_many, Limits(), clock, stats)
     queue = BroadcastQueue(2)
     broadcaster = WebSocketBroadcaster(log, queue, connections, clock, stats)
     _, link = join(connections)
@@ -45,7 +45,7 @@ async def test_items_go_out_in_log_order_through_a_queue_that_is_too_small() -> 
 async def test_what_was_stored_before_the_start_is_not_sent_again() -> None:
     log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
     await log.append([entry(1)])
-    connections = ConnectionManager(volley, Limits(), clock, stats, position=log.head)
+    connections = ConnectionManager(send_many, Limits(), clock, stats, position=log.head)
     queue = BroadcastQueue(2)
     following = asyncio.create_task(WebSocketBroadcaster(log, queue, connections, clock, stats).follow())
 
@@ -59,7 +59,7 @@ async def test_what_was_stored_before_the_start_is_not_sent_again() -> None:
 
 async def test_an_item_that_cannot_be_matched_goes_to_nobody_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
-    connections = ConnectionManager(volley, Limits(), clock, stats)
+    connections = ConnectionManager(send_many, Limits(), clock, stats)
     broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections, clock, stats)
     _, link = join(connections)
     await log.append([entry(1), entry(2)])
@@ -92,7 +92,7 @@ async def test_retention_prunes_every_minute_what_is_too_old() -> None:
     log, clock = MemoryNewsLog(), FakeClock(now=100.0)
     await log.append([entry(number, accepted_at=100.0 + number) for number in range(5)])
     stores = memory_stores(log)
-    connections = ConnectionManager(volley, Limits(), clock, Stats(), position=log.head)
+    connections = ConnectionManager(send_many, Limits(), clock, Stats(), position=log.head)
     pruning = asyncio.create_task(Retention(stores, connections, clock, keep_s=60.0, keep_items=1_000).run())
     await asyncio.sleep(0)
 
@@ -107,7 +107,7 @@ async def test_retention_prunes_every_minute_what_is_too_old() -> None:
 async def test_retention_leaves_what_was_not_broadcast_yet() -> None:
     log, clock = MemoryNewsLog(), FakeClock(now=1_000_000.0)
     await log.append([entry(number, accepted_at=0.0) for number in range(5)])
-    connections = ConnectionManager(volley, Limits(), clock, Stats(), position=2)
+    connections = ConnectionManager(send_many, Limits(), clock, Stats(), position=2)
     stores = memory_stores(log)
     retention = Retention(stores, connections, clock, keep_s=60.0, keep_items=1_000)
 
@@ -118,9 +118,9 @@ async def test_retention_leaves_what_was_not_broadcast_yet() -> None:
 async def test_a_broadcaster_that_does_not_turn_makes_the_server_neither_alive_nor_ready() -> None:
     log, clock, stats, limits = MemoryNewsLog(), FakeClock(), Stats(), Limits()
     stores = memory_stores(log)
-    connections = ConnectionManager(volley, limits, clock, stats)
+    connections = ConnectionManager(send_many, limits, clock, stats)
     broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections, clock, stats)
-    readiness = Readiness(stores, connections, broadcaster, limits, clock)
+    readiness = ReadinessChecks(stores, connections, broadcaster, limits, clock)
     assert readiness.is_ready()
 
     clock.move(limits.broadcaster_idle_s)
@@ -137,9 +137,9 @@ async def test_a_broadcaster_that_does_not_turn_makes_the_server_neither_alive_n
 async def test_a_disk_that_takes_nothing_makes_the_server_not_ready_but_alive() -> None:
     log, clock, limits = MemoryNewsLog(), FakeClock(), Limits()
     stores = memory_stores(log)._replace(is_writable=lambda: False)
-    connections = ConnectionManager(volley, limits, clock, Stats())
+    connections = ConnectionManager(send_many, limits, clock, Stats())
     broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections, clock, Stats())
-    readiness = Readiness(stores, connections, broadcaster, limits, clock)
+    readiness = ReadinessChecks(stores, connections, broadcaster, limits, clock)
 
     assert readiness.is_alive()
     assert not readiness.is_ready()
@@ -149,9 +149,9 @@ async def test_a_disk_that_takes_nothing_makes_the_server_not_ready_but_alive() 
 async def test_items_that_are_stored_and_do_not_go_out_make_the_server_neither_alive_nor_ready() -> None:
     log, clock, stats, limits, queue = MemoryNewsLog(), FakeClock(), Stats(), Limits(), BroadcastQueue()
     stores = memory_stores(log)
-    connections = ConnectionManager(volley, limits, clock, stats)
+    connections = ConnectionManager(send_many, limits, clock, stats)
     broadcaster = WebSocketBroadcaster(log, queue, connections, clock, stats)
-    readiness = Readiness(stores, connections, broadcaster, limits, clock)
+    readiness = ReadinessChecks(stores, connections, broadcaster, limits, clock)
     await log.append([entry(1), entry(2)])
     turning = asyncio.create_task(broadcaster.run())
 

@@ -7,15 +7,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import msgspec
 import pytest
 
-from app.adapters.http.volley import volley
+from app.adapters.http.websocket.send_many import send_many
 from app.adapters.memory.news_log import MemoryNewsLog
-from app.core import wire
-from app.core.closing import Ending
 from app.core.limits import Limits
-from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
-from app.flows.canary import Canary
-from app.flows.canary_end import CanaryEnd
-from app.flows.connections import ConnectionManager
+from app.core.protocol import frames
+from app.core.protocol.close_codes import DisconnectReason
+from app.flows.connections.manager import ConnectionManager
+from app.flows.delivery.broadcast import BroadcastQueue, WebSocketBroadcaster
+from app.flows.operations.canary import Canary
+from app.flows.operations.canary_handler import CanaryHandler
 from app.telemetry.labels import ProbeResult
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
@@ -30,9 +30,9 @@ class World:
 
     def __init__(self) -> None:
         self.clock, self.stats, queue = FakeClock(), Stats(), BroadcastQueue(10)
-        self.connections = ConnectionManager(volley, LIMITS, self.clock, self.stats)
+        self.connections = ConnectionManager(send_many, LIMITS, self.clock, self.stats)
         self.broadcaster = WebSocketBroadcaster(MemoryNewsLog(), queue, self.connections, self.clock, self.stats)
-        self.end = CanaryEnd(LIMITS, self.clock)
+        self.end = CanaryHandler(LIMITS, self.clock)
         self.canary = Canary(queue, self.end.send, LIMITS, self.clock, self.stats)
         self.queue = queue
         _, self.user = join(self.connections)
@@ -83,7 +83,7 @@ async def test_a_probe_arrives_at_the_canary_and_is_counted_nowhere_else() -> No
     assert world.stats.broadcast.total() == world.stats.decisions.total() == world.stats.sends.total() == 0
     assert world.stats.queue_wait.count == world.stats.recipients.count == world.stats.opened - 1 == 0
     assert world.connections.position == 0
-    assert len(world.connections) == len(world.connections.visits(are_open=True)) == 1
+    assert len(world.connections) == len(world.connections.describe(are_open=True)) == 1
     [first, *_] = [msgspec.json.decode(payload_of(frame)) for frame in world.link.frames]
     assert (first["type"], first["seq"], first["data"]["id"]) == ("news_item", 0, "canary_1")
 
@@ -121,14 +121,14 @@ async def test_a_lost_connection_is_an_error_and_made_again() -> None:
 
     async with world.running():
         await world.probes(ProbeResult.OK, 1)
-        world.end.on_closed(world.session, Ending.NETWORK)
+        world.end.on_closed(world.session, DisconnectReason.NETWORK)
         world.is_lost = True
         await world.probes(ProbeResult.ERROR, 1)
         world.is_lost = False
         world.end.on_open(world.end.new_session(), world.link)
         await world.probes(ProbeResult.OK, 2)
 
-    assert world.session.ending is Ending.NETWORK
+    assert world.session.ending is DisconnectReason.NETWORK
 
 
 async def test_a_connection_that_is_made_anew_before_the_old_one_is_known_to_be_lost_stays() -> None:
@@ -136,7 +136,7 @@ async def test_a_connection_that_is_made_anew_before_the_old_one_is_known_to_be_
     new = RecordingLink()
 
     world.end.on_open(world.end.new_session(), new)
-    world.end.on_closed(world.session, Ending.NETWORK)
+    world.end.on_closed(world.session, DisconnectReason.NETWORK)
     world.end.send(b"frame")
 
     assert (new.frames, world.link.frames) == ([b"frame"], [])
@@ -146,7 +146,7 @@ async def test_what_is_no_item_is_an_error_and_ends_nothing_else() -> None:
     world = World()
 
     async with world.running():
-        world.link.frames.append(wire.text_frame(b'{"type":"keep_alive"}'))
+        world.link.frames.append(frames.text_frame(b'{"type":"keep_alive"}'))
         await world.probes(ProbeResult.ERROR, 1)
         await world.probes(ProbeResult.OK, 1)
 
@@ -169,8 +169,8 @@ def test_the_canary_answers_pings_and_ends_who_breaks_the_protocol() -> None:
     world.end.on_data(10)
     world.end.on_message(world.session, "{}")
     world.end.on_pong(world.session)
-    world.end.on_misbehaviour(world.session, Ending.PROTOCOL_ERROR)
+    world.end.on_violation(world.session, DisconnectReason.PROTOCOL_ERROR)
 
     assert world.link.frames == [b"\x8a\x01x"]
-    assert world.link.endings == [Ending.PROTOCOL_ERROR]
+    assert world.link.endings == [DisconnectReason.PROTOCOL_ERROR]
     assert world.stats.received_bytes == world.stats.inbound.total() == 0

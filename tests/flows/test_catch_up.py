@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core.closing import Ending
-from app.core.entitlement import Entitlement
-from app.core.errors import Code, NewsError, Ours
+from app.core.access.entitlement import Entitlement
+from app.core.delivery.phases import Phase
+from app.core.delivery.positions import Position, ResumeAfter, ResumeLast, ResumeRequest, ResumeSince
+from app.core.errors import ErrorCode, NewsError, ServerError
+from app.core.filters.filter import MATCH_ALL, Filter
 from app.core.limits import Limits
-from app.core.phases import Phase
-from app.core.resuming import After, Asked, Last, Position, Since
-from app.core.subscription import EVERYTHING, Filter
-from app.flows.retention import Retention
-from app.ports import Record
+from app.core.protocol.close_codes import DisconnectReason
+from app.flows.operations.retention import Retention
+from app.ports.log import Record
 from app.telemetry.labels import Resume, SlowAction
 from tests.support.hall import Hall
 from tests.support.link import RecordingLink
@@ -85,16 +85,16 @@ async def test_a_classic_client_that_asks_for_what_it_missed_gets_items_and_no_n
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        (Since(1_000_005.0), [6, 7, 8, 9, 10]),
-        (Since(0.0), list(range(1, 11))),
-        (Since(2_000_000.0), []),
-        (Last(3), [8, 9, 10]),
-        (Last(100), list(range(1, 11))),
-        (After(7), [8, 9, 10]),
+        (ResumeSince(1_000_005.0), [6, 7, 8, 9, 10]),
+        (ResumeSince(0.0), list(range(1, 11))),
+        (ResumeSince(2_000_000.0), []),
+        (ResumeLast(3), [8, 9, 10]),
+        (ResumeLast(100), list(range(1, 11))),
+        (ResumeAfter(7), [8, 9, 10]),
     ],
 )
 async def test_a_connection_begins_at_a_time_or_so_many_items_back(
-    hall: Hall, asked: Asked, expected: list[int]
+    hall: Hall, asked: ResumeRequest, expected: list[int]
 ) -> None:
     for _ in range(10):
         await hall.publish()
@@ -109,7 +109,7 @@ async def test_a_connection_begins_at_a_time_or_so_many_items_back(
 async def test_last_counts_the_items_that_match(hall: Hall) -> None:
     for number in range(30):
         await hall.publish(1, impact_score=90.0 if number % 10 == 0 else 10.0)
-    _, link = await hall.arrive(wants=Filter(impact_threshold=50), asked=Last(2))
+    _, link = await hall.arrive(wants=Filter(impact_threshold=50), asked=ResumeLast(2))
     async with hall.reading():
         await hall.settle()
 
@@ -150,7 +150,7 @@ async def test_who_wants_no_gap_is_refused_one(hall: Hall) -> None:
     with pytest.raises(NewsError) as caught:
         await hall.arrive(asked=Position("other", 3), is_required=True)
 
-    assert caught.value.code is Code.RESUME_EXPIRED
+    assert caught.value.code is ErrorCode.RESUME_EXPIRED
     assert hall.connections.users == 0
 
 
@@ -161,7 +161,7 @@ async def test_a_slow_client_reads_the_log_at_its_own_pace_and_comes_back_live(h
         await hall.publish(100)
         await hall.settle()
         assert session.phase is Phase.LAGGING
-        assert link.buffered() < LIMITS.write_buffer_bytes + 1_000
+        assert link.buffered_bytes() < LIMITS.write_buffer_bytes + 1_000
         first_unread = session.cursor + 1
         hall.clock.move(7)
         while session.phase is Phase.LAGGING:
@@ -186,7 +186,7 @@ async def test_a_client_that_takes_nothing_stays_behind_however_slowly_items_com
             await hall.settle()
 
     assert session.phase is Phase.LAGGING
-    assert link.buffered() < LIMITS.write_buffer_bytes + 1_000
+    assert link.buffered_bytes() < LIMITS.write_buffer_bytes + 1_000
     assert hall.stats.slow == {SlowAction.LAGGING: 1}
 
 
@@ -205,7 +205,7 @@ async def test_a_client_that_takes_no_byte_for_thirty_seconds_is_given_up(hall: 
         hall.clients.catch_up.sweep()
         await hall.settle()
 
-    assert link.endings == [Ending.SLOW_CONSUMER]
+    assert link.endings == [DisconnectReason.SLOW_CONSUMER]
     assert session.phase is Phase.CLOSED
 
 
@@ -236,7 +236,7 @@ async def test_who_sees_everything_late_and_takes_nothing_is_given_up_however_li
             hall.clients.upkeep.sweep()
 
     assert session.phase is Phase.CLOSED
-    assert link.endings == [Ending.SLOW_CONSUMER]
+    assert link.endings == [DisconnectReason.SLOW_CONSUMER]
 
 
 async def test_who_sees_everything_late_and_takes_it_slowly_is_kept(hall: Hall) -> None:
@@ -264,7 +264,7 @@ async def test_a_client_that_lags_further_than_it_may_is_given_up(hall: Hall) ->
         await hall.publish(100)
         hall.clients.catch_up.sweep()
 
-    assert link.endings == [Ending.SLOW_CONSUMER]
+    assert link.endings == [DisconnectReason.SLOW_CONSUMER]
 
 
 async def test_what_goes_out_of_the_log_before_a_slow_client_read_it_is_a_gap(hall: Hall) -> None:
@@ -284,7 +284,7 @@ async def test_what_goes_out_of_the_log_before_a_slow_client_read_it_is_a_gap(ha
     assert before == list(range(1, gap["from_seq"]))
     assert (gap["to_seq"], gap["reason"]) == (90, "expired")
     assert links["v2"].seqs == [*before, *range(91, 101)]
-    assert links["classic"].endings == [Ending.SLOW_CONSUMER]
+    assert links["classic"].endings == [DisconnectReason.SLOW_CONSUMER]
 
 
 async def test_where_all_that_was_broadcast_is_pruned_the_reader_waits_for_the_next_broadcast(hall: Hall) -> None:
@@ -327,7 +327,7 @@ async def test_a_log_that_cannot_be_read_is_asked_again(hall: Hall, monkeypatch:
     async def failing(after: int, limit: int) -> Sequence[Record]:
         if failures:
             failures.pop()
-            raise Ours(Code.OVERLOADED)
+            raise ServerError(ErrorCode.OVERLOADED)
         return await read(after, limit)
 
     _, link = await hall.arrive(asked=at(hall, 0))
@@ -355,7 +355,7 @@ async def test_a_bug_while_reading_back_ends_that_connection_and_no_other(
     async with hall.reading():
         await hall.settle()
 
-    assert broken.endings == [Ending.INTERNAL_ERROR]
+    assert broken.endings == [DisconnectReason.INTERNAL_ERROR]
     assert healthy.seqs == [1, 2, 3, 4, 5]
 
 
@@ -363,7 +363,7 @@ async def test_a_filter_that_fails_while_reading_back_lets_nothing_through_and_i
     hall: Hall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await hall.publish(3)
-    monkeypatch.setattr("app.flows.judge.read_filter", lambda _wants: 1 / 0)
+    monkeypatch.setattr("app.flows.delivery.replay_filter.compile_filter", lambda _wants: 1 / 0)
     session, link = await hall.arrive(asked=at(hall, 0))
     async with hall.reading():
         await hall.settle()
@@ -375,8 +375,8 @@ async def test_a_filter_that_fails_while_reading_back_lets_nothing_through_and_i
 
 async def test_a_broken_stored_filter_lets_nothing_through_while_reading_back(hall: Hall) -> None:
     await hall.publish(3)
-    _, link = await hall.arrive(wants=EVERYTHING, asked=at(hall, 0))
-    hall.connections.open_sessions()[0].channels[0].wants = None
+    _, link = await hall.arrive(wants=MATCH_ALL, asked=at(hall, 0))
+    hall.connections.open_sessions()[0].channels[0].filter = None
     async with hall.reading():
         await hall.settle()
 
@@ -419,7 +419,7 @@ async def test_long_replays_are_metered_and_short_ones_are_not() -> None:
 
     with pytest.raises(NewsError) as caught:
         await hall.arrive(asked=at(hall, 0))
-    assert caught.value.code is Code.RATE_LIMITED
+    assert caught.value.code is ErrorCode.RATE_LIMITED
     assert caught.value.retry_after_s == 30.0
     hall.clock.move(30)
     await hall.arrive(asked=at(hall, 0))

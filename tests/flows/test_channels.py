@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.core.filters.filter import MATCH_ALL, Filter
 from app.core.limits import Limits
-from app.core.news import Category
-from app.core.subscription import EVERYTHING, Filter
-from app.flows.session import Channel, Session
+from app.core.news.item import Category
+from app.flows.delivery.session import Channel, Session
 from app.telemetry.labels import Sent
 from tests.support.hall import Hall
 from tests.support.link import RecordingLink
@@ -226,7 +226,7 @@ async def test_another_channel_misses_and_doubles_nothing_while_one_reads_its_pa
 
 
 async def test_channels_are_listed_with_what_they_matched(hall: Hall) -> None:
-    session, link = await hall.arrive(wants=EVERYTHING)
+    session, link = await hall.arrive(wants=MATCH_ALL)
     await hall.publish(2)
     await ask(hall, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
     await hall.publish(1, category=Category.POLITICS)
@@ -339,8 +339,8 @@ class _Life:
             self.end(seq)
             self.threshold, self.since = threshold, seq
         elif (channel := session.channel("p")) is not None:
-            self.end(self.hall.connections.reached(session))
-            self.hall.connections.part(session, channel)
+            self.end(self.hall.connections.decided_seq(session))
+            self.hall.connections.leave_channel(session, channel)
 
     def flow(self, word: str, amount: int) -> None:
         if word == "stall":

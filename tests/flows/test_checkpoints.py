@@ -5,9 +5,9 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.core.filters.filter import MATCH_ALL, Filter
 from app.core.limits import Limits
-from app.core.subscription import EVERYTHING, Filter
-from app.flows.session import Session
+from app.flows.delivery.session import Session
 from tests.support.hall import Hall
 from tests.support.link import RecordingLink
 
@@ -114,7 +114,7 @@ async def play(steps: list[tuple[str, int]]) -> None:
                 if here:
                     hall.leave(here.pop(0))
             case _:
-                wants = HIGH if step == "come high" else EVERYTHING
+                wants = HIGH if step == "come high" else MATCH_ALL
                 session, link = await hall.arrive(f"u{len(links)}", wants)
                 here.append(session)
                 links.append(link)

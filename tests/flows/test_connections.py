@@ -4,33 +4,33 @@ import asyncio
 
 import pytest
 
-from app.adapters.tables import load_tables
-from app.core import wire
-from app.core.closing import Ending
-from app.core.errors import Code, NewsError
+from app.adapters.data.vocabularies import load_vocabularies
+from app.core.delivery.phases import Phase
+from app.core.errors import ErrorCode, NewsError
+from app.core.filters.filter import Filter
 from app.core.limits import Limits
-from app.core.phases import Phase
-from app.core.subscription import Filter
-from app.flows import backlog
-from app.flows.drain import Drain
-from app.flows.fanout import Outgoing
-from app.flows.process import Arrival, NewsProcessor
-from app.ports import Record
+from app.core.protocol import frames
+from app.core.protocol.close_codes import DisconnectReason
+from app.flows.delivery.fanout import Outgoing
+from app.flows.news.process import IncomingItem, NewsProcessor
+from app.flows.operations import send_buffers
+from app.flows.operations.shutdown import Shutdown
+from app.ports.log import Record
 from app.telemetry.labels import Beat, Sent, SlowAction
 from tests.support.hall import Hall, join
 from tests.support.items import item
 from tests.support.link import RecordingLink
 
 LIMITS = Limits(connections=4, connections_per_user=2, write_buffer_bytes=200)
-TABLES = load_tables()
-PING = wire.ping_frame(b"")
+TABLES = load_vocabularies()
+PING = frames.ping_frame(b"")
 
 
 async def drain(hall: Hall) -> None:
     """Send everybody home; time goes on meanwhile."""
-    queue: asyncio.Queue[Arrival] = asyncio.Queue()
+    queue: asyncio.Queue[IncomingItem] = asyncio.Queue()
     processor = NewsProcessor(hall.stores.log, queue, TABLES, str, hall.limits, hall.clock, hall.stats)
-    way = Drain(processor, hall.broadcaster, hall.connections, hall.clients.resumption, hall.limits, hall.clock)
+    way = Shutdown(processor, hall.broadcaster, hall.connections, hall.clients.resumption, hall.limits, hall.clock)
     way.begin()
     closing = asyncio.create_task(way.close_all())
     while not closing.done():
@@ -50,7 +50,7 @@ def test_everybody_who_matches_gets_the_same_bytes(hall: Hall) -> None:
 
     hall.write_item()
 
-    assert all(link.frames == [wire.text_frame(b"x" * 50)] for link in links)
+    assert all(link.frames == [frames.text_frame(b"x" * 50)] for link in links)
     assert picky.frames == []
     assert hall.stats.sends[Sent.WRITTEN] == 3
     assert sum(hall.stats.decisions.values()) == 4
@@ -59,18 +59,18 @@ def test_everybody_who_matches_gets_the_same_bytes(hall: Hall) -> None:
 def test_a_place_is_given_back_once(hall: Hall) -> None:
     session, _ = join(hall.connections)
 
-    hall.connections.leave(session, Ending.CLIENT)
-    hall.connections.leave(session, Ending.NETWORK)
+    hall.connections.release(session, DisconnectReason.CLIENT)
+    hall.connections.release(session, DisconnectReason.NETWORK)
 
     assert len(hall.connections) == hall.connections.users == len(hall.connections.index) == 0
     assert hall.stats.opened == 1
-    assert hall.stats.closed == {Ending.CLIENT: 1}
+    assert hall.stats.closed == {DisconnectReason.CLIENT: 1}
 
 
 def test_an_unused_seat_is_given_back_without_a_trace(hall: Hall) -> None:
-    session = hall.connections.seat("u")
+    session = hall.connections.admit("u")
 
-    hall.connections.leave(session, Ending.NETWORK)
+    hall.connections.release(session, DisconnectReason.NETWORK)
 
     assert hall.connections.users == 0
     assert hall.stats.opened == sum(hall.stats.closed.values()) == 0
@@ -79,7 +79,7 @@ def test_an_unused_seat_is_given_back_without_a_trace(hall: Hall) -> None:
 def test_slots_are_used_again(hall: Hall) -> None:
     first, _ = join(hall.connections, "a")
     slot = first.channels[0].slot
-    hall.connections.leave(first, Ending.CLIENT)
+    hall.connections.release(first, DisconnectReason.CLIENT)
 
     second, link = join(hall.connections, "b")
     hall.write_item()
@@ -89,17 +89,17 @@ def test_slots_are_used_again(hall: Hall) -> None:
 
 
 def test_seats_are_counted_before_connections_open(hall: Hall) -> None:
-    hall.connections.seat("a")
-    hall.connections.seat("a")
+    hall.connections.admit("a")
+    hall.connections.admit("a")
     with pytest.raises(NewsError) as third_of_a:
-        hall.connections.seat("a")
-    hall.connections.seat("b")
-    hall.connections.seat("c")
+        hall.connections.admit("a")
+    hall.connections.admit("b")
+    hall.connections.admit("c")
     with pytest.raises(NewsError) as fifth:
-        hall.connections.seat("d")
+        hall.connections.admit("d")
 
-    assert third_of_a.value.code is Code.TOO_MANY_CONNECTIONS
-    assert fifth.value.code is Code.AT_CAPACITY
+    assert third_of_a.value.code is ErrorCode.TOO_MANY_CONNECTIONS
+    assert fifth.value.code is ErrorCode.AT_CAPACITY
 
 
 def test_a_client_that_takes_nothing_falls_behind_and_delays_nobody(hall: Hall) -> None:
@@ -114,8 +114,8 @@ def test_a_client_that_takes_nothing_falls_behind_and_delays_nobody(hall: Hall) 
     assert (slow.phase, slow.cursor) == (Phase.LAGGING, 4)
     assert len(healthy.frames) == 10
     assert hall.stats.slow == {SlowAction.LAGGING: 1}
-    assert backlog.phases(hall.connections) == {"replaying": 0, "live": 1, "lagging": 1}
-    assert backlog.look(hall.connections) == (208, 208, 0, 6, 0)
+    assert send_buffers.count_phases(hall.connections) == {"replaying": 0, "live": 1, "lagging": 1}
+    assert send_buffers.measure(hall.connections) == (208, 208, 0, 6, 0)
 
 
 async def test_a_connection_lasts_a_day_less_up_to_a_tenth_and_is_told_where_to_go_on() -> None:
@@ -127,13 +127,13 @@ async def test_a_connection_lasts_a_day_less_up_to_a_tenth_and_is_told_where_to_
     for share in (0.89, *[0.01] * 12):
         hall.clock.move(share * day_s)
         for session, _link in arrived:
-            session.heard_at = hall.clock.monotonic()
+            session.last_received_at = hall.clock.monotonic()
         hall.clients.upkeep.sweep()
         for session, link in arrived:
             if link.endings:
                 ended_at.setdefault(session.id, hall.clock.monotonic() - session.opened_at)
 
-    assert [link.endings for _, link in arrived] == [[Ending.LIFETIME]] * 50
+    assert [link.endings for _, link in arrived] == [[DisconnectReason.LIFETIME]] * 50
     assert 0.9 * day_s <= min(ended_at.values()) <= max(ended_at.values()) <= 1.02 * day_s
     assert len(set(ended_at.values())) > 5
     farewell = arrived[0][1].messages[-1]
@@ -155,10 +155,10 @@ def test_silence_is_answered_with_a_ping_and_then_with_the_end(hall: Hall) -> No
     hall.clock.move(10)
     hall.clients.upkeep.sweep()
 
-    assert link.endings == [Ending.HEARTBEAT_TIMEOUT]
-    assert session.ending is Ending.HEARTBEAT_TIMEOUT
+    assert link.endings == [DisconnectReason.HEARTBEAT_TIMEOUT]
+    assert session.ending is DisconnectReason.HEARTBEAT_TIMEOUT
     assert len(hall.connections.index) == 0
-    hall.connections.leave(session, session.ending)
+    hall.connections.release(session, session.ending)
     assert hall.stats.beats == {Beat.TIMEOUT: 1}
 
 
@@ -183,7 +183,7 @@ async def test_who_comes_when_a_sweep_has_begun_is_looked_after_within_a_second(
     sweeping = asyncio.create_task(hall.clients.upkeep.run_sweeps())
     await asyncio.sleep(0)
     session, link = join(hall.connections)
-    session.heard_at = session.pinged_at = hall.clock.monotonic() - hall.limits.heartbeat_s
+    session.last_received_at = session.pinged_at = hall.clock.monotonic() - hall.limits.heartbeat_s
     for _ in range(10):
         await asyncio.sleep(0)
         hall.clock.move(0.1)
@@ -199,7 +199,7 @@ def test_who_answers_lives_on(hall: Hall) -> None:
     for _ in range(10):
         hall.clock.move(16)
         hall.clients.upkeep.sweep()
-        session.heard_at = hall.clock.monotonic()
+        session.last_received_at = hall.clock.monotonic()
 
     assert link.frames.count(PING) == 10
     assert link.endings == []
@@ -241,12 +241,12 @@ def test_a_checkpoint_comes_at_least_every_hundred_items() -> None:
 def test_a_new_filter_reaches_those_who_follow_it(hall: Hall) -> None:
     follower, _ = join(hall.connections)
     own, _ = join(hall.connections)
-    own.channels[0].follows = False
+    own.channels[0].tracks_stored = False
 
-    hall.connections.set_filter("u", Filter(impact_threshold=100))
+    hall.connections.apply_stored_filter("u", Filter(impact_threshold=100))
 
     assert list(hall.connections.index.match(item()).recipients) == [own.channels[0].slot]
-    assert follower.channels[0].wants == Filter(impact_threshold=100)
+    assert follower.channels[0].filter == Filter(impact_threshold=100)
 
 
 async def test_draining_ends_everybody_with_a_restart_and_seats_nobody(hall: Hall) -> None:
@@ -254,10 +254,10 @@ async def test_draining_ends_everybody_with_a_restart_and_seats_nobody(hall: Hal
 
     await drain(hall)
 
-    assert all(link.endings == [Ending.SHUTDOWN] for link in links)
+    assert all(link.endings == [DisconnectReason.SHUTDOWN] for link in links)
     with pytest.raises(NewsError) as refused:
-        hall.connections.seat("d")
-    assert refused.value.code is Code.DRAINING
+        hall.connections.admit("d")
+    assert refused.value.code is ErrorCode.DRAINING
 
 
 def test_latency_is_counted_once_a_send(hall: Hall) -> None:
@@ -275,7 +275,9 @@ def test_a_slow_delivery_leaves_its_trace(hall: Hall) -> None:
     accepted_at = hall.clock.wall() - 0.2
 
     record = Record(1, accepted_at, item(), b"{}", trace_id="trace")
-    hall.connections.deliver([Outgoing(record, wire.Encoded(b"x"), hall.connections.index.match(item()).recipients)])
+    hall.connections.deliver(
+        [Outgoing(record, frames.EncodedMessage(b"x"), hall.connections.index.match(item()).recipients)]
+    )
 
     [example] = hall.stats.delivery.examples.values()
     assert example.labels == {"item_id": item().id, "trace_id": "trace"}
@@ -288,7 +290,7 @@ def test_a_client_that_asks_and_never_reads_is_cut_off(hall: Hall) -> None:
     for _ in range(20):
         hall.connections.write(session, b"x" * 50)
 
-    assert link.endings == [Ending.SLOW_CONSUMER]
+    assert link.endings == [DisconnectReason.SLOW_CONSUMER]
     assert len(link.frames) == 9
     assert hall.stats.slow == {SlowAction.LAGGING: 1, SlowAction.DISCONNECTED: 1}
 
@@ -303,26 +305,26 @@ def test_a_frame_for_a_closing_socket_is_not_counted_as_written(hall: Hall) -> N
 
 
 async def test_a_seat_that_opens_during_the_drain_ends_at_once(hall: Hall) -> None:
-    session = hall.connections.seat("u")
+    session = hall.connections.admit("u")
     link = RecordingLink()
 
     await drain(hall)
     hall.connections.open(session, link)
     hall.write_item()
 
-    assert link.endings == [Ending.SHUTDOWN]
+    assert link.endings == [DisconnectReason.SHUTDOWN]
     assert link.frames == []
-    hall.connections.leave(session, Ending.NETWORK)
-    assert hall.stats.closed == {Ending.SHUTDOWN: 1}
+    hall.connections.release(session, DisconnectReason.NETWORK)
+    assert hall.stats.closed == {DisconnectReason.SHUTDOWN: 1}
 
 
 def test_connections_are_counted_by_their_filter(hall: Hall) -> None:
     join(hall.connections, "a")
     join(hall.connections, "b", Filter(impact_threshold=5))
-    hall.connections.open(hall.connections.seat("c"), RecordingLink())
+    hall.connections.open(hall.connections.admit("c"), RecordingLink())
 
     assert hall.connections.index.kinds() == {"filtered": 1, "unfiltered": 1, "broken": 1}
-    assert backlog.look(hall.connections) == (0, 0, 0, 0, 0)
+    assert send_buffers.measure(hall.connections) == (0, 0, 0, 0, 0)
 
 
 def test_the_same_device_takes_over_and_no_item_goes_to_both_or_to_neither(hall: Hall) -> None:
@@ -332,9 +334,9 @@ def test_the_same_device_takes_over_and_no_item_goes_to_both_or_to_neither(hall:
     hall.write_item(2)
 
     assert (len(old.frames), len(new.frames)) == (1, 1)
-    assert old.endings == [Ending.REPLACED]
-    hall.connections.leave(first, Ending.NETWORK)
-    assert hall.stats.closed == {Ending.REPLACED: 1}
+    assert old.endings == [DisconnectReason.REPLACED]
+    hall.connections.release(first, DisconnectReason.NETWORK)
+    assert hall.stats.closed == {DisconnectReason.REPLACED: 1}
     assert len(hall.connections) == 1
 
 
@@ -346,14 +348,14 @@ def test_a_device_that_comes_back_finds_its_place_where_all_are_taken(hall: Hall
 
     with pytest.raises(NewsError) as caught:
         join(hall.connections, device_id="tablet")
-    assert caught.value.code is Code.TOO_MANY_CONNECTIONS
+    assert caught.value.code is ErrorCode.TOO_MANY_CONNECTIONS
 
 
 def test_a_handshake_that_fails_takes_nobodys_place(hall: Hall) -> None:
     _, old = join(hall.connections, device_id="laptop")
 
-    session = hall.connections.seat("u", "laptop")
-    hall.connections.leave(session, Ending.NETWORK)
+    session = hall.connections.admit("u", "laptop")
+    hall.connections.release(session, DisconnectReason.NETWORK)
     hall.write_item()
 
     assert old.endings == []
@@ -373,11 +375,11 @@ def test_with_one_connection_a_user_the_next_one_replaces_it() -> None:
     _, first = join(hall.connections)
     _, second = join(hall.connections)
 
-    assert first.endings == [Ending.REPLACED]
+    assert first.endings == [DisconnectReason.REPLACED]
     assert second.endings == []
     with pytest.raises(NewsError) as caught:
         join(hall.connections, "other")
-    assert caught.value.code is Code.AT_CAPACITY
+    assert caught.value.code is ErrorCode.AT_CAPACITY
 
 
 def test_a_full_user_has_its_connections_doubted_and_ghosts_go_in_seconds(hall: Hall) -> None:
@@ -390,22 +392,22 @@ def test_a_full_user_has_its_connections_doubted_and_ghosts_go_in_seconds(hall: 
             join(hall.connections)
     assert ghost_link.frames == alive_link.frames == [PING]
     hall.clock.move(0.5)
-    alive.heard_at = hall.clock.monotonic()
+    alive.last_received_at = hall.clock.monotonic()
     hall.clock.move(LIMITS.doubt_s)
     hall.clients.upkeep.sweep()
 
-    assert ghost_link.endings == [Ending.HEARTBEAT_TIMEOUT]
+    assert ghost_link.endings == [DisconnectReason.HEARTBEAT_TIMEOUT]
     assert alive_link.endings == []
     join(hall.connections)
 
 
 def test_of_two_handshakes_of_one_device_the_one_that_is_open_first_stays(hall: Hall) -> None:
-    late = hall.connections.seat("u", "laptop")
+    late = hall.connections.admit("u", "laptop")
     _, first = join(hall.connections, device_id="laptop")
     late_link = RecordingLink()
 
     hall.connections.open(late, late_link)
     hall.write_item()
 
-    assert (first.endings, late_link.endings) == ([], [Ending.REPLACED])
+    assert (first.endings, late_link.endings) == ([], [DisconnectReason.REPLACED])
     assert (len(first.frames), len(late_link.frames)) == (1, 0)

@@ -4,17 +4,17 @@ import asyncio
 
 import pytest
 
-from app.adapters.tables import load_tables
-from app.core.closing import Ending
+from app.adapters.data.vocabularies import load_vocabularies
 from app.core.limits import Limits
-from app.core.news import RawNews, Source
-from app.flows.drain import Drain
-from app.flows.process import Arrival, NewsProcessor
+from app.core.news.item import RawNews, Source
+from app.core.protocol.close_codes import DisconnectReason
+from app.flows.news.process import IncomingItem, NewsProcessor
+from app.flows.operations.shutdown import Shutdown
 from app.telemetry.labels import Intake
 from tests.support.hall import Hall, join
 from tests.support.link import RecordingLink
 
-TABLES = load_tables()
+TABLES = load_vocabularies()
 
 
 class Stopping:
@@ -22,10 +22,10 @@ class Stopping:
 
     def __init__(self) -> None:
         self.hall = Hall(Limits())
-        self.queue: asyncio.Queue[Arrival] = asyncio.Queue()
+        self.queue: asyncio.Queue[IncomingItem] = asyncio.Queue()
         hall = self.hall
         self.processor = NewsProcessor(hall.stores.log, self.queue, TABLES, str, hall.limits, hall.clock, hall.stats)
-        self.drain = Drain(
+        self.drain = Shutdown(
             self.processor, hall.broadcaster, hall.connections, hall.clients.resumption, hall.limits, hall.clock
         )
 
@@ -39,7 +39,7 @@ async def test_what_is_stored_is_broadcast_before_anybody_is_sent_home() -> None
     _, link = join(stopping.hall.connections)
     await stopping.hall.store(3)
     stopping.drain.begin()
-    sending = asyncio.create_task(stopping.drain.send_out())
+    sending = asyncio.create_task(stopping.drain.flush())
     await stopping.turn()
     assert not sending.done()
 
@@ -54,9 +54,9 @@ async def test_what_is_stored_is_broadcast_before_anybody_is_sent_home() -> None
 async def test_what_a_feed_handed_in_is_stored_first() -> None:
     stopping = Stopping()
     raw = RawNews(source=Source.RSS, content="story", url="https://example.com/1", published_at=1.0)
-    stopping.queue.put_nowait(Arrival(raw, Intake.RSS))
+    stopping.queue.put_nowait(IncomingItem(raw, Intake.RSS))
     stopping.drain.begin()
-    sending = asyncio.create_task(stopping.drain.send_out())
+    sending = asyncio.create_task(stopping.drain.flush())
     await stopping.turn()
     assert not sending.done()
 
@@ -71,11 +71,11 @@ async def test_what_a_feed_handed_in_is_stored_first() -> None:
 
 
 async def test_what_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.flows.drain._LEVEL_WITHIN_S", 0.01)
+    monkeypatch.setattr("app.flows.operations.shutdown._LEVEL_WITHIN_S", 0.01)
     stopping = Stopping()
     await stopping.hall.store(1)
 
-    await stopping.drain.send_out()
+    await stopping.drain.flush()
 
     assert stopping.hall.connections.position == 0
 
@@ -88,7 +88,7 @@ async def test_who_does_not_go_is_dropped() -> None:
         await asyncio.sleep(0)
         stopping.hall.clock.move(0.1)
 
-    assert link.endings == [Ending.SHUTDOWN]
+    assert link.endings == [DisconnectReason.SHUTDOWN]
     assert link.aborted
 
 

@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from app.core.entitlement import Entitlement, read_entitlement
-from app.core.errors import Code, Theirs
+from app.core.access.entitlement import Entitlement, parse_entitlement
+from app.core.delivery.phases import Phase
+from app.core.delivery.positions import Position, ResumeLast, ResumeRequest
+from app.core.errors import ClientError, ErrorCode
+from app.core.filters.matching import Outcome
 from app.core.limits import Limits
-from app.core.matching import Outcome
-from app.core.news import Category
-from app.core.phases import Phase
-from app.core.resuming import Asked, Last, Position
-from app.flows import backlog
-from app.flows.channels import Channels
-from app.flows.session import Session
+from app.core.news.item import Category
+from app.flows.connections.channels import Channels
+from app.flows.delivery.session import Session
+from app.flows.operations import send_buffers
 from app.telemetry.labels import Resume
 from tests.support.hall import Hall
 
@@ -24,7 +24,7 @@ def hall() -> Hall:
 
 
 def may(**claim: Any) -> Entitlement:
-    return read_entitlement(claim)
+    return parse_entitlement(claim)
 
 
 def channels_of(hall: Hall) -> Channels:
@@ -57,9 +57,9 @@ async def test_live_and_read_back_only_what_the_token_names_arrives(hall: Hall) 
     assert hall.stats.decisions[Outcome.CATEGORY] == 2
 
 
-@pytest.mark.parametrize("asked", [None, Last(2)])
+@pytest.mark.parametrize("asked", [None, ResumeLast(2)])
 async def test_who_sees_everything_late_gets_each_item_when_it_is_due_and_none_twice(
-    hall: Hall, asked: Asked | None
+    hall: Hall, asked: ResumeRequest | None
 ) -> None:
     await hall.publish(2)
     await pass_time(hall, 45)
@@ -82,7 +82,7 @@ async def test_who_sees_everything_late_gets_each_item_when_it_is_due_and_none_t
     assert phase_of(session) is Phase.REPLAYING
     assert "live" not in link.kinds
     await hall.publish(3)
-    assert backlog.look(hall.connections).most_behind_items == 0
+    assert send_buffers.measure(hall.connections).most_behind_items == 0
 
 
 async def test_what_was_due_long_ago_does_not_come_unasked(hall: Hall) -> None:
@@ -90,7 +90,7 @@ async def test_what_was_due_long_ago_does_not_come_unasked(hall: Hall) -> None:
     await pass_time(hall, 90)
     await hall.publish(1)
     _, unasked = await hall.arrive(entitled=may(min_delay_s=60), is_v2=True)
-    _, asking = await hall.arrive("v", entitled=may(min_delay_s=60), asked=Last(2))
+    _, asking = await hall.arrive("v", entitled=may(min_delay_s=60), asked=ResumeLast(2))
     async with hall.reading():
         await pass_time(hall, 1)
         assert (unasked.seqs, asking.seqs) == ([], [2, 3])
@@ -162,9 +162,9 @@ async def test_a_token_bounds_the_channels_of_a_connection(hall: Hall) -> None:
         "too_many_channels",
         [{"pointer": "/channel", "detail": "want at most 2 channels"}],
     )
-    with pytest.raises(Theirs) as caught:
+    with pytest.raises(ClientError) as caught:
         channels_of(hall).entitle(session, may(max_channels=1))
-    assert caught.value.code is Code.TOO_MANY_CHANNELS
+    assert caught.value.code is ErrorCode.TOO_MANY_CHANNELS
     assert session.entitled == may(max_channels=2)
 
 

@@ -6,25 +6,25 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from app.adapters.markup import to_text
+from app.adapters.data.html_text import to_text
+from app.adapters.data.vocabularies import load_vocabularies
 from app.adapters.memory.news_log import MemoryNewsLog
-from app.adapters.tables import load_tables
-from app.core.errors import Code, Ours
+from app.core.errors import ErrorCode, ServerError
 from app.core.limits import Limits
-from app.core.news import RawNews, parse_raw
-from app.flows.process import Arrival, NewsProcessor
-from app.ports import Appended, Entry
+from app.core.news.item import RawNews, parse_raw
+from app.flows.news.process import IncomingItem, NewsProcessor
+from app.ports.log import Appended, Entry
 from app.telemetry.labels import Intake, Rejection
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
 from tests.support.items import raw
 
-TABLES = load_tables()
+TABLES = load_vocabularies()
 
 
 class Desk(NamedTuple):
     log: MemoryNewsLog
-    queue: asyncio.Queue[Arrival]
+    queue: asyncio.Queue[IncomingItem]
     processor: NewsProcessor
     clock: FakeClock
     stats: Stats
@@ -37,13 +37,13 @@ class FullLog(MemoryNewsLog):
 
     async def append(self, entries: list[Entry]) -> list[Appended]:  # type: ignore[override]
         if self.is_full:
-            raise Ours(Code.STORAGE_FULL, retry_after_s=30)
+            raise ServerError(ErrorCode.STORAGE_FULL, retry_after_s=30)
         return await super().append(entries)
 
 
 def desk(log: MemoryNewsLog | None = None, limits: Limits = Limits()) -> Desk:  # noqa: B008 - frozen
     log = log or MemoryNewsLog()
-    queue: asyncio.Queue[Arrival] = asyncio.Queue(limits.intake_items)
+    queue: asyncio.Queue[IncomingItem] = asyncio.Queue(limits.intake_items)
     clock, stats = FakeClock(), Stats()
     return Desk(log, queue, NewsProcessor(log, queue, TABLES, to_text, limits, clock, stats), clock, stats)
 
@@ -56,7 +56,7 @@ async def test_feeds_and_publishers_end_in_one_log() -> None:
     one = desk()
     working = asyncio.create_task(one.processor.run())
     for number in range(3):
-        await one.queue.put(Arrival(news(number), Intake.RSS))
+        await one.queue.put(IncomingItem(news(number), Intake.RSS))
 
     await one.processor.publish([news(10)])
     await one.queue.join()
@@ -92,10 +92,10 @@ async def test_stories_of_before_the_start_are_known() -> None:
 async def test_a_full_intake_refuses_and_stores_nothing() -> None:
     one = desk(limits=Limits(intake_items=2))
 
-    with pytest.raises(Ours) as caught:
+    with pytest.raises(ServerError) as caught:
         await one.processor.publish([news(1), news(2), news(3)])
 
-    assert caught.value.code is Code.OVERLOADED
+    assert caught.value.code is ErrorCode.OVERLOADED
     assert one.log.head == 0
     assert one.stats.rejected[Rejection.QUEUE_FULL] == 3
 
@@ -104,10 +104,10 @@ async def test_feeds_wait_while_the_disk_is_full_and_lose_nothing() -> None:
     log = FullLog()
     one = desk(log)
     working = asyncio.create_task(one.processor.run())
-    await one.queue.put(Arrival(news(1), Intake.RSS))
+    await one.queue.put(IncomingItem(news(1), Intake.RSS))
     while not one.stats.rejected[Rejection.STORAGE]:
         await asyncio.sleep(0)
-    with pytest.raises(Ours):
+    with pytest.raises(ServerError):
         await one.processor.publish([news(2)])
 
     log.is_full = False
@@ -120,16 +120,16 @@ async def test_feeds_wait_while_the_disk_is_full_and_lose_nothing() -> None:
 
 async def test_a_closed_desk_takes_nothing_from_publishers_and_finishes_what_it_has() -> None:
     one = desk()
-    await one.queue.put(Arrival(news(1), Intake.RSS))
+    await one.queue.put(IncomingItem(news(1), Intake.RSS))
 
     one.processor.close()
-    with pytest.raises(Ours) as caught:
+    with pytest.raises(ServerError) as caught:
         await one.processor.publish([news(2)])
     working = asyncio.create_task(one.processor.run())
     await one.queue.join()
     working.cancel()
 
-    assert caught.value.code is Code.DRAINING
+    assert caught.value.code is ErrorCode.DRAINING
     assert one.log.head == 1
 
 
@@ -172,7 +172,7 @@ async def test_an_item_of_a_feed_that_cannot_be_completed_is_dropped_alone() -> 
     one = desk()
     bad = msgspec.structs.replace(news(1), url="https://[")
     for each in (bad, news(2)):
-        await one.queue.put(Arrival(each, Intake.RSS))
+        await one.queue.put(IncomingItem(each, Intake.RSS))
     working = asyncio.create_task(one.processor.run())
 
     await one.queue.join()

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from app.core.delivery.positions import ResumeLast
+from app.core.filters.filter import Filter
 from app.core.limits import Limits
-from app.core.resuming import Last
-from app.core.subscription import Filter
-from app.flows.session import Session
+from app.flows.delivery.session import Session
 from tests.support.hall import Hall
 from tests.support.link import RecordingLink
 
@@ -34,7 +34,7 @@ class Sockets:
 @pytest.fixture
 def sockets(monkeypatch: pytest.MonkeyPatch) -> Sockets:
     sockets = Sockets()
-    monkeypatch.setattr("app.wiring.volley", sockets.volley)
+    monkeypatch.setattr("app.wiring.send_many", sockets.volley)
     return sockets
 
 
@@ -53,7 +53,7 @@ class Unsplit(RecordingLink):
 
 
 async def arrive(hall: Hall, handle: int, **wishes: object) -> tuple[Session, RecordingLink]:
-    return await hall.arrive(f"u{handle}", link=Unsplit(handle=handle), **wishes)  # type: ignore[arg-type]
+    return await hall.arrive(f"u{handle}", link=Unsplit(send_handle=handle), **wishes)  # type: ignore[arg-type]
 
 
 async def test_whose_link_is_free_gets_items_past_it(hall: Hall, sockets: Sockets) -> None:
@@ -80,12 +80,12 @@ async def test_of_what_a_socket_takes_in_part_the_rest_goes_by_the_link(hall: Ha
 
 async def test_while_something_waits_everything_goes_behind_it(hall: Hall, sockets: Sockets) -> None:
     session, link = await arrive(hall, 1)
-    hall.clients.converse.on_wait(session)
+    hall.clients.converse.on_pause(session)
 
     await hall.publish(2)
     assert (sockets.got, link.writes, hall.delivered(session)) == ({}, 2, 2)
 
-    hall.clients.converse.on_room(session)
+    hall.clients.converse.on_resume(session)
     await hall.publish()
     assert (len(sockets.got[1]), link.writes, hall.delivered(session)) == (1, 2, 3)
 
@@ -156,8 +156,8 @@ async def test_whose_count_is_kept_beside_it_knows_it_when_it_leaves_or_stops_be
     await hall.publish()
 
     assert leaving.delivered == 3
-    assert hall.connections.visits(are_open=False)[0].items == 3
-    assert hall.connections.visits(are_open=True)[0].items == 4
+    assert hall.connections.describe(are_open=False)[0].items == 3
+    assert hall.connections.describe(are_open=True)[0].items == 4
     assert [channel.matched for channel in naming.channels] == [4, 1]
 
 
@@ -165,7 +165,7 @@ async def test_what_was_read_from_the_log_counts_towards_the_next_checkpoint() -
     hall = Hall(Limits(checkpoint_items=5))
     await hall.store(3)
     await hall.broadcast()
-    session, link = await hall.arrive("u", asked=Last(3))
+    session, link = await hall.arrive("u", asked=ResumeLast(3))
     async with hall.reading():
         await hall.come_to_rest(link)
     assert hall.delivered(session) == 3

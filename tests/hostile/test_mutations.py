@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 import structlog
 
-from app.adapters.http.frames import Frames
-from app.adapters.http.link import SocketLink
-from app.core.closing import Ending
+from app.adapters.http.websocket.frame_reader import FrameReader
+from app.adapters.http.websocket.link import SocketLink
 from app.core.limits import Limits
-from app.flows.greeting import Opening
-from app.flows.session import Channel
+from app.core.protocol.close_codes import DisconnectReason
+from app.flows.connections.connect import ConnectRequest
+from app.flows.delivery.session import Channel
 from tests.support.hall import Hall
 from tests.support.sockets import masked
 
@@ -123,12 +123,12 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-async def converse(hall: Hall, frames: Frames, nowhere: socket.socket, chance: random.Random) -> None:
+async def converse(hall: Hall, frames: FrameReader, nowhere: socket.socket, chance: random.Random) -> None:
     """Open a connection, say what chance makes of the corpus, and be lost."""
     window_bits = chance.choice((0, 12))
-    session = hall.connections.seat("u", "d")
+    session = hall.connections.admit("u", "d")
     has_acks = chance.random() < 0.3
-    wishes = Opening("u", "d", (Channel("default"),), wants_acks=has_acks, is_v2=True, window_bits=window_bits)
+    wishes = ConnectRequest("u", "d", (Channel("default"),), wants_acks=has_acks, is_v2=True, window_bits=window_bits)
     await hall.clients.greeting.prepare(session, wishes)
     transport = Transport(nowhere)
     link = SocketLink(transport, session, hall.clients.converse, frames)  # type: ignore[arg-type] # as much as a link needs
@@ -146,7 +146,7 @@ async def test_no_bytes_whatever_fail_inside_or_leave_anything_behind() -> None:
     chance = random.Random(SEED)
     # What meters would keep out is to come in.
     hall = Hall(Limits(messages_per_s=1e9, message_burst=10**9, bad_messages_per_min=1e9, filter_changes_per_min=1e9))
-    frames = Frames(hall.limits.message_bytes)
+    frames = FrameReader(hall.limits.message_bytes)
     await hall.publish(3)
     before = 0
     with structlog.testing.capture_logs() as lines, socket.socket() as nowhere:
@@ -165,8 +165,13 @@ async def test_no_bytes_whatever_fail_inside_or_leave_anything_behind() -> None:
         f" {refused:,} not, {sum(hall.stats.closed.values()):,} connections, 0 failures; memory {grown / 1e6:+.1f} MB"
     )
 
-    assert {Ending.PROTOCOL_ERROR, Ending.CLIENT, Ending.INVALID_UTF8, Ending.NETWORK} <= endings
-    assert Ending.INTERNAL_ERROR not in endings
+    assert {
+        DisconnectReason.PROTOCOL_ERROR,
+        DisconnectReason.CLIENT,
+        DisconnectReason.INVALID_UTF8,
+        DisconnectReason.NETWORK,
+    } <= endings
+    assert DisconnectReason.INTERNAL_ERROR not in endings
     assert understood + refused > COUNT / 4
     assert (len(hall.connections), len(hall.connections.index), hall.connections.users) == (0, 0, 0)
     assert grown < GROWN_BYTES

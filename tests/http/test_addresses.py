@@ -8,9 +8,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from app.core.errors import Code, NewsError
+from app.core.errors import ErrorCode, NewsError
 from app.core.limits import Limits
-from app.flows.addresses import Addresses, TooManyFromAddress
+from app.flows.connections.ip_limits import IpLimiter, TooManyFromIp
 from app.telemetry.labels import LimitHit, RateScope
 from app.telemetry.limit_hits import limit_hits
 from app.telemetry.stats import Stats
@@ -91,45 +91,45 @@ async def test_behind_a_proxy_callers_are_told_apart_by_what_it_says(
 
 def test_an_address_that_is_refused_owes_nothing_and_leaves_nothing_behind() -> None:
     clock, stats = FakeClock(), Stats()
-    addresses = Addresses(Limits(connections_per_address=1), clock, stats)
+    addresses = IpLimiter(Limits(connections_per_address=1), clock, stats)
     for _ in range(30):
-        addresses.knock("a")
+        addresses.check_rate("a")
     with pytest.raises(NewsError) as caught:
-        addresses.knock("a")
-    addresses.knock("b")
+        addresses.check_rate("a")
+    addresses.check_rate("b")
     clock.move((caught.value.retry_after_s or 0) + 0.01)
-    addresses.knock("a")
+    addresses.check_rate("a")
 
-    addresses.enter("a")
-    with pytest.raises(TooManyFromAddress):
-        addresses.enter("a")
-    addresses.leave("a")
-    addresses.enter("")
-    addresses.enter("")
-    addresses.leave("")
+    addresses.acquire("a")
+    with pytest.raises(TooManyFromIp):
+        addresses.acquire("a")
+    addresses.release("a")
+    addresses.acquire("")
+    addresses.acquire("")
+    addresses.release("")
 
-    assert caught.value.code is Code.RATE_LIMITED
+    assert caught.value.code is ErrorCode.RATE_LIMITED
     assert stats.rate_limited == {RateScope.CONNECT: 1}
     assert not addresses._connections
 
 
 def test_all_addresses_together_connect_at_a_rate_and_come_back_one_after_the_other() -> None:
     clock, stats = FakeClock(), Stats()
-    addresses = Addresses(Limits(server_connects_s=10.0, server_connect_burst=20.0), clock, stats)
+    addresses = IpLimiter(Limits(server_connects_s=10.0, server_connect_burst=20.0), clock, stats)
     for number in range(20):
-        addresses.knock(f"a{number}")
+        addresses.check_rate(f"a{number}")
     refused = []
     for number in range(50):
         with pytest.raises(NewsError) as caught:
-            addresses.knock(f"b{number}")
+            addresses.check_rate(f"b{number}")
         refused.append(caught.value)
     for _ in range(100):
-        addresses.knock("")
+        addresses.check_rate("")
     clock.move(1.01)
     for number in range(10):
-        addresses.knock(f"b{number}")
+        addresses.check_rate(f"b{number}")
 
-    assert {error.code for error in refused} == {Code.RATE_LIMITED}
+    assert {error.code for error in refused} == {ErrorCode.RATE_LIMITED}
     retries = [error.retry_after_s or 0.0 for error in refused]
     assert 1 <= min(retries) < 3 < 8 < max(retries) <= 10
     assert stats.rate_limited == {RateScope.SERVER_CONNECT: 50}

@@ -10,7 +10,7 @@ from aiohttp._websocket.models import WebSocketError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.http.frames import Frames, Message, Reading
+from app.adapters.http.websocket.frame_reader import FrameReader, Message, MessageReader
 from tests.support.sockets import masked
 
 TEXT, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x0, 0x8, 0x9, 0xA
@@ -48,8 +48,8 @@ def test_every_message_is_read_and_nothing_is_kept_between_two(sent: list[list[b
 
 async def _read(data: bytes, cuts: list[int]) -> tuple[list[Message], list[tuple[int, bool]]]:
     """Feed the bytes in pieces, as a link does; give the messages, and after each piece whether nothing was kept."""
-    source, position = Frames(16_384), 0
-    reading: Reading | None = None
+    source, position = FrameReader(16_384), 0
+    reading: MessageReader | None = None
     got: list[Message] = []
     rests: list[tuple[int, bool]] = []
     while position < len(data):
@@ -69,7 +69,7 @@ async def test_every_form_of_length_is_followed(size: int) -> None:
     frame = (
         masked(FIN | TEXT, b"x" * size) if size < 65_536 else b"\x81\xff" + size.to_bytes(8) + bytes(4) + b"x" * size
     )
-    reading = Frames(100_000).begin()
+    reading = FrameReader(100_000).begin()
 
     early = list(reading.feed(frame[:-1]))
     assert early == []
@@ -82,7 +82,7 @@ async def test_every_form_of_length_is_followed(size: int) -> None:
 
 @pytest.mark.parametrize("before", [0, 1, 3])
 async def test_a_frame_that_is_not_masked_is_found_wherever_it_stands(before: int) -> None:
-    reading = Frames(16_384).begin()
+    reading = FrameReader(16_384).begin()
 
     got = list(reading.feed(masked(FIN | TEXT, b"{}") * before + b"\x81\x02{}" + masked(FIN | TEXT, b"behind")))
 
@@ -91,7 +91,7 @@ async def test_a_frame_that_is_not_masked_is_found_wherever_it_stands(before: in
 
 
 async def test_what_one_client_breaks_is_no_others_concern() -> None:
-    source = Frames(16_384)
+    source = FrameReader(16_384)
     broken, whole = source.begin(), source.begin()
 
     assert list(broken.feed(masked(FIN | TEXT, b"\xff\xff"))) == []
@@ -101,7 +101,7 @@ async def test_what_one_client_breaks_is_no_others_concern() -> None:
 
 
 async def test_messages_before_the_broken_one_are_given() -> None:
-    reading = Frames(16_384).begin()
+    reading = FrameReader(16_384).begin()
 
     got = list(reading.feed(masked(FIN | TEXT, b"first") + masked(FIN | 0x3, b"?")))
 
@@ -117,7 +117,7 @@ def packed(text: bytes) -> bytes:
 
 
 async def test_a_compressed_message_is_inflated_where_that_was_agreed() -> None:
-    source = Frames(16_384)
+    source = FrameReader(16_384)
     agreed, plain = source.begin(is_deflated=True), source.begin()
 
     assert list(agreed.feed(packed(b"hello " * 9) + masked(FIN | TEXT, b"and as it is"))) == [
@@ -131,7 +131,7 @@ async def test_a_compressed_message_is_inflated_where_that_was_agreed() -> None:
 
 @pytest.mark.parametrize("size", [16_385, 10_000_000])
 async def test_a_message_that_is_too_large_once_inflated_is_refused(size: int) -> None:
-    source = Frames(16_384)
+    source = FrameReader(16_384)
     bomb, fits = source.begin(is_deflated=True), source.begin(is_deflated=True)
 
     assert [len(str(text)) for _, text in fits.feed(packed(b"x" * 16_384))] == [16_384]
@@ -141,7 +141,7 @@ async def test_a_message_that_is_too_large_once_inflated_is_refused(size: int) -
 
 
 async def test_nothing_is_inflated_once_it_is_over_but_the_close_is_seen() -> None:
-    reading = Frames(16_384).begin(is_deflated=True)
+    reading = FrameReader(16_384).begin(is_deflated=True)
     got = []
     for kind, payload in reading.feed(packed(b"{}") * 3 + masked(FIN | CLOSE, b"\x03\xe8")):
         got.append((kind, payload))

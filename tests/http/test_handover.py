@@ -10,7 +10,7 @@ from aiohttp._websocket.reader import WebSocketDataQueue
 from aiohttp.http import WebSocketReader
 from websockets.asyncio.client import connect
 
-from app.adapters.http.frames import _NO_FLOW_CONTROL
+from app.adapters.http.websocket.frame_reader import _NO_FLOW_CONTROL
 from tests.support.server import running
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from websockets.asyncio.client import connect
 
-from app.adapters.receiver import open_receiver
+from app.adapters.http.websocket.canary_client import open_receiver
 from tests.support.server import RunningServer, running
 
 

@@ -401,7 +401,7 @@ async def test_what_nobody_expected_is_a_500_without_details(
     async def broken(*_arguments: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("app.flows.history.History.page", broken)
+    monkeypatch.setattr("app.flows.news.history.History.page", broken)
 
     async with server.http.get(f"{server.url}/api/v1/news") as answer:
         text = await answer.text()

@@ -13,7 +13,7 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
-from app.core.errors import Code, Ours
+from app.core.errors import ErrorCode, ServerError
 from app.core.limits import Limits
 from tests.support.items import raw
 from tests.support.server import RunningServer, running
@@ -484,7 +484,7 @@ async def test_a_bug_of_ours_ends_that_connection_with_1011_and_no_other(
 ) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket, connect(f"{server.ws_url}?user_id=v") as other:
         with monkeypatch.context() as broken:
-            broken.setattr("app.core.messages.decode", lambda _text: 1 / 0)
+            broken.setattr("app.core.protocol.client_messages.decode", lambda _text: 1 / 0)
             await socket.send('{"type":"ping"}')
             with pytest.raises(websockets.ConnectionClosed) as caught:
                 await receive(socket)
@@ -498,7 +498,7 @@ async def test_a_subscription_that_cannot_be_stored_is_not_confirmed(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def full(*_arguments: object) -> None:
-        raise Ours(Code.STORAGE_FULL, retry_after_s=30)
+        raise ServerError(ErrorCode.STORAGE_FULL, retry_after_s=30)
 
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         with monkeypatch.context() as broken:

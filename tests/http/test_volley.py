@@ -12,13 +12,13 @@ from websockets.asyncio.client import connect
 from websockets.frames import Frame
 from websockets.streams import StreamReader
 
-from app.adapters.http.frames import Frames
-from app.adapters.http.link import SocketLink
-from app.adapters.http.volley import volley
-from app.core.closing import Ending
+from app.adapters.http.websocket.frame_reader import FrameReader
+from app.adapters.http.websocket.link import SocketLink
+from app.adapters.http.websocket.send_many import send_many
 from app.core.limits import Limits
-from app.flows.session import Session
-from app.ports import Link
+from app.core.protocol.close_codes import DisconnectReason
+from app.flows.delivery.session import Session
+from app.ports.transport import Link
 from tests.support.items import raw
 from tests.support.server import RunningServer
 from tests.support.sockets import open_raw
@@ -52,7 +52,7 @@ def test_who_is_full_or_gone_takes_nothing_and_the_others_take_all(
     fill(pairs[1][0])
     pairs[2][1].close()
 
-    taken = volley([pairs[0][0], pairs[1][0], None, pairs[2][0], pairs[3][0]], FRAME)
+    taken = send_many([pairs[0][0], pairs[1][0], None, pairs[2][0], pairs[3][0]], FRAME)
 
     assert taken == [len(FRAME), 0, 0, 0, len(FRAME)]
     assert [pairs[place][1].recv(2_000) for place in (0, 3)] == [FRAME, FRAME]
@@ -62,7 +62,7 @@ def test_a_part_is_told_as_a_part(pairs: list[tuple[socket.socket, socket.socket
     ours, theirs = pairs[0]
     frame = bytes(range(256)) * 40_000
 
-    [taken] = volley([ours], frame)
+    [taken] = send_many([ours], frame)
 
     assert 0 < taken < len(frame)
     got = b""
@@ -84,15 +84,15 @@ class Listener:
     def on_ping(self, session: Session, payload: bytes) -> None: ...
     def on_pong(self, session: Session) -> None: ...
     def on_fragment(self, session: Session) -> None: ...
-    def on_misbehaviour(self, session: Session, ending: Ending) -> None: ...
+    def on_violation(self, session: Session, ending: DisconnectReason) -> None: ...
 
-    def on_wait(self, session: Session) -> None:
+    def on_pause(self, session: Session) -> None:
         self.heard.append("wait")
 
-    def on_room(self, session: Session) -> None:
+    def on_resume(self, session: Session) -> None:
         self.heard.append("room")
 
-    def on_closed(self, session: Session, ending: Ending) -> None:
+    def on_closed(self, session: Session, ending: DisconnectReason) -> None:
         self.heard.append("closed")
 
 
@@ -115,31 +115,31 @@ def test_a_transport_says_at_once_what_waits_and_keeps_its_descriptor_until_it_h
 
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
-        link = Watching(transport, session, listener, Frames(Limits().message_bytes))
+        link = Watching(transport, session, listener, FrameReader(Limits().message_bytes))
         transport.set_protocol(link)
-        link.gather(0)
-        handle = link.handle
+        link.set_write_limit(0)
+        handle = link.send_handle
         assert handle is not None
         assert handle.fileno() == ours.fileno()
         descriptor = handle.fileno()
 
         link.write(FRAME)
-        assert (listener.heard, link.buffered(), link.handle) == ([], 0, handle)
+        assert (listener.heard, link.buffered_bytes(), link.send_handle) == ([], 0, handle)
 
         link.write(FRAME * 10_000)
-        assert (listener.heard, link.handle) == (["wait"], None)
+        assert (listener.heard, link.send_handle) == (["wait"], None)
 
         await asyncio.to_thread(read, theirs, len(FRAME) * 10_001)
         while listener.heard != ["wait", "room"]:
             await asyncio.sleep(0)
-        assert link.handle is handle
+        assert link.send_handle is handle
 
         link.abort()
-        assert link.handle is None
+        assert link.send_handle is None
         while "closed" not in listener.heard:
             await asyncio.sleep(0)
         assert listener.descriptors == [descriptor, -1]
-        assert volley([handle], FRAME) == [0]
+        assert send_many([handle], FRAME) == [0]
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(asyncio.wait_for(converse(), 20))
@@ -153,7 +153,7 @@ def test_what_is_written_to_who_has_gone_went_nowhere(
 
     async def converse() -> None:
         transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
-        link = SocketLink(transport, Session("c", "u", 0.0, 1), Listener(), Frames(Limits().message_bytes))
+        link = SocketLink(transport, Session("c", "u", 0.0, 1), Listener(), FrameReader(Limits().message_bytes))
         transport.set_protocol(link)
         assert link.write(FRAME)
         theirs.close()

@@ -7,8 +7,8 @@ from typing import Any
 import promql_parser
 import pytest
 
-from app.core.closing import Ending
-from app.core.matching import Outcome
+from app.core.filters.matching import Outcome
+from app.core.protocol.close_codes import DisconnectReason
 from app.telemetry import labels
 from grafana.src.build import FOLDER, generate
 from grafana.src.colours import colours_of
@@ -94,7 +94,7 @@ def test_no_two_words_of_a_panel_look_alike(panel: dict[str, Any]) -> None:
     assert len(set(colours.values())) == len(colours)
 
 
-@pytest.mark.parametrize("enumeration", [Ending, Outcome, *ENUMERATIONS], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("enumeration", [DisconnectReason, Outcome, *ENUMERATIONS], ids=lambda one: one.__name__)
 def test_every_word_of_a_closed_set_has_a_colour_of_its_own(enumeration: type[StrEnum]) -> None:
     colours = colours_of(word.value for word in enumeration)
 

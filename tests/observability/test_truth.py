@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from app.core.closing import SEATED, Ending
+from app.core.protocol.close_codes import ADMITTED_REASONS, DisconnectReason
 from tests.support.crowd import CountingClient, join
 from tests.support.items import raw
 from tests.support.process import server_process
@@ -22,16 +22,16 @@ CLIENTS = 300
 PICKY = json.dumps({"impact_threshold": 50})
 TEXT, BINARY, RESERVED, CLOSE, PING = 0x81, 0x82, 0x83, 0x88, 0x89
 # How clients leave after a round, and what the server must say of each.
-WAYS: list[tuple[Ending, bytes]] = [
-    (Ending.CLIENT, masked(CLOSE, (1000).to_bytes(2, "big"))),
-    (Ending.CLIENT, masked(CLOSE, b"")),
-    (Ending.GOING_AWAY, masked(CLOSE, (1001).to_bytes(2, "big"))),
-    (Ending.NETWORK, b""),
-    (Ending.UNSUPPORTED_DATA, masked(BINARY, b"x")),
-    (Ending.PROTOCOL_ERROR, masked(RESERVED, b"x")),
-    (Ending.INVALID_UTF8, masked(TEXT, b"\xff")),
-    (Ending.MESSAGE_TOO_BIG, masked(TEXT, b"x" * 17_000)),
-    (Ending.RATE_LIMITED, masked(PING, b"") * 70),
+WAYS: list[tuple[DisconnectReason, bytes]] = [
+    (DisconnectReason.CLIENT, masked(CLOSE, (1000).to_bytes(2, "big"))),
+    (DisconnectReason.CLIENT, masked(CLOSE, b"")),
+    (DisconnectReason.GOING_AWAY, masked(CLOSE, (1001).to_bytes(2, "big"))),
+    (DisconnectReason.NETWORK, b""),
+    (DisconnectReason.UNSUPPORTED_DATA, masked(BINARY, b"x")),
+    (DisconnectReason.PROTOCOL_ERROR, masked(RESERVED, b"x")),
+    (DisconnectReason.INVALID_UTF8, masked(TEXT, b"\xff")),
+    (DisconnectReason.MESSAGE_TOO_BIG, masked(TEXT, b"x" * 17_000)),
+    (DisconnectReason.RATE_LIMITED, masked(PING, b"") * 70),
 ]
 
 
@@ -41,7 +41,7 @@ class Ledger:
     def __init__(self) -> None:
         self.clients: list[CountingClient] = []
         self.gone: list[CountingClient] = []
-        self.endings: Counter[Ending] = Counter()
+        self.endings: Counter[DisconnectReason] = Counter()
         self.matched = self.rejected = self.items = 0
 
     @property
@@ -110,7 +110,7 @@ def expected(ledger: Ledger, bad_rounds: int) -> dict[tuple[str, str], float]:
         ("news_handshake_duration_seconds_count", ""): opened,
         ("news_handshake_failures_total", "missing_user"): bad_rounds,
         ("news_handshake_failures_total", "bad_request"): bad_rounds,
-        **{("news_connections_closed_total", ending): ledger.endings[ending] for ending in SEATED},
+        **{("news_connections_closed_total", ending): ledger.endings[ending] for ending in ADMITTED_REASONS},
         ("news_items_accepted_total", "api"): ledger.items,
         ("news_items_rejected_total", "duplicate"): bad_rounds,
         ("news_items_rejected_total", "invalid"): bad_rounds,
@@ -133,8 +133,8 @@ def expected(ledger: Ledger, bad_rounds: int) -> dict[tuple[str, str], float]:
         ("news_sent_wire_bytes_total", "deflate"): sum(client.wire_bytes for client in deflating),
         ("news_client_received_bytes_total", ""): sum(client.sent_bytes for client in everybody),
         ("news_client_messages_total", "ping"): opened,
-        ("news_client_messages_invalid_total", "binary"): ledger.endings[Ending.UNSUPPORTED_DATA],
-        ("news_client_messages_invalid_total", "too_big"): ledger.endings[Ending.MESSAGE_TOO_BIG],
+        ("news_client_messages_invalid_total", "binary"): ledger.endings[DisconnectReason.UNSUPPORTED_DATA],
+        ("news_client_messages_invalid_total", "too_big"): ledger.endings[DisconnectReason.MESSAGE_TOO_BIG],
         ("news_history_items", ""): ledger.items,
         ("news_history_head_sequence", ""): ledger.items,
     }

@@ -9,9 +9,9 @@ from typing import Any
 
 import jsonschema_rs
 
-from app.adapters.http.contract import api_calls, health_calls
-from app.adapters.http.opening import opening_readers
-from app.adapters.http.schemas import asyncapi, openapi
+from app.adapters.http.apidocs.endpoints import api_calls, health_calls
+from app.adapters.http.apidocs.schemas import asyncapi, openapi
+from app.adapters.http.websocket.upgrade_request import opening_readers
 from app.core.limits import Limits
 
 Document = dict[str, Any]

@@ -14,17 +14,17 @@ from typing import cast
 import uvloop
 from aiohttp import WSMsgType, web
 
-from app.adapters.http import socket
-from app.adapters.http.frames import Frames
-from app.adapters.http.link import SocketLink
-from app.adapters.http.opening import agreed_extension, chosen_headers
-from app.adapters.http.parts import PARTS, Parts
-from app.core import wire
-from app.core.closing import Ending
-from app.core.deflate import UNCOMPRESSED, deflate
+from app.adapters.http.services import PARTS, Parts
+from app.adapters.http.websocket import upgrade
+from app.adapters.http.websocket.frame_reader import FrameReader
+from app.adapters.http.websocket.link import SocketLink
+from app.adapters.http.websocket.upgrade_request import agreed_extension, chosen_headers
 from app.core.limits import Limits
-from app.flows.session import Session
-from app.ports import Link
+from app.core.protocol import frames
+from app.core.protocol.close_codes import DisconnectReason
+from app.core.protocol.deflate import UNCOMPRESSED, deflate
+from app.flows.delivery.session import Session
+from app.ports.transport import Link
 
 _MESSAGE_BYTES = 20 * 1024 * 1024
 _BINARY, _DEFLATED_BINARY = b"\x82", b"\xc2"
@@ -39,9 +39,9 @@ class EchoLink(SocketLink):
         if kind is not WSMsgType.BINARY or not isinstance(payload, bytes | bytearray):
             super()._take(kind, payload)
         elif self._session.window_bits == UNCOMPRESSED:
-            self.write(wire._frame(_BINARY, bytes(payload)))
+            self.write(frames._frame(_BINARY, bytes(payload)))
         else:
-            self.write(wire._frame(_DEFLATED_BINARY, deflate(bytes(payload), self._session.window_bits)))
+            self.write(frames._frame(_DEFLATED_BINARY, deflate(bytes(payload), self._session.window_bits)))
 
 
 class Echo:
@@ -52,16 +52,16 @@ class Echo:
 
     def on_message(self, session: Session, text: str) -> None:
         if session.link is not None:
-            session.link.write(wire.text_frame(text.encode(), session.window_bits))
+            session.link.write(frames.text_frame(text.encode(), session.window_bits))
 
     def on_ping(self, session: Session, payload: bytes) -> None:
         if session.link is not None:
-            session.link.write(wire.pong_frame(payload))
+            session.link.write(frames.pong_frame(payload))
 
-    def on_misbehaviour(self, session: Session, ending: Ending) -> None:
+    def on_violation(self, session: Session, ending: DisconnectReason) -> None:
         session.end(ending)
 
-    def on_closed(self, session: Session, ending: Ending) -> None:
+    def on_closed(self, session: Session, ending: DisconnectReason) -> None:
         session.ending = session.ending or ending
 
     def on_data(self, size: int) -> None:
@@ -73,10 +73,10 @@ class Echo:
     def on_fragment(self, session: Session) -> None:
         """Meter nothing."""
 
-    def on_wait(self, session: Session) -> None:
+    def on_pause(self, session: Session) -> None:
         """Ignore it: an echo goes by the link alone."""
 
-    def on_room(self, session: Session) -> None:
+    def on_resume(self, session: Session) -> None:
         """Nothing waits."""
 
 
@@ -88,17 +88,17 @@ async def get_echo(request: web.Request) -> web.StreamResponse:
     session = Session("echo", "echo", 0.0, 0)
     agreement = agreed_extension(request)
     session.window_bits = UNCOMPRESSED if agreement is None else agreement.window_bits
-    headers = {"Sec-WebSocket-Accept": socket._check_handshake(request), **chosen_headers(request)}
-    socket._hand_over(request, session, ECHO, headers)
-    return socket._HandedOver(status=101)
+    headers = {"Sec-WebSocket-Accept": upgrade._check_handshake(request), **chosen_headers(request)}
+    upgrade._hand_over(request, session, ECHO, headers)
+    return upgrade._HandedOver(status=101)
 
 
 async def main(port: int) -> None:
     """Serve for ever."""
     # The hand-over makes its links by this name.
-    vars(socket)["SocketLink"] = EchoLink
+    vars(upgrade)["SocketLink"] = EchoLink
     app = web.Application()
-    parts = SimpleNamespace(frames=Frames(_MESSAGE_BYTES), limits=Limits())
+    parts = SimpleNamespace(frames=FrameReader(_MESSAGE_BYTES), limits=Limits())
     app[PARTS] = cast("Parts", parts)
     app.router.add_get("/", get_echo)
     runner = web.AppRunner(app, access_log=None)

@@ -8,17 +8,18 @@ from typing import Any
 import msgspec
 
 from app.adapters.memory.stores import memory_stores
-from app.core import wire
-from app.core.closing import Ending
+from app.core.delivery.positions import ResumeRequest
+from app.core.filters.filter import DEFAULT_CHANNEL, MATCH_ALL, Filter
 from app.core.limits import Limits
-from app.core.resuming import Asked
-from app.core.subscription import DEFAULT_CHANNEL, EVERYTHING, Filter
-from app.flows.broadcast import BroadcastQueue, WebSocketBroadcaster
-from app.flows.connections import ConnectionManager
-from app.flows.fanout import Outgoing
-from app.flows.greeting import Opening
-from app.flows.session import Channel, Session
-from app.ports import Record, Stores
+from app.core.protocol import frames
+from app.core.protocol.close_codes import DisconnectReason
+from app.flows.connections.connect import ConnectRequest
+from app.flows.connections.manager import ConnectionManager
+from app.flows.delivery.broadcast import BroadcastQueue, WebSocketBroadcaster
+from app.flows.delivery.fanout import Outgoing
+from app.flows.delivery.session import Channel, Session
+from app.ports.log import Record
+from app.ports.stores import Stores
 from app.telemetry.stats import Stats
 from app.wiring import build_clients
 from tests.support.clock import FakeClock
@@ -29,13 +30,13 @@ from tests.support.link import RecordingLink
 def join(
     connections: ConnectionManager,
     user_id: str = "u",
-    wants: Filter | None = EVERYTHING,
+    wants: Filter | None = MATCH_ALL,
     *,
     stalled: bool = False,
     device_id: str | None = None,
 ) -> tuple[Session, RecordingLink]:
     """Seat and open a connection with one filter."""
-    session = connections.seat(user_id, device_id)
+    session = connections.admit(user_id, device_id)
     session.use_channels([Channel(DEFAULT_CHANNEL, wants)])
     link = RecordingLink(stalled=stalled)
     connections.open(session, link)
@@ -58,11 +59,11 @@ class Hall:
     async def arrive(
         self,
         user_id: str = "u",
-        wants: Filter | None = EVERYTHING,
+        wants: Filter | None = MATCH_ALL,
         *,
         link: RecordingLink | None = None,
         channels: tuple[Channel, ...] | None = None,
-        asked: Asked | None = None,
+        asked: ResumeRequest | None = None,
         device_id: str | None = None,
         **wishes: Any,
     ) -> tuple[Session, RecordingLink]:
@@ -70,15 +71,15 @@ class Hall:
         own = (Channel(DEFAULT_CHANNEL, wants, follows=False),)
         if wishes.get("wants_acks"):
             device_id = device_id or ""
-        opening = Opening(user_id, device_id, channels or own, asked, **wishes)
-        session = self.connections.seat(user_id, device_id)
+        opening = ConnectRequest(user_id, device_id, channels or own, asked, **wishes)
+        session = self.connections.admit(user_id, device_id)
         try:
             await self.clients.greeting.prepare(session, opening)
         except BaseException:
-            self.connections.leave(session, Ending.NETWORK)
+            self.connections.release(session, DisconnectReason.NETWORK)
             raise
         link = link or RecordingLink()
-        link.on_room = lambda: self.clients.converse.on_room(session)
+        link.on_resume = lambda: self.clients.converse.on_resume(session)
         self.clients.converse.on_open(session, link)
         return session, link
 
@@ -91,14 +92,14 @@ class Hall:
     def ask_for_acks(self) -> None:
         """Look after acks alone: clients of a hall do not answer pings."""
         for session in self.connections.open_sessions():
-            self.clients.acks.look_after(session, self.clock.monotonic())
+            self.clients.acks.redeliver(session, self.clock.monotonic())
 
     def delivered(self, session: Session) -> int:
         """Give how many items a connection had since it was last told where it stands."""
         return self.connections.slots.delivered(session)
 
     def leave(self, session: Session) -> None:
-        self.clients.converse.on_closed(session, Ending.NETWORK)
+        self.clients.converse.on_closed(session, DisconnectReason.NETWORK)
 
     async def publish(self, count: int = 1, **changes: Any) -> None:
         """Store and broadcast so many items."""
@@ -148,4 +149,4 @@ class Hall:
         match = self.connections.index.match(item())
         self.stats.item_decided(match)
         record = Record(seq, self.clock.wall(), item(), b"{}", trace_id="trace")
-        self.connections.deliver([Outgoing(record, wire.Encoded(b"x" * size), match.recipients)])
+        self.connections.deliver([Outgoing(record, frames.EncodedMessage(b"x" * size), match.recipients)])

@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from app.core.news import Category, NewsItem, Source
-from app.core.urls import canonical, item_id
-from app.ports import Entry
+from app.core.news.item import Category, NewsItem, Source
+from app.core.news.urls import canonical, item_id
+from app.ports.log import Entry
 
 _PLAIN = NewsItem(
     id="rss_1",

@@ -6,25 +6,25 @@ from typing import Any
 
 import msgspec
 
-from app.core.closing import Ending
+from app.core.protocol.close_codes import DisconnectReason
 
 
 class RecordingLink:
     """Keeps the frames; a `stalled` client takes nothing until the test lets it."""
 
-    def __init__(self, *, stalled: bool = False, handle: object = None) -> None:
+    def __init__(self, *, stalled: bool = False, send_handle: object = None) -> None:
         # A volley does not reach what is no socket: without one, everything goes by the link.
-        self.handle = handle
+        self.send_handle = send_handle
         self.frames: list[bytes] = []
         self.writes = 0
-        self.endings: list[Ending] = []
+        self.endings: list[DisconnectReason] = []
         self.aborted = False
         self.stalled = stalled
         self.is_closing = False
         self.untaken = 0
-        self.on_room: Callable[[], None] = lambda: None
+        self.on_resume: Callable[[], None] = lambda: None
 
-    def gather(self, room_bytes: int) -> None:
+    def set_write_limit(self, room_bytes: int) -> None:
         """Send nothing, so gather nothing."""
 
     def write(self, frames: bytes) -> bool:
@@ -33,16 +33,16 @@ class RecordingLink:
         self.untaken += len(frames) * self.stalled
         return not self.is_closing
 
-    def buffered(self) -> int:
+    def buffered_bytes(self) -> int:
         return self.untaken
 
     def take(self, size: int | None = None) -> None:
         """Let the client take some bytes, or all and go on reading."""
         self.stalled = size is not None
         self.untaken -= self.untaken if size is None else size
-        self.on_room()
+        self.on_resume()
 
-    def close(self, ending: Ending) -> None:
+    def close(self, ending: DisconnectReason) -> None:
         self.endings.append(ending)
 
     def abort(self) -> None:

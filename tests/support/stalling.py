@@ -5,7 +5,7 @@ import signal
 import sys
 
 from app.__main__ import main
-from app.flows.broadcast import WebSocketBroadcaster
+from app.flows.delivery.broadcast import WebSocketBroadcaster
 
 _run = WebSocketBroadcaster.run
 

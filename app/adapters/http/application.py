@@ -9,12 +9,13 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.typedefs import Handler
 
-from app.adapters.http import pages, socket
-from app.adapters.http.contract import Call, api_calls, health_calls
-from app.adapters.http.metrics import metrics_handler
-from app.adapters.http.parts import PARTS, Parts
-from app.adapters.http.problems import UNKNOWN_ROUTE, answer_problems, route_of
-from app.adapters.http.protocol import protocol_pages
+from app.adapters.http.apidocs.endpoints import Endpoint, api_calls, health_calls
+from app.adapters.http.apidocs.pages import protocol_pages
+from app.adapters.http.response.problems import UNKNOWN_ROUTE, answer_problems, route_of
+from app.adapters.http.rest.metrics import metrics_handler
+from app.adapters.http.services import PARTS, Parts
+from app.adapters.http.web import static
+from app.adapters.http.websocket import upgrade
 from app.telemetry.labels import Method
 from app.telemetry.stats import Stats
 
@@ -26,11 +27,11 @@ _log = structlog.get_logger("access")
 def build_application(parts: Parts) -> web.Application:
     """Give the application that users reach."""
     app = _new_application(parts)
-    pages.add_pages(app, {**parts.pages, **protocol_pages(parts.limits, parts.version)})
+    static.add_pages(app, {**parts.pages, **protocol_pages(parts.limits, parts.version)})
     # HEAD would be an upgrade without a body to aiohttp; only GET is.
-    app.router.add_get("/ws/news", socket.get_socket, allow_head=False)
+    app.router.add_get("/ws/news", upgrade.get_socket, allow_head=False)
     # Every method, so that the address answers strangers like one that is not there.
-    app.router.add_route("*", socket.CANARY_PATH, socket.get_canary)
+    app.router.add_route("*", upgrade.CANARY_PATH, upgrade.get_canary)
     _add_health(app)
     if parts.settings.metrics_port is None:
         _add_metrics(app, parts)
@@ -57,11 +58,11 @@ def _add_health(app: web.Application) -> None:
         _add(app, call)
 
 
-def _add(app: web.Application, call: Call) -> web.AbstractRoute:
+def _add(app: web.Application, call: Endpoint) -> web.AbstractRoute:
     # Only add_get answers HEAD too.
     if call.method is Method.GET:
-        return app.router.add_get(call.address, call.handler)
-    return app.router.add_route(call.method, call.address, call.handler)
+        return app.router.add_get(call.path, call.handler)
+    return app.router.add_route(call.method, call.path, call.handler)
 
 
 def _add_metrics(app: web.Application, parts: Parts) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.ports import Cursor
+from app.ports.stores import Cursor
 
 
 class MemoryCursorStore:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from app.core.text import normalise, ticker_key
-from app.ports import Appended, Entry, NewsQuery, NewsTotals, Record
+from app.core.text.words import normalize, ticker_key
+from app.ports.log import Appended, Entry, NewsQuery, NewsTotals, Record
 
 FOLLOW_ITEMS = 256
 
@@ -104,7 +104,7 @@ def _meets(record: Record, query: NewsQuery) -> bool:
         query.min_impact is None or item.impact_score >= query.min_impact,
         query.source in (None, item.source),
         query.ticker is None or ticker_key(query.ticker) in map(ticker_key, item.tickers),
-        query.person is None or any(normalise(query.person) in normalise(name) for name in item.people),
+        query.person is None or any(normalize(query.person) in normalize(name) for name in item.people),
         query.start_time is None or item.published_at >= query.start_time,
         query.end_time is None or item.published_at <= query.end_time,
         query.after_seq is None or record.seq > query.after_seq,

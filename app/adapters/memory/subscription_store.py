@@ -1,6 +1,6 @@
 """SubscriptionStore in memory. This file owns the subscriptions of a server that keeps nothing."""
 
-from app.core.subscription import DEFAULT_CHANNEL, Subscription
+from app.core.filters.filter import DEFAULT_CHANNEL, Subscription
 
 
 class MemorySubscriptionStore:

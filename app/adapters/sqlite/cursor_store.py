@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import aiosqlite
 
 from app.adapters.sqlite.database import Database
-from app.core.resuming import Position
-from app.ports import Cursor
+from app.core.delivery.positions import Position
+from app.ports.stores import Cursor
 from app.telemetry.labels import Operation
 
 _UPSERT = """

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
 
+from app.adapters.sqlite.disk_space import DiskSpace
 from app.adapters.sqlite.faults import explain, fault_of
-from app.adapters.sqlite.space import Space
-from app.core.errors import Code, Ours
+from app.core.errors import ErrorCode, ServerError
 from app.telemetry.labels import Operation
 from app.telemetry.stats import Stats
 
@@ -48,7 +48,7 @@ class Database:
         searcher: aiosqlite.Connection,
         path: str,
         stats: Stats,
-        space: Space,
+        space: DiskSpace,
     ) -> None:
         self._writer = writer
         self._reader = reader
@@ -91,7 +91,7 @@ class Database:
     async def heal(self) -> None:
         """On a full disk: give free pages back to it, and go on storing once there is room."""
         if self._space.is_full:
-            with suppress(Ours):
+            with suppress(ServerError):
                 await self._enqueue(Operation.PURGE_HISTORY, _give_back, lambda: None, in_transaction=False)
             await self._space.recover()
 
@@ -120,13 +120,15 @@ class Database:
         too long is broken off. Raises Ours(OVERLOADED) and Ours(INTERNAL).
         """
         if self._searching >= _MAX_SEARCHES:
-            raise Ours(Code.OVERLOADED, retry_after_s=_SEARCH_S)
+            raise ServerError(ErrorCode.OVERLOADED, retry_after_s=_SEARCH_S)
         self._searching += 1
         try:
             async with asyncio.timeout(_SEARCH_S), self._search_turn:
                 return await self._search(operation, sql, parameters)
         except TimeoutError:
-            raise Ours(Code.OVERLOADED, "The search took too long: ask for less", retry_after_s=_SEARCH_S) from None
+            raise ServerError(
+                ErrorCode.OVERLOADED, "The search took too long: ask for less", retry_after_s=_SEARCH_S
+            ) from None
         finally:
             self._searching -= 1
 

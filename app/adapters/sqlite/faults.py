@@ -2,14 +2,14 @@
 
 import structlog
 
-from app.core.errors import Code, Ours
+from app.core.errors import ErrorCode, ServerError
 from app.telemetry.labels import Fault
 
 _MEANINGS = {
-    Fault.FULL: (Code.STORAGE_FULL, ""),
-    Fault.BUSY: (Code.OVERLOADED, "Another program holds the database"),
+    Fault.FULL: (ErrorCode.STORAGE_FULL, ""),
+    Fault.BUSY: (ErrorCode.OVERLOADED, "Another program holds the database"),
     Fault.SYNC: (
-        Code.INTERNAL,
+        ErrorCode.INTERNAL,
         "The disk did not keep what was written: nothing is stored until the server is restarted",
     ),
 }
@@ -36,14 +36,14 @@ def fault_of(error: BaseException) -> Fault:
     return next((fault for prefix, fault in _FAULTS.items() if name.startswith(prefix)), Fault.OTHER)
 
 
-def refusal_for(fault: Fault) -> Ours:
+def refusal_for(fault: Fault) -> ServerError:
     """Give what a caller is told."""
-    return Ours(*_MEANINGS.get(fault, (Code.INTERNAL, "")), retry_after_s=_RETRY_AFTER_S.get(fault))
+    return ServerError(*_MEANINGS.get(fault, (ErrorCode.INTERNAL, "")), retry_after_s=_RETRY_AFTER_S.get(fault))
 
 
-def explain(error: Exception) -> Ours:
+def explain(error: Exception) -> ServerError:
     """Say to a caller what a failure means; what exactly it was is in the log."""
-    if isinstance(error, Ours):
+    if isinstance(error, ServerError):
         return error
     fault = fault_of(error)
     _log.error("database_failed", kind=fault.value, error=str(error), error_type=type(error).__name__)

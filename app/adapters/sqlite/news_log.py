@@ -16,9 +16,9 @@ import msgspec
 
 from app.adapters.sqlite.database import Database, Row
 from app.adapters.sqlite.queries import conditions, ordering
-from app.core.errors import Damaged, Ours
-from app.core.news import NewsItem
-from app.ports import Appended, Entry, NewsQuery, NewsTotals, Record
+from app.core.errors import CorruptStateError, ServerError
+from app.core.news.item import NewsItem
+from app.ports.log import Appended, Entry, NewsQuery, NewsTotals, Record
 from app.telemetry.labels import Operation
 
 TAIL_ITEMS = 2_048
@@ -203,8 +203,8 @@ async def open_log(database: Database) -> SqliteNewsLog:
     """Open the log of a database. Raises Damaged."""
     try:
         return await _open(database)
-    except Ours as error:
-        raise Damaged("the news log cannot be read") from error
+    except ServerError as error:
+        raise CorruptStateError("the news log cannot be read") from error
 
 
 async def _open(database: Database) -> SqliteNewsLog:

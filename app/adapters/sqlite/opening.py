@@ -15,10 +15,10 @@ import aiosqlite
 
 from app.adapters.sqlite import schema
 from app.adapters.sqlite.database import Database
+from app.adapters.sqlite.disk_space import DiskSpace
 from app.adapters.sqlite.faults import fault_of
-from app.adapters.sqlite.space import Space
-from app.core.errors import Damaged
-from app.core.text import normalise
+from app.core.errors import CorruptStateError
+from app.core.text.words import normalize
 from app.telemetry.labels import Fault
 from app.telemetry.stats import Stats
 
@@ -37,14 +37,14 @@ async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
         await asyncio.to_thread(_try_to_open, path)
         # Autocommit: transactions begin where the code says so.
         connect = partial(aiosqlite.connect, path, isolation_level=None)
-        space = Space(path)
+        space = DiskSpace(path)
         async with connect() as writer, connect() as reader, connect() as searcher:
             with explaining(path):
                 await _prepare_in_space(writer, space)
             await space.reserve()
             for connection in (reader, searcher):
                 await connection.execute("PRAGMA query_only = ON")
-            await searcher.create_function("normalise", 1, normalise, deterministic=True)
+            await searcher.create_function("normalise", 1, normalize, deterministic=True)
             database = Database(writer, reader, searcher, path, stats, space)
             # No TaskGroup: it would wrap whatever its user raises. The writer answers every failure itself.
             tasks = [asyncio.create_task(work()) for work in (database.run_writer, database.run_healing)]
@@ -65,7 +65,7 @@ def explaining(path: str) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         if fault_of(error) is Fault.FULL:
             raise CannotOpen(f"NEWS_DATABASE={path!r}: {error}") from error
-        raise Damaged(f"{path} cannot be used as a database: {error}") from error
+        raise CorruptStateError(f"{path} cannot be used as a database: {error}") from error
 
 
 def _try_to_open(path: str) -> None:
@@ -91,7 +91,7 @@ def _alone(path: str) -> Iterator[None]:
         yield
 
 
-async def _prepare_in_space(writer: aiosqlite.Connection, space: Space) -> None:
+async def _prepare_in_space(writer: aiosqlite.Connection, space: DiskSpace) -> None:
     """Prepare; a disk that is full is given what a server that was killed had kept in reserve."""
     try:
         await _prepare(writer)

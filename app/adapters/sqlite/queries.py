@@ -1,6 +1,6 @@
 """A NewsQuery as SQL. This file owns which column each condition means; values are always parameters."""
 
-from app.ports import NewsQuery
+from app.ports.log import NewsQuery
 
 
 def _symbol(operand: str) -> str:

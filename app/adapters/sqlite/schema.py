@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import aiosqlite
 
-from app.core.errors import Damaged
+from app.core.errors import CorruptStateError
 
 VERSION = 3
 
@@ -88,7 +88,7 @@ async def bring_up_to_date(
     """Create or migrate the tables in one transaction. Raises Damaged for a layout from the future."""
     version = await read_version(connection)
     if version > VERSION:
-        raise Damaged(f"the database has layout {version}, this release knows up to {VERSION}")
+        raise CorruptStateError(f"the database has layout {version}, this release knows up to {VERSION}")
     if version == VERSION:
         return
     await connection.execute("BEGIN IMMEDIATE")

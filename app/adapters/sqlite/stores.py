@@ -5,7 +5,7 @@ from app.adapters.sqlite.database import Database
 from app.adapters.sqlite.news_log import open_log
 from app.adapters.sqlite.revocation_store import SqliteRevocationStore
 from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
-from app.ports import Stores
+from app.ports.stores import Stores
 
 
 async def sqlite_stores(database: Database) -> Stores:

@@ -10,18 +10,18 @@ from collections.abc import Sequence
 import aiosqlite
 import msgspec
 
+from app.adapters.sqlite.batch_loader import BatchLoader
 from app.adapters.sqlite.database import Database, Row
-from app.adapters.sqlite.together import Together
-from app.core.subscription import (
+from app.core.filters.filter import (
     DEFAULT_CHANNEL,
     DEFAULT_THRESHOLD,
-    EXCLUDES_NOTHING,
+    NO_EXCLUSIONS,
     Exclude,
     Filter,
     Subscription,
-    normalise,
+    normalize_filter,
 )
-from app.ports import CorruptSubscription
+from app.ports.stores import CorruptSubscriptionError
 from app.telemetry.labels import Operation
 
 _encode = msgspec.json.Encoder().encode
@@ -55,7 +55,7 @@ class _Extras(msgspec.Struct, frozen=True, omit_defaults=True):
 
     tickers: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
-    exclude: Exclude = EXCLUDES_NOTHING
+    exclude: Exclude = NO_EXCLUSIONS
     sources_strict: bool = False
 
 
@@ -64,7 +64,7 @@ class SqliteSubscriptionStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._defaults = Together(self._find_defaults)
+        self._defaults = BatchLoader(self._find_defaults)
 
     async def load(self, user_id: str, channel: str) -> Subscription | None:
         if channel == DEFAULT_CHANNEL:
@@ -105,7 +105,7 @@ class SqliteSubscriptionStore:
 
 
 async def _save_default(connection: aiosqlite.Connection, subscription: Subscription) -> float:
-    wants = subscription.wants
+    wants = subscription.filter
     extras = _Extras(wants.tickers, wants.people, wants.exclude, wants.sources_strict)
     row = (
         subscription.user_id,
@@ -148,18 +148,18 @@ def _default_of(row: Row) -> Subscription:
             sources_strict=more.sources_strict,
         )
         times = (_time(created) or 0.0, _time(updated) or 0.0)
-        return Subscription(user_id, DEFAULT_CHANNEL, normalise(wants), _names(alert_channels), *times)
+        return Subscription(user_id, DEFAULT_CHANNEL, normalize_filter(wants), _names(alert_channels), *times)
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
-        raise CorruptSubscription(f"user_subscriptions row: {error}") from error
+        raise CorruptSubscriptionError(f"user_subscriptions row: {error}") from error
 
 
 def _channel_of(row: Row) -> Subscription:
     user_id, channel, wants, alert_channels, created_at, updated_at = row
     try:
         stored = msgspec.json.decode(wants, type=Filter)
-        return Subscription(user_id, channel, normalise(stored), _names(alert_channels), created_at, updated_at)
+        return Subscription(user_id, channel, normalize_filter(stored), _names(alert_channels), created_at, updated_at)
     except msgspec.MsgspecError as error:
-        raise CorruptSubscription(f"subscription_channels row: {error}") from error
+        raise CorruptSubscriptionError(f"subscription_channels row: {error}") from error
 
 
 def _names(stored: str | None) -> tuple[str, ...]:

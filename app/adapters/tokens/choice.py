@@ -1,15 +1,16 @@
 """Which tokens the settings ask for. This file owns the step from settings to a verifier."""
 
 from app.adapters.tokens.jwks import PublishedKeys
-from app.adapters.tokens.keys import KeySource, OneKey, public_key, secret_key
+from app.adapters.tokens.keys import FixedKey, KeySource, public_key, secret_key
 from app.adapters.tokens.verifier import Claims, JwtVerifier
-from app.config import BadSetting, Settings
-from app.flows.revocations import Revocations
-from app.ports import Clock, Verifier
+from app.config import InvalidSetting, Settings
+from app.flows.connections.revocations import Revocations
+from app.ports.auth import Verifier
+from app.ports.clock import Clock
 from app.telemetry.stats import Stats
 
 
-def verifier_of(settings: Settings, revocations: Revocations, clock: Clock, stats: Stats) -> Verifier | None:
+def create_verifier(settings: Settings, revocations: Revocations, clock: Clock, stats: Stats) -> Verifier | None:
     """Give who believes tokens, None where none are asked for. Raises BadSetting."""
     keys = _keys(settings, clock)
     if keys is None:
@@ -25,7 +26,7 @@ def _keys(settings: Settings, clock: Clock) -> KeySource | None:
         given = getattr(settings, name)
         if given:
             try:
-                return OneKey(read(given))
+                return FixedKey(read(given))
             except ValueError as error:
-                raise BadSetting(name, "…", str(error)) from None
+                raise InvalidSetting(name, "…", str(error)) from None
     return None

@@ -11,8 +11,8 @@ import msgspec
 import structlog
 
 from app.adapters.tokens.keys import Key, UnknownKey, published_keys
-from app.core.errors import Code, Ours
-from app.ports import Clock
+from app.core.errors import ErrorCode, ServerError
+from app.ports.clock import Clock
 
 _KEPT_S = 600.0
 _LOOK_AGAIN_S = 30.0
@@ -39,7 +39,7 @@ class PublishedKeys:
             async with self._turn:
                 await self._look_again()
         if not self._keys:
-            raise Ours(Code.OVERLOADED, "The keys to check tokens with cannot be had now", retry_after_s=5)
+            raise ServerError(ErrorCode.OVERLOADED, "The keys to check tokens with cannot be had now", retry_after_s=5)
         key = self._known(key_id)
         if key is None:
             raise UnknownKey

@@ -37,7 +37,7 @@ class KeySource(Protocol):
         """Give the key of this id. Raises UnknownKey, and Ours where it cannot be known now."""
 
 
-class OneKey:
+class FixedKey:
     """The one key there is, whatever a token calls it."""
 
     def __init__(self, key: Key) -> None:

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import jwt
 
 from app.adapters.tokens.keys import KeySource, UnknownKey
-from app.core.errors import Code, FieldError, NewsError, Theirs
-from app.core.identity import LEEWAY_S, Identity, identity_of
-from app.flows.revocations import Revocations
-from app.ports import Clock
+from app.core.access.identity import LEEWAY_S, Identity, parse_claims
+from app.core.errors import ClientError, ErrorCode, FieldError, NewsError
+from app.flows.connections.revocations import Revocations
+from app.ports.clock import Clock
 from app.telemetry.labels import TokenCheck
 from app.telemetry.stats import Stats
 
@@ -29,15 +29,19 @@ class Claims(NamedTuple):
     issuer: str | None
 
 
-class _Refused(Exception):
+class _TokenRejected(Exception):
     """A token that is not believed: how that is counted, and what its bearer is told."""
 
     def __init__(
-        self, result: TokenCheck, detail: str, code: Code = Code.UNAUTHORIZED, fields: tuple[FieldError, ...] = ()
+        self,
+        result: TokenCheck,
+        detail: str,
+        code: ErrorCode = ErrorCode.UNAUTHORIZED,
+        fields: tuple[FieldError, ...] = (),
     ) -> None:
         super().__init__(detail)
         self.result = result
-        self.error = Theirs(code, detail, fields=fields)
+        self.error = ClientError(code, detail, fields=fields)
 
 
 class JwtVerifier:
@@ -54,7 +58,7 @@ class JwtVerifier:
         """Give who a token speaks for. Raises Theirs(UNAUTHORIZED, TOKEN_EXPIRED), Ours where keys cannot be had."""
         try:
             identity = await self._verify(token)
-        except _Refused as refused:
+        except _TokenRejected as refused:
             self._stats.token_checks[refused.result] += 1
             raise refused.error from None
         except NewsError:
@@ -69,9 +73,9 @@ class JwtVerifier:
         try:
             key = await self._keys.find(key_id if isinstance(key_id, str) else None)
         except UnknownKey:
-            raise _Refused(TokenCheck.BAD_SIGNATURE, "No key of this server goes with the token") from None
+            raise _TokenRejected(TokenCheck.BAD_SIGNATURE, "No key of this server goes with the token") from None
         if header.get("alg") != key.algorithm:
-            raise _Refused(TokenCheck.BAD_SIGNATURE, f"The token's alg is not the key's: want {key.algorithm}")
+            raise _TokenRejected(TokenCheck.BAD_SIGNATURE, f"The token's alg is not the key's: want {key.algorithm}")
         try:
             claims = jwt.decode(
                 token,
@@ -82,14 +86,14 @@ class JwtVerifier:
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "sub"]},
             )
-            identity = identity_of(claims, self._clock.wall())
-        except Theirs as error:
-            raise _Refused(TokenCheck.MALFORMED, error.detail, fields=error.fields) from None
+            identity = parse_claims(claims, self._clock.wall())
+        except ClientError as error:
+            raise _TokenRejected(TokenCheck.MALFORMED, error.detail, fields=error.fields) from None
         # RecursionError, OverflowError and their like are what a payload can make of a JSON parser.
         except (jwt.PyJWTError, ArithmeticError, RecursionError, TypeError, ValueError) as error:
             raise _refused(error) from None
         if self._revocations.is_revoked(claims["sub"], claims.get("iat")):
-            raise _Refused(TokenCheck.REVOKED, "The token was revoked: ask for a new one")
+            raise _TokenRejected(TokenCheck.REVOKED, "The token was revoked: ask for a new one")
         return identity
 
 
@@ -99,24 +103,24 @@ def _header(token: str) -> dict[str, Any]:
             raise ValueError(f"more than {_MAX_BYTES} bytes")
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, RecursionError, TypeError, ValueError) as error:
-        raise _Refused(TokenCheck.MALFORMED, "This is no token: want a JSON Web Token") from error
+        raise _TokenRejected(TokenCheck.MALFORMED, "This is no token: want a JSON Web Token") from error
     if any(name in header for name in _REFUSED_HEADERS):
-        raise _Refused(TokenCheck.MALFORMED, f"The token's header may have none of {', '.join(_REFUSED_HEADERS)}")
+        raise _TokenRejected(TokenCheck.MALFORMED, f"The token's header may have none of {', '.join(_REFUSED_HEADERS)}")
     if str(header.get("typ", "JWT")).lower() not in _TYPES:
-        raise _Refused(TokenCheck.MALFORMED, "The token's typ is another: want JWT or at+jwt")
+        raise _TokenRejected(TokenCheck.MALFORMED, "The token's typ is another: want JWT or at+jwt")
     return header
 
 
-def _refused(error: Exception) -> _Refused:
+def _refused(error: Exception) -> _TokenRejected:
     """Say what was wrong without a word of the token."""
     if isinstance(error, jwt.MissingRequiredClaimError):
         is_about_whom = error.claim in ("aud", "iss")
         result = TokenCheck.WRONG_AUDIENCE if is_about_whom else TokenCheck.MALFORMED
-        return _Refused(result, f"The token has no {error.claim}")
+        return _TokenRejected(result, f"The token has no {error.claim}")
     if isinstance(error, jwt.ExpiredSignatureError):
-        return _Refused(TokenCheck.EXPIRED, "The token has expired", Code.TOKEN_EXPIRED)
+        return _TokenRejected(TokenCheck.EXPIRED, "The token has expired", ErrorCode.TOKEN_EXPIRED)
     result, detail = next((why for kind, why in _WHY if isinstance(error, kind)), _UNREADABLE)
-    return _Refused(result, detail)
+    return _TokenRejected(result, detail)
 
 
 _WHY: tuple[tuple[type[Exception], tuple[TokenCheck, str]], ...] = (

@@ -1,0 +1,60 @@
+"""The bundled data files as values. This file owns reading app/data: vocabularies and the sample wire."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import msgspec
+
+from app.core.news.entities import CategoryRule, EntryKind, Vocabulary, VocabularyEntry
+from app.flows.news.process import Vocabularies
+
+
+@cache
+def load_vocabularies() -> Vocabularies:
+    """Read every vocabulary, once. A malformed table is a bug of ours and raises."""
+    categories = _toml("categories.toml")
+    rule = CategoryRule(categories.pop("threshold"), categories.pop("margin"))
+    signals = _toml("signals.toml")
+    entries = [
+        *(_pointed(EntryKind.CATEGORY, label, table) for label, table in categories.items()),
+        *(_named(EntryKind.TICKER, table) for table in _toml("tickers.toml").values()),
+        _people(_toml("people.toml")["people"]),
+        _pointed(EntryKind.IMPACT, "", signals["impact"]),
+        _pointed(EntryKind.RELEVANCE, "", signals["relevance"]),
+        _named(EntryKind.TAG, signals["tags"]),
+    ]
+    vocabulary = Vocabulary(sense for table in entries for sense in table)
+    sources = Vocabulary(_pointed(EntryKind.IMPACT, "", _toml("sources.toml")["authority"]))
+    return Vocabularies(vocabulary, sources, rule)
+
+
+def load_sample_wire() -> list[dict[str, object]]:
+    """Give the bundled items, as a publisher would send them but without `published_at`."""
+    lines = (resources.files("app") / "data" / "sample_wire.ndjson").read_bytes().splitlines()
+    return [msgspec.json.decode(line, type=dict[str, object]) for line in lines]
+
+
+def _pointed(kind: EntryKind, label: str, table: Mapping[str, list[str]]) -> Iterator[VocabularyEntry]:
+    """Read a table of points to terms; without a label each term is evidence of its own."""
+    for points, terms in table.items():
+        for term in terms:
+            yield VocabularyEntry(term, kind, label or term, float(points))
+
+
+def _named(kind: EntryKind, table: Mapping[str, list[str]]) -> Iterator[VocabularyEntry]:
+    for label, terms in table.items():
+        for term in terms:
+            yield VocabularyEntry(term, kind, label, 0.0)
+
+
+def _people(table: Mapping[str, Mapping[str, Any]]) -> Iterator[VocabularyEntry]:
+    for name, person in table.items():
+        for term in person["names"]:
+            yield VocabularyEntry(term, EntryKind.PERSON, name, float(person["weight"]))
+
+
+def _toml(name: str) -> dict[str, Any]:
+    return tomllib.loads((resources.files("app") / "data" / name).read_text())

@@ -1,0 +1,142 @@
+"""/docs for people. This file owns the page that shows /openapi.json and /asyncapi.json: plain HTML, made at the start.
+
+It needs no script and nothing from outside, so it works where the terminals are: behind a closed network.
+"""
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any
+
+from app.core.errors import ERROR_SPECS
+
+Document = Mapping[str, Any]
+
+_HEAD = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<title>polyfloat-news: {title}</title><link rel="icon" href="/web/icon.svg">'
+    '<link rel="stylesheet" href="/web/docs.css"></head><body>'
+)
+_FOOT = "</body></html>\n"
+
+
+def docs_page(openapi: Document, asyncapi: Document) -> str:
+    """Give the page of calls, messages and types."""
+    messages = asyncapi["components"]["messages"]
+    upgrade = asyncapi["channels"]["news"]["bindings"]["ws"]["query"]
+    types = dict(sorted({**openapi["components"]["schemas"], **asyncapi["components"]["schemas"]}.items()))
+    parts = (
+        _HEAD.format(title="the protocol"),
+        f"<header><h1>polyfloat-news {escape(openapi['info']['version'])}</h1>",
+        '<nav><a href="#socket">WebSocket</a> <a href="#rest">REST</a> <a href="#types">Types</a>'
+        ' <a href="/docs/errors">Errors</a> <a href="/openapi.json">openapi.json</a>'
+        ' <a href="/asyncapi.json">asyncapi.json</a></nav></header><main>',
+        '<section id="socket"><h2>WebSocket</h2><h3><code>GET /ws/news</code></h3>',
+        _fields(upgrade["properties"], upgrade["required"]),
+        *(_direction(title, asyncapi, name, messages) for name, title in _DIRECTIONS),
+        '</section><section id="rest"><h2>REST</h2>',
+        *(
+            _call(address, method, call)
+            for address, calls in openapi["paths"].items()
+            for method, call in calls.items()
+        ),
+        '</section><section id="types"><h2>Types</h2>',
+        *(_type(name, schema) for name, schema in types.items()),
+        "</section></main>",
+        _FOOT,
+    )
+    return "".join(parts)
+
+
+def errors_page() -> str:
+    """Give the page that an error's `type` points to."""
+    rows = (
+        f'<tr id="{code}"><td><code>{code}</code></td><td>{verdict.status}</td><td>{escape(verdict.title)}</td>'
+        f"<td>{'later' if verdict.is_retryable else 'not unchanged'}</td></tr>"
+        for code, verdict in ERROR_SPECS.items()
+    )
+    table = f"<table><tr><th>code</th><th>HTTP</th><th>meaning</th><th>try again</th></tr>{''.join(rows)}</table>"
+    header = '<header><h1>Errors</h1><nav><a href="/docs">The protocol</a></nav></header>'
+    return f"{_HEAD.format(title='errors')}{header}<main>{table}</main>{_FOOT}"
+
+
+_DIRECTIONS = (("say", "A client says"), ("hear", "The server says"))
+
+
+def _direction(title: str, asyncapi: Document, name: str, messages: Document) -> str:
+    tags = [ref["$ref"].rpartition("/")[2] for ref in asyncapi["operations"][name]["messages"]]
+    told = [(tag, _text(messages[tag]["summary"]), _link(messages[tag]["payload"])) for tag in tags]
+    rows = "".join(f"<tr><td><code>{tag}</code></td><td>{text} {type_}</td></tr>" for tag, text, type_ in told)
+    return f"<h3>{title}</h3><table>{rows}</table>"
+
+
+def _call(address: str, method: str, call: Document) -> str:
+    bodies = call.get("requestBody", {}).get("content", {})
+    taken = "".join(f"<p>Takes <code>{kind}</code>: {_link(body['schema'])}</p>" for kind, body in bodies.items())
+    answers = "".join(
+        f"<tr><td>{status}</td><td>{escape(answer['description'])} {_answer(answer)}</td></tr>"
+        for status, answer in sorted(call["responses"].items())
+    )
+    parameters = {one["name"]: {**one["schema"], "description": one["description"]} for one in call["parameters"]}
+    required = [one["name"] for one in call["parameters"] if one["required"]]
+    title = f"<h3><code>{method.upper()} {escape(address)}</code></h3><p>{_text(call['summary'])}</p>"
+    return f"{title}{_fields(parameters, required)}{taken}<table>{answers}</table>"
+
+
+def _answer(answer: Document) -> str:
+    return " ".join(_link(content["schema"]) for content in answer["content"].values())
+
+
+def _type(name: str, schema: Document) -> str:
+    title = f'<h3 id="{name}">{name}</h3><p>{_text(schema.get("description", ""))}</p>'
+    if "enum" in schema:
+        return f"{title}<p><code>{'</code> <code>'.join(map(escape, schema['enum']))}</code></p>"
+    return title + _fields(schema.get("properties", {}), schema.get("required", []))
+
+
+def _fields(properties: Document, required: Iterable[str]) -> str:
+    must = set(required)
+    rows = "".join(
+        f"<tr><td><code>{escape(name)}</code></td><td>{'required' if name in must else ''}</td>"
+        f"<td>{_told(schema)}</td></tr>"
+        for name, schema in properties.items()
+    )
+    return f"<table>{rows}</table>" if rows else ""
+
+
+def _told(schema: Document) -> str:
+    """Give a field's own words where they say it all, else its shape and its words."""
+    words = _text(schema.get("description", ""))
+    return words if words and not schema.keys() & {"$ref", "anyOf", "oneOf", "items"} else f"{_shape(schema)} {words}"
+
+
+def _shape(schema: Document) -> str:
+    """Say what a value looks like, in few words."""
+    if any(key in schema for key in ("$ref", "anyOf", "oneOf", "allOf")):
+        return _link(schema)
+    if "enum" in schema:
+        return " or ".join(f"<code>{escape(str(word))}</code>" for word in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {_shape(schema.get('items', {}))}"
+    bounds = [f"{key} {schema[key]}" for key in _BOUNDS if key in schema]
+    return escape(", ".join([str(schema.get("type", "any")), *bounds]))
+
+
+_BOUNDS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "default")
+
+
+def _link(schema: Document) -> str:
+    """Point to the types that a schema names."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f'<a href="#{name}">{name}</a>'
+    for key, between in (("oneOf", " or "), ("anyOf", " or "), ("allOf", " and ")):
+        if key in schema:
+            return between.join(map(_shape, schema[key]))
+    return _shape(schema)
+
+
+def _text(text: str) -> str:
+    """Write a docstring's words, its `code` as such."""
+    pieces = escape(text).split("`")
+    return "".join(f"<code>{piece}</code>" if number % 2 else piece for number, piece in enumerate(pieces))

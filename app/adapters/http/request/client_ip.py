@@ -1,0 +1,53 @@
+"""Where a request comes from. This file owns which address is counted as the caller's.
+
+Behind proxies that the settings name it is the last one in X-Forwarded-For that is no such proxy: what stands before it
+is the caller's own word. An IPv6 address stands for its /64, which one subscriber has to himself. Callers of this
+machine are counted only where an operator set a limit: they are mostly one proxy for everybody.
+"""
+
+import ipaddress
+from functools import lru_cache
+
+from aiohttp import web
+
+from app.config import Settings
+
+_FORWARDED = "X-Forwarded-For"
+_IPV6_PREFIX = 64
+
+
+def client_ip_of(request: web.Request, settings: Settings) -> str:
+    """Give the address that a request is counted for; "" for none."""
+    address = request.remote or ""
+    if _is_in(address, settings.trusted_proxies):
+        address = _forwarded(request.headers.getall(_FORWARDED, []), settings.trusted_proxies) or address
+    is_limited = settings.max_connections_per_ip is not None or settings.connect_rate_per_ip is not None
+    return _key(address, counts_loopback=is_limited)
+
+
+def _forwarded(lines: list[str], proxies: tuple[str, ...]) -> str | None:
+    hops = [hop.strip() for line in lines for hop in line.split(",")]
+    return next((hop for hop in reversed(hops) if not _is_in(hop, proxies)), None)
+
+
+@lru_cache(1_024)
+def _is_in(address: str, networks: tuple[str, ...]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in ipaddress.ip_network(network) for network in networks)
+
+
+@lru_cache(1_024)
+def _key(address: str, *, counts_loopback: bool) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        # A proxy that says no address: whoever is behind it is one caller.
+        return "unknown"
+    if parsed.is_loopback and not counts_loopback:
+        return ""
+    if parsed.version == 6:
+        return str(ipaddress.ip_network((parsed, _IPV6_PREFIX), strict=False))
+    return str(parsed)

@@ -1,0 +1,86 @@
+"""Errors as application/problem+json (RFC 9457). This file owns the edge at which a request's exceptions end."""
+
+import random
+from http import HTTPStatus
+
+import msgspec
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from msgspec import UNSET
+
+from app.adapters.http.response.responses import Problem
+from app.core.errors import ErrorCode, NewsError
+from app.core.protocol.server_messages import FieldProblem
+
+UNKNOWN_ROUTE = "unknown"
+_JITTER = 0.5
+_BY_STATUS = {404: ErrorCode.NOT_FOUND, 405: ErrorCode.METHOD_NOT_ALLOWED, 413: ErrorCode.PAYLOAD_TOO_LARGE}
+
+_log = structlog.get_logger("http")
+
+
+@web.middleware
+async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever a handler raises into a problem; what nobody expected is logged and answered with 500."""
+    try:
+        return await handler(request)
+    except NewsError as error:
+        return problem(request, error)
+    except web.HTTPException as error:
+        if error.status < HTTPStatus.BAD_REQUEST:
+            raise
+        code = _BY_STATUS.get(error.status, ErrorCode.INVALID_PARAMETER)
+        answer = problem(request, NewsError(code, error.reason), status=error.status)
+        if "Allow" in error.headers:
+            answer.headers["Allow"] = error.headers["Allow"]
+        return answer
+    except ConnectionError:
+        raise
+    # The edge between one request and the server.
+    except Exception:  # noqa: BLE001
+        _log.exception("request_failed", method=request.method, route=route_of(request))
+        return problem(request, NewsError(ErrorCode.INTERNAL))
+
+
+def problem(request: web.Request, error: NewsError, status: int | None = None) -> web.Response:
+    """Give the response for an error."""
+    status = status or error.spec.status
+    document = Problem(
+        type=f"/docs/errors#{error.code}",
+        title=error.spec.title,
+        status=status,
+        detail=error.detail,
+        instance=request.path,
+        code=error.code,
+        errors=tuple(FieldProblem(*bad) for bad in error.fields) or UNSET,
+    )
+    answer = web.Response(status=status, body=_encode(document), content_type="application/problem+json")
+    if error.retry_after_s is not None:
+        # Jitter, so that those who were sent away together do not come back together.
+        spread = error.retry_after_s * random.uniform(1, 1 + _JITTER)  # noqa: S311
+        answer.headers["Retry-After"] = str(max(1, round(spread)))
+    if status == HTTPStatus.UNAUTHORIZED:
+        # RFC 6750 section 3.
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    if status == HTTPStatus.UPGRADE_REQUIRED:
+        answer.headers["Upgrade"] = "websocket"
+    return answer
+
+
+def route_of(request: web.Request) -> str:
+    """Name the route by its template, never by its path: what a stranger writes must not become a label."""
+    try:
+        resource = request.match_info.route.resource
+    except AssertionError:
+        # A request that aiohttp could not parse never reached the router.
+        return UNKNOWN_ROUTE
+    return resource.canonical if resource is not None else UNKNOWN_ROUTE
+
+
+def _encode(document: Problem) -> bytes:
+    try:
+        return msgspec.json.encode(document)
+    except UnicodeEncodeError:
+        # A lone surrogate in the path; RFC 9457 lets `instance` be absent.
+        return msgspec.json.encode(msgspec.structs.replace(document, instance=UNSET))

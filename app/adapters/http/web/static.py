@@ -1,0 +1,52 @@
+"""The page at / and its files. This file owns what a browser is given, and under which policy."""
+
+from collections.abc import Mapping
+from functools import partial
+from importlib import resources
+from typing import NamedTuple
+
+from aiohttp import web
+
+# Everything comes from this server, nothing is inline: what stands in a headline can never become script.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+_FILES = {
+    "/": ("index.html", "text/html"),
+    "/web/docs.css": ("docs.css", "text/css"),
+    "/web/page.css": ("page.css", "text/css"),
+    "/web/page.js": ("page.js", "text/javascript"),
+    "/web/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+
+
+class StaticPage(NamedTuple):
+    """A file for the browser."""
+
+    text: str
+    content_type: str
+
+
+def load_pages() -> dict[str, StaticPage]:
+    """Read the few files there are; no path from outside is ever opened."""
+    folder = resources.files("app") / "web"
+    return {
+        path: StaticPage((folder / name).read_text(encoding="utf-8"), kind) for path, (name, kind) in _FILES.items()
+    }
+
+
+def add_pages(app: web.Application, pages: Mapping[str, StaticPage]) -> None:
+    """Add a route for each page."""
+    for path, page in pages.items():
+        app.router.add_get(path, partial(_get_page, page))
+
+
+async def _get_page(page: StaticPage, _request: web.Request) -> web.Response:
+    return web.Response(text=page.text, content_type=page.content_type, headers=_HEADERS)

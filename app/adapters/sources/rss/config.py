@@ -1,0 +1,64 @@
+"""feeds.toml. This file owns which feeds are polled, under which name and how often, and how the file is checked.
+
+[[feed]]
+url = "https://feeds.example.com/markets.xml"
+name = "Example Markets"     # optional: the feed's own title otherwise
+every_s = 60                 # optional
+private = true               # optional: its host may have a private address
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from app.core.errors import FieldError
+from app.core.news import urls
+from app.core.text.words import normalize
+from app.core.validation import fields
+
+
+class InvalidFeedsFile(ValueError):
+    """feeds.toml cannot be used; the message names every bad place in it."""
+
+
+class FeedConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One feed to poll."""
+
+    url: str
+    name: Annotated[str, Meta(max_length=256)] = ""
+    every_s: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
+    private: bool = False
+
+
+def read_feeds(path: str) -> list[FeedConfig]:
+    """Read feeds.toml. Raises BadCatalogue."""
+    try:
+        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidFeedsFile(f"NEWS_FEEDS={path!r}: want a feeds.toml that can be read: {error}") from error
+    tables = document.pop("feed", [])
+    if document:
+        raise InvalidFeedsFile(f"{path}: unknown key {next(iter(document))!r}: want [[feed]] tables")
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise InvalidFeedsFile(f"{path}: want [[feed]] tables")
+    try:
+        feeds = [_read_feed(table, f"/feed/{position}") for position, table in enumerate(tables)]
+    except fields.InvalidFields as error:
+        raise InvalidFeedsFile(f"{path}: {error}") from error
+    return list({normalize(feed.url): feed for feed in feeds}.values())
+
+
+def _read_feed(table: Mapping[str, object], pointer: str) -> FeedConfig:
+    feed = fields.convert(table, FeedConfig, pointer)
+    ignored = fields.unknown_keys(table, FeedConfig, pointer)
+    if ignored:
+        raise fields.InvalidFields(tuple(bad._replace(detail="unknown key") for bad in ignored))
+    try:
+        urls.canonical(feed.url)
+    except ValueError as error:
+        raise fields.InvalidFields((FieldError(f"{pointer}/url", str(error)),)) from None
+    return feed

@@ -1,0 +1,91 @@
+"""Structured logging. This file owns how a log line looks: one JSON object, static event names, values as fields."""
+
+import logging
+import sys
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+
+from app.config import LogFormat, LogLevel
+from app.core.limits import KeyedRateLimiter
+
+# Of one kind of warning or error: at once, and then a second.
+BURST_LINES, LINES_A_S = 20, 1.0
+
+
+def set_up_logging(
+    level: LogLevel, form: LogFormat, monotonic: Callable[[], float], count: Callable[[str], None] = lambda _level: None
+) -> None:
+    """Send structlog's events, and the warnings of libraries, to standard error in one form.
+
+    `count` is called with the level of every line.
+    """
+
+    def counted(_logger: object, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+        count(method)
+        return event
+
+    shared: list[structlog.types.Processor] = [
+        counted,
+        _WarningLimiter(monotonic),
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    # ASCII escapes keep a hostile value on its own line.
+    render: structlog.types.Processor = (
+        structlog.processors.JSONRenderer() if form is LogFormat.JSON else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[_name_logger, *shared, render],
+        wrapper_class=structlog.make_filtering_bound_logger(level.value),
+        logger_factory=_NamedLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processor=render, foreign_pre_chain=[_name_foreign, *shared])
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    # What it would say is a traceback a malformed request; what our handlers raise is logged at our own edge.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+
+
+class _WarningLimiter:
+    """Keeps warnings and errors of one kind to a rate: what a stranger can cause all the time must not fill a disk.
+
+    The next line that goes out says how many did not, as `suppressed`. All are counted.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._meter = KeyedRateLimiter(LINES_A_S, BURST_LINES)
+        self._suppressed: Counter[str] = Counter()
+
+    def __call__(self, _logger: object, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+        if method in ("debug", "info"):
+            return event
+        kind = str(event.get("event"))
+        if self._meter.acquire(kind, self._monotonic()):
+            self._suppressed[kind] += 1
+            raise structlog.DropEvent
+        suppressed = self._suppressed.pop(kind, 0)
+        return {**event, "suppressed": suppressed} if suppressed else event
+
+
+class _NamedLogger(structlog.PrintLogger):
+    """A line on standard error, by a logger that knows its name."""
+
+    def __init__(self, name: str = "app") -> None:
+        super().__init__(sys.stderr)
+        self.name = name
+
+
+def _name_logger(logger: _NamedLogger, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    return {"logger": logger.name, **event}
+
+
+def _name_foreign(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Name who says a line that did not come by structlog: only its record knows."""
+    return {"logger": event["_record"].name, **event}

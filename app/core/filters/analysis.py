@@ -1,0 +1,125 @@
+"""An item and a filter as the matcher reads them. This file owns the step from wire values to comparable ones.
+
+An item is read once, whatever the number of filters; a filter once when it is put. `matching` and `index` then compare
+the same values, so they can differ only in how they search.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from app.core.access.entitlement import UNRESTRICTED, Entitlement
+from app.core.filters.filter import NO_EXCLUSIONS, Filter
+from app.core.news.item import NewsItem, Source
+from app.core.text.words import Term, Text, handle_key, parse_term, ticker_key, tokenize
+
+# Words and names that many users list are read once.
+_CACHED_TERMS = 4_096
+
+
+class AnalyzedItem(NamedTuple):
+    """An item, tokenised."""
+
+    impact: float
+    category: str
+    source: Source
+    handle: str
+    feed: Text
+    title: Text
+    content: Text
+    tickers: frozenset[str]
+    people: tuple[Text, ...]
+
+
+class FilterTerms(NamedTuple):
+    """The lists of a filter, or of its `exclude`, ready to compare; no value stands twice.
+
+    A keyword is met as a term in the text or as one of the item's tickers, so it stands in `keywords` and in `symbols`.
+    """
+
+    handles: frozenset[str]
+    feeds: frozenset[Term]
+    categories: frozenset[str]
+    keywords: frozenset[Term]
+    symbols: frozenset[str]
+    tickers: frozenset[str]
+    people: frozenset[Term]
+
+
+class CompiledFilter(NamedTuple):
+    """A filter and what its owner may see, ready to compare."""
+
+    threshold: int
+    included: FilterTerms
+    excluded: FilterTerms
+    is_strict: bool
+    entitled: Entitlement
+
+
+def analyze_item(item: NewsItem) -> AnalyzedItem:
+    return AnalyzedItem(
+        impact=item.impact_score,
+        category=item.category.value,
+        source=item.source,
+        handle=handle_key(item.source_account),
+        feed=tokenize(item.source_account),
+        title=tokenize(item.title),
+        content=tokenize(item.content),
+        tickers=frozenset(map(ticker_key, item.tickers)),
+        people=tuple(map(tokenize, item.people)),
+    )
+
+
+@lru_cache(maxsize=64)
+def compile_filter(wants: Filter, entitled: Entitlement = UNRESTRICTED) -> CompiledFilter:
+    """Read a filter. The few read last are kept: a filter is often used several times in a row, and many are alike."""
+    refuses = wants.exclude
+    return CompiledFilter(
+        threshold=wants.impact_threshold,
+        included=_compile_terms(
+            wants.nitter_accounts, wants.rss_feeds, wants.categories, wants.keywords, wants.tickers, wants.people
+        ),
+        # Most filters exclude nothing.
+        excluded=NO_TERMS
+        if refuses == NO_EXCLUSIONS
+        else _compile_terms(
+            refuses.nitter_accounts,
+            refuses.rss_feeds,
+            refuses.categories,
+            refuses.keywords,
+            refuses.tickers,
+            refuses.people,
+        ),
+        is_strict=wants.sources_strict,
+        entitled=entitled,
+    )
+
+
+_compile_handle, _compile_symbol = lru_cache(_CACHED_TERMS)(handle_key), lru_cache(_CACHED_TERMS)(ticker_key)
+_compile_phrase = lru_cache(_CACHED_TERMS)(parse_term)
+
+
+def _compile_terms(
+    accounts: tuple[str, ...],
+    feeds: tuple[str, ...],
+    categories: tuple[str, ...],
+    keywords: tuple[str, ...],
+    tickers: tuple[str, ...],
+    people: tuple[str, ...],
+) -> FilterTerms:
+    return FilterTerms(
+        handles=frozenset(map(_compile_handle, accounts)),
+        feeds=_compile_phrases(feeds),
+        categories=frozenset(map(str.casefold, categories)),
+        keywords=_compile_phrases(keywords),
+        symbols=frozenset(map(_compile_symbol, keywords)),
+        tickers=frozenset(map(_compile_symbol, tickers)),
+        people=_compile_phrases(people),
+    )
+
+
+def _compile_phrases(phrases: tuple[str, ...]) -> frozenset[Term]:
+    return frozenset(filter(None, map(_compile_phrase, phrases)))
+
+
+NO_TERMS = _compile_terms((), (), (), (), (), ())
+"""The lists of a filter that asks, or refuses, nothing."""

@@ -1,0 +1,163 @@
+"""What one channel of one user wants. This file owns the filter's fields, its limits and its check."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from sys import intern
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from app.core.errors import ClientError, ErrorCode, FieldError
+from app.core.news.item import Category
+from app.core.text import words
+from app.core.validation import fields
+
+DEFAULT_CHANNEL = "default"
+DEFAULT_THRESHOLD = 70
+MAX_ENTRIES = 200
+CHANNEL_NAME = r"^[A-Za-z0-9_.:@-]{1,64}$(?!\n)"
+
+Account = Annotated[str, Meta(min_length=1, max_length=64)]
+Accounts = Annotated[tuple[Account, ...], Meta(max_length=MAX_ENTRIES)]
+Keyword = Annotated[str, Meta(min_length=2, max_length=64)]
+Keywords = Annotated[tuple[Keyword, ...], Meta(max_length=MAX_ENTRIES)]
+Symbol = Annotated[str, Meta(min_length=1, max_length=32)]
+Symbols = Annotated[tuple[Symbol, ...], Meta(max_length=MAX_ENTRIES)]
+CategoryNames = Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(max_length=20)]
+Threshold = Annotated[int, Meta(ge=0, le=100)]
+
+
+class Exclude(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What a filter keeps out, whatever else the item has."""
+
+    keywords: Keywords = ()
+    tickers: Symbols = ()
+    people: Keywords = ()
+    categories: CategoryNames = ()
+    nitter_accounts: Accounts = ()
+    rss_feeds: Accounts = ()
+
+
+NO_EXCLUSIONS = Exclude()
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One channel's wishes. An empty list asks nothing; every list that is not empty must be met."""
+
+    nitter_accounts: Accounts = ()
+    rss_feeds: Accounts = ()
+    categories: CategoryNames = ()
+    keywords: Keywords = ()
+    impact_threshold: Threshold = DEFAULT_THRESHOLD
+    tickers: Symbols = ()
+    people: Keywords = ()
+    exclude: Exclude = NO_EXCLUSIONS
+    sources_strict: bool = False
+
+
+MATCH_ALL = Filter(impact_threshold=0)
+"""What a user without a stored subscription gets."""
+
+
+class Subscription(NamedTuple):
+    """A user's stored wishes: the filter of one channel, where alerts go, and when it came to be (Unix seconds)."""
+
+    user_id: str
+    channel: str
+    filter: Filter
+    alert_channels: tuple[str, ...]
+    created_at: float
+    updated_at: float
+
+
+class ParsedFilter(NamedTuple):
+    """A valid filter and what its author should know: keys nobody reads."""
+
+    filter: Filter
+    warnings: tuple[FieldError, ...]
+
+
+def parse_filter(data: Mapping[str, object], pointer: str = "") -> ParsedFilter:
+    """Check a client's decoded filter and normalise it. Raises Theirs(INVALID_FILTER) with every bad field named."""
+    exclude = data.get("exclude")
+    excluded: Mapping[str, object] = exclude if isinstance(exclude, dict) else {}
+    errors = (*_unmatchable_entries(data, pointer), *_unmatchable_entries(excluded, f"{pointer}/exclude"))
+    try:
+        wants = fields.convert(data, Filter, pointer)
+    except fields.InvalidFields as error:
+        named = {bad.pointer for bad in error.errors}
+        raise _invalid((*error.errors, *(bad for bad in errors if bad.pointer not in named))) from None
+    if errors:
+        raise _invalid(errors)
+    ignored = (
+        *fields.unknown_keys(data, Filter, pointer),
+        *fields.unknown_keys(excluded, Exclude, f"{pointer}/exclude"),
+    )
+    return ParsedFilter(normalize_filter(wants), ignored)
+
+
+def _unmatchable_entries(lists: Mapping[str, object], pointer: str) -> list[FieldError]:
+    """Name the entries of the right form that nothing could ever match."""
+    return [
+        FieldError(f"{pointer}/{key}/{position}", wanted)
+        for key, (is_findable, wanted) in _MATCHABLE.items()
+        for position, entry in enumerate(_entries(lists.get(key)))
+        if isinstance(entry, str) and entry and not is_findable(entry)
+    ]
+
+
+def _entries(values: object) -> list[object]:
+    """Give a list's entries as far as a list may be long."""
+    return values[:MAX_ENTRIES] if isinstance(values, list) else []
+
+
+def _is_category(name: str) -> bool:
+    return name.strip().casefold() in set(Category)
+
+
+def _is_term(phrase: str) -> bool:
+    return words.parse_term(phrase) is not None
+
+
+_A_WORD = "want at least one letter or digit"
+_MATCHABLE: dict[str, tuple[Callable[[str], object], str]] = {
+    "categories": (_is_category, f"want one of {', '.join(Category)}"),
+    "keywords": (_is_term, _A_WORD),
+    "people": (_is_term, _A_WORD),
+    "rss_feeds": (_is_term, _A_WORD),
+    "nitter_accounts": (words.handle_key, _A_WORD),
+    "tickers": (words.ticker_key, _A_WORD),
+}
+
+
+def _invalid(errors: tuple[FieldError, ...]) -> ClientError:
+    return ClientError(ErrorCode.INVALID_FILTER, "Invalid filters", fields=errors[: fields.MAX_ERRORS])
+
+
+def normalize_filter(wants: Filter) -> Filter:
+    """Lower the categories, and keep but once in memory what many users list."""
+    exclude = wants.exclude
+    return msgspec.structs.replace(
+        wants,
+        **_shared_lists(wants),
+        exclude=NO_EXCLUSIONS
+        if exclude == NO_EXCLUSIONS
+        else msgspec.structs.replace(exclude, **_shared_lists(exclude)),
+    )
+
+
+def _shared_lists(lists: Filter | Exclude) -> dict[str, tuple[str, ...]]:
+    return {
+        "categories": _lowered(lists.categories),
+        "keywords": tuple(map(intern, lists.keywords)),
+        "tickers": tuple(map(intern, lists.tickers)),
+        "people": tuple(map(intern, lists.people)),
+        "nitter_accounts": tuple(map(intern, lists.nitter_accounts)),
+        "rss_feeds": tuple(map(intern, lists.rss_feeds)),
+    }
+
+
+@lru_cache(maxsize=256)
+def _lowered(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(intern(name.strip().casefold()) for name in names))

@@ -1,0 +1,129 @@
+"""What an item is about, by vocabulary. This file owns how tickers, people, tags and the category are read from a text.
+
+The vocabularies are data (app/data/*.toml); `Vocabulary` finds all of their terms in one pass, by the same lexicon that
+finds keywords. docs/scoring.md tells users how the tables are used.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from operator import itemgetter
+from typing import NamedTuple
+
+from pyroaring import BitMap
+
+from app.core.news.item import Category
+from app.core.text.term_index import TermIndex
+from app.core.text.words import Text, parse_term
+
+MAX_NAMES = 50
+TITLE_FACTOR = 2
+
+_CASHTAG = re.compile(r"(?<![\w$])\$([A-Z]{1,6}(?:\.[A-Z])?)(?![\w$])")
+
+
+class EntryKind(StrEnum):
+    """Which table a term comes from."""
+
+    CATEGORY = "category"
+    TICKER = "ticker"
+    PERSON = "person"
+    TAG = "tag"
+    IMPACT = "impact"
+    RELEVANCE = "relevance"
+
+
+class VocabularyEntry(NamedTuple):
+    """What a term means: the table, the name it stands for ("sports", "BTC", "Jerome Powell", "etf"), its points."""
+
+    term: str
+    kind: EntryKind
+    label: str
+    points: float
+
+
+class Vocabulary:
+    """Terms and their senses; a term may have several, a sense several terms."""
+
+    def __init__(self, senses: Iterable[VocabularyEntry]) -> None:
+        self._terms = TermIndex()
+        self._entries = list(senses)
+        for number, sense in enumerate(self._entries):
+            term = parse_term(sense.term)
+            if term is None:
+                raise ValueError(f"{sense.term!r} has no letter or digit")
+            self._terms.add(term, number)
+
+    def entries(self, text: Text) -> list[VocabularyEntry]:
+        """Give the sense of every term that stands in the text, in the order of the tables."""
+        return self.entries_of(self.entry_ids(text))
+
+    def entry_ids(self, text: Text) -> BitMap:
+        """Give the numbers of these senses, by which they are in order and quickly compared."""
+        return BitMap.union(BitMap(), *self._terms.lookup(text))
+
+    def entries_of(self, numbers: BitMap) -> list[VocabularyEntry]:
+        """Give the senses of these numbers."""
+        return [self._entries[number] for number in numbers.to_array()]
+
+
+class CategoryRule(NamedTuple):
+    """When a category is certain enough: least points, and how many times the runner-up's."""
+
+    threshold: float
+    margin: float
+
+
+class EntityMatches:
+    """The senses found in an item, by kind; one found in the title is not repeated for the content."""
+
+    __slots__ = ("_by_kind",)
+
+    def __init__(self, title: Iterable[VocabularyEntry], content: Iterable[VocabularyEntry]) -> None:
+        # With each sense what divides its points: 1, or TITLE_FACTOR where it stands in the content only.
+        self._by_kind: dict[EntryKind, list[tuple[VocabularyEntry, int]]] = {}
+        for senses, divisor in ((title, 1), (content, TITLE_FACTOR)):
+            for sense in senses:
+                self._by_kind.setdefault(sense.kind, []).append((sense, divisor))
+
+    def of_kind(self, kind: EntryKind) -> Sequence[tuple[VocabularyEntry, int]]:
+        """Give the senses of a kind, the title's first, each with what divides its points."""
+        return self._by_kind.get(kind, ())
+
+    def points(self, kind: EntryKind) -> list[float]:
+        """Give each name's points once, divided where it stands in the content only."""
+        best: dict[str, float] = {}
+        for sense, divisor in self.of_kind(kind):
+            best[sense.label] = max(best.get(sense.label, 0.0), sense.points / divisor)
+        return list(best.values())
+
+    def labels(self, kind: EntryKind) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(sense.label for sense, _ in self.of_kind(kind)))[:MAX_NAMES]
+
+
+def find_entities(vocabulary: Vocabulary, title: Text, content: Text) -> EntityMatches:
+    """Look a title and a content up in the vocabulary."""
+    in_title = vocabulary.entry_ids(title)
+    in_content = vocabulary.entry_ids(content) - in_title
+    return EntityMatches(vocabulary.entries_of(in_title), vocabulary.entries_of(in_content))
+
+
+def find_tickers(findings: EntityMatches, title: str, content: str) -> tuple[str, ...]:
+    """Give the symbols that are named or stand as cashtags ($BTC), cashtags first."""
+    text = f"{title}\n{content}"
+    cashtags = _CASHTAG.findall(text) if "$" in text else ()
+    return tuple(dict.fromkeys([*cashtags, *findings.labels(EntryKind.TICKER)]))[:MAX_NAMES]
+
+
+def choose_category(findings: EntityMatches, rule: CategoryRule) -> Category:
+    """Give the category with the most points, `other` where none is certain enough."""
+    points: dict[str, float] = defaultdict(float)
+    for sense, divisor in findings.of_kind(EntryKind.CATEGORY):
+        points[sense.label] += sense.points * TITLE_FACTOR / divisor
+    ranking = sorted(points.items(), key=itemgetter(1), reverse=True)
+    if not ranking:
+        return Category.OTHER
+    best, most = ranking[0]
+    runner_up = ranking[1][1] if len(ranking) > 1 else 0.0
+    return Category(best) if most >= rule.threshold and most >= rule.margin * runner_up else Category.OTHER

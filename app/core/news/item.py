@@ -1,0 +1,112 @@
+"""What a news item is. This file owns the item's wire names, its limits, and how a publisher's object is checked."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from app.core.errors import ClientError, ErrorCode, FieldError
+from app.core.news import urls
+from app.core.validation import fields
+
+HIGH_SIGNAL_ABOVE = 70.0
+MAX_TITLE = 512
+MAX_CONTENT = 16 * 1024
+
+
+class Source(StrEnum):
+    """Where an item comes from; the wire word."""
+
+    NITTER = "nitter"
+    RSS = "rss"
+
+
+class Category(StrEnum):
+    """What an item is about; the wire word."""
+
+    POLITICS = "politics"
+    CRYPTO = "crypto"
+    ECONOMICS = "economics"
+    SPORTS = "sports"
+    OTHER = "other"
+
+
+ItemId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:@-]+$(?!\n)")]
+Account = Annotated[str, Meta(max_length=256)]
+Title = Annotated[str, Meta(max_length=MAX_TITLE)]
+Content = Annotated[str, Meta(min_length=1, max_length=MAX_CONTENT)]
+Url = Annotated[str, Meta(min_length=1, max_length=urls.MAX_URL_LENGTH)]
+Score = Annotated[float, Meta(ge=0, le=100)]
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Names = Annotated[tuple[Name, ...], Meta(max_length=50)]
+# From 1970 to the year 5138: a later one is milliseconds by mistake.
+UnixSeconds = Annotated[float, Meta(ge=0, lt=100_000_000_000)]
+
+
+class NewsItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One item as every client sees it: the original's names, complete, checked, text only. Times in Unix seconds."""
+
+    id: str
+    source: Source
+    source_account: str
+    title: str
+    content: str
+    url: str
+    published_at: float
+    impact_score: float
+    relevance_score: float
+    tickers: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    prediction_markets: tuple[object, ...] = ()
+    category: Category = Category.OTHER
+    tags: tuple[str, ...] = ()
+    is_duplicate: bool = False
+    duplicate_of: str | None = None
+    is_high_signal: bool = False
+
+
+class RawNews(msgspec.Struct, frozen=True, kw_only=True):
+    """What a source hands in. Four fields are required; what else it gives is kept, and what is missing is computed."""
+
+    source: Source
+    content: Content
+    url: Url
+    published_at: UnixSeconds
+    id: ItemId | None = None
+    source_account: Account | None = None
+    title: Title | None = None
+    impact_score: Score | None = None
+    relevance_score: Score | None = None
+    tickers: Names | None = None
+    people: Names | None = None
+    prediction_markets: Annotated[tuple[object, ...], Meta(max_length=50)] | None = None
+    category: Category | None = None
+    tags: Names | None = None
+
+
+def parse_raw(data: Mapping[str, object], pointer: str = "") -> RawNews:
+    """Check a publisher's decoded object. Raises Theirs(INVALID_PARAMETER) with every bad field named."""
+    errors = _url_errors(data.get("url"), pointer)
+    try:
+        raw = fields.convert(data, RawNews, pointer)
+    except fields.InvalidFields as error:
+        raise _invalid(error.errors + errors) from None
+    if errors:
+        raise _invalid(errors)
+    return raw
+
+
+def _url_errors(url: object, pointer: str) -> tuple[FieldError, ...]:
+    if not isinstance(url, str) or not url:
+        return ()
+    try:
+        urls.canonical(url)
+    except ValueError as error:
+        return (FieldError(f"{pointer}/url", str(error)),)
+    return ()
+
+
+def _invalid(errors: tuple[FieldError, ...]) -> ClientError:
+    return ClientError(ErrorCode.INVALID_PARAMETER, "The news item is not valid", fields=errors[: fields.MAX_ERRORS])

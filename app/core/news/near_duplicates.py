@@ -1,0 +1,101 @@
+"""Near-duplicate texts. This file owns when two items tell the same story in nearly the same words.
+
+A text becomes the set of its three-word shingles; two texts are near when their sets overlap by 60 % (Jaccard).
+Candidates are found by bottom-k sketches (Broder 1997): texts that near share most of their smallest shingle hashes,
+so only items with a hash in common are compared, whatever the number remembered.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from typing import NamedTuple
+from zlib import crc32
+
+from app.core.text.words import Text
+
+MAX_ITEMS = 5_000
+MAX_AGE_S = 48 * 3600.0
+MIN_SIMILARITY = 0.6
+MIN_WORDS = 8
+
+_SHINGLE_WORDS = 3
+_SKETCH_HASHES = 12
+# Two texts that overlap by NEAR share about that part of their sketches; fewer is chance.
+_MIN_SHARED = 3
+_MAX_CANDIDATES = 16
+# So that what an item costs is bounded, whatever a publisher writes under everything it sends.
+_MAX_COUNTED = 512
+
+
+class _Fingerprint(NamedTuple):
+    shingles: frozenset[int]
+    sketch: tuple[int, ...]
+    published_at: float
+
+
+class NearDuplicateIndex:
+    """What was published lately, searchable by likeness. Times are the items' own, Unix seconds."""
+
+    def __init__(self) -> None:
+        self._fingerprints: OrderedDict[str, _Fingerprint] = OrderedDict()
+        self._holders: dict[int, set[str]] = {}
+
+    def find_or_add(self, item_id: str, title: Text, content: Text, published_at: float) -> str | None:
+        """Name the item that this one repeats, or else remember this one. Short texts repeat nothing."""
+        shingles = _shingles(title, content)
+        if not shingles:
+            return None
+        story = _Fingerprint(shingles, tuple(sorted(shingles)[:_SKETCH_HASHES]), published_at)
+        near = self._find(item_id, story)
+        if near is None:
+            # The first of its kind stands for all, so that a story told a thousand times is compared with one.
+            self._add(item_id, story)
+        return near
+
+    def remove(self, item_id: str) -> None:
+        """Take back an item that did not come to be; nothing happens when it is unknown."""
+        story = self._fingerprints.pop(item_id, None)
+        for value in story.sketch if story else ():
+            self._holders[value].discard(item_id)
+            if not self._holders[value]:
+                del self._holders[value]
+
+    def _find(self, item_id: str, story: _Fingerprint) -> str | None:
+        shared = Counter(self._candidates(story.sketch))
+        del shared[item_id]
+        near = [
+            (score, other)
+            for other, hashes in shared.most_common(_MAX_CANDIDATES)
+            if hashes >= _MIN_SHARED
+            and abs(self._fingerprints[other].published_at - story.published_at) <= MAX_AGE_S
+            and (score := _jaccard(story.shingles, self._fingerprints[other].shingles)) >= MIN_SIMILARITY
+        ]
+        return max(near)[1] if near else None
+
+    def _candidates(self, sketch: tuple[int, ...]) -> Iterator[str]:
+        """Give who holds each hash, the rare ones first; what a crowd holds is boilerplate and tells nothing."""
+        counted = 0
+        for holders in sorted((self._holders.get(value, set()) for value in sketch), key=len):
+            counted += len(holders)
+            if counted > _MAX_COUNTED:
+                return
+            yield from holders
+
+    def _add(self, item_id: str, story: _Fingerprint) -> None:
+        self.remove(item_id)
+        self._fingerprints[item_id] = story
+        for value in story.sketch:
+            self._holders.setdefault(value, set()).add(item_id)
+        if len(self._fingerprints) > MAX_ITEMS:
+            self.remove(next(iter(self._fingerprints)))
+
+
+def _shingles(title: Text, content: Text) -> frozenset[int]:
+    words = [crc32(word.encode()) for word in title.words + content.words]
+    if len(words) < MIN_WORDS:
+        return frozenset()
+    # Of numbers, so that it is the same in every process; and all of it in C.
+    return frozenset(map(hash, zip(words, words[1:], words[2:], strict=False)))
+
+
+def _jaccard(one: frozenset[int], other: frozenset[int]) -> float:
+    return len(one & other) / len(one | other)

@@ -1,0 +1,98 @@
+"""Why a connection ends. This file owns the table of endings: the word, the close code, what the client should do.
+
+The word is the metric's `reason` label, the log's `reason` field and the start of the close frame's reason text. The
+server never closes with 1000 or 1001: the original's client then reconnects without a pause. 4000-4499 mean
+"reconnect", 4500-4999 mean "not until something changed" (docs/protocol.md).
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+ABNORMAL = 1006
+"""RFC 6455 section 7.4.1: never on the wire; what a peer that vanished is said to have closed with."""
+
+CLOSE_HANDSHAKE_S = 1.0
+"""How long a client may take to answer a close frame before its transport is aborted."""
+
+
+class DisconnectReason(StrEnum):
+    """What ended a connection."""
+
+    CLIENT = "client"
+    GOING_AWAY = "going_away"
+    NETWORK = "network"
+    PROTOCOL_ERROR = "protocol_error"
+    UNSUPPORTED_DATA = "unsupported_data"
+    INVALID_UTF8 = "invalid_utf8"
+    MESSAGE_TOO_BIG = "message_too_big"
+    INTERNAL_ERROR = "internal_error"
+    SHUTDOWN = "shutdown"
+    LIFETIME = "lifetime"
+    SLOW_CONSUMER = "slow_consumer"
+    HEARTBEAT_TIMEOUT = "heartbeat_timeout"
+    ACK_TIMEOUT = "ack_timeout"
+    RATE_LIMITED = "rate_limited"
+    KICKED = "kicked"
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a word
+    UNAUTHENTICATED = "unauthenticated"
+    TOO_MANY_BAD_MESSAGES = "too_many_bad_messages"
+    REPLACED = "replaced"
+
+
+class CloseSpec(NamedTuple):
+    """How an ending looks on the wire. `retry_after_s` is what the close reason advises; None advises nothing."""
+
+    code: int
+    retry_after_s: float | None = None
+
+
+CLOSE_CODES: dict[DisconnectReason, CloseSpec] = {
+    DisconnectReason.CLIENT: CloseSpec(1000),
+    DisconnectReason.GOING_AWAY: CloseSpec(1001),
+    DisconnectReason.NETWORK: CloseSpec(ABNORMAL),
+    DisconnectReason.PROTOCOL_ERROR: CloseSpec(1002),
+    DisconnectReason.UNSUPPORTED_DATA: CloseSpec(1003),
+    DisconnectReason.INVALID_UTF8: CloseSpec(1007),
+    DisconnectReason.MESSAGE_TOO_BIG: CloseSpec(1009),
+    DisconnectReason.INTERNAL_ERROR: CloseSpec(1011, retry_after_s=5),
+    DisconnectReason.SHUTDOWN: CloseSpec(1012, retry_after_s=3),
+    DisconnectReason.LIFETIME: CloseSpec(1012, retry_after_s=1),
+    DisconnectReason.SLOW_CONSUMER: CloseSpec(4008, retry_after_s=3),
+    DisconnectReason.HEARTBEAT_TIMEOUT: CloseSpec(4010, retry_after_s=1),
+    DisconnectReason.ACK_TIMEOUT: CloseSpec(4012, retry_after_s=1),
+    DisconnectReason.RATE_LIMITED: CloseSpec(4029, retry_after_s=30),
+    DisconnectReason.KICKED: CloseSpec(4500),
+    DisconnectReason.TOKEN_EXPIRED: CloseSpec(4501),
+    DisconnectReason.UNAUTHENTICATED: CloseSpec(4502),
+    DisconnectReason.TOO_MANY_BAD_MESSAGES: CloseSpec(4503),
+    DisconnectReason.REPLACED: CloseSpec(4504),
+}
+
+CLIENT_REASONS = frozenset({DisconnectReason.CLIENT, DisconnectReason.GOING_AWAY, DisconnectReason.NETWORK})
+"""Endings that the server only hears of: it must never send their codes."""
+
+
+ADMITTED_REASONS: tuple[DisconnectReason, ...] = tuple(
+    ending for ending in DisconnectReason if ending is not DisconnectReason.UNAUTHENTICATED
+)
+"""Endings of connections that had a seat; what never had one is counted among the handshakes."""
+
+
+def close_reason_text(ending: DisconnectReason) -> str:
+    """Give the machine-readable reason of a close frame, at most 123 bytes: `slow_consumer;retry_after_ms=3000`."""
+    retry_after_s = CLOSE_CODES[ending].retry_after_s
+    return ending.value if retry_after_s is None else f"{ending.value};retry_after_ms={int(retry_after_s * 1000)}"
+
+
+def is_valid_close_code(code: int) -> bool:
+    """Say whether a peer may put the code on the wire (RFC 6455 sections 7.4.1 and 7.4.2)."""
+    return code in (1000, 1001, 1002, 1003) or 1007 <= code <= 1014 or 3000 <= code <= 4999
+
+
+def reason_of_client_code(code: int) -> DisconnectReason:
+    """Name the ending that a client's close frame announces."""
+    return (
+        DisconnectReason.GOING_AWAY
+        if code == CLOSE_CODES[DisconnectReason.GOING_AWAY].code
+        else DisconnectReason.CLIENT
+    )

@@ -1,0 +1,247 @@
+"""Which slots listed something that this item has. This file owns the tables from a term to a bitmap of slots.
+
+A look-up costs what the item's text is long, whatever the number of terms: single words meet in one set intersection,
+runs (phrases, and substrings of unspaced scripts) are found from their first two units by the lengths that exist there.
+A table that is empty costs nothing.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sized
+from typing import Any, Generic, Protocol, TypeVar
+
+from pyroaring import BitMap
+
+from app.core.text.words import Term, Text
+
+Key = TypeVar("Key", bound=Hashable)
+Units = tuple[str, ...] | str
+"""A run's units: the words of a phrase, or the characters of a substring."""
+
+# So many letters of a stem are looked up before any other: few words of a text pass.
+_HEAD = 3
+
+
+class IndexTable(Protocol):
+    """What every table here can do with one of its keys."""
+
+    # Any: each table has its own kind of key, and `Lexicon._place` gives each only its own.
+    def add(self, key: Any, slot: int, /) -> object: ...  # noqa: ANN401
+
+    def discard(self, key: Any, slot: int, /) -> object: ...  # noqa: ANN401
+
+
+class PostingLists(Generic[Key]):
+    """Values to the slots that listed them. An empty set is dropped, so that churn leaves nothing behind."""
+
+    __slots__ = ("postings",)
+
+    def __init__(self) -> None:
+        self.postings: dict[Key, BitMap] = {}
+
+    def __len__(self) -> int:
+        return len(self.postings)
+
+    def add(self, key: Key, slot: int) -> bool:
+        """Add a slot; True when the key is new."""
+        slots = self.postings.get(key)
+        if slots is None:
+            self.postings[key] = BitMap((slot,))
+            return True
+        slots.add(slot)
+        return False
+
+    def discard(self, key: Key, slot: int) -> bool:
+        """Take a slot out; True when the key went with it."""
+        slots = self.postings[key]
+        slots.discard(slot)
+        if slots:
+            return False
+        del self.postings[key]
+        return True
+
+    def lookup(self, keys: Iterable[Key]) -> list[BitMap]:
+        """Give the slots of every key that is listed."""
+        return [slots for key in keys if (slots := self.postings.get(key)) is not None]
+
+
+class _PhraseIndex:
+    """Runs of two units or more, found from their first two units by the lengths that exist there."""
+
+    __slots__ = ("_firsts", "_lengths", "_longest", "_slots")
+
+    def __init__(self) -> None:
+        self._slots: PostingLists[Units] = PostingLists()
+        self._firsts: Counter[str] = Counter()
+        self._lengths: dict[Units, Counter[int]] = {}
+        # The longest there ever was: a window of it holds every run that begins there.
+        self._longest = 0
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def add(self, run: Units, slot: int) -> None:
+        if self._slots.add(run, slot):
+            self._firsts[run[0]] += 1
+            self._lengths.setdefault(run[:2], Counter())[len(run)] += 1
+            self._longest = max(self._longest, len(run))
+
+    def discard(self, run: Units, slot: int) -> None:
+        if self._slots.discard(run, slot):
+            self._firsts[run[0]] -= 1
+            if not self._firsts[run[0]]:
+                del self._firsts[run[0]]
+            lengths = self._lengths[run[:2]]
+            lengths[len(run)] -= 1
+            if not lengths[len(run)]:
+                del lengths[len(run)]
+            if not lengths:
+                del self._lengths[run[:2]]
+
+    def lookup(self, units: Units) -> list[BitMap]:
+        firsts, lengths = self._firsts, self._lengths
+        if not firsts:
+            return []
+        # Equal windows once: a text that repeats itself must not cost what it is long times every length.
+        windows = {
+            units[start : start + self._longest]
+            for start, unit in enumerate(units)
+            if unit in firsts and units[start : start + 2] in lengths
+        }
+        return self._slots.lookup({window[:length] for window in windows for length in lengths[window[:2]]})
+
+
+class _PrefixIndex:
+    """Single words that are only begun: "fed" for "fed*"."""
+
+    __slots__ = ("_head_sizes", "_sizes", "_slots")
+
+    def __init__(self) -> None:
+        self._slots: PostingLists[str] = PostingLists()
+        # How long the stems are that begin with this head, and how long the heads are: stems may be shorter than one.
+        self._sizes: dict[str, Counter[int]] = {}
+        self._head_sizes: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def add(self, stem: str, slot: int) -> None:
+        if self._slots.add(stem, slot):
+            self._sizes.setdefault(stem[:_HEAD], Counter())[len(stem)] += 1
+            self._head_sizes[min(len(stem), _HEAD)] += 1
+
+    def discard(self, stem: str, slot: int) -> None:
+        if self._slots.discard(stem, slot):
+            head = stem[:_HEAD]
+            self._sizes[head][len(stem)] -= 1
+            self._sizes[head] = +self._sizes[head]
+            if not self._sizes[head]:
+                del self._sizes[head]
+            self._head_sizes[len(head)] -= 1
+            self._head_sizes = +self._head_sizes
+
+    def lookup(self, vocabulary: frozenset[str]) -> list[BitMap]:
+        sizes = self._sizes
+        # Of a word that is shorter than a size its whole is taken, and that begins it too.
+        stems = {
+            word[:size]
+            for head_size in self._head_sizes
+            for word in vocabulary
+            if (head := word[:head_size]) in sizes
+            for size in sizes[head]
+        }
+        return self._slots.lookup(self._slots.postings.keys() & stems) if stems else []
+
+
+class _PrefixPhraseIndex:
+    """Phrases whose last word is only begun: ("rate", "cut") for "rate cut*"."""
+
+    __slots__ = ("_head_sizes", "_slots", "_tail_sizes")
+
+    def __init__(self) -> None:
+        self._slots: PostingLists[tuple[str, ...]] = PostingLists()
+        self._head_sizes: dict[str, Counter[int]] = {}
+        self._tail_sizes: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def add(self, words: tuple[str, ...], slot: int) -> None:
+        if self._slots.add(words, slot):
+            self._head_sizes.setdefault(words[0], Counter())[len(words)] += 1
+            self._tail_sizes[len(words[-1])] += 1
+
+    def discard(self, words: tuple[str, ...], slot: int) -> None:
+        if self._slots.discard(words, slot):
+            sizes = self._head_sizes[words[0]]
+            sizes[len(words)] -= 1
+            self._tail_sizes[len(words[-1])] -= 1
+            self._head_sizes[words[0]] = +sizes
+            self._tail_sizes = +self._tail_sizes
+            if not self._head_sizes[words[0]]:
+                del self._head_sizes[words[0]]
+
+    def lookup(self, text: Text) -> list[BitMap]:
+        if self._head_sizes.keys().isdisjoint(text.vocabulary):
+            return []
+        return self._slots.lookup(
+            {
+                (*head, last[:size])
+                for head, last in self._windows(text.words)
+                for size in self._tail_sizes
+                if size <= len(last)
+            }
+        )
+
+    def _windows(self, words: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
+        """Give each (words before, word begun) at which a listed term could stand."""
+        heads = self._head_sizes
+        for start, word in enumerate(words):
+            if word in heads:
+                for size in heads[word]:
+                    end = start + size - 1
+                    if end < len(words):
+                        yield words[start:end], words[end]
+
+
+class TermIndex:
+    """Terms to the slots that listed them."""
+
+    __slots__ = ("_begun", "_begun_phrases", "_characters", "_phrases", "_substrings", "_words")
+
+    def __init__(self) -> None:
+        self._words: PostingLists[str] = PostingLists()
+        self._phrases = _PhraseIndex()
+        self._begun = _PrefixIndex()
+        self._begun_phrases = _PrefixPhraseIndex()
+        self._characters: PostingLists[str] = PostingLists()
+        self._substrings = _PhraseIndex()
+
+    def __len__(self) -> int:
+        by_words: tuple[Sized, ...] = (self._words, self._phrases, self._begun, self._begun_phrases)
+        return sum(map(len, (*by_words, self._characters, self._substrings)))
+
+    def add(self, term: Term, slot: int) -> None:
+        table, key = self._table_and_key(term)
+        table.add(key, slot)
+
+    def discard(self, term: Term, slot: int) -> None:
+        table, key = self._table_and_key(term)
+        table.discard(key, slot)
+
+    def _table_and_key(self, term: Term) -> tuple[IndexTable, Units]:
+        if term.substring:
+            return (self._characters if len(term.substring) == 1 else self._substrings), term.substring
+        if len(term.words) == 1:
+            return (self._begun if term.is_prefix else self._words), term.words[0]
+        return (self._begun_phrases if term.is_prefix else self._phrases), term.words
+
+    def lookup(self, text: Text) -> list[BitMap]:
+        """Give the slots of every listed term that stands in the text."""
+        return [
+            *self._words.lookup(self._words.postings.keys() & text.vocabulary),
+            *self._phrases.lookup(text.words),
+            *self._begun.lookup(text.vocabulary),
+            *self._begun_phrases.lookup(text),
+            *(self._characters.lookup(set(text.plain)) if self._characters else ()),
+            *self._substrings.lookup(text.plain),
+        ]
