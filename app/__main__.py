@@ -1,6 +1,6 @@
-"""The command line: serve · publish · listen · token. This file owns its arguments and exit codes.
+"""The command line: serve, publish, listen, token.
 
-Exit codes: 0 done · 1 failed · 2 wrong arguments or settings · 3 the database is damaged.
+Exit codes: 0 done · 1 failed · 2 wrong arguments or settings · 3 the database is corrupt.
 """
 
 import argparse
@@ -23,45 +23,50 @@ from app.adapters.system.logs import set_up_logging
 from app.adapters.tokens.signing import sign
 from app.client.listen import ConnectionRefused, as_line, listen
 from app.client.publish import PublishFailed, publish_file
-from app.config import OPTIONS, PREFIX, SECRETS, InvalidSetting, Settings, read_settings, unknown_variables
+from app.config import OPTIONS, PREFIX, SECRETS, InvalidSetting, Settings, read_settings, unknown_variables, variable
 from app.core.access.entitlement import parse_entitlement
 from app.core.access.identity import MAX_TOKEN_LIFETIME_S, Scope
 from app.core.errors import ClientError, CorruptStateError
 from app.core.validation.strict_json import decode_object
+from app.core.validation.values import did_you_mean
 from app.telemetry.stats import Stats
 from app.wiring import Listening, serve
 
-FAILED, WRONG, DAMAGED = 1, 2, 3
+FAILED, WRONG, CORRUPT = 1, 2, 3
+INTERRUPTED = 130
 
 _log = structlog.get_logger("main")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and give its exit code."""
-    given = _parser().parse_args(arguments)
+    """Run a command and return its exit code."""
+    parsed = _parser().parse_args(arguments)
     with suppress(KeyboardInterrupt):
-        return int(given.run(given))
-    return 130
+        return int(parsed.run(parsed))
+    return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="polyfloat-news", description="News to traders' terminals in milliseconds.")
-    parser.add_argument("--version", action="version", version=__version__)
+    parser = argparse.ArgumentParser(
+        prog="polyfloat-news", description="Push news to traders' terminals over WebSockets within milliseconds."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_serve(commands.add_parser("serve", help="run the server"))
     _add_publish(commands.add_parser("publish", help="publish items to a server"))
     _add_listen(commands.add_parser("listen", help="print items as they arrive"))
-    _add_token(commands.add_parser("token", help="print a token that is signed with NEWS_JWT_SECRET"))
+    _add_token(commands.add_parser("token", help="print a token signed with NEWS_JWT_SECRET"))
     return parser
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     for name, option in OPTIONS.items():
-        wanted = f"{option.help} ({option.wanted}; {PREFIX}{name.upper()})"
+        must_be = option.value.must_be
         # A flag may stand alone: --sample-wire is --sample-wire 1.
-        nargs = "?" if option.wanted == "0 or 1" else None
-        parser.add_argument(f"--{name.replace('_', '-')}", help=wanted, nargs=nargs, const="1" if nargs else None)
-    parser.add_argument("--print-config", action="store_true", help="print the settings that result, and stop")
+        nargs = "?" if must_be == "0 or 1" else None
+        text = f"{option.help} ({must_be}; {variable(name)})"
+        parser.add_argument(f"--{name.replace('_', '-')}", help=text, nargs=nargs, const="1" if nargs else None)
+    parser.add_argument("--print-config", action="store_true", help="print the resulting settings and exit")
     parser.set_defaults(run=_serve)
 
 
@@ -76,45 +81,44 @@ def _add_listen(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--category", action="append", default=[], help="only this category (may be repeated)")
     parser.add_argument("--keyword", action="append", default=[], help="only with this keyword (may be repeated)")
     parser.add_argument("--ticker", action="append", default=[], help="only with this ticker (may be repeated)")
-    parser.add_argument("--min-impact", type=int, help="only from this impact on, 0 to 100")
-    parser.add_argument("--json", action="store_true", help="print every message as it is")
+    parser.add_argument("--min-impact", type=int, help="only with at least this impact, 0 to 100")
+    parser.add_argument("--json", action="store_true", help="print every message as JSON")
     _add_server(parser)
     parser.set_defaults(run=_listen)
 
 
 def _add_token(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--user", required=True, help="whom it speaks for")
+    max_hours = MAX_TOKEN_LIFETIME_S / 3600
+    parser.add_argument("--user", required=True, help="the user that the token identifies")
     scopes = [scope.value for scope in Scope]
     parser.add_argument("--scope", action="append", default=[], choices=scopes, help="what it allows (may be repeated)")
-    parser.add_argument(
-        "--hours", type=float, default=1.0, help=f"for how long; {MAX_TOKEN_LIFETIME_S / 3600:g} at most; 1"
-    )
-    parser.add_argument("--ent", default="", help="what it lets its bearer see, as JSON (docs/protocol.md)")
+    parser.add_argument("--hours", type=float, default=1.0, help=f"lifetime, at most {max_hours:g} (default 1)")
+    parser.add_argument("--ent", default="", help="what its bearer may see, as JSON (docs/protocol.md)")
     parser.set_defaults(run=_token)
 
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token", default=os.environ.get(f"{PREFIX}TOKEN"), help=f"a token ({PREFIX}TOKEN)")
     default = os.environ.get(f"{PREFIX}URL", "http://127.0.0.1:8000")
-    parser.add_argument("--server", default=default, help=f"where the server is ({PREFIX}URL; {default})")
+    parser.add_argument("--server", default=default, help=f"address of the server ({PREFIX}URL; {default})")
 
 
-def _serve(given: argparse.Namespace) -> int:
+def _serve(arguments: argparse.Namespace) -> int:
     try:
-        chosen = {name: value for name in OPTIONS if (value := getattr(given, name)) is not None}
+        chosen = {name: value for name in OPTIONS if (value := getattr(arguments, name)) is not None}
         settings = read_settings(os.environ, chosen)
-        if given.print_config:
+        if arguments.print_config:
             _print_config(settings)
         else:
             _run_server(settings)
     except (InvalidSetting, InvalidFeedsFile) as error:
         return _complain(error, WRONG)
     except CorruptStateError as error:
-        return _complain(error, DAMAGED)
+        return _complain(error, CORRUPT)
     except (OSError, asyncio.CancelledError) as error:
-        return _complain(str(error) or "stopped before everything was drained", FAILED)
+        return _complain(str(error) or "stopped before shutdown was complete", FAILED)
     except ExceptionGroup:
-        # A worker failed: broken inside state stops the server loudly.
+        # A worker failed: corrupt internal state stops the server.
         _log.exception("worker_failed")
         return FAILED
     return 0
@@ -122,15 +126,16 @@ def _serve(given: argparse.Namespace) -> int:
 
 def _run_server(settings: Settings) -> None:
     stats = Stats()
-    set_up_logging(settings.log_level, settings.log_format, SystemClock().monotonic, stats.line_logged)
+    set_up_logging(settings.log_level, settings.log_format, SystemClock().monotonic, stats.server.record_log_line)
+    known = [variable(name) for name in OPTIONS]
     for name in unknown_variables(os.environ):
-        _log.warning("unknown_setting", name=name)
+        _log.warning("unknown_setting", name=f"{name}{did_you_mean(name, known)}")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve_until_signalled(settings, stats))
 
 
 async def _serve_until_signalled(settings: Settings, stats: Stats) -> None:
-    """Serve until SIGTERM or SIGINT; a second one stops at once."""
+    """Serve until SIGTERM or SIGINT. A second signal stops at once."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     serving = asyncio.current_task()
@@ -149,33 +154,33 @@ def _announce(settings: Settings, listening: Listening) -> None:
     tune_garbage_collector()
     _log.info("serving", **listening._asdict(), database=settings.database, sample_wire=settings.sample_wire)
     if settings.allow_anonymous:
-        _log.warning("anonymous_access", detail="everyone who reaches this server can read, publish and subscribe")
+        _log.warning("anonymous_access", detail="anyone who reaches this server can read, publish and subscribe")
 
 
-def _publish(given: argparse.Namespace) -> int:
+def _publish(arguments: argparse.Namespace) -> int:
     try:
-        new = asyncio.run(publish_file(given.file, given.server, given.token))
+        new = asyncio.run(publish_file(arguments.file, arguments.server, arguments.token))
     except (PublishFailed, OSError) as error:
         return _complain(error, FAILED)
     sys.stdout.write(f"{new} new\n")
     return 0
 
 
-def _listen(given: argparse.Namespace) -> int:
-    wishes = {"categories": given.category, "keywords": given.keyword, "tickers": given.ticker}
-    filters: dict[str, object] = {key: value for key, value in wishes.items() if value}
-    if filters or given.min_impact is not None:
-        filters["impact_threshold"] = given.min_impact or 0
+def _listen(arguments: argparse.Namespace) -> int:
+    lists = {"categories": arguments.category, "keywords": arguments.keyword, "tickers": arguments.ticker}
+    filters: dict[str, object] = {key: value for key, value in lists.items() if value}
+    if filters or arguments.min_impact is not None:
+        filters["impact_threshold"] = arguments.min_impact or 0
     try:
-        show = partial(_show, as_json=given.json)
-        asyncio.run(listen(given.server, given.user, filters, show, given.token))
+        show = partial(_show, as_json=arguments.json)
+        asyncio.run(listen(arguments.server, arguments.user, filters, show, arguments.token))
     except ConnectionRefused as error:
         return _complain(error, FAILED)
     return 0
 
 
-def _ent(text: str) -> object:
-    """Read the claim, and let nobody be given a token that no server takes. Raises ValueError."""
+def _entitlement(text: str) -> object:
+    """Read the claim `ent`, so that no token is printed that every server refuses. Raises ValueError."""
     if not text:
         return None
     try:
@@ -187,17 +192,22 @@ def _ent(text: str) -> object:
     return claim
 
 
-def _token(given: argparse.Namespace) -> int:
+def _token(arguments: argparse.Namespace) -> int:
     try:
         settings = read_settings(os.environ, {})
         if not settings.jwt_secret:
-            raise InvalidSetting("jwt_secret", "", "the secret that the server checks tokens with")
-        if not 0 < given.hours <= MAX_TOKEN_LIFETIME_S / 3600:
-            raise ValueError(f"--hours {given.hours:g}: want more than 0, and {MAX_TOKEN_LIFETIME_S / 3600:g} at most")
-        now, life_s = SystemClock().wall(), given.hours * 3600
-        more: dict[str, object] = {"aud": settings.jwt_audience, "iss": settings.jwt_issuer, "ent": _ent(given.ent)}
-        said = {name: value for name, value in more.items() if value not in (None, "")}
-        token = sign(settings.jwt_secret, given.user, given.scope, now, life_s, said)
+            raise InvalidSetting("jwt_secret", "", "must be set to the secret that the server verifies tokens with")
+        max_hours = MAX_TOKEN_LIFETIME_S / 3600
+        if not 0 < arguments.hours <= max_hours:
+            raise ValueError(f"--hours {arguments.hours:g}: must be above 0 and at most {max_hours:g}")
+        now, lifetime_s = SystemClock().wall(), arguments.hours * 3600
+        optional: dict[str, object] = {
+            "aud": settings.jwt_audience,
+            "iss": settings.jwt_issuer,
+            "ent": _entitlement(arguments.ent),
+        }
+        claims = {name: value for name, value in optional.items() if value not in (None, "")}
+        token = sign(settings.jwt_secret, arguments.user, arguments.scope, now, lifetime_s, claims)
     except ValueError as error:
         return _complain(error, WRONG)
     sys.stdout.write(f"{token}\n")
@@ -215,12 +225,12 @@ def _print_config(settings: Settings) -> None:
     for name in unknown_variables(os.environ):
         sys.stderr.write(f"polyfloat-news: {name} is not a setting\n")
     for name in OPTIONS:
-        shown = _as_text(getattr(settings, name))
-        sys.stdout.write(f"{PREFIX}{name.upper()}={'…' if shown and name in SECRETS else shown}\n")
+        text = _as_text(getattr(settings, name))
+        sys.stdout.write(f"{variable(name)}={'…' if text and name in SECRETS else text}\n")
 
 
 def _as_text(value: object) -> str:
-    """Write a setting as its variable would hold it."""
+    """Return a setting as its variable would hold it."""
     if isinstance(value, tuple):
         return ",".join(value)
     if isinstance(value, dict):

@@ -1,21 +1,19 @@
-"""Settings. This file owns every NEWS_* variable: its name, default, meaning and check."""
+"""Settings: the name, default, meaning and check of every NEWS_* variable."""
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 
-from app.core.limits import Limits
+from app.core.validation.limit_overrides import parse_limit_overrides
+from app.core.validation.values import InvalidValue, Value, flag, integer, number, one_of, optional
 
 PREFIX = "NEWS_"
 MEMORY = ":memory:"
-
-
-Number = TypeVar("Number", int, float)
 
 SECRETS = ("jwt_secret",)
 """Settings whose values are never shown."""
@@ -31,21 +29,21 @@ class LogLevel(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How a log line looks."""
+    """The format of a log line."""
 
     JSON = "json"
     CONSOLE = "console"
 
 
 class ConnectionPolicy(StrEnum):
-    """How many connections a user may have: several, or one, which the next one replaces."""
+    """How many connections a user may have: several, or one that the next one replaces."""
 
     SEVERAL = "several"
     ONE = "one"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """How one server runs. Made by `read_settings`, so that every value is checked."""
+    """The settings of one server. `read_settings` makes and checks them."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -70,106 +68,51 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     heartbeat_s: float = 15.0
     retention_days: float = 7.0
-    # Any: each limit has its own type.
-    limits: dict[str, Any] = {}
+    limits: dict[str, float] = {}
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.JSON
     revision: str = ""
 
 
 class InvalidSetting(ValueError):
-    """A setting that cannot be used; the message names it, its value and what was wanted."""
+    """A setting that cannot be used. The message names the variable, its value and what it must be."""
 
-    def __init__(self, name: str, value: str, wanted: str) -> None:
+    def __init__(self, name: str, value: str, detail: str) -> None:
         shown = repr(value) if name not in SECRETS else "…"
-        super().__init__(f"{PREFIX}{name.upper()}={shown}: want {wanted}")
+        super().__init__(f"{variable(name)}={shown}: {detail}")
 
 
 class Option(NamedTuple):
-    """One setting: what it means, what is wanted, and how its text is read (ValueError when it cannot be)."""
+    """One setting: its meaning for `--help`, and what its text must be."""
 
     help: str
-    wanted: str
-    read: Callable[[str], Any]
+    value: Value
 
 
-def _whole(least: int, most: int) -> tuple[str, Callable[[str], int]]:
-    def read(text: str) -> int:
-        if not least <= int(text) <= most:
-            raise ValueError(text)
-        return int(text)
-
-    return f"a whole number from {least} to {most}", read
+def variable(name: str) -> str:
+    """Return the environment variable of a setting: `port` is NEWS_PORT."""
+    return PREFIX + name.upper()
 
 
-def _number(least: float, most: float) -> tuple[str, Callable[[str], float]]:
-    def read(text: str) -> float:
-        if not least <= float(text) <= most:
-            raise ValueError(text)
-        return float(text)
-
-    return f"a number from {least:g} to {most:g}", read
+def _comma_separated(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _networks(text: str) -> tuple[str, ...]:
-    return tuple(str(ipaddress.ip_network(part.strip())) for part in text.split(",") if part.strip())
+    return tuple(str(ipaddress.ip_network(part)) for part in _comma_separated(text))
 
 
-def _optional(given: tuple[str, Callable[[str], Number]]) -> tuple[str, Callable[[str], Number | None]]:
-    wanted, read = given
-    return f"{wanted}, or nothing", lambda text: read(text) if text else None
-
-
-def _limits(text: str) -> dict[str, Any]:
-    pairs = (part.partition("=") for part in text.split(",") if part.strip())
-    changed = {name.strip(): _LIMIT_TYPES[name.strip()](value) for name, _, value in pairs}
-    if not all(0 < value < float("inf") for value in changed.values()):
-        raise ValueError(text)
-    return changed
-
-
-# Those that have no setting of their own.
-_LIMIT_TYPES: dict[str, type[int] | type[float]] = {
-    name: kind
-    for name, kind in Limits.__annotations__.items()
-    if kind in (int, float) and name not in ("connections", "connections_per_user", "heartbeat_s")
-    if name not in ("connections_per_address", "connects_per_address_s", "connect_burst")
-}
-
-
-def _flag(text: str) -> bool:
-    return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}[text.lower()]
-
-
-def _text(text: str) -> str:
+def _non_empty(text: str) -> str:
     if not text or "\0" in text:
         raise ValueError(text)
     return text
 
 
 def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    origins = tuple(part.rstrip("/") for part in _comma_separated(text))
     if not all(origin == "*" or origin.startswith(("http://", "https://")) for origin in origins):
         raise ValueError(text)
     return origins
-
-
-def _pem(text: str) -> str:
-    if not text or text.startswith("-----BEGIN"):
-        # Where a variable holds one line, line ends are written as \\n.
-        return text.replace("\\n", "\n")
-    try:
-        return Path(text).read_text(encoding="ascii")
-    except OSError as error:
-        raise ValueError(text) from error
-
-
-def _key_url(text: str) -> str:
-    parts = urlsplit(text)
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-    if text and not (is_safe and parts.hostname):
-        raise ValueError(text)
-    return text
 
 
 def _exact_origins(text: str) -> tuple[str, ...]:
@@ -179,118 +122,143 @@ def _exact_origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _pem(text: str) -> str:
+    if not text or text.startswith("-----BEGIN"):
+        # A variable that can hold only one line has its line ends written as \\n.
+        return text.replace("\\n", "\n")
+    try:
+        return Path(text).read_text(encoding="ascii")
+    except OSError as error:
+        raise ValueError(text) from error
+
+
+def _jwks_url(text: str) -> str:
+    parts = urlsplit(text)
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    if text and not (is_safe and parts.hostname):
+        raise ValueError(text)
+    return text
+
+
+_PATH = Value("a path", _non_empty)
+_TEXT = Value("text", str)
+
 OPTIONS: dict[str, Option] = {
-    "host": Option("address to listen on", "a host name or address", _text),
-    "port": Option("port to listen on; 0 takes a free one", *_whole(0, 65535)),
-    "metrics_port": Option("port of its own for /metrics; empty: the same port", *_optional(_whole(0, 65535))),
-    "database": Option(f"the SQLite file, or {MEMORY}", "a path", _text),
-    "feeds": Option("path of feeds.toml; empty: no feeds are read", "a path", str),
-    "sample_wire": Option("play the bundled sample wire", "0 or 1", _flag),
-    "allow_anonymous": Option("serve others than this machine without tokens", "0 or 1", _flag),
-    "cors_origins": Option("origins that may use the REST API, or *", "http(s) origins, parted by commas", _origins),
+    "host": Option("address to listen on", Value("a host name or an IP address", _non_empty)),
+    "port": Option("port to listen on; 0 chooses a free port", integer(0, 65535)),
+    "metrics_port": Option("separate port for /metrics; empty: the same port", optional(integer(0, 65535))),
+    "database": Option(f"path of the SQLite file, or {MEMORY}", _PATH),
+    "feeds": Option("path of feeds.toml; empty: no feeds are polled", Value("a path", str)),
+    "sample_wire": Option("play the bundled sample wire", flag()),
+    "allow_anonymous": Option("serve other machines without tokens", flag()),
+    "cors_origins": Option(
+        "origins that may use the REST API, or *", Value("http(s) origins, separated by commas", _origins)
+    ),
     "allowed_origins": Option(
         "origins whose pages may open WebSockets; empty: those of this machine",
-        "http(s) origins, parted by commas; each page's own, so no *",
-        _exact_origins,
+        Value("exact http(s) origins, separated by commas; * is not allowed", _exact_origins),
     ),
-    "jwt_secret": Option("secret of 32 bytes or more that tokens are signed with (HS256)", "text", str),
+    "jwt_secret": Option("secret of at least 32 bytes that tokens are signed with (HS256)", _TEXT),
     "jwt_public_key": Option(
-        "key that tokens are checked with (RS256, ES256, EdDSA): PEM, or the path of a file", "a public key", _pem
+        "public key that tokens are verified with (RS256, ES256, EdDSA): PEM, or the path of a PEM file",
+        Value("a public key in PEM, or the path of a file that holds one", _pem),
     ),
-    "jwks_url": Option("address that publishes the keys that tokens are checked with", "an https address", _key_url),
-    "jwt_audience": Option("what a token's aud has to name; empty: a token has none", "text", str),
-    "jwt_issuer": Option("what a token's iss has to be; empty: anything", "text", str),
-    "token_in_query": Option("take a socket's token as ?token= too: it will stand in logs", "0 or 1", _flag),
+    "jwks_url": Option(
+        "URL of a JSON Web Key Set that tokens are verified with", Value("an https URL with a host", _jwks_url)
+    ),
+    "jwt_audience": Option("audience that a token must name in aud; empty: a token must have none", _TEXT),
+    "jwt_issuer": Option("issuer that a token must name in iss; empty: any", _TEXT),
+    "token_in_query": Option("accept a WebSocket's token as ?token= too: it will appear in access logs", flag()),
     "connection_policy": Option(
-        "several connections a user, or one that the next one replaces",
-        "several or one",
-        lambda text: ConnectionPolicy(text.lower()),
+        "several connections for each user, or one that the next one replaces", one_of(ConnectionPolicy)
     ),
-    "max_connections": Option("WebSocket connections at once", *_whole(1, 1_000_000)),
-    "max_connections_per_user": Option("WebSocket connections at once of one user", *_whole(1, 10_000)),
+    "max_connections": Option("maximum number of WebSocket connections", integer(1, 1_000_000)),
+    "max_connections_per_user": Option("maximum number of WebSocket connections of one user", integer(1, 10_000)),
     "max_connections_per_ip": Option(
-        "WebSocket connections at once of one address; empty: 100, and any number from this machine",
-        *_optional(_whole(1, 1_000_000)),
+        "maximum number of WebSocket connections from one address; empty: 100, and no limit for this machine",
+        optional(integer(1, 1_000_000)),
     ),
     "connect_rate_per_ip": Option(
-        "connections a second of one address, three times as many at once; empty: 10, and any number from this machine",
-        *_optional(_number(0.01, 100_000)),
+        "new connections a second from one address, with a burst of three times as many; empty: 10, and no limit for"
+        " this machine",
+        optional(number(0.01, 100_000)),
     ),
     "trusted_proxies": Option(
-        "proxies whose X-Forwarded-For is believed", "addresses or networks, parted by commas", _networks
+        "proxies whose X-Forwarded-For is trusted", Value("IP addresses or networks, separated by commas", _networks)
     ),
-    "heartbeat_s": Option("seconds between heartbeats", *_number(1, 3600)),
+    "heartbeat_s": Option("seconds of silence after which a client is pinged", number(1, 3600)),
     "limits": Option(
-        "other limits than the usual ones", "name=number, parted by commas; the names of GET /api/v1/limits", _limits
+        "other values for the limits that GET /api/v1/limits lists",
+        Value("group.name=value, separated by commas", parse_limit_overrides),
     ),
-    "retention_days": Option("days that items are kept", *_number(0.01, 3650)),
-    "log_level": Option(
-        "least severe event to log", "debug, info, warning or error", lambda text: LogLevel(text.lower())
-    ),
-    "log_format": Option("how a log line looks", "json or console", lambda text: LogFormat(text.lower())),
-    "revision": Option("what news_build_info shows as the revision", "text", str),
+    "retention_days": Option("days that items are kept", number(0.01, 3650)),
+    "log_level": Option("least severe event to log", one_of(LogLevel)),
+    "log_format": Option("format of a log line", one_of(LogFormat)),
+    "revision": Option("revision that news_build_info shows", _TEXT),
 }
 
-# Promised names whose feature is not in this release. Ignoring one of these would leave data elsewhere than told, so
-# the server refuses to start.
-_NOT_YET = ("NATS_URL",)
+# Names that the documentation promises and this release does not have. Ignoring one would keep data in another place
+# than the operator believes, so the server refuses to start.
+_NOT_AVAILABLE = ("NATS_URL",)
 _KEYS = ("jwt_secret", "jwt_public_key", "jwks_url")
 
 
-def read_settings(environment: Mapping[str, str], given: Mapping[str, str]) -> Settings:
-    """Read the settings from NEWS_* variables and, before them, from what the command line gave. Raises BadSetting."""
-    _refuse_what_is_missing(environment)
+def read_settings(environment: Mapping[str, str], arguments: Mapping[str, str]) -> Settings:
+    """Read the settings from NEWS_* variables; command-line arguments go before them. Raises InvalidSetting."""
+    _refuse_unavailable(environment)
     values: dict[str, object] = {}
     for name, option in OPTIONS.items():
-        text = given.get(name, environment.get(PREFIX + name.upper()))
+        text = arguments.get(name, environment.get(variable(name)))
         if text is not None:
-            values[name] = _read(name, option, text)
+            values[name] = _parse(name, option.value, text)
     settings = msgspec.convert(values, Settings)
     _check_identity(settings)
     if settings.metrics_port == settings.port != 0:
-        raise InvalidSetting("metrics_port", str(settings.metrics_port), "another port than NEWS_PORT, or nothing")
+        raise InvalidSetting(
+            "metrics_port", str(settings.metrics_port), f"must differ from {variable('port')}, or be empty"
+        )
     return settings
 
 
+def _parse(name: str, value: Value, text: str) -> object:
+    try:
+        return value.parse(text.strip())
+    except InvalidValue as error:
+        raise InvalidSetting(name, text, str(error)) from None
+
+
 def _check_identity(settings: Settings) -> None:
-    """Refuse what would leave a door open that its operator believes closed. Raises BadSetting."""
+    """Refuse combinations that leave the server open while its operator believes it closed. Raises InvalidSetting."""
     keys = [name for name in _KEYS if getattr(settings, name)]
     if len(keys) > 1:
-        raise InvalidSetting(keys[1], "…", f"it unset beside {PREFIX}{keys[0].upper()}: one key, or one set of keys")
+        raise InvalidSetting(keys[1], "…", f"must be unset, because {variable(keys[0])} is set: only one may be")
     for name in ("jwt_audience", "jwt_issuer", "token_in_query"):
         if getattr(settings, name) and not keys:
-            raise InvalidSetting(name, "…", f"one of {', '.join(PREFIX + key.upper() for key in _KEYS)} beside it")
+            raise InvalidSetting(name, "…", f"must be set together with one of {', '.join(map(variable, _KEYS))}")
     if keys and settings.allow_anonymous:
-        raise InvalidSetting("allow_anonymous", "1", "it unset where tokens are asked for")
+        raise InvalidSetting("allow_anonymous", "1", f"must be 0, because {variable(keys[0])} is set")
     if not keys and not settings.allow_anonymous and not is_loopback(settings.host):
-        wanted = "a loopback address, a key to check tokens with, or NEWS_ALLOW_ANONYMOUS=1 to serve others without"
-        raise InvalidSetting("host", settings.host, wanted)
+        detail = "must be a loopback address, unless tokens are required or NEWS_ALLOW_ANONYMOUS=1 is set"
+        raise InvalidSetting("host", settings.host, detail)
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Name the NEWS_* variables that nothing reads."""
-    known = {PREFIX + name.upper() for name in OPTIONS} | {f"{PREFIX}{name}" for name in ("ENGINE", "URL", "TOKEN")}
+    """Return the NEWS_* variables that nothing reads."""
+    known = {variable(name) for name in OPTIONS} | {f"{PREFIX}{name}" for name in ("ENGINE", "URL", "TOKEN")}
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
 
 
-def _read(name: str, option: Option, text: str) -> object:
-    try:
-        return option.read(text.strip())
-    except (ValueError, KeyError):
-        raise InvalidSetting(name, text, option.wanted) from None
-
-
-def _refuse_what_is_missing(environment: Mapping[str, str]) -> None:
-    for name in _NOT_YET:
+def _refuse_unavailable(environment: Mapping[str, str]) -> None:
+    for name in _NOT_AVAILABLE:
         if environment.get(PREFIX + name):
-            raise InvalidSetting(name, "…", "it unset: this release does not have that feature")
+            raise InvalidSetting(name, "…", "must be unset: this release does not have that feature")
     engine = environment.get(f"{PREFIX}ENGINE", "sqlite")
     if engine != "sqlite":
-        raise InvalidSetting("engine", engine, "sqlite")
+        raise InvalidSetting("engine", engine, "must be sqlite")
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a name or an address is this machine's own."""
+    """Return whether a host name or address is this machine's own."""
     if host == "localhost":
         return True
     try:

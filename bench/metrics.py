@@ -27,13 +27,17 @@ from app.core.filters.filter import DEFAULT_CHANNEL, MATCH_ALL
 from app.core.filters.filter_index import Match
 from app.core.limits import Limits
 from app.core.protocol.close_codes import DisconnectReason
+from app.flows.connections.admission import Admission
 from app.flows.connections.manager import ConnectionManager
 from app.flows.delivery.broadcast import BroadcastQueue, WebSocketBroadcaster
-from app.flows.delivery.session import Channel
+from app.flows.delivery.live import LiveSet
+from app.flows.delivery.session import Channel, Session
 from app.ports.log import Record
+from app.ports.transport import ConnectionHandler
+from app.telemetry.broadcast_stats import BroadcastStats, FanoutCounts
 from app.telemetry.histogram import Example
 from app.telemetry.labels import Stage
-from app.telemetry.stats import FanoutCounts, Stats
+from app.telemetry.stats import Stats
 from tests.support.crowd import join
 from tests.support.items import item
 from tests.support.process import server_process
@@ -60,47 +64,53 @@ class Sink:
     def write(self, frame: bytes) -> bool:
         return True
 
-    def set_write_limit(self, room_bytes: int) -> None: ...
+    def set_write_limit(self, high_water_bytes: int) -> None: ...
+    def switch_handler(self, session: Session, handler: ConnectionHandler[Session]) -> None: ...
 
     def buffered_bytes(self) -> int:
         return 0
 
-    def close(self, ending: DisconnectReason) -> None: ...
+    def close(self, reason: DisconnectReason) -> None: ...
     def abort(self) -> None: ...
 
 
 def take_everything(handles: Sequence[object], frame: bytes) -> list[int]:
-    """Fire a volley that every socket takes."""
+    """Send to many sockets that take everything."""
     return [len(frame)] * len(handles)
 
 
-class Silence(Stats):
-    """Instruments that do nothing, for what a broadcast costs without any."""
+class NoBroadcastStats(BroadcastStats):
+    """Counters that do nothing, to measure what a broadcast costs without any."""
 
-    def item_taken(self, waited_s: float, now: float) -> None: ...
-    def slots_to_ask(self, slots: int) -> None: ...
-    def item_decided(self, match: Match) -> None: ...
-    def item_sent(self, fanned: FanoutCounts) -> None: ...
-    def staged(self, times: Iterable[tuple[Stage, float]]) -> None: ...
-    def delivery_was_slow(self, example: Example) -> None: ...
+    def record_taken(self, waited_s: float, now: float) -> None: ...
+    def record_slots(self, slots: int) -> None: ...
+    def record_decisions(self, match: Match) -> None: ...
+    def record_fanout(self, counts: FanoutCounts) -> None: ...
+    def record_stages(self, times: Iterable[tuple[Stage, float]]) -> None: ...
+    def record_slow_delivery(self, example: Example) -> None: ...
 
 
-def broadcaster(stats: Stats) -> WebSocketBroadcaster:
-    """Give a broadcaster with everybody connected."""
-    clock = SystemClock()
-    connections = ConnectionManager(take_everything, Limits(checkpoint_items=10**9), clock, stats)
+def broadcaster(*, is_counted: bool) -> WebSocketBroadcaster:
+    """Return a broadcaster with all clients connected."""
+    clock, stats = SystemClock(), Stats()
+    if not is_counted:
+        stats.broadcast = NoBroadcastStats()
+    limits = Limits().with_values({"delivery.checkpoint_interval_items": 10**9, "connections.max_total": CONNECTIONS})
+    admission = Admission(limits.connections, clock)
+    live = LiveSet(take_everything, limits.delivery, clock, stats)
+    manager = ConnectionManager(admission, live, clock, stats)
     for number in range(CONNECTIONS):
-        session = connections.admit(f"user-{number}")
-        session.use_channels([Channel(DEFAULT_CHANNEL, MATCH_ALL)])
-        connections.open(session, Sink())
-    return WebSocketBroadcaster(MemoryNewsLog(), BroadcastQueue(), connections, clock, stats)
+        session = admission.admit(f"user-{number}")
+        session.configure([Channel(DEFAULT_CHANNEL, MATCH_ALL)])
+        manager.open(session, Sink())
+    return WebSocketBroadcaster(MemoryNewsLog(), BroadcastQueue(), live, clock, stats)
 
 
 def measure_counting() -> list[Figure]:
     """Broadcast in turns with our instruments and without, and give both times and their difference."""
     news = item(content="x" * 800)
     content = msgspec.json.encode(news)
-    ways = {"counted": broadcaster(Stats()), "not counted": broadcaster(Silence())}
+    ways = {"counted": broadcaster(is_counted=True), "not counted": broadcaster(is_counted=False)}
     times: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(1, BROADCASTS + 1):
         for name, way in ways.items():

@@ -17,7 +17,7 @@ from hypothesis import settings
 
 from app.adapters.http import application
 from app.adapters.http.response.problems import route_of
-from app.adapters.http.services import Parts
+from app.adapters.http.services import Services
 from app.core.protocol import frames, server_messages
 from tests.support import contract
 
@@ -73,8 +73,8 @@ def everything_said_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
         if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
             contract.check_answer(request.method, route_of(request), answer.status, answer.content_type, answer.body)
 
-    def checked_application(parts: Parts) -> web.Application:
-        app = new_application(parts)
+    def checked_application(services: Services) -> web.Application:
+        app = new_application(services)
         app.on_response_prepare.append(check_answer)
         return app
 

@@ -6,7 +6,14 @@ from app.core.access.identity import Identity
 
 
 class Verifier(Protocol):
-    """Who believes tokens, where they are asked for."""
+    """Verifies tokens, or lets every caller in without one."""
 
-    async def verify(self, token: str) -> Identity:
-        """Give who a token speaks for. Raises Theirs(UNAUTHORIZED, TOKEN_EXPIRED), Ours where it cannot be known."""
+    @property
+    def requires_tokens(self) -> bool:
+        """Return whether callers need a token."""
+
+    async def verify(self, token: str | None) -> Identity:
+        """Return whom a token identifies; None stands for no token.
+
+        Raises ClientError(UNAUTHORIZED, TOKEN_EXPIRED), and ServerError if the keys are not available.
+        """

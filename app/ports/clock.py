@@ -1,16 +1,16 @@
-"""The port to the time."""
+"""The port to time. Nothing else asks the system what time it is."""
 
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """The time, and nobody else may ask for it."""
+    """Two clocks and a way to wait."""
 
     def monotonic(self) -> float:
-        """Give seconds that never jump."""
+        """Return seconds that never jump."""
 
     def wall(self) -> float:
-        """Give Unix seconds."""
+        """Return Unix seconds."""
 
     async def sleep(self, delay_s: float) -> None:
-        """Wait."""
+        """Wait for a number of seconds."""

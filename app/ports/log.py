@@ -7,9 +7,9 @@ from app.core.news.item import NewsItem
 
 
 class Record(NamedTuple):
-    """An item in the log: its place, when it was accepted (Unix seconds), its JSON as every client gets it.
+    """An item in the log: its seq, when it was accepted (Unix seconds), and its JSON as every client gets it.
 
-    The trace is known until the process ends; it is not stored.
+    The trace id is kept until the process ends; it is not stored.
     """
 
     seq: int
@@ -20,7 +20,7 @@ class Record(NamedTuple):
 
 
 class Appended(NamedTuple):
-    """What became of an item that was handed to the log; of a duplicate, the first one's id and seq."""
+    """What became of an item that was handed to the log. A duplicate has the id and seq of the first one."""
 
     id: str
     seq: int
@@ -28,7 +28,7 @@ class Appended(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """An item to append, when it was accepted (Unix seconds), and what makes a second one with its link a duplicate."""
+    """An item to append, when it was accepted (Unix seconds), and the key that makes a second item a duplicate."""
 
     item: NewsItem
     url_key: str
@@ -37,10 +37,11 @@ class Entry(NamedTuple):
 
 
 class NewsQuery(NamedTuple):
-    """Which stored items to give: every condition that is not None holds. Newest first, by `published_at`, then seq.
+    """Which stored items to return: those that meet every condition that is not None.
 
-    With `after_seq` or `before_seq` the order is by seq, so that pages neither overlap nor skip while news arrives;
-    `older_than` goes on in the usual order behind an item's (published_at, seq).
+    The order is newest first, by `published_at` and then seq. With `after_seq` or `before_seq` the order is by seq alone,
+    so that pages neither overlap nor skip items while news arrives. `older_than` continues in the usual order after an
+    item's (published_at, seq).
     """
 
     limit: int = 50
@@ -58,7 +59,7 @@ class NewsQuery(NamedTuple):
 
 
 class NewsTotals(NamedTuple):
-    """What the log holds; times in Unix seconds."""
+    """What the log holds."""
 
     items: int
     items_since: int
@@ -66,44 +67,44 @@ class NewsTotals(NamedTuple):
 
 
 class NewsLog(Protocol):
-    """The durable, ordered log of items: seq 1, 2, 3 … without gaps, assigned inside the commit by one writer."""
+    """The durable, ordered log of items. One writer assigns seq 1, 2, 3 … inside the commit, without gaps."""
 
     @property
     def epoch(self) -> str:
-        """Name this log; another log has another epoch, and its seqs mean something else."""
+        """Return the name of this log. A seq of another epoch belongs to another log."""
 
     @property
     def head(self) -> int:
-        """Give the newest seq, 0 when nothing was ever stored."""
+        """Return the newest seq, 0 if nothing was ever stored."""
 
     @property
     def oldest(self) -> int:
-        """Give the oldest seq still stored, head + 1 when nothing is."""
+        """Return the oldest seq still stored, head + 1 if there is none."""
 
     @property
     def oldest_at(self) -> float:
-        """Give when the oldest item still stored was accepted (Unix seconds), 0 when nothing is."""
+        """Return when the oldest stored item was accepted (Unix seconds), 0 if there is none."""
 
     async def append(self, entries: Sequence[Entry]) -> list[Appended]:
-        """Store all entries durably or none; return once they are on disk. Raises Ours(STORAGE_FULL)."""
+        """Store all entries or none, and return once they are on disk. Raises ServerError(STORAGE_FULL)."""
 
     async def read(self, after: int, limit: int) -> list[Record]:
-        """Give up to `limit` items with a seq above `after`, in order."""
+        """Return up to `limit` items with a seq above `after`, in order."""
 
     def follow(self, after: int) -> AsyncIterator[Sequence[Record]]:
-        """Give every item with a seq above `after`, in order, for ever, as soon as it is durable."""
+        """Yield every item with a seq above `after`, in order, as soon as it is durable, until cancelled."""
 
     async def by_id(self, item_id: str) -> Record | None:
-        """Give the item of this id."""
+        """Return the item with this id."""
 
     async def select(self, query: NewsQuery) -> list[Record]:
-        """Give one page of stored items."""
+        """Return one page of stored items."""
 
     async def count(self, query: NewsQuery) -> int:
-        """Count what the query's conditions select, whatever its limit and offset."""
+        """Count the items that meet the query's conditions, whatever its limit and offset."""
 
     async def totals(self, since: float) -> NewsTotals:
-        """Count the items, and those published since a time."""
+        """Count all items, and those published after a time (Unix seconds)."""
 
     async def prune(self, accepted_before: float, keep_items: int, limit: int) -> int:
-        """Drop up to `limit` of the oldest items that are too old or too many; give how many went."""
+        """Drop up to `limit` of the oldest items, if they are too old or too many. Return how many were dropped."""

@@ -1,4 +1,4 @@
-"""The ports to what users store, and the bundle of all stores."""
+"""The ports to what outlives the process beside the log, and the bundle of all stores."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -9,27 +9,24 @@ from app.ports.log import NewsLog
 
 
 class CorruptSubscriptionError(Exception):
-    """A stored subscription cannot be read; nothing may be delivered on its account."""
+    """A stored subscription that cannot be read. It must deliver nothing."""
 
 
 class SubscriptionStore(Protocol):
-    """Users' stored filters by channel."""
+    """Users' stored filters, by channel."""
 
     async def load(self, user_id: str, channel: str) -> Subscription | None:
-        """Give a stored subscription. Raises CorruptSubscription."""
-
-    async def load_channels(self, user_id: str) -> list[Subscription]:
-        """Give every stored subscription of a user, `default` first. Raises CorruptSubscription."""
+        """Return a stored subscription. Raises CorruptSubscriptionError."""
 
     async def save(self, subscription: Subscription) -> Subscription:
-        """Store durably, in place of the one before, and give what is stored now: the first `created_at` stays."""
+        """Store durably, replacing the one before. Return what is stored now: the first `created_at` is kept."""
 
     async def delete(self, user_id: str, channel: str | None = None) -> bool:
-        """Forget a channel of a user, or every channel; False when there was none."""
+        """Delete one channel of a user, or all of them. Return False if there was none."""
 
 
 class Cursor(NamedTuple):
-    """Up to where a device acknowledged everything, and when it last did (Unix seconds)."""
+    """Up to which position a device acknowledged everything, and when it last did (Unix seconds)."""
 
     user_id: str
     device_id: str
@@ -38,30 +35,33 @@ class Cursor(NamedTuple):
 
 
 class CursorStore(Protocol):
-    """Where devices stand in the log."""
+    """The cursors of devices."""
 
     async def load(self, user_id: str, device_id: str) -> Cursor | None:
-        """Give a device's cursor."""
+        """Return a device's cursor."""
 
     async def save(self, cursors: Sequence[Cursor]) -> None:
-        """Store cursors durably, each in place of its device's one before. Raises Ours(STORAGE_FULL)."""
+        """Store cursors durably, each replacing the one before of its device. Raises ServerError(STORAGE_FULL)."""
 
     async def prune(self, updated_before: float, limit: int) -> int:
-        """Forget up to `limit` cursors that nobody moved since a time (Unix seconds); give how many went."""
+        """Delete up to `limit` cursors not updated since a time (Unix seconds). Return how many were deleted."""
 
 
 class RevocationStore(Protocol):
-    """Which tokens are believed no more: by user, those that were issued until a time (Unix seconds)."""
+    """Which tokens are revoked: for a user, all that were issued up to a time (Unix seconds)."""
 
     async def load(self) -> dict[str, float]:
-        """Give that time of every user who has one."""
+        """Return that time for every user that has one."""
 
     async def save(self, user_id: str, issued_before: float, forget_before: float) -> None:
-        """Store a user's time durably, and drop those of others before `forget_before`. Raises Ours(STORAGE_FULL)."""
+        """Store a user's time durably, and delete other users' times before `forget_before`.
+
+        Raises ServerError(STORAGE_FULL).
+        """
 
 
 class Stores(NamedTuple):
-    """What outlives the process, or stands in for it, and how it is doing; `file_sizes` gives bytes by file."""
+    """All stores, and their health. `file_sizes` returns bytes by file."""
 
     log: NewsLog
     subscriptions: SubscriptionStore

@@ -60,7 +60,7 @@ class CatalogueCollector(Collector):
             yield _histogram(histogram, self._stats)
         for gauge in self._gauges:
             yield from self._gauge(gauge)
-        self._stats.scrape_s = time.perf_counter() - started
+        self._stats.server.scrape_s = time.perf_counter() - started
 
     def _gauge(self, family: GaugeFamily | GaugeGroup) -> Iterable[Metric]:
         try:
@@ -68,7 +68,7 @@ class CatalogueCollector(Collector):
         # One gauge that fails must not take the other metrics with it; it is counted, and an alert asks.
         except Exception:  # noqa: BLE001
             _log.exception("gauge_failed", name=family.name)
-            self._stats.scrape_errors += 1
+            self._stats.server.scrape_errors += 1
             return ()
 
 
@@ -79,7 +79,7 @@ def build_registry(
     disable_created_metrics()  # type: ignore[no-untyped-call]
 
     def process_not_read() -> None:
-        stats.scrape_errors += 1
+        stats.server.scrape_errors += 1
 
     # Without names at registration, ?name[]= asks every collector.
     registry = CollectorRegistry(support_collectors_without_names=True)

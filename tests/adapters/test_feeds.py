@@ -188,7 +188,7 @@ async def feeds() -> AsyncIterator[FeedServer]:
 
 async def fetch_once(feeds: FeedServer, limits: Limits = Limits(), known: Validators = Validators()) -> bytes | None:  # noqa: B008
     async with session_for(FeedConfig(url=feeds.url())) as session:
-        return (await fetch(session, feeds.url(), known, limits)).body
+        return (await fetch(session, feeds.url(), known, limits.feeds)).body
 
 
 async def test_validators_go_back_and_304_means_unchanged(feeds: FeedServer) -> None:
@@ -206,7 +206,7 @@ async def test_a_small_body_that_unpacks_to_a_large_one_is_cut_off(feeds: FeedSe
     feeds.answer = lambda _request: web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
 
     with pytest.raises(FetchFailed, match="more than 100000 bytes"):
-        await fetch_once(feeds, Limits(feed_bytes=100_000))
+        await fetch_once(feeds, Limits().with_values({"feeds.max_bytes": 100_000}))
 
 
 @pytest.mark.parametrize(
@@ -255,14 +255,14 @@ async def test_a_name_leads_to_a_private_address_only_where_the_catalogue_says_s
     url = f"http://{name}:{feeds.server.port}/feed.xml"
     async with session_for(FeedConfig(url=url, private=is_private)) as session:
         if is_private:
-            assert (await fetch(session, url, Validators(), Limits())).body == RSS.encode()
+            assert (await fetch(session, url, Validators(), Limits().feeds)).body == RSS.encode()
         else:
             with pytest.raises(FetchFailed, match=r"127\.0\.0\.1 is no public address"):
-                await fetch(session, url, Validators(), Limits())
+                await fetch(session, url, Validators(), Limits().feeds)
     # A name that is admitted admits no other name.
     async with session_for(FeedConfig(url="http://admitted.example/", private=True)) as session:
         with pytest.raises(FetchFailed, match="no public address"):
-            await fetch(session, url, Validators(), Limits())
+            await fetch(session, url, Validators(), Limits().feeds)
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ async def test_a_feed_that_never_answers_is_given_up() -> None:
     url = f"http://127.0.0.1:{port}/"
     async with session_for(FeedConfig(url=url)) as session:
         with pytest.raises(FetchFailed, match="no answer within"):
-            await fetch(session, url, Validators(), Limits(feed_fetch_s=0.1))
+            await fetch(session, url, Validators(), Limits().with_values({"feeds.fetch_timeout_s": 0.1}).feeds)
     given_up.set()
     server.close()
     await server.wait_closed()
@@ -315,10 +315,10 @@ async def test_a_feed_that_never_answers_is_given_up() -> None:
 async def test_the_poller_hands_on_what_is_new_and_only_that(feeds: FeedServer) -> None:
     queue: asyncio.Queue[IncomingItem] = asyncio.Queue()
     clock, stats = FakeClock(NOW), Stats()
-    poller = RssPoller([FeedConfig(url=feeds.url(), every_s=60)], queue, Limits(), clock, stats)
+    poller = RssPoller([FeedConfig(url=feeds.url(), every_s=60)], queue, Limits().feeds, clock, stats)
     polling = asyncio.create_task(poller.run())
     first = [await asyncio.wait_for(queue.get(), 5) for _ in range(3)]
-    while not stats.fetches[Fetch.NEW]:
+    while not stats.intake.fetches[Fetch.NEW]:
         await asyncio.sleep(0)
 
     feeds.answer = lambda _request: web.Response(text=RSS.replace("https://e.com/2", "https://e.com/9"))
@@ -334,16 +334,16 @@ async def test_the_poller_hands_on_what_is_new_and_only_that(feeds: FeedServer) 
 async def test_a_failing_feed_is_left_alone_for_longer_and_longer_and_then_read_again(feeds: FeedServer) -> None:
     queue: asyncio.Queue[IncomingItem] = asyncio.Queue()
     clock, stats = FakeClock(NOW), Stats()
-    poller = RssPoller([FeedConfig(url=feeds.url(), every_s=10)], queue, Limits(), clock, stats)
+    poller = RssPoller([FeedConfig(url=feeds.url(), every_s=10)], queue, Limits().feeds, clock, stats)
     feeds.answer = lambda _request: web.Response(text="<html>down</html>")
     polling = asyncio.create_task(poller.run())
-    while stats.fetches[Fetch.FAILED] < 1:
+    while stats.intake.fetches[Fetch.FAILED] < 1:
         await asyncio.sleep(0.001)
     assert (poller.total, poller.active) == (1, 0)
 
     clock.move(12)
     await asyncio.sleep(0.05)
-    assert stats.fetches[Fetch.FAILED] == 1
+    assert stats.intake.fetches[Fetch.FAILED] == 1
     feeds.answer = lambda _request: web.Response(text=ATOM)
     clock.move(12)
     arrival = await asyncio.wait_for(queue.get(), 5)
@@ -358,23 +358,23 @@ async def test_retry_after_is_respected(feeds: FeedServer) -> None:
     clock, stats = FakeClock(NOW), Stats()
     feeds.answer = lambda _request: web.Response(status=429, headers={"Retry-After": "500"})
     polling = asyncio.create_task(
-        RssPoller([FeedConfig(url=feeds.url())], asyncio.Queue(), Limits(), clock, stats).run()
+        RssPoller([FeedConfig(url=feeds.url())], asyncio.Queue(), Limits().feeds, clock, stats).run()
     )
-    while stats.fetches[Fetch.FAILED] < 1:
+    while stats.intake.fetches[Fetch.FAILED] < 1:
         await asyncio.sleep(0.001)
 
     clock.move(450)
     await asyncio.sleep(0.05)
     polling.cancel()
 
-    assert stats.fetches[Fetch.FAILED] == 1
+    assert stats.intake.fetches[Fetch.FAILED] == 1
 
 
 async def test_the_sample_wire_plays_its_items_over_and_over_as_new_ones() -> None:
     items = WIRE[:2]
     queue: asyncio.Queue[IncomingItem] = asyncio.Queue()
     clock = FakeClock(NOW)
-    playing = asyncio.create_task(SampleWire(items, queue, clock, every_s=1.0).run())
+    playing = asyncio.create_task(SampleWire(items, queue, clock, interval_s=1.0).run())
 
     links = []
     for _ in range(4):

@@ -296,7 +296,7 @@ async def test_a_database_that_is_held_by_another_program_is_free_again_when_it_
 
     assert caught.value.code is ErrorCode.OVERLOADED
     assert caught.value.retry_after_s
-    assert database._stats.db_faults[Operation.APPEND_HISTORY, Fault.BUSY] == 1
+    assert database._stats.server.db_faults[Operation.APPEND_HISTORY, Fault.BUSY] == 1
     assert result.seq == 1
 
 

@@ -53,7 +53,7 @@ async def result_of(given: str, **settings: Any) -> tuple[TokenCheck, ErrorCode 
     except NewsError as error:
         detail, code = error.detail, error.code
     assert not given or given not in detail
-    [(result, times)] = stats.token_checks.items()
+    [(result, times)] = stats.connections.token_checks.items()
     assert times == 1
     return result, code
 
@@ -323,6 +323,6 @@ async def test_without_any_key_nobody_is_believed_and_it_is_tried_again_in_a_sec
         identity = await believes.verify(signed("rsa", RSA, "RS256"))
 
     assert all(isinstance(answer, ServerError) and answer.code is ErrorCode.OVERLOADED for answer in answers)
-    assert stats.token_checks == {TokenCheck.ERROR: 10, TokenCheck.OK: 1}
+    assert stats.connections.token_checks == {TokenCheck.ERROR: 10, TokenCheck.OK: 1}
     assert identity.user_id == "alice"
     assert published.requests == 2

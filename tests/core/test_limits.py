@@ -1,27 +1,27 @@
-from app.core.limits import KeyedRateLimiter, TokenBucket
+from app.core.rate_limiter import KeyedRateLimiter, TokenBucket
 
 
 def test_a_burst_passes_and_then_only_the_rate() -> None:
     bucket = TokenBucket(burst=3, now=0.0)
 
-    left = [bucket.take(0.0, rate=10, burst=3) for _ in range(4)]
+    left = [bucket.take(0.0, rate_per_s=10, burst=3) for _ in range(4)]
 
     assert left == [2, 1, 0, -1]
-    assert bucket.take(0.2, rate=10, burst=3) == 0.0
+    assert bucket.take(0.2, rate_per_s=10, burst=3) == 0.0
 
 
 def test_debt_has_a_bottom_and_is_paid_off_by_time() -> None:
     bucket = TokenBucket(burst=2, now=0.0)
 
-    least = min(bucket.take(0.0, rate=1, burst=2) for _ in range(100))
+    least = min(bucket.take(0.0, rate_per_s=1, burst=2) for _ in range(100))
 
     assert least == -2
-    assert bucket.take(3.0, rate=1, burst=2) == 0.0
-    assert bucket.take(1_000.0, rate=1, burst=2) == 1.0
+    assert bucket.take(3.0, rate_per_s=1, burst=2) == 0.0
+    assert bucket.take(1_000.0, rate_per_s=1, burst=2) == 1.0
 
 
 def test_each_key_has_a_rate_of_its_own_and_waits_as_long_as_it_is_told() -> None:
-    meter = KeyedRateLimiter(per_s=0.1, burst=2)
+    meter = KeyedRateLimiter(rate_per_s=0.1, burst=2)
 
     waits = [meter.acquire("a", 0.0) for _ in range(4)]
 
@@ -31,7 +31,7 @@ def test_each_key_has_a_rate_of_its_own_and_waits_as_long_as_it_is_told() -> Non
 
 
 def test_the_key_used_least_lately_is_forgotten_first() -> None:
-    meter = KeyedRateLimiter(per_s=0.1, burst=1, most_keys=2)
+    meter = KeyedRateLimiter(rate_per_s=0.1, burst=1, max_keys=2)
     for key in ("a", "b", "a", "c"):
         meter.acquire(key, 0.0)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from app.core.delivery.phases import NEXT_PHASE, Phase, PhaseEvent, should_disconnect
 from app.core.limits import Limits
 
-LIMITS = Limits(lag_items=100, stuck_s=30.0)
+LIMITS = Limits().with_values({"delivery.max_lag_items": 100, "delivery.stall_timeout_s": 30.0})
 
 
 @given(st.lists(st.sampled_from(PhaseEvent)))
@@ -33,7 +33,7 @@ def test_every_phase_is_reached_and_every_open_one_may_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "behind_items", "stuck_s", "expected"),
+    ("phase", "behind_items", "stalled_s", "expected"),
     [
         (Phase.LAGGING, 100, 30.0, False),
         (Phase.LAGGING, 101, 0.0, True),
@@ -43,6 +43,6 @@ def test_every_phase_is_reached_and_every_open_one_may_end() -> None:
     ],
 )
 def test_who_takes_nothing_or_lags_too_far_is_hopeless(
-    phase: Phase, behind_items: int, stuck_s: float, expected: bool
+    phase: Phase, behind_items: int, stalled_s: float, expected: bool
 ) -> None:
-    assert should_disconnect(phase, behind_items, stuck_s, LIMITS) is expected
+    assert should_disconnect(phase, behind_items, stalled_s, LIMITS.delivery) is expected

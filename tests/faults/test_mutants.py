@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.faults.mutants import has_place
-from tests.faults.planted import MUTANTS, Mutant
+from tests.faults.mutants import MUTANTS, Mutant
+from tests.faults.run_mutants import has_place
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.bug)

@@ -15,176 +15,178 @@ from app.core.protocol.close_codes import DisconnectReason
 from app.flows.delivery.session import Session
 from app.ports.stores import Cursor
 from app.telemetry.labels import Redelivery, SlowAction
-from tests.support.hall import Hall
+from tests.support.harness import Harness
 from tests.support.link import RecordingLink
 
-LIMITS = Limits(ack_within_s=15.0, redeliveries=3, window_items=5)
+LIMITS = Limits().with_values(
+    {"delivery.ack_timeout_s": 15.0, "delivery.max_redeliveries": 3, "delivery.ack_window_items": 5}
+)
 
 
 @pytest.fixture
-def hall() -> Hall:
-    return Hall(LIMITS)
+def harness() -> Harness:
+    return Harness(LIMITS)
 
 
-async def arrive(hall: Hall, device_id: str = "laptop") -> tuple[Session, RecordingLink]:
-    return await hall.arrive(device_id=device_id, wants_acks=True, is_v2=True)
+async def arrive(harness: Harness, device_id: str = "laptop") -> tuple[Session, RecordingLink]:
+    return await harness.arrive(device_id=device_id, uses_acks=True, is_v2=True)
 
 
-async def restarted(hall: Hall) -> Hall:
+async def restarted(harness: Harness) -> Harness:
     """Give a server that has only what the first one's stores have."""
-    return Hall(hall.limits, hall.stores)
+    return Harness(harness.limits, harness.stores)
 
 
-async def test_an_ack_is_answered_where_it_has_an_id_and_counted_with_its_latency(hall: Hall) -> None:
-    session, link = await arrive(hall)
-    await hall.publish(3)
-    hall.clock.move(2)
+async def test_an_ack_is_answered_where_it_has_an_id_and_counted_with_its_latency(harness: Harness) -> None:
+    session, link = await arrive(harness)
+    await harness.publish(3)
+    harness.clock.move(2)
 
-    await hall.send(session, {"type": "ack", "seq": 2, "id": 1})
-    await hall.send(session, {"type": "ack", "seq": 2})
+    await harness.send(session, {"type": "ack", "seq": 2, "id": 1})
+    await harness.send(session, {"type": "ack", "seq": 2})
 
     assert link.messages[-1] == {"type": "acked", "id": 1, "seq": 2}
     assert session.window is not None
     assert len(session.window) == 1
-    assert hall.stats.recovery.acks == {AckResult.OK: 1, AckResult.DUPLICATE: 1}
-    assert hall.stats.recovery.ack_times.total == 2.0
+    assert harness.stats.recovery.acks == {AckResult.OK: 1, AckResult.DUPLICATE: 1}
+    assert harness.stats.recovery.ack_times.total == 2.0
 
 
-async def test_an_ack_for_what_was_never_sent_is_an_error(hall: Hall) -> None:
-    session, link = await arrive(hall)
-    await hall.publish(3)
+async def test_an_ack_for_what_was_never_sent_is_an_error(harness: Harness) -> None:
+    session, link = await arrive(harness)
+    await harness.publish(3)
 
-    await hall.send(session, {"type": "ack", "seq": 4, "id": 1})
+    await harness.send(session, {"type": "ack", "seq": 4, "id": 1})
 
     error = link.messages[-1]
     assert (error["type"], error["code"], error["id"]) == ("error", "invalid_message", 1)
     assert error["errors"] == [{"pointer": "/seq", "detail": "want at most 3"}]
-    assert hall.stats.recovery.acks == {AckResult.UNKNOWN: 1}
+    assert harness.stats.recovery.acks == {AckResult.UNKNOWN: 1}
 
 
-async def test_an_ack_without_ack_mode_is_an_error(hall: Hall) -> None:
-    session, link = await hall.arrive()
+async def test_an_ack_without_ack_mode_is_an_error(harness: Harness) -> None:
+    session, link = await harness.arrive()
 
-    await hall.send(session, {"type": "ack", "seq": 0})
+    await harness.send(session, {"type": "ack", "seq": 0})
 
     assert link.messages[-1]["code"] == "invalid_message"
 
 
-async def test_what_is_not_acknowledged_in_time_comes_again_and_is_marked(hall: Hall) -> None:
-    session, link = await arrive(hall)
-    async with hall.reading():
-        await hall.publish(3)
-        await hall.send(session, {"type": "ack", "seq": 1})
-        hall.clock.move(15.1)
-        hall.ask_for_acks()
-        await hall.settle()
-        await hall.publish()
+async def test_what_is_not_acknowledged_in_time_comes_again_and_is_marked(harness: Harness) -> None:
+    session, link = await arrive(harness)
+    async with harness.reading():
+        await harness.publish(3)
+        await harness.send(session, {"type": "ack", "seq": 1})
+        harness.clock.move(15.1)
+        harness.redeliver()
+        await harness.settle()
+        await harness.publish()
 
     assert link.seqs == [1, 2, 3, 2, 3, 4]
     again = [message["seq"] for message in link.messages if message.get("redelivered")]
     assert again == [2, 3]
     assert session.phase is Phase.LIVE
-    assert hall.stats.recovery.redelivered == {Redelivery.TIMEOUT: 2}
+    assert harness.stats.recovery.redelivered == {Redelivery.TIMEOUT: 2}
 
 
 async def test_what_comes_again_for_want_of_an_ack_counts_so_also_when_some_of_it_is_acknowledged_then(
-    hall: Hall,
+    harness: Harness,
 ) -> None:
-    session, link = await arrive(hall)
-    async with hall.reading():
-        await hall.publish(5)
-        hall.clock.move(15.1)
-        hall.ask_for_acks()
-        await hall.send(session, {"type": "ack", "seq": 1})
-        await hall.settle()
+    session, link = await arrive(harness)
+    async with harness.reading():
+        await harness.publish(5)
+        harness.clock.move(15.1)
+        harness.redeliver()
+        await harness.send(session, {"type": "ack", "seq": 1})
+        await harness.settle()
 
     assert link.seqs == [1, 2, 3, 4, 5, 2, 3, 4, 5]
-    assert hall.stats.recovery.redelivered == {Redelivery.TIMEOUT: 4}
+    assert harness.stats.recovery.redelivered == {Redelivery.TIMEOUT: 4}
 
 
-async def test_an_item_that_fills_the_buffer_is_waited_for_too(hall: Hall) -> None:
-    hall = Hall(LIMITS._replace(write_buffer_bytes=100))
+async def test_an_item_that_fills_the_buffer_is_waited_for_too(harness: Harness) -> None:
+    harness = Harness(LIMITS.with_values({"delivery.write_high_water_bytes": 100}))
     link = RecordingLink(stalled=True)
-    session, _ = await hall.arrive(link=link, device_id="laptop", wants_acks=True)
+    session, _ = await harness.arrive(link=link, device_id="laptop", uses_acks=True)
 
-    await hall.publish()
+    await harness.publish()
 
     assert session.phase is Phase.LAGGING
     assert session.window is not None
     assert (len(session.window), session.window.sent) == (1, 1)
 
 
-async def test_who_never_acknowledges_is_ended_after_three_more_attempts(hall: Hall) -> None:
-    _, link = await arrive(hall)
-    async with hall.reading():
-        await hall.publish(2)
+async def test_who_never_acknowledges_is_ended_after_three_more_attempts(harness: Harness) -> None:
+    _, link = await arrive(harness)
+    async with harness.reading():
+        await harness.publish(2)
         for _ in range(4):
             assert link.endings == []
-            hall.clock.move(15.1)
-            hall.ask_for_acks()
-            await hall.settle()
+            harness.clock.move(15.1)
+            harness.redeliver()
+            await harness.settle()
 
     assert link.endings == [DisconnectReason.ACK_TIMEOUT]
     assert link.seqs == [1, 2] * 4
-    assert hall.stats.recovery.redeliveries_exhausted == 1
+    assert harness.stats.recovery.redeliveries_exhausted == 1
 
 
-async def test_an_ack_gives_the_next_item_all_attempts_again(hall: Hall) -> None:
-    session, link = await arrive(hall)
-    async with hall.reading():
-        await hall.publish(2)
+async def test_an_ack_gives_the_next_item_all_attempts_again(harness: Harness) -> None:
+    session, link = await arrive(harness)
+    async with harness.reading():
+        await harness.publish(2)
         for seq in (1, 2):
             for _ in range(3):
-                hall.clock.move(15.1)
-                hall.ask_for_acks()
-                await hall.settle()
-            await hall.send(session, {"type": "ack", "seq": seq})
+                harness.clock.move(15.1)
+                harness.redeliver()
+                await harness.settle()
+            await harness.send(session, {"type": "ack", "seq": seq})
 
     assert link.endings == []
-    assert hall.stats.recovery.acks == {AckResult.LATE: 2}
+    assert harness.stats.recovery.acks == {AckResult.LATE: 2}
 
 
-async def test_a_full_window_gets_nothing_new_until_it_is_acknowledged(hall: Hall) -> None:
-    session, link = await arrive(hall)
-    async with hall.reading():
-        await hall.publish(12)
-        await hall.settle()
+async def test_a_full_window_gets_nothing_new_until_it_is_acknowledged(harness: Harness) -> None:
+    session, link = await arrive(harness)
+    async with harness.reading():
+        await harness.publish(12)
+        await harness.settle()
         assert link.seqs == [1, 2, 3, 4, 5]
-        await hall.send(session, {"type": "ack", "seq": 3})
-        await hall.settle()
+        await harness.send(session, {"type": "ack", "seq": 3})
+        await harness.settle()
         assert link.seqs == [1, 2, 3, 4, 5, 6, 7, 8]
-        await hall.send(session, {"type": "ack", "seq": 8})
-        await hall.settle()
+        await harness.send(session, {"type": "ack", "seq": 8})
+        await harness.settle()
 
     assert link.seqs == list(range(1, 13))
     assert session.phase is Phase.LIVE
-    assert hall.stats.slow == {SlowAction.WINDOW_FULL: 1, SlowAction.CAUGHT_UP: 1}
+    assert harness.stats.connections.slow == {SlowAction.WINDOW_FULL: 1, SlowAction.CAUGHT_UP: 1}
 
 
-async def test_a_device_that_comes_back_goes_on_behind_its_last_ack(hall: Hall) -> None:
-    session, _ = await arrive(hall)
-    await hall.publish(3)
-    await hall.send(session, {"type": "ack", "seq": 2})
-    hall.leave(session)
-    await hall.publish(2)
-    _, link = await arrive(hall)
-    async with hall.reading():
-        await hall.settle()
+async def test_a_device_that_comes_back_goes_on_behind_its_last_ack(harness: Harness) -> None:
+    session, _ = await arrive(harness)
+    await harness.publish(3)
+    await harness.send(session, {"type": "ack", "seq": 2})
+    harness.leave(session)
+    await harness.publish(2)
+    _, link = await arrive(harness)
+    async with harness.reading():
+        await harness.settle()
 
     assert link.seqs == [3, 4, 5]
     assert [message["seq"] for message in link.messages if message.get("redelivered")] == [3]
     assert link.messages[0]["recovered"] is True
-    assert hall.stats.recovery.redelivered == {Redelivery.RECONNECT: 1}
+    assert harness.stats.recovery.redelivered == {Redelivery.RECONNECT: 1}
 
 
-async def test_a_device_that_takes_over_goes_on_where_the_old_connection_was(hall: Hall) -> None:
-    session, old = await arrive(hall)
-    await hall.publish(4)
-    await hall.send(session, {"type": "ack", "seq": 3})
-    _, new = await arrive(hall)
-    async with hall.reading():
-        await hall.settle()
-        await hall.publish()
+async def test_a_device_that_takes_over_goes_on_where_the_old_connection_was(harness: Harness) -> None:
+    session, old = await arrive(harness)
+    await harness.publish(4)
+    await harness.send(session, {"type": "ack", "seq": 3})
+    _, new = await arrive(harness)
+    async with harness.reading():
+        await harness.settle()
+        await harness.publish()
 
     assert old.messages[-1]["type"] == "preempted"
     assert old.endings == [DisconnectReason.REPLACED]
@@ -192,14 +194,14 @@ async def test_a_device_that_takes_over_goes_on_where_the_old_connection_was(hal
     assert new.seqs == [4, 5]
 
 
-async def test_a_connection_that_is_gone_waits_for_nothing_and_its_successor_is_not_disturbed(hall: Hall) -> None:
-    old, _ = await arrive(hall)
-    await hall.publish(3)
-    new, link = await arrive(hall)
-    async with hall.reading():
-        await hall.settle()
-        hall.leave(old)
-        await hall.publish()
+async def test_a_connection_that_is_gone_waits_for_nothing_and_its_successor_is_not_disturbed(harness: Harness) -> None:
+    old, _ = await arrive(harness)
+    await harness.publish(3)
+    new, link = await arrive(harness)
+    async with harness.reading():
+        await harness.settle()
+        harness.leave(old)
+        await harness.publish()
 
     assert old.window is not None
     assert len(old.window) == 0
@@ -208,125 +210,127 @@ async def test_a_connection_that_is_gone_waits_for_nothing_and_its_successor_is_
     assert link.seqs == [1, 2, 3, 4]
 
 
-async def test_acknowledging_every_item_of_a_burst_is_not_too_fast(hall: Hall) -> None:
-    hall = Hall(LIMITS._replace(window_items=1_000))
-    session, link = await arrive(hall)
-    await hall.publish(300)
+async def test_acknowledging_every_item_of_a_burst_is_not_too_fast(harness: Harness) -> None:
+    harness = Harness(LIMITS.with_values({"delivery.ack_window_items": 1_000}))
+    session, link = await arrive(harness)
+    await harness.publish(300)
 
     for seq in range(1, 301):
-        hall.clients.converse.on_message(session, f'{{"type":"ack","seq":{seq}}}')
-    await hall.settle()
+        harness.clients.dispatcher.on_message(session, f'{{"type":"ack","seq":{seq}}}')
+    await harness.settle()
     for _ in range(61):
-        hall.clients.converse.on_message(session, '{"type":"ack","seq":300}')
+        harness.clients.dispatcher.on_message(session, '{"type":"ack","seq":300}')
 
-    assert hall.stats.recovery.acks[AckResult.OK] == 300
+    assert harness.stats.recovery.acks[AckResult.OK] == 300
     assert link.endings == [DisconnectReason.RATE_LIMITED]
 
 
-async def test_explain_says_what_is_acknowledged_and_what_is_not_sent_yet(hall: Hall) -> None:
-    session, link = await arrive(hall)
-    await hall.publish(2)
-    await hall.store(1)
-    await hall.send(session, {"type": "ack", "seq": 1})
-    records = await hall.stores.log.read(0, 3)
+async def test_explain_says_what_is_acknowledged_and_what_is_not_sent_yet(harness: Harness) -> None:
+    session, link = await arrive(harness)
+    await harness.publish(2)
+    await harness.store(1)
+    await harness.send(session, {"type": "ack", "seq": 1})
+    records = await harness.stores.log.read(0, 3)
 
     for record in records:
-        await hall.send(session, {"type": "explain", "item": record.item.id})
+        await harness.send(session, {"type": "explain", "item": record.item.id})
 
     told = [message for message in link.messages if message["type"] == "explanation"]
     assert [one["connections"][0]["state"] for one in told] == ["acked", "written", "pending"]
 
 
-async def test_each_device_has_its_own_cursor(hall: Hall) -> None:
-    laptop, _ = await arrive(hall)
-    phone, _ = await arrive(hall, "phone")
-    await hall.publish(3)
-    await hall.send(laptop, {"type": "ack", "seq": 3})
+async def test_each_device_has_its_own_cursor(harness: Harness) -> None:
+    laptop, _ = await arrive(harness)
+    phone, _ = await arrive(harness, "phone")
+    await harness.publish(3)
+    await harness.send(laptop, {"type": "ack", "seq": 3})
     for session in (laptop, phone):
-        hall.leave(session)
-    _, laptop_link = await arrive(hall)
-    _, phone_link = await arrive(hall, "phone")
-    async with hall.reading():
-        await hall.settle()
+        harness.leave(session)
+    _, laptop_link = await arrive(harness)
+    _, phone_link = await arrive(harness, "phone")
+    async with harness.reading():
+        await harness.settle()
 
     assert laptop_link.seqs == []
     assert phone_link.seqs == [1, 2, 3]
 
 
-async def test_a_restart_forgets_no_ack_that_was_flushed(hall: Hall) -> None:
-    session, _ = await arrive(hall)
-    await hall.publish(4)
-    await hall.send(session, {"type": "ack", "seq": 3})
-    await hall.clients.acks.flush()
+async def test_a_restart_forgets_no_ack_that_was_flushed(harness: Harness) -> None:
+    session, _ = await arrive(harness)
+    await harness.publish(4)
+    await harness.send(session, {"type": "ack", "seq": 3})
+    await harness.clients.acks.flush()
 
-    hall = await restarted(hall)
-    _, link = await arrive(hall)
-    async with hall.reading():
-        await hall.settle()
+    harness = await restarted(harness)
+    _, link = await arrive(harness)
+    async with harness.reading():
+        await harness.settle()
 
     assert link.seqs == [4]
 
 
-async def test_a_crash_before_the_flush_sends_again_and_skips_nothing(hall: Hall) -> None:
-    session, _ = await arrive(hall)
-    await hall.clients.acks.flush()
-    await hall.publish(4)
-    await hall.send(session, {"type": "ack", "seq": 3})
+async def test_a_crash_before_the_flush_sends_again_and_skips_nothing(harness: Harness) -> None:
+    session, _ = await arrive(harness)
+    await harness.clients.acks.flush()
+    await harness.publish(4)
+    await harness.send(session, {"type": "ack", "seq": 3})
 
-    hall = await restarted(hall)
-    _, link = await arrive(hall)
-    async with hall.reading():
-        await hall.settle()
+    harness = await restarted(harness)
+    _, link = await arrive(harness)
+    async with harness.reading():
+        await harness.settle()
 
     assert link.seqs == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("resumes_at", [None, 2])
 async def test_a_crash_right_after_a_device_came_first_forgets_nothing_of_what_was_due(
-    hall: Hall, resumes_at: int | None
+    harness: Harness, resumes_at: int | None
 ) -> None:
-    await hall.publish(4)
-    asked = None if resumes_at is None else hall.clients.resumption.position(resumes_at)
-    await hall.arrive(device_id="laptop", wants_acks=True, asked=asked)
-    await hall.publish(2)
+    await harness.publish(4)
+    asked = None if resumes_at is None else harness.clients.resolver.position(resumes_at)
+    await harness.arrive(device_id="laptop", uses_acks=True, resume=asked)
+    await harness.publish(2)
 
-    hall = await restarted(hall)
-    _, link = await arrive(hall)
-    async with hall.reading():
-        await hall.settle()
+    harness = await restarted(harness)
+    _, link = await arrive(harness)
+    async with harness.reading():
+        await harness.settle()
 
     assert link.seqs == [5, 6] if resumes_at is None else [3, 4, 5, 6]
 
 
-async def test_cursors_that_cannot_be_written_are_written_later(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
-    session, _ = await arrive(hall)
-    await hall.publish(2)
-    await hall.send(session, {"type": "ack", "seq": 1})
+async def test_cursors_that_cannot_be_written_are_written_later(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, _ = await arrive(harness)
+    await harness.publish(2)
+    await harness.send(session, {"type": "ack", "seq": 1})
 
     async def refuse(_cursors: Sequence[Cursor]) -> None:
         raise ServerError(ErrorCode.STORAGE_FULL)
 
     with monkeypatch.context() as full:
-        full.setattr(hall.stores.cursors, "save", refuse)
-        await hall.clients.acks.flush()
-    before = await hall.stores.cursors.load("u", "laptop")
-    await hall.clients.acks.flush()
+        full.setattr(harness.stores.cursors, "save", refuse)
+        await harness.clients.acks.flush()
+    before = await harness.stores.cursors.load("u", "laptop")
+    await harness.clients.acks.flush()
 
-    stored = await hall.stores.cursors.load("u", "laptop")
+    stored = await harness.stores.cursors.load("u", "laptop")
     assert before is not None
     assert stored is not None
     assert (before.position.seq, stored.position.seq) == (0, 1)
 
 
-async def test_a_cursor_of_a_log_that_is_gone_is_a_gap(hall: Hall) -> None:
-    session, _ = await arrive(hall)
-    await hall.publish(2)
-    await hall.send(session, {"type": "ack", "seq": 1})
-    await hall.clients.acks.flush()
-    other = Hall(LIMITS)
+async def test_a_cursor_of_a_log_that_is_gone_is_a_gap(harness: Harness) -> None:
+    session, _ = await arrive(harness)
+    await harness.publish(2)
+    await harness.send(session, {"type": "ack", "seq": 1})
+    await harness.clients.acks.flush()
+    other = Harness(LIMITS)
     await other.publish(7)
 
-    again = Hall(LIMITS, other.stores._replace(cursors=hall.stores.cursors))
+    again = Harness(LIMITS, other.stores._replace(cursors=harness.stores.cursors))
     _, link = await arrive(again)
 
     welcome, gap = link.messages
@@ -334,15 +338,15 @@ async def test_a_cursor_of_a_log_that_is_gone_is_a_gap(hall: Hall) -> None:
     assert (gap["from_seq"], gap["to_seq"]) == (1, 7)
 
 
-async def test_where_a_device_says_it_stands_counts_more_than_its_cursor(hall: Hall) -> None:
-    session, _ = await arrive(hall)
-    await hall.publish(5)
-    await hall.send(session, {"type": "ack", "seq": 4})
-    hall.leave(session)
-    asked = hall.clients.resumption.position(2)
-    _, link = await hall.arrive(device_id="laptop", wants_acks=True, asked=asked)
-    async with hall.reading():
-        await hall.settle()
+async def test_where_a_device_says_it_stands_counts_more_than_its_cursor(harness: Harness) -> None:
+    session, _ = await arrive(harness)
+    await harness.publish(5)
+    await harness.send(session, {"type": "ack", "seq": 4})
+    harness.leave(session)
+    asked = harness.clients.resolver.position(2)
+    _, link = await harness.arrive(device_id="laptop", uses_acks=True, resume=asked)
+    async with harness.reading():
+        await harness.settle()
 
     assert link.seqs == [3, 4, 5]
 
@@ -382,7 +386,7 @@ async def _live_through(steps: list[tuple[str, int]]) -> None:
     life.reader.cancel()
 
     # Of each connection in order, and of all of them nothing is missing.
-    assert set(life.got) == set(range(1, life.hall.published + 1))
+    assert set(life.got) == set(range(1, life.harness.published + 1))
     for link in life.links:
         firsts = list(dict.fromkeys(link.seqs))
         assert firsts == sorted(firsts)
@@ -392,51 +396,51 @@ class _Life:
     """A device whose server may be killed: what it got, over all of its connections."""
 
     def __init__(self) -> None:
-        self.hall = Hall(LIMITS._replace(redeliveries=1_000))
+        self.harness = Harness(LIMITS.with_values({"delivery.max_redeliveries": 1_000}))
         self.links: list[RecordingLink] = []
         self.session: Session | None = None
-        self.reader = asyncio.create_task(self.hall.clients.catch_up.run())
+        self.reader = asyncio.create_task(self.harness.clients.catch_up.run())
 
     @property
     def got(self) -> list[int]:
         return [seq for link in self.links for seq in link.seqs]
 
     async def come(self) -> None:
-        self.session, link = await arrive(self.hall)
+        self.session, link = await arrive(self.harness)
         self.links.append(link)
 
     async def do(self, word: str, amount: int) -> None:
         match word:
             case "publish":
-                await self.hall.store(amount) if amount else None
-                await self.hall.broadcast()
+                await self.harness.store(amount) if amount else None
+                await self.harness.broadcast()
             case "store":
-                await self.hall.store(amount)
+                await self.harness.store(amount)
             case "turn":
                 for _ in range(amount):
                     await asyncio.sleep(0)
             case "ack" if self.session is not None and self.links[-1].seqs:
                 seq = max(self.links[-1].seqs[-1] - amount, 0)
-                await self.hall.send(self.session, {"type": "ack", "seq": seq})
+                await self.harness.send(self.session, {"type": "ack", "seq": seq})
             case "time":
-                self.hall.clock.move(amount)
-                self.hall.ask_for_acks()
+                self.harness.clock.move(amount)
+                self.harness.redeliver()
             case _:
                 await self.befall(word)
 
     async def befall(self, word: str) -> None:
         if word == "flush":
-            await self.hall.clients.acks.flush()
+            await self.harness.clients.acks.flush()
         elif word == "come again":
             await self.come()
         elif word == "leave" and self.session is not None:
-            self.hall.leave(self.session)
+            self.harness.leave(self.session)
             self.session = None
         elif word == "crash":
             self.reader.cancel()
-            published, now = self.hall.published, self.hall.clock.wall()
-            self.hall = Hall(self.hall.limits, self.hall.stores)
-            self.hall.published = published
-            self.hall.clock.move(now - self.hall.clock.wall())
+            published, now = self.harness.published, self.harness.clock.wall()
+            self.harness = Harness(self.harness.limits, self.harness.stores)
+            self.harness.published = published
+            self.harness.clock.move(now - self.harness.clock.wall())
             self.session = None
-            self.reader = asyncio.create_task(self.hall.clients.catch_up.run())
+            self.reader = asyncio.create_task(self.harness.clients.catch_up.run())

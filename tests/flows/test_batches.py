@@ -15,109 +15,111 @@ from app.flows.delivery.broadcast import BroadcastQueue, Probe, WebSocketBroadca
 from app.flows.delivery.session import Channel
 from app.ports.log import Record
 from app.telemetry.labels import Broadcast, Sent
-from tests.support.hall import Hall, join
+from tests.support.harness import Harness
 from tests.support.items import entry, item
 from tests.support.link import RecordingLink
 
-LIMITS = Limits(write_buffer_bytes=4_000)
+LIMITS = Limits().with_values({"delivery.write_high_water_bytes": 4_000})
 
 
 @pytest.fixture
-def hall() -> Hall:
-    return Hall(LIMITS)
+def harness() -> Harness:
+    return Harness(LIMITS)
 
 
-async def test_each_connection_gets_what_it_wants_in_one_write(hall: Hall) -> None:
-    _, everything = join(hall.connections, "a")
-    _, loud = join(hall.connections, "b", Filter(impact_threshold=50))
-    _, nothing = join(hall.connections, "c", Filter(impact_threshold=100))
+async def test_each_connection_gets_what_it_wants_in_one_write(harness: Harness) -> None:
+    _, everything = harness.join("a")
+    _, loud = harness.join("b", Filter(impact_threshold=50))
+    _, nothing = harness.join("c", Filter(impact_threshold=100))
     for impact in (10, 60, 20, 90):
-        await hall.store(1, impact_score=float(impact))
+        await harness.store(1, impact_score=float(impact))
 
-    await hall.broadcast_together()
+    await harness.broadcast_together()
 
     assert (everything.seqs, everything.writes) == ([1, 2, 3, 4], 1)
     assert (loud.seqs, loud.writes) == ([2, 4], 1)
     assert nothing.writes == 0
-    assert hall.stats.sends == {Sent.WRITTEN: 6, Sent.CLOSED: 0, Sent.MERGED: 0}
-    assert hall.stats.delivery.count == 6
-    assert sum(hall.stats.decisions.values()) == 12 == hall.stats.slots_asked
-    assert hall.connections.position == 4
+    assert harness.stats.broadcast.sends == {Sent.WRITTEN: 6, Sent.CLOSED: 0, Sent.MERGED: 0}
+    assert harness.stats.broadcast.delivery.count == 6
+    assert sum(harness.stats.broadcast.decisions.values()) == 12 == harness.stats.broadcast.slots_asked
+    assert harness.live.position == 4
 
 
-async def test_a_batch_in_which_one_item_fails_loses_only_that_one(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, link = join(hall.connections)
-    await hall.store(3)
-    match = hall.connections.index.match
+async def test_a_batch_in_which_one_item_fails_loses_only_that_one(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, link = harness.join()
+    await harness.store(3)
+    match = harness.live.index.match
 
     def broken(news: NewsItem) -> object:
         if news.title == "Story 2":
             raise RuntimeError("a bug")
         return match(news)
 
-    monkeypatch.setattr(hall.connections.index, "match", broken)
-    await hall.broadcast_together()
+    monkeypatch.setattr(harness.live.index, "match", broken)
+    await harness.broadcast_together()
 
     assert link.seqs == [1, 3]
-    assert hall.stats.broadcast == {Broadcast.DELIVERED: 2, Broadcast.ERROR: 1}
-    assert hall.stats.decisions[Outcome.ERROR] == 1
+    assert harness.stats.broadcast.broadcast == {Broadcast.DELIVERED: 2, Broadcast.ERROR: 1}
+    assert harness.stats.broadcast.decisions[Outcome.ERROR] == 1
 
 
 async def test_a_batch_that_cannot_be_written_is_counted_and_the_next_one_goes_out(
-    hall: Hall, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, link = join(hall.connections)
-    await hall.store(2)
+    _, link = harness.join()
+    await harness.store(2)
     with monkeypatch.context() as failing:
         failing.setattr(link, "write", lambda _frames: 1 / 0)
-        await hall.broadcast_together()
-    await hall.publish()
+        await harness.broadcast_together()
+    await harness.publish()
 
     assert link.seqs == [3]
-    assert hall.stats.broadcast == {Broadcast.ERROR: 2, Broadcast.DELIVERED: 1}
+    assert harness.stats.broadcast.broadcast == {Broadcast.ERROR: 2, Broadcast.DELIVERED: 1}
 
 
-async def test_named_channels_and_acks_get_the_items_of_a_batch_in_order(hall: Hall) -> None:
-    session, by_name = join(hall.connections, "a", Filter(impact_threshold=50))
-    hall.connections.join_channel(session, Channel("all", Filter(impact_threshold=0)))
-    careful, acking = await hall.arrive("b", wants_acks=True)
+async def test_named_channels_and_acks_get_the_items_of_a_batch_in_order(harness: Harness) -> None:
+    session, by_name = harness.join("a", Filter(impact_threshold=50))
+    harness.manager.join_channel(session, Channel("all", Filter(impact_threshold=0)))
+    careful, acking = await harness.arrive("b", uses_acks=True)
     for impact in (10, 60):
-        await hall.store(1, impact_score=float(impact))
+        await harness.store(1, impact_score=float(impact))
 
-    await hall.broadcast_together()
+    await harness.broadcast_together()
 
     items = [(message["seq"], message["channels"]) for message in by_name.messages]
     assert items == [(1, ["all"]), (2, ["all", "default"])]
     assert acking.seqs == [1, 2]
     assert careful.window is not None
     assert len(careful.window) == 2
-    assert hall.stats.sends == {Sent.WRITTEN: 4, Sent.CLOSED: 0, Sent.MERGED: 1}
+    assert harness.stats.broadcast.sends == {Sent.WRITTEN: 4, Sent.CLOSED: 0, Sent.MERGED: 1}
 
 
-async def test_who_is_too_slow_for_a_batch_falls_behind_with_all_of_it(hall: Hall) -> None:
-    session, link = await hall.arrive(link=RecordingLink(stalled=True))
-    await hall.store(12)
+async def test_who_is_too_slow_for_a_batch_falls_behind_with_all_of_it(harness: Harness) -> None:
+    session, link = await harness.arrive(link=RecordingLink(stalled=True))
+    await harness.store(12)
 
-    await hall.broadcast_together()
+    await harness.broadcast_together()
 
     assert link.seqs == list(range(1, 13))
     assert (session.phase, session.cursor) == (Phase.LAGGING, 12)
 
 
-async def test_a_checkpoint_that_is_due_within_a_batch_comes_once(hall: Hall) -> None:
-    hall = Hall(Limits(checkpoint_items=5))
-    _, link = join(hall.connections)
-    await hall.store(8)
+async def test_a_checkpoint_that_is_due_within_a_batch_comes_once(harness: Harness) -> None:
+    harness = Harness(Limits().with_values({"delivery.checkpoint_interval_items": 5}))
+    _, link = harness.join()
+    await harness.store(8)
 
-    await hall.broadcast_together()
+    await harness.broadcast_together()
 
     stands = [message for message in link.messages if message["type"] == "keep_alive"]
     assert [(stand["seq"], stand["delivered"]) for stand in stands] == [(8, 8)]
 
 
-async def turn(hall: Hall, queue: BroadcastQueue, log: MemoryNewsLog) -> None:
+async def turn(harness: Harness, queue: BroadcastQueue, log: MemoryNewsLog) -> None:
     """Let a broadcaster take what is in a queue, in one turn."""
-    broadcaster = WebSocketBroadcaster(log, queue, hall.connections, hall.clock, hall.stats)
+    broadcaster = WebSocketBroadcaster(log, queue, harness.live, harness.clock, harness.stats)
     running = asyncio.create_task(broadcaster.run())
     await asyncio.sleep(0)
     running.cancel()
@@ -128,22 +130,22 @@ async def records(log: MemoryNewsLog, count: int, content: str = "x") -> list[Re
     return await log.read(0, count)
 
 
-async def test_what_waits_is_taken_together_up_to_what_a_write_may_hold(hall: Hall) -> None:
+async def test_what_waits_is_taken_together_up_to_what_a_write_may_hold(harness: Harness) -> None:
     log, queue = MemoryNewsLog(), BroadcastQueue()
-    _, link = join(hall.connections)
+    _, link = harness.join()
     for record in await records(log, 12, content="x" * 10_000):
         queue.put_nowait(record)
 
-    await turn(hall, queue, log)
+    await turn(harness, queue, log)
 
     assert (link.seqs, link.writes) == (list(range(1, 8)), 1)
     assert len(queue.items()) == 5
 
 
-async def test_a_probe_keeps_its_place_among_items(hall: Hall) -> None:
+async def test_a_probe_keeps_its_place_among_items(harness: Harness) -> None:
     log, queue = MemoryNewsLog(), BroadcastQueue()
     order: list[str] = []
-    session, link = join(hall.connections)
+    session, link = harness.join()
     write = link.write
 
     def noted(frames: bytes) -> bool:
@@ -156,8 +158,8 @@ async def test_a_probe_keeps_its_place_among_items(hall: Hall) -> None:
     for waiting in (first, second, probe, third):
         queue.put_nowait(waiting)
 
-    await turn(hall, queue, log)
+    await turn(harness, queue, log)
 
     assert order == ["item", "probe", "item"]
     assert link.seqs == [1, 2, 3]
-    assert hall.delivered(session) == 3
+    assert harness.delivered(session) == 3

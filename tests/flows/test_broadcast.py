@@ -10,44 +10,43 @@ from app.adapters.memory.news_log import MemoryNewsLog
 from app.adapters.memory.stores import memory_stores
 from app.core.filters.matching import Outcome
 from app.core.limits import Limits
-from app.flows.connections.manager import ConnectionManager
 from app.flows.delivery.broadcast import BroadcastQueue, Probe, WebSocketBroadcaster
 from app.flows.operations.readiness import ReadinessChecks
-from app.flows.operations.retention import PASS_EVERY_S, Retention
+from app.flows.operations.retention import STEP_INTERVAL_S, Retention
 from app.ports.log import Record
 from app.telemetry.labels import Broadcast
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
-from tests.support.hall import join
+from tests.support.harness import Connections
 from tests.support.items import entry, item
 
 
 async def test_items_go_out_in_log_order_through_a_queue_that_is_too_small() -> None:
     log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
-    connections = ConnectionManager(send_many, Limits(), clock, stats)
+    connections = Connections(send_many, Limits(), clock, stats)
     queue = BroadcastQueue(2)
-    broadcaster = WebSocketBroadcaster(log, queue, connections, clock, stats)
-    _, link = join(connections)
+    broadcaster = WebSocketBroadcaster(log, queue, connections.live, clock, stats)
+    _, link = connections.join()
 
     async with asyncio.TaskGroup() as tasks:
         workers = [tasks.create_task(broadcaster.follow()), tasks.create_task(broadcaster.run())]
         for number in range(20):
             await log.append([entry(number)])
-        while connections.position < 20:
+        while connections.live.position < 20:
             await asyncio.sleep(0)
         for worker in workers:
             worker.cancel()
 
     assert [message["seq"] for message in link.messages] == list(range(1, 21))
-    assert stats.broadcast[Broadcast.DELIVERED] == 20
+    assert stats.broadcast.broadcast[Broadcast.DELIVERED] == 20
 
 
 async def test_what_was_stored_before_the_start_is_not_sent_again() -> None:
     log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
     await log.append([entry(1)])
-    connections = ConnectionManager(send_many, Limits(), clock, stats, position=log.head)
+    connections = Connections(send_many, Limits(), clock, stats, position=log.head)
     queue = BroadcastQueue(2)
-    following = asyncio.create_task(WebSocketBroadcaster(log, queue, connections, clock, stats).follow())
+    following = asyncio.create_task(WebSocketBroadcaster(log, queue, connections.live, clock, stats).follow())
 
     await log.append([entry(2)])
     taken = await asyncio.wait_for(queue.get(), 1)
@@ -59,9 +58,9 @@ async def test_what_was_stored_before_the_start_is_not_sent_again() -> None:
 
 async def test_an_item_that_cannot_be_matched_goes_to_nobody_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
-    connections = ConnectionManager(send_many, Limits(), clock, stats)
-    broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections, clock, stats)
-    _, link = join(connections)
+    connections = Connections(send_many, Limits(), clock, stats)
+    broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections.live, clock, stats)
+    _, link = connections.join()
     await log.append([entry(1), entry(2)])
     first, second = await log.read(0, 2)
 
@@ -69,13 +68,13 @@ async def test_an_item_that_cannot_be_matched_goes_to_nobody_and_is_counted(monk
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as broken_index:
-        broken_index.setattr(connections.index, "match", broken)
+        broken_index.setattr(connections.live.index, "match", broken)
         broadcaster.broadcast(first)
     broadcaster.broadcast(second)
 
     assert [message["seq"] for message in link.messages] == [2]
-    assert stats.decisions[Outcome.ERROR] == 1
-    assert stats.broadcast == {Broadcast.ERROR: 1, Broadcast.DELIVERED: 1}
+    assert stats.broadcast.decisions[Outcome.ERROR] == 1
+    assert stats.broadcast.broadcast == {Broadcast.ERROR: 1, Broadcast.DELIVERED: 1}
 
 
 async def test_the_queue_knows_how_long_its_first_item_has_waited() -> None:
@@ -92,11 +91,11 @@ async def test_retention_prunes_every_minute_what_is_too_old() -> None:
     log, clock = MemoryNewsLog(), FakeClock(now=100.0)
     await log.append([entry(number, accepted_at=100.0 + number) for number in range(5)])
     stores = memory_stores(log)
-    connections = ConnectionManager(send_many, Limits(), clock, Stats(), position=log.head)
-    pruning = asyncio.create_task(Retention(stores, connections, clock, keep_s=60.0, keep_items=1_000).run())
+    connections = Connections(send_many, Limits(), clock, Stats(), position=log.head)
+    pruning = asyncio.create_task(Retention(stores, connections.live, clock, keep_s=60.0, keep_items=1_000).run())
     await asyncio.sleep(0)
 
-    clock.move(PASS_EVERY_S + 2.5)
+    clock.move(STEP_INTERVAL_S + 2.5)
     for _ in range(5):
         await asyncio.sleep(0)
     pruning.cancel()
@@ -107,9 +106,9 @@ async def test_retention_prunes_every_minute_what_is_too_old() -> None:
 async def test_retention_leaves_what_was_not_broadcast_yet() -> None:
     log, clock = MemoryNewsLog(), FakeClock(now=1_000_000.0)
     await log.append([entry(number, accepted_at=0.0) for number in range(5)])
-    connections = ConnectionManager(send_many, Limits(), clock, Stats(), position=2)
+    connections = Connections(send_many, Limits(), clock, Stats(), position=2)
     stores = memory_stores(log)
-    retention = Retention(stores, connections, clock, keep_s=60.0, keep_items=1_000)
+    retention = Retention(stores, connections.live, clock, keep_s=60.0, keep_items=1_000)
 
     assert [await retention.prune(), await retention.prune()] == [2, 0]
     assert log.oldest == 3
@@ -118,12 +117,12 @@ async def test_retention_leaves_what_was_not_broadcast_yet() -> None:
 async def test_a_broadcaster_that_does_not_turn_makes_the_server_neither_alive_nor_ready() -> None:
     log, clock, stats, limits = MemoryNewsLog(), FakeClock(), Stats(), Limits()
     stores = memory_stores(log)
-    connections = ConnectionManager(send_many, limits, clock, stats)
-    broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections, clock, stats)
-    readiness = ReadinessChecks(stores, connections, broadcaster, limits, clock)
+    connections = Connections(send_many, limits, clock, stats)
+    broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections.live, clock, stats)
+    readiness = ReadinessChecks(stores, connections.admission, connections.live, broadcaster, limits.broadcast, clock)
     assert readiness.is_ready()
 
-    clock.move(limits.broadcaster_idle_s)
+    clock.move(limits.broadcast.stall_timeout_s)
 
     assert not readiness.is_alive()
     assert readiness.checks() == {
@@ -137,9 +136,9 @@ async def test_a_broadcaster_that_does_not_turn_makes_the_server_neither_alive_n
 async def test_a_disk_that_takes_nothing_makes_the_server_not_ready_but_alive() -> None:
     log, clock, limits = MemoryNewsLog(), FakeClock(), Limits()
     stores = memory_stores(log)._replace(is_writable=lambda: False)
-    connections = ConnectionManager(send_many, limits, clock, Stats())
-    broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections, clock, Stats())
-    readiness = ReadinessChecks(stores, connections, broadcaster, limits, clock)
+    connections = Connections(send_many, limits, clock, Stats())
+    broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections.live, clock, Stats())
+    readiness = ReadinessChecks(stores, connections.admission, connections.live, broadcaster, limits.broadcast, clock)
 
     assert readiness.is_alive()
     assert not readiness.is_ready()
@@ -149,9 +148,9 @@ async def test_a_disk_that_takes_nothing_makes_the_server_not_ready_but_alive() 
 async def test_items_that_are_stored_and_do_not_go_out_make_the_server_neither_alive_nor_ready() -> None:
     log, clock, stats, limits, queue = MemoryNewsLog(), FakeClock(), Stats(), Limits(), BroadcastQueue()
     stores = memory_stores(log)
-    connections = ConnectionManager(send_many, limits, clock, stats)
-    broadcaster = WebSocketBroadcaster(log, queue, connections, clock, stats)
-    readiness = ReadinessChecks(stores, connections, broadcaster, limits, clock)
+    connections = Connections(send_many, limits, clock, stats)
+    broadcaster = WebSocketBroadcaster(log, queue, connections.live, clock, stats)
+    readiness = ReadinessChecks(stores, connections.admission, connections.live, broadcaster, limits.broadcast, clock)
     await log.append([entry(1), entry(2)])
     turning = asyncio.create_task(broadcaster.run())
 
@@ -164,9 +163,9 @@ async def test_items_that_are_stored_and_do_not_go_out_make_the_server_neither_a
         return readiness.is_alive()
 
     waiting_for_the_first = [await is_alive_after(20), await is_alive_after(20)]
-    connections.position = 1
+    connections.live.position = 1
     waiting_for_the_second = [await is_alive_after(20), await is_alive_after(20), await is_alive_after(20)]
-    connections.position = 2
+    connections.live.position = 2
     waiting_for_nothing = [await is_alive_after(20), await is_alive_after(20), await is_alive_after(20)]
     turning.cancel()
 

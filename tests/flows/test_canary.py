@@ -12,17 +12,16 @@ from app.adapters.memory.news_log import MemoryNewsLog
 from app.core.limits import Limits
 from app.core.protocol import frames
 from app.core.protocol.close_codes import DisconnectReason
-from app.flows.connections.manager import ConnectionManager
 from app.flows.delivery.broadcast import BroadcastQueue, WebSocketBroadcaster
 from app.flows.operations.canary import Canary
 from app.flows.operations.canary_handler import CanaryHandler
 from app.telemetry.labels import ProbeResult
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
-from tests.support.hall import join
+from tests.support.harness import Connections
 from tests.support.link import RecordingLink, payload_of
 
-LIMITS = Limits(probe_timeout_s=0.05)
+LIMITS = Limits().with_values({"canary.timeout_s": 0.05})
 
 
 class World:
@@ -30,12 +29,12 @@ class World:
 
     def __init__(self) -> None:
         self.clock, self.stats, queue = FakeClock(), Stats(), BroadcastQueue(10)
-        self.connections = ConnectionManager(send_many, LIMITS, self.clock, self.stats)
-        self.broadcaster = WebSocketBroadcaster(MemoryNewsLog(), queue, self.connections, self.clock, self.stats)
-        self.end = CanaryHandler(LIMITS, self.clock)
-        self.canary = Canary(queue, self.end.send, LIMITS, self.clock, self.stats)
+        self.connections = Connections(send_many, LIMITS, self.clock, self.stats)
+        self.broadcaster = WebSocketBroadcaster(MemoryNewsLog(), queue, self.connections.live, self.clock, self.stats)
+        self.end = CanaryHandler(self.clock)
+        self.canary = Canary(queue, self.end.send, LIMITS.canary, self.clock, self.stats)
         self.queue = queue
-        _, self.user = join(self.connections)
+        _, self.user = self.connections.join()
         self.link = RecordingLink()
         self.session = self.end.new_session()
         self.end.on_open(self.session, self.link)
@@ -66,7 +65,7 @@ class World:
 
     async def probes(self, result: ProbeResult, count: int) -> None:
         """Wait for so many probes that ended so; time goes on meanwhile."""
-        while self.stats.probes[result] < count:
+        while self.stats.server.probes[result] < count:
             self.clock.move(1)
             await asyncio.sleep(0)
 
@@ -77,13 +76,23 @@ async def test_a_probe_arrives_at_the_canary_and_is_counted_nowhere_else() -> No
     async with world.running():
         await world.probes(ProbeResult.OK, 3)
 
-    assert world.stats.probe_times.count == 3
-    assert world.stats.last_probe_at > 0
+    assert world.stats.server.probe_times.count == 3
+    assert world.stats.server.last_probe_at > 0
     assert world.user.frames == []
-    assert world.stats.broadcast.total() == world.stats.decisions.total() == world.stats.sends.total() == 0
-    assert world.stats.queue_wait.count == world.stats.recipients.count == world.stats.opened - 1 == 0
-    assert world.connections.position == 0
-    assert len(world.connections) == len(world.connections.describe(are_open=True)) == 1
+    assert (
+        world.stats.broadcast.broadcast.total()
+        == world.stats.broadcast.decisions.total()
+        == world.stats.broadcast.sends.total()
+        == 0
+    )
+    assert (
+        world.stats.broadcast.queue_wait.count
+        == world.stats.broadcast.recipients.count
+        == world.stats.connections.opened - 1
+        == 0
+    )
+    assert world.connections.live.position == 0
+    assert len(world.connections.manager) == len(world.connections.manager.describe(are_open=True)) == 1
     [first, *_] = [msgspec.json.decode(payload_of(frame)) for frame in world.link.frames]
     assert (first["type"], first["seq"], first["data"]["id"]) == ("news_item", 0, "canary_1")
 
@@ -93,7 +102,7 @@ async def test_probes_are_lost_while_the_broadcaster_does_not_turn_and_late_ones
 
     async with world.running(broadcasting=False):
         await world.probes(ProbeResult.TIMEOUT, 3)
-        assert world.stats.probes[ProbeResult.OK] == 0
+        assert world.stats.server.probes[ProbeResult.OK] == 0
         assert world.queue.qsize() == 1
         assert world.queue.items() == []
         assert world.queue.oldest_age_s(world.clock.wall()) == 0
@@ -108,7 +117,7 @@ async def test_probes_are_lost_while_the_broadcaster_does_not_turn_and_late_ones
 
 async def test_an_item_that_cannot_be_matched_is_a_probe_that_never_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
-    monkeypatch.setattr(world.connections.index, "match", lambda _item: 1 / 0)
+    monkeypatch.setattr(world.connections.live.index, "match", lambda _item: 1 / 0)
 
     async with world.running():
         await world.probes(ProbeResult.TIMEOUT, 1)
@@ -128,7 +137,7 @@ async def test_a_lost_connection_is_an_error_and_made_again() -> None:
         world.end.on_open(world.end.new_session(), world.link)
         await world.probes(ProbeResult.OK, 2)
 
-    assert world.session.ending is DisconnectReason.NETWORK
+    assert world.session.disconnect_reason is DisconnectReason.NETWORK
 
 
 async def test_a_connection_that_is_made_anew_before_the_old_one_is_known_to_be_lost_stays() -> None:
@@ -173,4 +182,4 @@ def test_the_canary_answers_pings_and_ends_who_breaks_the_protocol() -> None:
 
     assert world.link.frames == [b"\x8a\x01x"]
     assert world.link.endings == [DisconnectReason.PROTOCOL_ERROR]
-    assert world.stats.received_bytes == world.stats.inbound.total() == 0
+    assert world.stats.connections.received_bytes == world.stats.connections.inbound.total() == 0

@@ -18,27 +18,34 @@ from app.core.protocol.close_codes import DisconnectReason
 from app.flows.operations.retention import Retention
 from app.ports.log import Record
 from app.telemetry.labels import Resume, SlowAction
-from tests.support.hall import Hall
+from tests.support.harness import Harness
 from tests.support.link import RecordingLink
 
-LIMITS = Limits(write_buffer_bytes=4_000, room_bytes=2_000, page_of_log_items=7, lag_items=500)
+LIMITS = Limits().with_values(
+    {
+        "delivery.write_high_water_bytes": 4_000,
+        "delivery.write_low_water_bytes": 2_000,
+        "replays.page_items": 7,
+        "delivery.max_lag_items": 500,
+    }
+)
 
 
 @pytest.fixture
-def hall() -> Hall:
-    return Hall(LIMITS)
+def harness() -> Harness:
+    return Harness(LIMITS)
 
 
-def at(hall: Hall, seq: int) -> Position:
-    return Position(hall.stores.log.epoch, seq)
+def at(harness: Harness, seq: int) -> Position:
+    return Position(harness.stores.log.epoch, seq)
 
 
-async def test_who_was_away_gets_what_it_missed_and_then_what_comes(hall: Hall) -> None:
-    await hall.publish(30)
-    session, link = await hall.arrive(asked=at(hall, 10), is_v2=True)
-    async with hall.reading():
-        await hall.settle()
-        await hall.publish(5)
+async def test_who_was_away_gets_what_it_missed_and_then_what_comes(harness: Harness) -> None:
+    await harness.publish(30)
+    session, link = await harness.arrive(resume=at(harness, 10), is_v2=True)
+    async with harness.reading():
+        await harness.settle()
+        await harness.publish(5)
 
     assert link.seqs == list(range(11, 36))
     assert link.kinds == ["welcome", "news_item", "live", "news_item"]
@@ -48,35 +55,35 @@ async def test_who_was_away_gets_what_it_missed_and_then_what_comes(hall: Hall) 
     live = next(message for message in link.messages if message["type"] == "live")
     assert (live["seq"], live["replayed"]) == (30, 20)
     assert session.phase is Phase.LIVE
-    assert hall.stats.recovery.resumes == {Resume.COMPLETE: 1}
-    assert hall.stats.recovery.replayed_items == 20
+    assert harness.stats.recovery.resumes == {Resume.COMPLETE: 1}
+    assert harness.stats.recovery.replayed_items == 20
 
 
-async def test_who_missed_nothing_is_live_at_once(hall: Hall) -> None:
-    await hall.publish(3)
+async def test_who_missed_nothing_is_live_at_once(harness: Harness) -> None:
+    await harness.publish(3)
 
-    session, link = await hall.arrive(asked=at(hall, 3), is_v2=True)
+    session, link = await harness.arrive(resume=at(harness, 3), is_v2=True)
 
     assert session.phase is Phase.LIVE
     assert link.kinds == ["welcome"]
-    assert hall.stats.recovery.resumes == {Resume.EMPTY: 1}
+    assert harness.stats.recovery.resumes == {Resume.EMPTY: 1}
 
 
-async def test_only_what_the_filter_wants_is_replayed(hall: Hall) -> None:
+async def test_only_what_the_filter_wants_is_replayed(harness: Harness) -> None:
     for number in range(20):
-        await hall.publish(1, impact_score=float(number * 5))
-    _, link = await hall.arrive(wants=Filter(impact_threshold=50), asked=at(hall, 5))
-    async with hall.reading():
-        await hall.settle()
+        await harness.publish(1, impact_score=float(number * 5))
+    _, link = await harness.arrive(wanted=Filter(impact_threshold=50), resume=at(harness, 5))
+    async with harness.reading():
+        await harness.settle()
 
     assert link.seqs == list(range(11, 21))
 
 
-async def test_a_classic_client_that_asks_for_what_it_missed_gets_items_and_no_new_words(hall: Hall) -> None:
-    await hall.publish(5)
-    _, link = await hall.arrive(asked=at(hall, 2))
-    async with hall.reading():
-        await hall.settle()
+async def test_a_classic_client_that_asks_for_what_it_missed_gets_items_and_no_new_words(harness: Harness) -> None:
+    await harness.publish(5)
+    _, link = await harness.arrive(resume=at(harness, 2))
+    async with harness.reading():
+        await harness.settle()
 
     assert link.kinds == ["news_item"]
     assert link.seqs == [3, 4, 5]
@@ -94,49 +101,49 @@ async def test_a_classic_client_that_asks_for_what_it_missed_gets_items_and_no_n
     ],
 )
 async def test_a_connection_begins_at_a_time_or_so_many_items_back(
-    hall: Hall, asked: ResumeRequest, expected: list[int]
+    harness: Harness, asked: ResumeRequest, expected: list[int]
 ) -> None:
     for _ in range(10):
-        await hall.publish()
-        hall.clock.move(1)
-    _, link = await hall.arrive(asked=asked)
-    async with hall.reading():
-        await hall.settle()
+        await harness.publish()
+        harness.clock.move(1)
+    _, link = await harness.arrive(resume=asked)
+    async with harness.reading():
+        await harness.settle()
 
     assert link.seqs == expected
 
 
-async def test_last_counts_the_items_that_match(hall: Hall) -> None:
+async def test_last_counts_the_items_that_match(harness: Harness) -> None:
     for number in range(30):
-        await hall.publish(1, impact_score=90.0 if number % 10 == 0 else 10.0)
-    _, link = await hall.arrive(wants=Filter(impact_threshold=50), asked=ResumeLast(2))
-    async with hall.reading():
-        await hall.settle()
+        await harness.publish(1, impact_score=90.0 if number % 10 == 0 else 10.0)
+    _, link = await harness.arrive(wanted=Filter(impact_threshold=50), resume=ResumeLast(2))
+    async with harness.reading():
+        await harness.settle()
 
     assert link.seqs == [11, 21]
 
 
-async def test_what_is_not_stored_any_more_is_a_gap_and_the_rest_is_replayed(hall: Hall) -> None:
-    await hall.publish(20)
-    await hall.stores.log.prune(0.0, 10, 100)
-    _, link = await hall.arrive(asked=at(hall, 4), is_v2=True)
-    async with hall.reading():
-        await hall.settle()
+async def test_what_is_not_stored_any_more_is_a_gap_and_the_rest_is_replayed(harness: Harness) -> None:
+    await harness.publish(20)
+    await harness.stores.log.prune(0.0, 10, 100)
+    _, link = await harness.arrive(resume=at(harness, 4), is_v2=True)
+    async with harness.reading():
+        await harness.settle()
 
     welcome, gap = link.messages[:2]
     assert (welcome["recovered"], welcome["reason"]) == (False, "expired")
     assert (gap["type"], gap["from_seq"], gap["to_seq"], gap["reason"]) == ("gap", 5, 10, "expired")
     assert gap["backfill"] == "/api/v1/news?after_seq=4"
     assert link.seqs == list(range(11, 21))
-    assert hall.stats.recovery.gap_items == 6
-    assert hall.stats.recovery.resumes == {Resume.GAP: 1}
+    assert harness.stats.recovery.gap_items == 6
+    assert harness.stats.recovery.resumes == {Resume.GAP: 1}
 
 
-async def test_a_position_of_another_log_is_a_gap_of_everything(hall: Hall) -> None:
-    await hall.publish(5)
-    session, link = await hall.arrive(asked=Position("other", 3))
-    [record] = await hall.stores.log.read(2, 1)
-    await hall.send(session, {"type": "explain", "item": record.item.id})
+async def test_a_position_of_another_log_is_a_gap_of_everything(harness: Harness) -> None:
+    await harness.publish(5)
+    session, link = await harness.arrive(resume=Position("other", 3))
+    [record] = await harness.stores.log.read(2, 1)
+    await harness.send(session, {"type": "explain", "item": record.item.id})
 
     assert session.phase is Phase.LIVE
     gap, explanation = link.messages
@@ -144,140 +151,140 @@ async def test_a_position_of_another_log_is_a_gap_of_everything(hall: Hall) -> N
     assert (gap["from_seq"], gap["to_seq"], gap["reason"]) == (1, 5, "epoch_changed")
 
 
-async def test_who_wants_no_gap_is_refused_one(hall: Hall) -> None:
-    await hall.publish(5)
+async def test_who_wants_no_gap_is_refused_one(harness: Harness) -> None:
+    await harness.publish(5)
 
     with pytest.raises(NewsError) as caught:
-        await hall.arrive(asked=Position("other", 3), is_required=True)
+        await harness.arrive(resume=Position("other", 3), is_resume_required=True)
 
     assert caught.value.code is ErrorCode.RESUME_EXPIRED
-    assert hall.connections.users == 0
+    assert harness.admission.users == 0
 
 
-async def test_a_slow_client_reads_the_log_at_its_own_pace_and_comes_back_live(hall: Hall) -> None:
+async def test_a_slow_client_reads_the_log_at_its_own_pace_and_comes_back_live(harness: Harness) -> None:
     link = RecordingLink(stalled=True)
-    session, _ = await hall.arrive(link=link, is_v2=True)
-    async with hall.reading():
-        await hall.publish(100)
-        await hall.settle()
+    session, _ = await harness.arrive(link=link, is_v2=True)
+    async with harness.reading():
+        await harness.publish(100)
+        await harness.settle()
         assert session.phase is Phase.LAGGING
-        assert link.buffered_bytes() < LIMITS.write_buffer_bytes + 1_000
+        assert link.buffered_bytes() < LIMITS.delivery.write_high_water_bytes + 1_000
         first_unread = session.cursor + 1
-        hall.clock.move(7)
+        harness.clock.move(7)
         while session.phase is Phase.LAGGING:
             link.take(link.untaken // 2)
-            await hall.settle()
+            await harness.settle()
         link.take()
-        await hall.publish(3)
+        await harness.publish(3)
 
     assert link.seqs == list(range(1, 104))
     lag = next(message for message in link.messages if message["type"] == "lag")
     assert (lag["behind_items"], lag["behind_ms"]) == (100 - first_unread + 1, 7_000)
     assert link.kinds.count("live") == 1
-    assert hall.stats.slow == {SlowAction.LAGGING: 1, SlowAction.CAUGHT_UP: 1}
+    assert harness.stats.connections.slow == {SlowAction.LAGGING: 1, SlowAction.CAUGHT_UP: 1}
 
 
-async def test_a_client_that_takes_nothing_stays_behind_however_slowly_items_come(hall: Hall) -> None:
+async def test_a_client_that_takes_nothing_stays_behind_however_slowly_items_come(harness: Harness) -> None:
     link = RecordingLink(stalled=True)
-    session, _ = await hall.arrive(link=link)
-    async with hall.reading():
+    session, _ = await harness.arrive(link=link)
+    async with harness.reading():
         for _ in range(100):
-            await hall.publish()
-            await hall.settle()
+            await harness.publish()
+            await harness.settle()
 
     assert session.phase is Phase.LAGGING
-    assert link.buffered_bytes() < LIMITS.write_buffer_bytes + 1_000
-    assert hall.stats.slow == {SlowAction.LAGGING: 1}
+    assert link.buffered_bytes() < LIMITS.delivery.write_high_water_bytes + 1_000
+    assert harness.stats.connections.slow == {SlowAction.LAGGING: 1}
 
 
-async def test_a_client_that_takes_no_byte_for_thirty_seconds_is_given_up(hall: Hall) -> None:
+async def test_a_client_that_takes_no_byte_for_thirty_seconds_is_given_up(harness: Harness) -> None:
     link = RecordingLink(stalled=True)
-    session, _ = await hall.arrive(link=link)
-    async with hall.reading():
-        await hall.publish(50)
-        await hall.settle()
+    session, _ = await harness.arrive(link=link)
+    async with harness.reading():
+        await harness.publish(50)
+        await harness.settle()
         for _ in range(30):
-            hall.clock.move(1)
-            hall.clients.catch_up.sweep()
-            hall.clients.upkeep.sweep()
+            harness.clock.move(1)
+            harness.clients.catch_up.sweep()
+            harness.clients.housekeeping.sweep()
         assert link.endings == []
-        hall.clock.move(1.5)
-        hall.clients.catch_up.sweep()
-        await hall.settle()
+        harness.clock.move(1.5)
+        harness.clients.catch_up.sweep()
+        await harness.settle()
 
     assert link.endings == [DisconnectReason.SLOW_CONSUMER]
     assert session.phase is Phase.CLOSED
 
 
-async def test_a_client_that_takes_a_little_each_time_is_kept(hall: Hall) -> None:
+async def test_a_client_that_takes_a_little_each_time_is_kept(harness: Harness) -> None:
     link = RecordingLink(stalled=True)
-    await hall.arrive(link=link)
-    async with hall.reading():
-        await hall.publish(100)
+    await harness.arrive(link=link)
+    async with harness.reading():
+        await harness.publish(100)
         for _ in range(100):
-            hall.clock.move(20)
+            harness.clock.move(20)
             link.take(10)
-            await hall.settle()
-            hall.clients.catch_up.sweep()
+            await harness.settle()
+            harness.clients.catch_up.sweep()
 
     assert link.endings == []
 
 
-async def test_who_sees_everything_late_and_takes_nothing_is_given_up_however_little_it_is(hall: Hall) -> None:
+async def test_who_sees_everything_late_and_takes_nothing_is_given_up_however_little_it_is(harness: Harness) -> None:
     link = RecordingLink(stalled=True)
     late = Entitlement(min_delay_s=1)
-    session, _ = await hall.arrive(link=link, entitled=late)
-    async with hall.reading():
+    session, _ = await harness.arrive(link=link, entitled=late)
+    async with harness.reading():
         for _ in range(33):
-            await hall.publish()
-            hall.clock.move(1)
-            await hall.settle()
-            hall.clients.catch_up.sweep()
-            hall.clients.upkeep.sweep()
+            await harness.publish()
+            harness.clock.move(1)
+            await harness.settle()
+            harness.clients.catch_up.sweep()
+            harness.clients.housekeeping.sweep()
 
     assert session.phase is Phase.CLOSED
     assert link.endings == [DisconnectReason.SLOW_CONSUMER]
 
 
-async def test_who_sees_everything_late_and_takes_it_slowly_is_kept(hall: Hall) -> None:
+async def test_who_sees_everything_late_and_takes_it_slowly_is_kept(harness: Harness) -> None:
     link = RecordingLink(stalled=True)
-    await hall.arrive(link=link, entitled=Entitlement(min_delay_s=1))
-    async with hall.reading():
+    await harness.arrive(link=link, entitled=Entitlement(min_delay_s=1))
+    async with harness.reading():
         for _ in range(90):
-            await hall.publish()
-            hall.clock.move(1)
-            await hall.settle()
+            await harness.publish()
+            harness.clock.move(1)
+            await harness.settle()
             link.take(len(link.frames[-1]) // 2 if link.frames else 0)
-            hall.clients.catch_up.sweep()
+            harness.clients.catch_up.sweep()
 
     assert link.endings == []
 
 
-async def test_a_client_that_lags_further_than_it_may_is_given_up(hall: Hall) -> None:
+async def test_a_client_that_lags_further_than_it_may_is_given_up(harness: Harness) -> None:
     link = RecordingLink(stalled=True)
-    await hall.arrive(link=link)
-    async with hall.reading():
-        await hall.publish(LIMITS.lag_items)
-        await hall.settle()
-        hall.clients.catch_up.sweep()
+    await harness.arrive(link=link)
+    async with harness.reading():
+        await harness.publish(LIMITS.delivery.max_lag_items)
+        await harness.settle()
+        harness.clients.catch_up.sweep()
         assert link.endings == []
-        await hall.publish(100)
-        hall.clients.catch_up.sweep()
+        await harness.publish(100)
+        harness.clients.catch_up.sweep()
 
     assert link.endings == [DisconnectReason.SLOW_CONSUMER]
 
 
-async def test_what_goes_out_of_the_log_before_a_slow_client_read_it_is_a_gap(hall: Hall) -> None:
+async def test_what_goes_out_of_the_log_before_a_slow_client_read_it_is_a_gap(harness: Harness) -> None:
     links = {word: RecordingLink(stalled=True) for word in ("v2", "classic")}
     for word, link in links.items():
-        await hall.arrive(word, link=link, is_v2=word == "v2")
-    async with hall.reading():
-        await hall.publish(100)
-        await hall.settle()
-        await hall.stores.log.prune(0.0, 10, 1_000)
+        await harness.arrive(word, link=link, is_v2=word == "v2")
+    async with harness.reading():
+        await harness.publish(100)
+        await harness.settle()
+        await harness.stores.log.prune(0.0, 10, 1_000)
         for link in links.values():
             link.take()
-        await hall.settle()
+        await harness.settle()
 
     [gap] = [message for message in links["v2"].messages if message["type"] == "gap"]
     before = [seq for seq in links["v2"].seqs if seq <= 90]
@@ -287,42 +294,42 @@ async def test_what_goes_out_of_the_log_before_a_slow_client_read_it_is_a_gap(ha
     assert links["classic"].endings == [DisconnectReason.SLOW_CONSUMER]
 
 
-async def test_where_all_that_was_broadcast_is_pruned_the_reader_waits_for_the_next_broadcast(hall: Hall) -> None:
-    await hall.publish(10)
-    _, link = await hall.arrive(asked=at(hall, 0), is_v2=True)
-    await hall.store(1)
-    await hall.stores.log.prune(0.0, keep_items=1, limit=100)
-    async with hall.reading():
-        await hall.settle()
+async def test_where_all_that_was_broadcast_is_pruned_the_reader_waits_for_the_next_broadcast(harness: Harness) -> None:
+    await harness.publish(10)
+    _, link = await harness.arrive(resume=at(harness, 0), is_v2=True)
+    await harness.store(1)
+    await harness.stores.log.prune(0.0, keep_items=1, limit=100)
+    async with harness.reading():
+        await harness.settle()
         assert link.kinds == ["welcome"]
-        await hall.broadcast()
-        hall.clock.move(0.01)
-        await hall.settle()
+        await harness.broadcast()
+        harness.clock.move(0.01)
+        await harness.settle()
 
     [gap] = [message for message in link.messages if message["type"] == "gap"]
     assert (gap["from_seq"], gap["to_seq"]) == (1, 10)
     assert link.seqs == [11]
 
 
-async def test_an_item_that_is_stored_and_not_broadcast_yet_reaches_a_new_client_once(hall: Hall) -> None:
-    await hall.publish(3)
-    await hall.store(4)
-    session, link = await hall.arrive(asked=at(hall, 5))
-    async with hall.reading():
-        await hall.settle()
+async def test_an_item_that_is_stored_and_not_broadcast_yet_reaches_a_new_client_once(harness: Harness) -> None:
+    await harness.publish(3)
+    await harness.store(4)
+    session, link = await harness.arrive(resume=at(harness, 5))
+    async with harness.reading():
+        await harness.settle()
         assert link.seqs == []
-        await hall.broadcast(3)
-        hall.clock.move(0.01)
-        await hall.settle()
-        await hall.broadcast()
+        await harness.broadcast(3)
+        harness.clock.move(0.01)
+        await harness.settle()
+        await harness.broadcast()
 
     assert link.seqs == [6, 7]
     assert session.phase is Phase.LIVE
 
 
-async def test_a_log_that_cannot_be_read_is_asked_again(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
-    await hall.publish(5)
-    read, failures = hall.stores.log.read, [1, 2]
+async def test_a_log_that_cannot_be_read_is_asked_again(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    await harness.publish(5)
+    read, failures = harness.stores.log.read, [1, 2]
 
     async def failing(after: int, limit: int) -> Sequence[Record]:
         if failures:
@@ -330,99 +337,99 @@ async def test_a_log_that_cannot_be_read_is_asked_again(hall: Hall, monkeypatch:
             raise ServerError(ErrorCode.OVERLOADED)
         return await read(after, limit)
 
-    _, link = await hall.arrive(asked=at(hall, 0))
-    monkeypatch.setattr(hall.stores.log, "read", failing)
-    async with hall.reading():
+    _, link = await harness.arrive(resume=at(harness, 0))
+    monkeypatch.setattr(harness.stores.log, "read", failing)
+    async with harness.reading():
         for _ in range(6):
-            await hall.settle()
-            hall.clock.move(0.5)
-        await hall.settle()
+            await harness.settle()
+            harness.clock.move(0.5)
+        await harness.settle()
 
     assert link.seqs == [1, 2, 3, 4, 5]
 
 
 async def test_a_bug_while_reading_back_ends_that_connection_and_no_other(
-    hall: Hall, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await hall.publish(5)
-    _, healthy = await hall.arrive("a", asked=at(hall, 0))
-    _, broken = await hall.arrive("b", asked=at(hall, 0))
+    await harness.publish(5)
+    _, healthy = await harness.arrive("a", resume=at(harness, 0))
+    _, broken = await harness.arrive("b", resume=at(harness, 0))
 
     def write(_frame: bytes) -> bool:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(broken, "write", write)
-    async with hall.reading():
-        await hall.settle()
+    async with harness.reading():
+        await harness.settle()
 
     assert broken.endings == [DisconnectReason.INTERNAL_ERROR]
     assert healthy.seqs == [1, 2, 3, 4, 5]
 
 
 async def test_a_filter_that_fails_while_reading_back_lets_nothing_through_and_is_counted(
-    hall: Hall, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await hall.publish(3)
+    await harness.publish(3)
     monkeypatch.setattr("app.flows.delivery.replay_filter.compile_filter", lambda _wants: 1 / 0)
-    session, link = await hall.arrive(asked=at(hall, 0))
-    async with hall.reading():
-        await hall.settle()
+    session, link = await harness.arrive(resume=at(harness, 0))
+    async with harness.reading():
+        await harness.settle()
 
     assert link.seqs == []
-    assert hall.stats.recovery.replay_errors == 3
+    assert harness.stats.recovery.replay_errors == 3
     assert session.phase is Phase.LIVE
 
 
-async def test_a_broken_stored_filter_lets_nothing_through_while_reading_back(hall: Hall) -> None:
-    await hall.publish(3)
-    _, link = await hall.arrive(wants=MATCH_ALL, asked=at(hall, 0))
-    hall.connections.open_sessions()[0].channels[0].filter = None
-    async with hall.reading():
-        await hall.settle()
+async def test_a_broken_stored_filter_lets_nothing_through_while_reading_back(harness: Harness) -> None:
+    await harness.publish(3)
+    _, link = await harness.arrive(wanted=MATCH_ALL, resume=at(harness, 0))
+    harness.manager.open_sessions()[0].channels[0].filter = None
+    async with harness.reading():
+        await harness.settle()
 
     assert link.seqs == []
 
 
-async def test_a_client_that_leaves_while_it_reads_back_ends_its_reader(hall: Hall) -> None:
-    await hall.publish(100)
+async def test_a_client_that_leaves_while_it_reads_back_ends_its_reader(harness: Harness) -> None:
+    await harness.publish(100)
     link = RecordingLink(stalled=True)
-    session, _ = await hall.arrive(link=link, asked=at(hall, 0))
-    async with hall.reading():
-        await hall.settle()
+    session, _ = await harness.arrive(link=link, resume=at(harness, 0))
+    async with harness.reading():
+        await harness.settle()
         tasks = len(asyncio.all_tasks())
-        hall.leave(session)
-        await hall.settle()
+        harness.leave(session)
+        await harness.settle()
         assert len(asyncio.all_tasks()) == tasks - 1
 
 
-async def test_a_client_that_wants_little_is_told_how_far_it_was_read_for(hall: Hall) -> None:
-    hall = Hall(LIMITS._replace(page_of_log_items=500))
-    await hall.publish(2_100, impact_score=1.0)
-    _, link = await hall.arrive(wants=Filter(impact_threshold=50), asked=at(hall, 0))
-    async with hall.reading():
+async def test_a_client_that_wants_little_is_told_how_far_it_was_read_for(harness: Harness) -> None:
+    harness = Harness(LIMITS.with_values({"replays.page_items": 500}))
+    await harness.publish(2_100, impact_score=1.0)
+    _, link = await harness.arrive(wanted=Filter(impact_threshold=50), resume=at(harness, 0))
+    async with harness.reading():
         for _ in range(20):
-            await hall.settle()
+            await harness.settle()
 
     stands = [message["seq"] for message in link.messages if message["type"] == "keep_alive"]
     assert stands == [1_000, 2_000]
 
 
 async def test_long_replays_are_metered_and_short_ones_are_not() -> None:
-    hall = Hall(LIMITS._replace(free_replay_items=10, replays_per_min=2))
-    await hall.publish(20)
+    harness = Harness(LIMITS.with_values({"replays.unmetered_items": 10, "replays.max_long_per_min": 2}))
+    await harness.publish(20)
     for _ in range(10):
-        session, _ = await hall.arrive(asked=at(hall, 15))
-        hall.leave(session)
+        session, _ = await harness.arrive(resume=at(harness, 15))
+        harness.leave(session)
     for _ in range(2):
-        session, _ = await hall.arrive(asked=at(hall, 0))
-        hall.leave(session)
+        session, _ = await harness.arrive(resume=at(harness, 0))
+        harness.leave(session)
 
     with pytest.raises(NewsError) as caught:
-        await hall.arrive(asked=at(hall, 0))
+        await harness.arrive(resume=at(harness, 0))
     assert caught.value.code is ErrorCode.RATE_LIMITED
     assert caught.value.retry_after_s == 30.0
-    hall.clock.move(30)
-    await hall.arrive(asked=at(hall, 0))
+    harness.clock.move(30)
+    await harness.arrive(resume=at(harness, 0))
 
 
 STEPS = st.lists(
@@ -452,13 +459,13 @@ def test_the_seam_holds_whatever_happens_when(
 async def _live_through(steps: list[tuple[str, int]], before: int, resumes_at: int, threshold: int) -> None:
     life = _Life(resumes_at, threshold)
     await life.store(before)
-    await life.hall.broadcast(before // 2 or None)
+    await life.harness.broadcast(before // 2 or None)
     wants = Filter(impact_threshold=threshold)
-    await life.hall.arrive(wants=wants, link=life.link, asked=at(life.hall, resumes_at), is_v2=True)
-    async with life.hall.reading():
+    await life.harness.arrive(wanted=wants, link=life.link, resume=at(life.harness, resumes_at), is_v2=True)
+    async with life.harness.reading():
         for word, amount in steps:
             await life.do(word, amount)
-        await life.hall.come_to_rest(life.link)
+        await life.harness.come_to_rest(life.link)
 
     gone = {seq for gap in life.gaps() for seq in range(gap["from_seq"], gap["to_seq"] + 1)}
     assert life.link.endings == []
@@ -466,10 +473,10 @@ async def _live_through(steps: list[tuple[str, int]], before: int, resumes_at: i
 
 
 class _Life:
-    """A hall with one client, and which items it is to get: those behind where it resumes that reach the threshold."""
+    """A harness with one client, and which items it is to get: those behind where it resumes that reach the threshold."""
 
     def __init__(self, resumes_at: int, threshold: int) -> None:
-        self.hall, self.link = Hall(LIMITS), RecordingLink()
+        self.harness, self.link = Harness(LIMITS), RecordingLink()
         self.resumes_at, self.threshold = resumes_at, threshold
         self.wanted: list[int] = []
 
@@ -480,11 +487,11 @@ class _Life:
         if word == "store":
             await self.store(amount)
         elif word == "prune":
-            await Retention(self.hall.stores, self.hall.connections, self.hall.clock, 1e9, amount).prune()
+            await Retention(self.harness.stores, self.harness.live, self.harness.clock, 1e9, amount).prune()
         elif word == "broadcast":
-            await self.hall.broadcast(amount)
-        elif word == "together" and self.hall.connections.position < self.hall.published:
-            await self.hall.broadcast_together()
+            await self.harness.broadcast(amount)
+        elif word == "together" and self.harness.live.position < self.harness.published:
+            await self.harness.broadcast_together()
         elif word == "turn":
             for _ in range(amount):
                 await asyncio.sleep(0)
@@ -499,11 +506,11 @@ class _Life:
         elif word == "flow":
             self.link.take()
         else:
-            self.hall.clock.move(0.1)
+            self.harness.clock.move(0.1)
 
     async def store(self, count: int) -> None:
         for _ in range(count):
-            impact = (self.hall.published * 37) % 100
-            await self.hall.store(1, impact_score=float(impact))
-            if impact >= self.threshold and self.hall.published > self.resumes_at:
-                self.wanted.append(self.hall.published)
+            impact = (self.harness.published * 37) % 100
+            await self.harness.store(1, impact_score=float(impact))
+            if impact >= self.threshold and self.harness.published > self.resumes_at:
+                self.wanted.append(self.harness.published)

@@ -12,33 +12,33 @@ from app.core.limits import Limits
 from app.core.news.item import Category
 from app.flows.delivery.session import Channel, Session
 from app.telemetry.labels import Sent
-from tests.support.hall import Hall
+from tests.support.harness import Harness
 from tests.support.link import RecordingLink
 
-LIMITS = Limits(channels=3)
+LIMITS = Limits().with_values({"filters.max_channels": 3})
 CRYPTO = {"impact_threshold": 0, "categories": ["crypto"]}
 LOUD = {"impact_threshold": 60}
 
 
 @pytest.fixture
-def hall() -> Hall:
-    return Hall(LIMITS)
+def harness() -> Harness:
+    return Harness(LIMITS)
 
 
-async def ask(hall: Hall, session: Session, link: RecordingLink, message: dict[str, Any]) -> dict[str, Any]:
+async def ask(harness: Harness, session: Session, link: RecordingLink, message: dict[str, Any]) -> dict[str, Any]:
     """Say something and give the answer to it."""
-    await hall.send(session, {"id": "q", **message})
+    await harness.send(session, {"id": "q", **message})
     return next(answer for answer in reversed(link.messages) if answer.get("id") == "q")
 
 
-async def test_an_item_comes_once_with_the_channels_that_want_it(hall: Hall) -> None:
-    session, link = await hall.arrive(wants=Filter(impact_threshold=60))
-    await ask(hall, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
+async def test_an_item_comes_once_with_the_channels_that_want_it(harness: Harness) -> None:
+    session, link = await harness.arrive(wanted=Filter(impact_threshold=60))
+    await ask(harness, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
 
-    await hall.publish(1, impact_score=80.0)
-    await hall.publish(1, impact_score=10.0)
-    await hall.publish(1, impact_score=80.0, category=Category.POLITICS)
-    await hall.publish(1, impact_score=10.0, category=Category.POLITICS)
+    await harness.publish(1, impact_score=80.0)
+    await harness.publish(1, impact_score=10.0)
+    await harness.publish(1, impact_score=80.0, category=Category.POLITICS)
+    await harness.publish(1, impact_score=10.0, category=Category.POLITICS)
 
     items = [message for message in link.messages if message["type"] == "news_item"]
     assert [(item["seq"], item["channels"]) for item in items] == [
@@ -46,24 +46,24 @@ async def test_an_item_comes_once_with_the_channels_that_want_it(hall: Hall) -> 
         (2, ["btc"]),
         (3, ["default"]),
     ]
-    assert hall.stats.sends == {Sent.WRITTEN: 3, Sent.MERGED: 1, Sent.CLOSED: 0}
+    assert harness.stats.broadcast.sends == {Sent.WRITTEN: 3, Sent.MERGED: 1, Sent.CLOSED: 0}
 
 
-async def test_a_connection_with_the_default_channel_alone_is_told_no_channels(hall: Hall) -> None:
-    session, link = await hall.arrive()
-    await ask(hall, session, link, {"type": "subscribe", "filters": LOUD})
+async def test_a_connection_with_the_default_channel_alone_is_told_no_channels(harness: Harness) -> None:
+    session, link = await harness.arrive()
+    await ask(harness, session, link, {"type": "subscribe", "filters": LOUD})
 
-    await hall.publish()
+    await harness.publish()
 
     assert "channels" not in link.messages[-1]
 
 
-async def test_a_stored_channel_follows_what_any_connection_stores(hall: Hall) -> None:
-    first, first_link = await hall.arrive()
-    await ask(hall, first, first_link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
-    second, second_link = await hall.arrive(channels=(Channel("btc"),))
-    answer = await ask(hall, second, second_link, {"type": "subscribe", "channel": "btc", "filters": LOUD})
-    await hall.publish(1, impact_score=10.0)
+async def test_a_stored_channel_follows_what_any_connection_stores(harness: Harness) -> None:
+    first, first_link = await harness.arrive()
+    await ask(harness, first, first_link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
+    second, second_link = await harness.arrive(channels=(Channel("btc"),))
+    answer = await ask(harness, second, second_link, {"type": "subscribe", "channel": "btc", "filters": LOUD})
+    await harness.publish(1, impact_score=10.0)
 
     assert answer["filters"]["impact_threshold"] == 60
     assert first_link.seqs == [1]
@@ -71,98 +71,98 @@ async def test_a_stored_channel_follows_what_any_connection_stores(hall: Hall) -
     assert second_link.seqs == []
 
 
-async def test_a_channel_of_a_connections_own_is_not_stored(hall: Hall) -> None:
-    session, link = await hall.arrive()
+async def test_a_channel_of_a_connections_own_is_not_stored(harness: Harness) -> None:
+    session, link = await harness.arrive()
 
-    await ask(hall, session, link, {"type": "subscribe", "channel": "x", "filters": LOUD, "persist": False})
+    await ask(harness, session, link, {"type": "subscribe", "channel": "x", "filters": LOUD, "persist": False})
 
-    assert await hall.stores.subscriptions.load("u", "x") is None
-    [_default, own] = (await ask(hall, session, link, {"type": "list"}))["channels"]
+    assert await harness.stores.subscriptions.load("u", "x") is None
+    [_default, own] = (await ask(harness, session, link, {"type": "list"}))["channels"]
     assert (own["channel"], own["stored"], own["matched"]) == ("x", False, 0)
 
 
-async def test_a_channel_without_filters_takes_the_stored_one_and_an_unknown_one_is_an_error(hall: Hall) -> None:
-    session, link = await hall.arrive()
-    await ask(hall, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
-    await ask(hall, session, link, {"type": "unsubscribe", "channel": "btc"})
+async def test_a_channel_without_filters_takes_the_stored_one_and_an_unknown_one_is_an_error(harness: Harness) -> None:
+    session, link = await harness.arrive()
+    await ask(harness, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
+    await ask(harness, session, link, {"type": "unsubscribe", "channel": "btc"})
 
-    back = await ask(hall, session, link, {"type": "subscribe", "channel": "btc"})
-    unknown = await ask(hall, session, link, {"type": "subscribe", "channel": "eth"})
+    back = await ask(harness, session, link, {"type": "subscribe", "channel": "btc"})
+    unknown = await ask(harness, session, link, {"type": "subscribe", "channel": "eth"})
 
     assert back["filters"]["categories"] == ["crypto"]
     assert (unknown["type"], unknown["code"]) == ("error", "unknown_channel")
 
 
-async def test_a_channel_that_is_left_gets_nothing_and_is_forgotten_on_demand(hall: Hall) -> None:
-    session, link = await hall.arrive()
-    await ask(hall, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
+async def test_a_channel_that_is_left_gets_nothing_and_is_forgotten_on_demand(harness: Harness) -> None:
+    session, link = await harness.arrive()
+    await ask(harness, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
 
-    answer = await ask(hall, session, link, {"type": "unsubscribe", "channel": "default"})
-    await hall.publish(1, category=Category.POLITICS)
+    answer = await ask(harness, session, link, {"type": "unsubscribe", "channel": "default"})
+    await harness.publish(1, category=Category.POLITICS)
     assert answer == {"type": "unsubscribed", "id": "q", "channel": "default"}
     assert link.seqs == []
-    assert await hall.stores.subscriptions.load("u", "btc") is not None
-    await ask(hall, session, link, {"type": "unsubscribe", "channel": "btc", "forget": True})
-    await hall.publish()
+    assert await harness.stores.subscriptions.load("u", "btc") is not None
+    await ask(harness, session, link, {"type": "unsubscribe", "channel": "btc", "forget": True})
+    await harness.publish()
 
     assert link.seqs == []
-    assert await hall.stores.subscriptions.load("u", "btc") is None
-    gone = await ask(hall, session, link, {"type": "unsubscribe", "channel": "btc"})
+    assert await harness.stores.subscriptions.load("u", "btc") is None
+    gone = await ask(harness, session, link, {"type": "unsubscribe", "channel": "btc"})
     assert gone["code"] == "unknown_channel"
 
 
-async def test_a_channel_that_is_joined_again_counts_anew_and_the_connection_goes_on_counting(hall: Hall) -> None:
-    session, link = await hall.arrive()
-    few = hall.limits.checkpoint_items * 2 // 3
-    await hall.publish(few)
-    await ask(hall, session, link, {"type": "unsubscribe", "channel": "default"})
-    await ask(hall, session, link, {"type": "subscribe", "channel": "default"})
-    await hall.publish(few)
+async def test_a_channel_that_is_joined_again_counts_anew_and_the_connection_goes_on_counting(harness: Harness) -> None:
+    session, link = await harness.arrive()
+    few = harness.limits.delivery.checkpoint_interval_items * 2 // 3
+    await harness.publish(few)
+    await ask(harness, session, link, {"type": "unsubscribe", "channel": "default"})
+    await ask(harness, session, link, {"type": "subscribe", "channel": "default"})
+    await harness.publish(few)
 
-    [default] = (await ask(hall, session, link, {"type": "list"}))["channels"]
+    [default] = (await ask(harness, session, link, {"type": "list"}))["channels"]
     assert default["matched"] == few
     [told] = [message for message in link.messages if message["type"] == "keep_alive"]
-    assert told["delivered"] == hall.limits.checkpoint_items
+    assert told["delivered"] == harness.limits.delivery.checkpoint_interval_items
 
 
-async def test_a_connection_without_channels_still_hears_where_it_stands(hall: Hall) -> None:
-    session, link = await hall.arrive()
-    await ask(hall, session, link, {"type": "unsubscribe", "channel": "default"})
-    await hall.publish(3)
-    hall.clock.move(20)
-    hall.clients.upkeep.sweep()
+async def test_a_connection_without_channels_still_hears_where_it_stands(harness: Harness) -> None:
+    session, link = await harness.arrive()
+    await ask(harness, session, link, {"type": "unsubscribe", "channel": "default"})
+    await harness.publish(3)
+    harness.clock.move(20)
+    harness.clients.housekeeping.sweep()
 
     assert (link.messages[-1]["type"], link.messages[-1]["seq"]) == ("keep_alive", 3)
 
 
-async def test_a_user_who_is_forgotten_keeps_named_channels_as_their_connections_own(hall: Hall) -> None:
-    session, link = await hall.arrive(channels=(Channel("default"),))
-    await ask(hall, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
+async def test_a_user_who_is_forgotten_keeps_named_channels_as_their_connections_own(harness: Harness) -> None:
+    session, link = await harness.arrive(channels=(Channel("default"),))
+    await ask(harness, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
 
-    await hall.clients.subscriptions.remove("u")
+    await harness.clients.subscriptions.remove("u")
 
-    states = (await ask(hall, session, link, {"type": "list"}))["channels"]
+    states = (await ask(harness, session, link, {"type": "list"}))["channels"]
     assert [(one["channel"], one["stored"]) for one in states] == [("default", True), ("btc", False)]
 
 
-async def test_so_many_channels_and_not_one_more(hall: Hall) -> None:
-    session, link = await hall.arrive()
+async def test_so_many_channels_and_not_one_more(harness: Harness) -> None:
+    session, link = await harness.arrive()
     for name in ("a", "b"):
-        await ask(hall, session, link, {"type": "subscribe", "channel": name, "filters": {}})
+        await ask(harness, session, link, {"type": "subscribe", "channel": name, "filters": {}})
 
-    refused = await ask(hall, session, link, {"type": "subscribe", "channel": "c", "filters": {}})
-    again = await ask(hall, session, link, {"type": "subscribe", "channel": "b", "filters": LOUD})
+    refused = await ask(harness, session, link, {"type": "subscribe", "channel": "c", "filters": {}})
+    again = await ask(harness, session, link, {"type": "subscribe", "channel": "b", "filters": LOUD})
 
     assert (refused["code"], refused["errors"][0]["pointer"]) == ("too_many_channels", "/channel")
     assert again["type"] == "subscribed"
 
 
-async def test_a_filter_counts_from_behind_the_seq_that_the_answer_names(hall: Hall) -> None:
-    session, link = await hall.arrive(wants=Filter(impact_threshold=100))
-    await hall.publish(4)
+async def test_a_filter_counts_from_behind_the_seq_that_the_answer_names(harness: Harness) -> None:
+    session, link = await harness.arrive(wanted=Filter(impact_threshold=100))
+    await harness.publish(4)
 
-    answer = await ask(hall, session, link, {"type": "subscribe", "filters": {"impact_threshold": 0}})
-    await hall.publish(2)
+    answer = await ask(harness, session, link, {"type": "subscribe", "filters": {"impact_threshold": 0}})
+    await harness.publish(2)
 
     assert answer["seq"] == 4
     assert link.seqs == [5, 6]
@@ -171,51 +171,51 @@ async def test_a_filter_counts_from_behind_the_seq_that_the_answer_names(hall: H
 @pytest.mark.parametrize(
     ("since", "expected"), [({"seq": 2}, [3, 4, 5]), ({"time": 1_000_003.0}, [4, 5]), ({"last": 1}, [5])]
 )
-async def test_a_channels_past_comes_first(hall: Hall, since: dict[str, Any], expected: list[int]) -> None:
-    session, link = await hall.arrive(wants=Filter(impact_threshold=100))
+async def test_a_channels_past_comes_first(harness: Harness, since: dict[str, Any], expected: list[int]) -> None:
+    session, link = await harness.arrive(wanted=Filter(impact_threshold=100))
     for _ in range(5):
-        await hall.publish()
-        hall.clock.move(1)
-    async with hall.reading():
+        await harness.publish()
+        harness.clock.move(1)
+    async with harness.reading():
         answer = await ask(
-            hall,
+            harness,
             session,
             link,
             {"type": "subscribe", "channel": "p", "filters": {"impact_threshold": 0}, "since": since},
         )
-        await hall.settle()
-        await hall.publish()
+        await harness.settle()
+        await harness.publish()
 
     assert answer["seq"] == expected[0] - 1
     assert link.seqs == [*expected, 6]
     assert all(message["channels"] == ["p"] for message in link.messages if message["type"] == "news_item")
 
 
-async def test_a_channels_past_that_is_gone_is_a_gap(hall: Hall) -> None:
-    session, link = await hall.arrive(is_v2=True)
-    await hall.publish(10)
-    await hall.stores.log.prune(0.0, 4, 100)
-    async with hall.reading():
-        await ask(hall, session, link, {"type": "subscribe", "channel": "p", "filters": {}, "since": {"seq": 0}})
-        await hall.settle()
+async def test_a_channels_past_that_is_gone_is_a_gap(harness: Harness) -> None:
+    session, link = await harness.arrive(is_v2=True)
+    await harness.publish(10)
+    await harness.stores.log.prune(0.0, 4, 100)
+    async with harness.reading():
+        await ask(harness, session, link, {"type": "subscribe", "channel": "p", "filters": {}, "since": {"seq": 0}})
+        await harness.settle()
 
     [gap] = [message for message in link.messages if message["type"] == "gap"]
     assert (gap["from_seq"], gap["to_seq"]) == (1, 6)
 
 
-async def test_another_channel_misses_and_doubles_nothing_while_one_reads_its_past(hall: Hall) -> None:
-    session, link = await hall.arrive()
-    await hall.publish(5)
-    async with hall.reading():
+async def test_another_channel_misses_and_doubles_nothing_while_one_reads_its_past(harness: Harness) -> None:
+    session, link = await harness.arrive()
+    await harness.publish(5)
+    async with harness.reading():
         await ask(
-            hall,
+            harness,
             session,
             link,
             {"type": "subscribe", "channel": "p", "filters": {"impact_threshold": 0}, "since": {"seq": 1}},
         )
-        await hall.publish(5)
-        await hall.settle()
-        await hall.publish()
+        await harness.publish(5)
+        await harness.settle()
+        await harness.publish()
 
     by_channel: dict[str, list[int]] = {"default": [], "p": []}
     for message in link.messages:
@@ -225,14 +225,14 @@ async def test_another_channel_misses_and_doubles_nothing_while_one_reads_its_pa
     assert by_channel == {"default": list(range(1, 12)), "p": list(range(2, 12))}
 
 
-async def test_channels_are_listed_with_what_they_matched(hall: Hall) -> None:
-    session, link = await hall.arrive(wants=MATCH_ALL)
-    await hall.publish(2)
-    await ask(hall, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
-    await hall.publish(1, category=Category.POLITICS)
-    await hall.publish(1, category=Category.CRYPTO)
+async def test_channels_are_listed_with_what_they_matched(harness: Harness) -> None:
+    session, link = await harness.arrive(wanted=MATCH_ALL)
+    await harness.publish(2)
+    await ask(harness, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
+    await harness.publish(1, category=Category.POLITICS)
+    await harness.publish(1, category=Category.CRYPTO)
 
-    listed = await ask(hall, session, link, {"type": "list"})
+    listed = await ask(harness, session, link, {"type": "list"})
 
     assert [(one["channel"], one["matched"], one["stored"]) for one in listed["channels"]] == [
         ("default", 4, False),
@@ -240,13 +240,13 @@ async def test_channels_are_listed_with_what_they_matched(hall: Hall) -> None:
     ]
 
 
-async def test_explain_names_each_channel(hall: Hall) -> None:
-    session, link = await hall.arrive(wants=Filter(impact_threshold=100))
-    await ask(hall, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
-    await hall.publish()
-    [record] = await hall.stores.log.read(0, 1)
+async def test_explain_names_each_channel(harness: Harness) -> None:
+    session, link = await harness.arrive(wanted=Filter(impact_threshold=100))
+    await ask(harness, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
+    await harness.publish()
+    [record] = await harness.stores.log.read(0, 1)
 
-    answer = await ask(hall, session, link, {"type": "explain", "item": record.item.id})
+    answer = await ask(harness, session, link, {"type": "explain", "item": record.item.id})
 
     assert answer["verdict"] == "matched"
     assert [(one["channel"], one["state"], one["verdict"]) for one in answer["connections"]] == [
@@ -278,16 +278,16 @@ def test_each_channel_has_what_each_of_its_filters_wanted_in_its_time(steps: lis
 
 async def _live_through(steps: list[tuple[str, int]]) -> None:
     life = _Life()
-    life.session, _ = await life.hall.arrive(link=life.link)
-    async with life.hall.reading():
+    life.session, _ = await life.harness.arrive(link=life.link)
+    async with life.harness.reading():
         for word, amount in steps:
             await life.do(word, amount)
-        await life.hall.come_to_rest(life.link)
+        await life.harness.come_to_rest(life.link)
     life.end()
 
     assert life.link.endings == []
     assert life.link.seqs == sorted(set(life.link.seqs))
-    assert life.got("default") == list(range(1, life.hall.published + 1))
+    assert life.got("default") == list(range(1, life.harness.published + 1))
     assert life.got("p") == life.wanted
 
 
@@ -295,7 +295,15 @@ class _Life:
     """A connection with the channel default, which wants everything, and p, whose filter changes; p's oracle."""
 
     def __init__(self) -> None:
-        self.hall = Hall(Limits(write_buffer_bytes=14_000, room_bytes=2_000, page_of_log_items=7))
+        self.harness = Harness(
+            Limits().with_values(
+                {
+                    "delivery.write_high_water_bytes": 14_000,
+                    "delivery.write_low_water_bytes": 2_000,
+                    "replays.page_items": 7,
+                }
+            )
+        )
         self.link = RecordingLink()
         self.session: Session | None = None
         self.impacts: list[int] = []
@@ -319,9 +327,9 @@ class _Life:
         if word in ("publish", "store"):
             for _ in range(amount):
                 self.impacts.append((len(self.impacts) * 37) % 100)
-                await self.hall.store(1, impact_score=float(self.impacts[-1]))
-            if word == "publish" and self.hall.connections.position < self.hall.published:
-                await self.hall.broadcast_together()
+                await self.harness.store(1, impact_score=float(self.impacts[-1]))
+            if word == "publish" and self.harness.live.position < self.harness.published:
+                await self.harness.broadcast_together()
         elif word == "turn":
             for _ in range(amount):
                 await asyncio.sleep(0)
@@ -335,12 +343,12 @@ class _Life:
             filters = {"impact_threshold": threshold}
             message = {"type": "subscribe", "channel": "p", "filters": filters, "persist": False}
             # Items may be read while it is being answered: where the filter changed is for the answer to say.
-            seq = (await ask(self.hall, session, self.link, message))["seq"]
+            seq = (await ask(self.harness, session, self.link, message))["seq"]
             self.end(seq)
             self.threshold, self.since = threshold, seq
-        elif (channel := session.channel("p")) is not None:
-            self.end(self.hall.connections.decided_seq(session))
-            self.hall.connections.leave_channel(session, channel)
+        elif (channel := session.channels.find("p")) is not None:
+            self.end(self.harness.live.decided_seq(session))
+            self.harness.manager.leave_channel(session, channel)
 
     def flow(self, word: str, amount: int) -> None:
         if word == "stall":

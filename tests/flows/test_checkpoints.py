@@ -8,15 +8,17 @@ from hypothesis import strategies as st
 from app.core.filters.filter import MATCH_ALL, Filter
 from app.core.limits import Limits
 from app.flows.delivery.session import Session
-from tests.support.hall import Hall
+from tests.support.harness import Harness
 from tests.support.link import RecordingLink
 
 EVERY = 5
 HIGH = Filter(impact_threshold=90)
 
 
-def hall_of() -> Hall:
-    return Hall(Limits(checkpoint_items=EVERY, write_buffer_bytes=10**9))
+def hall_of() -> Harness:
+    return Harness(
+        Limits().with_values({"delivery.checkpoint_interval_items": EVERY, "delivery.write_high_water_bytes": 10**9})
+    )
 
 
 def check(link: RecordingLink, most_at_once: int) -> None:
@@ -33,13 +35,13 @@ def check(link: RecordingLink, most_at_once: int) -> None:
 
 
 async def test_it_stands_in_the_write_with_the_items() -> None:
-    hall = hall_of()
-    _, link = await hall.arrive()
-    await hall.publish(EVERY - 1)
-    await hall.store(3)
+    harness = hall_of()
+    _, link = await harness.arrive()
+    await harness.publish(EVERY - 1)
+    await harness.store(3)
     writes = link.writes
 
-    await hall.broadcast_together()
+    await harness.broadcast_together()
 
     assert link.writes == writes + 1
     assert link.kinds == ["news_item", "keep_alive"]
@@ -47,12 +49,12 @@ async def test_it_stands_in_the_write_with_the_items() -> None:
 
 
 async def test_those_who_came_at_other_times_are_told_at_other_times() -> None:
-    hall = hall_of()
+    harness = hall_of()
     links = []
     for _ in range(EVERY):
-        links.append((await hall.arrive())[1])
-        await hall.publish()
-    await hall.publish(EVERY)
+        links.append((await harness.arrive())[1])
+        await harness.publish()
+    await harness.publish(EVERY)
 
     for number, link in enumerate(links):
         seqs = [message["seq"] for message in link.messages if message["type"] == "keep_alive"]
@@ -61,24 +63,24 @@ async def test_those_who_came_at_other_times_are_told_at_other_times() -> None:
 
 
 async def test_who_is_closing_is_not_told_and_had_nothing() -> None:
-    hall = hall_of()
-    session, link = await hall.arrive()
-    await hall.publish(EVERY - 1)
+    harness = hall_of()
+    session, link = await harness.arrive()
+    await harness.publish(EVERY - 1)
     link.is_closing = True
 
-    await hall.publish()
+    await harness.publish()
 
-    assert hall.delivered(session) == EVERY - 1
+    assert harness.delivered(session) == EVERY - 1
     assert (session.sent, session.checkpoint_seq) == (0, 0)
 
 
 async def test_what_was_told_is_counted_in_all_that_was_sent() -> None:
-    hall = hall_of()
-    session, _ = await hall.arrive()
+    harness = hall_of()
+    session, _ = await harness.arrive()
 
-    await hall.publish(2 * EVERY + 2)
+    await harness.publish(2 * EVERY + 2)
 
-    assert (session.sent, hall.delivered(session), session.checkpoint_seq) == (2 * EVERY, 2, 2 * EVERY)
+    assert (session.sent, harness.delivered(session), session.checkpoint_seq) == (2 * EVERY, 2, 2 * EVERY)
 
 
 STEPS = st.lists(
@@ -99,23 +101,23 @@ def test_everybody_is_told_to_the_item_what_he_had(steps: list[tuple[str, int]])
 
 
 async def play(steps: list[tuple[str, int]]) -> None:
-    hall = hall_of()
+    harness = hall_of()
     here: list[Session] = []
     links: list[RecordingLink] = []
     for step, amount in steps:
         match step:
             case "items" | "low items":
-                await hall.store(amount, impact_score=95 if step == "items" else 10)
-                await hall.broadcast_together()
+                await harness.store(amount, impact_score=95 if step == "items" else 10)
+                await harness.broadcast_together()
             case "wait":
-                hall.clock.move(amount)
-                hall.clients.upkeep.sweep()
+                harness.clock.move(amount)
+                harness.clients.housekeeping.sweep()
             case "go":
                 if here:
-                    hall.leave(here.pop(0))
+                    harness.leave(here.pop(0))
             case _:
                 wants = HIGH if step == "come high" else MATCH_ALL
-                session, link = await hall.arrive(f"u{len(links)}", wants)
+                session, link = await harness.arrive(f"u{len(links)}", wants)
                 here.append(session)
                 links.append(link)
     for link in links:

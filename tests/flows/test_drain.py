@@ -6,44 +6,58 @@ import pytest
 
 from app.adapters.data.vocabularies import load_vocabularies
 from app.core.limits import Limits
+from app.core.news.enrichment import Enricher
 from app.core.news.item import RawNews, Source
 from app.core.protocol.close_codes import DisconnectReason
 from app.flows.news.process import IncomingItem, NewsProcessor
 from app.flows.operations.shutdown import Shutdown
 from app.telemetry.labels import Intake
-from tests.support.hall import Hall, join
+from tests.support.harness import Harness
 from tests.support.link import RecordingLink
 
 TABLES = load_vocabularies()
 
 
 class Stopping:
-    """A hall that is about to stop."""
+    """A harness that is about to stop."""
 
     def __init__(self) -> None:
-        self.hall = Hall(Limits())
+        self.harness = Harness(Limits())
         self.queue: asyncio.Queue[IncomingItem] = asyncio.Queue()
-        hall = self.hall
-        self.processor = NewsProcessor(hall.stores.log, self.queue, TABLES, str, hall.limits, hall.clock, hall.stats)
+        harness = self.harness
+        self.processor = NewsProcessor(
+            harness.stores.log,
+            self.queue,
+            Enricher(TABLES, str),
+            harness.limits.publishing,
+            harness.clock,
+            harness.stats,
+        )
         self.drain = Shutdown(
-            self.processor, hall.broadcaster, hall.connections, hall.clients.resumption, hall.limits, hall.clock
+            self.processor,
+            harness.broadcaster,
+            harness.admission,
+            harness.live,
+            harness.clients.resolver,
+            harness.limits.shutdown,
+            harness.clock,
         )
 
     async def turn(self) -> None:
-        self.hall.clock.move(0.01)
-        await self.hall.settle()
+        self.harness.clock.move(0.01)
+        await self.harness.settle()
 
 
 async def test_what_is_stored_is_broadcast_before_anybody_is_sent_home() -> None:
     stopping = Stopping()
-    _, link = join(stopping.hall.connections)
-    await stopping.hall.store(3)
+    _, link = stopping.harness.join()
+    await stopping.harness.store(3)
     stopping.drain.begin()
     sending = asyncio.create_task(stopping.drain.flush())
     await stopping.turn()
     assert not sending.done()
 
-    await stopping.hall.broadcast()
+    await stopping.harness.broadcast()
     await stopping.turn()
 
     assert sending.done()
@@ -62,31 +76,31 @@ async def test_what_a_feed_handed_in_is_stored_first() -> None:
 
     processing = asyncio.create_task(stopping.processor.run())
     await stopping.turn()
-    await stopping.hall.broadcast(1)
+    await stopping.harness.broadcast(1)
     await stopping.turn()
     processing.cancel()
 
     assert sending.done()
-    assert stopping.hall.stores.log.head == 1
+    assert stopping.harness.stores.log.head == 1
 
 
 async def test_what_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.flows.operations.shutdown._LEVEL_WITHIN_S", 0.01)
+    monkeypatch.setattr("app.flows.operations.shutdown._FLUSH_TIMEOUT_S", 0.01)
     stopping = Stopping()
-    await stopping.hall.store(1)
+    await stopping.harness.store(1)
 
     await stopping.drain.flush()
 
-    assert stopping.hall.connections.position == 0
+    assert stopping.harness.live.position == 0
 
 
 async def test_who_does_not_go_is_dropped() -> None:
     stopping = Stopping()
-    _, link = join(stopping.hall.connections)
+    _, link = stopping.harness.join()
     closing = asyncio.create_task(stopping.drain.close_all())
     while not closing.done():
         await asyncio.sleep(0)
-        stopping.hall.clock.move(0.1)
+        stopping.harness.clock.move(0.1)
 
     assert link.endings == [DisconnectReason.SHUTDOWN]
     assert link.aborted
@@ -95,12 +109,12 @@ async def test_who_does_not_go_is_dropped() -> None:
 async def test_who_speaks_v2_is_told_where_to_come_back_before_the_end() -> None:
     stopping = Stopping()
     link = RecordingLink()
-    await stopping.hall.arrive(link=link, is_v2=True)
-    await stopping.hall.publish(2)
+    await stopping.harness.arrive(link=link, is_v2=True)
+    await stopping.harness.publish(2)
     closing = asyncio.create_task(stopping.drain.close_all())
     while not closing.done():
         await asyncio.sleep(0)
-        stopping.hall.clock.move(0.1)
+        stopping.harness.clock.move(0.1)
 
     farewell = link.messages[-1]
-    assert (farewell["type"], farewell["resume"]) == ("reconnect", f"{stopping.hall.stores.log.epoch}:2")
+    assert (farewell["type"], farewell["resume"]) == ("reconnect", f"{stopping.harness.stores.log.epoch}:2")

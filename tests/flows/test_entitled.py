@@ -11,141 +11,147 @@ from app.core.errors import ClientError, ErrorCode
 from app.core.filters.matching import Outcome
 from app.core.limits import Limits
 from app.core.news.item import Category
-from app.flows.connections.channels import Channels
-from app.flows.delivery.session import Session
+from app.flows.connections.channels import ChannelCommands
+from app.flows.delivery.session import Session, TokenState
 from app.flows.operations import send_buffers
 from app.telemetry.labels import Resume
-from tests.support.hall import Hall
+from tests.support.harness import Harness
 
 
 @pytest.fixture
-def hall() -> Hall:
-    return Hall(Limits(page_of_log_items=7))
+def harness() -> Harness:
+    return Harness(Limits().with_values({"replays.page_items": 7}))
 
 
 def may(**claim: Any) -> Entitlement:
     return parse_entitlement(claim)
 
 
-def channels_of(hall: Hall) -> Channels:
+def channels_of(harness: Harness) -> ChannelCommands:
     """What a `refresh` leads to."""
-    return Channels(hall.connections, hall.clients.subscriptions, hall.clients.resumption, hall.limits)
+    return ChannelCommands(
+        harness.manager,
+        harness.live,
+        harness.clients.subscriptions,
+        harness.clients.resolver,
+        harness.limits.filters,
+    )
 
 
-async def pass_time(hall: Hall, seconds: int) -> None:
+async def pass_time(harness: Harness, seconds: int) -> None:
     """Let time pass, a second at a time, for whoever looks at the clock."""
     for _ in range(seconds):
-        hall.clock.move(1.0)
-        await hall.settle()
+        harness.clock.move(1.0)
+        await harness.settle()
 
 
 def phase_of(session: Session) -> Phase:
     return session.phase
 
 
-async def test_live_and_read_back_only_what_the_token_names_arrives(hall: Hall) -> None:
+async def test_live_and_read_back_only_what_the_token_names_arrives(harness: Harness) -> None:
     mixed = (Category.CRYPTO, Category.POLITICS, Category.CRYPTO, Category.SPORTS)
     for category in mixed:
-        await hall.publish(category=category)
-    _, link = await hall.arrive(entitled=may(categories=["crypto"]), asked=Position(hall.stores.log.epoch, 0))
-    async with hall.reading():
-        await hall.settle()
+        await harness.publish(category=category)
+    _, link = await harness.arrive(entitled=may(categories=["crypto"]), resume=Position(harness.stores.log.epoch, 0))
+    async with harness.reading():
+        await harness.settle()
         for category in mixed:
-            await hall.publish(category=category)
+            await harness.publish(category=category)
 
     assert link.seqs == [1, 3, 5, 7]
-    assert hall.stats.decisions[Outcome.CATEGORY] == 2
+    assert harness.stats.broadcast.decisions[Outcome.CATEGORY] == 2
 
 
 @pytest.mark.parametrize("asked", [None, ResumeLast(2)])
 async def test_who_sees_everything_late_gets_each_item_when_it_is_due_and_none_twice(
-    hall: Hall, asked: ResumeRequest | None
+    harness: Harness, asked: ResumeRequest | None
 ) -> None:
-    await hall.publish(2)
-    await pass_time(hall, 45)
-    await hall.publish(2)
-    session, link = await hall.arrive(entitled=may(min_delay_s=60), asked=asked, is_v2=True)
-    async with hall.reading():
-        await hall.settle()
+    await harness.publish(2)
+    await pass_time(harness, 45)
+    await harness.publish(2)
+    session, link = await harness.arrive(entitled=may(min_delay_s=60), resume=asked, is_v2=True)
+    async with harness.reading():
+        await harness.settle()
         assert link.seqs == []
 
-        await pass_time(hall, 14)
+        await pass_time(harness, 14)
         assert link.seqs == []
-        await pass_time(hall, 6)
+        await pass_time(harness, 6)
         assert link.seqs == [1, 2]
-        await hall.publish(1)
-        await pass_time(hall, 44)
+        await harness.publish(1)
+        await pass_time(harness, 44)
         assert link.seqs == [1, 2, 3, 4]
-        await pass_time(hall, 20)
+        await pass_time(harness, 20)
 
     assert link.seqs == [1, 2, 3, 4, 5]
     assert phase_of(session) is Phase.REPLAYING
     assert "live" not in link.kinds
-    await hall.publish(3)
-    assert send_buffers.measure(hall.connections).most_behind_items == 0
+    await harness.publish(3)
+    assert send_buffers.measure(harness.manager, harness.live).max_behind_items == 0
 
 
-async def test_what_was_due_long_ago_does_not_come_unasked(hall: Hall) -> None:
-    await hall.publish(3)
-    await pass_time(hall, 90)
-    await hall.publish(1)
-    _, unasked = await hall.arrive(entitled=may(min_delay_s=60), is_v2=True)
-    _, asking = await hall.arrive("v", entitled=may(min_delay_s=60), asked=ResumeLast(2))
-    async with hall.reading():
-        await pass_time(hall, 1)
+async def test_what_was_due_long_ago_does_not_come_unasked(harness: Harness) -> None:
+    await harness.publish(3)
+    await pass_time(harness, 90)
+    await harness.publish(1)
+    _, unasked = await harness.arrive(entitled=may(min_delay_s=60), is_v2=True)
+    _, asking = await harness.arrive("v", entitled=may(min_delay_s=60), resume=ResumeLast(2))
+    async with harness.reading():
+        await pass_time(harness, 1)
         assert (unasked.seqs, asking.seqs) == ([], [2, 3])
-        await pass_time(hall, 65)
+        await pass_time(harness, 65)
 
     assert (unasked.seqs, asking.seqs) == ([4], [2, 3, 4])
     assert unasked.messages[0]["recovered"] is False
-    assert hall.stats.recovery.resumes == {Resume.COMPLETE: 1}
+    assert harness.stats.recovery.resumes == {Resume.COMPLETE: 1}
 
 
-async def test_a_late_reader_with_acks_goes_on_behind_what_it_acknowledged(hall: Hall) -> None:
+async def test_a_late_reader_with_acks_goes_on_behind_what_it_acknowledged(harness: Harness) -> None:
     late = may(min_delay_s=60)
-    first, link = await hall.arrive(entitled=late, wants_acks=True)
-    await hall.publish(3)
-    async with hall.reading():
-        await pass_time(hall, 65)
-        await hall.send(first, {"type": "ack", "seq": 2})
-        hall.leave(first)
-        await pass_time(hall, 120)
-        _, again = await hall.arrive(entitled=late, wants_acks=True)
-        await pass_time(hall, 5)
+    first, link = await harness.arrive(entitled=late, uses_acks=True)
+    await harness.publish(3)
+    async with harness.reading():
+        await pass_time(harness, 65)
+        await harness.send(first, {"type": "ack", "seq": 2})
+        harness.leave(first)
+        await pass_time(harness, 120)
+        _, again = await harness.arrive(entitled=late, uses_acks=True)
+        await pass_time(harness, 5)
 
     assert link.seqs == [1, 2, 3]
     assert again.seqs == [3]
 
 
-async def test_a_newer_token_changes_what_is_seen_from_the_next_item_on(hall: Hall) -> None:
-    session, link = await hall.arrive()
-    async with hall.reading():
-        await hall.publish(1)
-        channels_of(hall).entitle(session, may(categories=["sports"]))
-        await hall.publish(1, category=Category.CRYPTO)
-        await hall.publish(1, category=Category.SPORTS)
+async def test_a_newer_token_changes_what_is_seen_from_the_next_item_on(harness: Harness) -> None:
+    session, link = await harness.arrive()
+    async with harness.reading():
+        await harness.publish(1)
+        channels_of(harness).use_token(session, TokenState(may(categories=["sports"])))
+        await harness.publish(1, category=Category.CRYPTO)
+        await harness.publish(1, category=Category.SPORTS)
         assert link.seqs == [1, 3]
 
-        channels_of(hall).entitle(session, may(min_delay_s=60))
+        channels_of(harness).use_token(session, TokenState(may(min_delay_s=60)))
         assert phase_of(session) is Phase.REPLAYING
-        await hall.publish(1)
-        await pass_time(hall, 50)
+        await harness.publish(1)
+        await pass_time(harness, 50)
         assert link.seqs == [1, 3]
-        await pass_time(hall, 15)
+        await pass_time(harness, 15)
         assert link.seqs == [1, 3, 4]
 
-        channels_of(hall).entitle(session, may())
-        await hall.publish(1)
-        await pass_time(hall, 6)
+        channels_of(harness).use_token(session, TokenState(may()))
+        await harness.publish(1)
+        await pass_time(harness, 6)
 
     assert link.seqs == [1, 3, 4, 5]
     assert phase_of(session) is Phase.LIVE
 
 
-async def test_a_token_bounds_the_channels_of_a_connection(hall: Hall) -> None:
-    session, link = await hall.arrive(entitled=may(max_channels=2))
+async def test_a_token_bounds_the_channels_of_a_connection(harness: Harness) -> None:
+    session, link = await harness.arrive(entitled=may(max_channels=2))
     for request_id, name in enumerate(("a", "b", "a")):
-        await hall.send(
+        await harness.send(
             session,
             {
                 "type": "subscribe",
@@ -163,18 +169,18 @@ async def test_a_token_bounds_the_channels_of_a_connection(hall: Hall) -> None:
         [{"pointer": "/channel", "detail": "want at most 2 channels"}],
     )
     with pytest.raises(ClientError) as caught:
-        channels_of(hall).entitle(session, may(max_channels=1))
+        channels_of(harness).use_token(session, TokenState(may(max_channels=1)))
     assert caught.value.code is ErrorCode.TOO_MANY_CHANNELS
-    assert session.entitled == may(max_channels=2)
+    assert session.token.entitled == may(max_channels=2)
 
 
-async def test_why_not_is_answered_without_showing_what_is_kept_back(hall: Hall) -> None:
-    await hall.publish(1, category=Category.POLITICS, title="kept back")
-    [record] = await hall.stores.log.read(0, 1)
-    barred, link = await hall.arrive(entitled=may(sources=[]))
-    await hall.send(barred, {"type": "explain", "id": 1, "item": record.item.id})
-    late, late_link = await hall.arrive("v", entitled=may(min_delay_s=60))
-    await hall.send(late, {"type": "explain", "id": 2, "item": record.item.id})
+async def test_why_not_is_answered_without_showing_what_is_kept_back(harness: Harness) -> None:
+    await harness.publish(1, category=Category.POLITICS, title="kept back")
+    [record] = await harness.stores.log.read(0, 1)
+    barred, link = await harness.arrive(entitled=may(sources=[]))
+    await harness.send(barred, {"type": "explain", "id": 1, "item": record.item.id})
+    late, late_link = await harness.arrive("v", entitled=may(min_delay_s=60))
+    await harness.send(late, {"type": "explain", "id": 2, "item": record.item.id})
 
     explained, unknown = link.messages[-1], late_link.messages[-1]
     assert (explained["verdict"], explained["steps"]) == (

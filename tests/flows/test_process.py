@@ -11,6 +11,7 @@ from app.adapters.data.vocabularies import load_vocabularies
 from app.adapters.memory.news_log import MemoryNewsLog
 from app.core.errors import ErrorCode, ServerError
 from app.core.limits import Limits
+from app.core.news.enrichment import Enricher
 from app.core.news.item import RawNews, parse_raw
 from app.flows.news.process import IncomingItem, NewsProcessor
 from app.ports.log import Appended, Entry
@@ -43,9 +44,11 @@ class FullLog(MemoryNewsLog):
 
 def desk(log: MemoryNewsLog | None = None, limits: Limits = Limits()) -> Desk:  # noqa: B008 - frozen
     log = log or MemoryNewsLog()
-    queue: asyncio.Queue[IncomingItem] = asyncio.Queue(limits.intake_items)
+    queue: asyncio.Queue[IncomingItem] = asyncio.Queue(limits.publishing.max_pending_items)
     clock, stats = FakeClock(), Stats()
-    return Desk(log, queue, NewsProcessor(log, queue, TABLES, to_text, limits, clock, stats), clock, stats)
+    return Desk(
+        log, queue, NewsProcessor(log, queue, Enricher(TABLES, to_text), limits.publishing, clock, stats), clock, stats
+    )
 
 
 def news(number: int, **changes: object) -> RawNews:
@@ -63,7 +66,7 @@ async def test_feeds_and_publishers_end_in_one_log() -> None:
     working.cancel()
 
     assert one.log.head == 4
-    assert one.stats.accepted == {Intake.RSS: 3, Intake.API: 1}
+    assert one.stats.intake.accepted == {Intake.RSS: 3, Intake.API: 1}
 
 
 async def test_duplicates_are_counted_apart() -> None:
@@ -71,8 +74,8 @@ async def test_duplicates_are_counted_apart() -> None:
 
     await one.processor.publish([news(1), news(1), news(2)])
 
-    assert one.stats.accepted[Intake.API] == 2
-    assert one.stats.rejected[Rejection.DUPLICATE] == 1
+    assert one.stats.intake.accepted[Intake.API] == 2
+    assert one.stats.intake.rejected[Rejection.DUPLICATE] == 1
 
 
 async def test_stories_of_before_the_start_are_known() -> None:
@@ -90,14 +93,14 @@ async def test_stories_of_before_the_start_are_known() -> None:
 
 
 async def test_a_full_intake_refuses_and_stores_nothing() -> None:
-    one = desk(limits=Limits(intake_items=2))
+    one = desk(limits=Limits().with_values({"publishing.max_pending_items": 2}))
 
     with pytest.raises(ServerError) as caught:
         await one.processor.publish([news(1), news(2), news(3)])
 
     assert caught.value.code is ErrorCode.OVERLOADED
     assert one.log.head == 0
-    assert one.stats.rejected[Rejection.QUEUE_FULL] == 3
+    assert one.stats.intake.rejected[Rejection.QUEUE_FULL] == 3
 
 
 async def test_feeds_wait_while_the_disk_is_full_and_lose_nothing() -> None:
@@ -105,7 +108,7 @@ async def test_feeds_wait_while_the_disk_is_full_and_lose_nothing() -> None:
     one = desk(log)
     working = asyncio.create_task(one.processor.run())
     await one.queue.put(IncomingItem(news(1), Intake.RSS))
-    while not one.stats.rejected[Rejection.STORAGE]:
+    while not one.stats.intake.rejected[Rejection.STORAGE]:
         await asyncio.sleep(0)
     with pytest.raises(ServerError):
         await one.processor.publish([news(2)])
@@ -179,4 +182,4 @@ async def test_an_item_of_a_feed_that_cannot_be_completed_is_dropped_alone() -> 
     working.cancel()
 
     assert one.log.head == 1
-    assert one.stats.rejected[Rejection.INVALID] == 1
+    assert one.stats.intake.rejected[Rejection.INVALID] == 1

@@ -6,24 +6,24 @@ from app.core.limits import Limits
 from app.core.protocol.close_codes import DisconnectReason
 from app.flows.connections.revocations import Revocations
 from app.flows.delivery.session import Session
-from tests.support.hall import Hall
+from tests.support.harness import Harness
 from tests.support.link import RecordingLink
 
 
 def ending_of(session: Session) -> DisconnectReason | None:
-    return session.ending
+    return session.disconnect_reason
 
 
 async def test_who_shakes_hands_while_its_token_is_revoked_ends_as_it_opens() -> None:
-    hall = Hall(Limits())
-    revocations = Revocations(MemoryRevocationStore(), hall.clock)
-    open_one, link = await hall.arrive("eve")
-    other, _ = await hall.arrive("bob")
-    half_way = hall.connections.admit("eve")
+    harness = Harness(Limits())
+    revocations = Revocations(MemoryRevocationStore(), harness.clock)
+    open_one, link = await harness.arrive("eve")
+    other, _ = await harness.arrive("bob")
+    half_way = harness.admission.admit("eve")
 
-    assert await revocations.revoke("eve", hall.connections) == 2
+    assert await revocations.revoke("eve", harness.manager) == 2
     late = RecordingLink()
-    hall.clients.converse.on_open(half_way, late)
+    harness.clients.dispatcher.on_open(half_way, late)
 
     assert (link.endings, late.endings) == ([DisconnectReason.KICKED], [DisconnectReason.KICKED])
     assert (ending_of(open_one), ending_of(half_way), ending_of(other)) == (
@@ -34,17 +34,17 @@ async def test_who_shakes_hands_while_its_token_is_revoked_ends_as_it_opens() ->
 
 
 async def test_what_no_token_can_outlive_is_forgotten_and_the_rest_known_again() -> None:
-    hall, store = Hall(Limits()), MemoryRevocationStore()
-    revocations = Revocations(store, hall.clock)
-    now = hall.clock.wall()
-    await revocations.revoke("eve", hall.connections)
-    hall.clock.move(MAX_TOKEN_LIFETIME_S + LEEWAY_S + 1)
-    await revocations.revoke("bob", hall.connections)
-    again = Revocations(store, hall.clock)
+    harness, store = Harness(Limits()), MemoryRevocationStore()
+    revocations = Revocations(store, harness.clock)
+    now = harness.clock.wall()
+    await revocations.revoke("eve", harness.manager)
+    harness.clock.move(MAX_TOKEN_LIFETIME_S + LEEWAY_S + 1)
+    await revocations.revoke("bob", harness.manager)
+    again = Revocations(store, harness.clock)
     await again.load()
 
     for each in (revocations, again):
         assert not each.is_revoked("eve", now - 1)
-        assert each.is_revoked("bob", hall.clock.wall())
+        assert each.is_revoked("bob", harness.clock.wall())
         assert each.is_revoked("bob", None)
-        assert not each.is_revoked("bob", hall.clock.wall() + 1)
+        assert not each.is_revoked("bob", harness.clock.wall() + 1)

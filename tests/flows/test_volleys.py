@@ -9,10 +9,10 @@ from app.core.delivery.positions import ResumeLast
 from app.core.filters.filter import Filter
 from app.core.limits import Limits
 from app.flows.delivery.session import Session
-from tests.support.hall import Hall
+from tests.support.harness import Harness
 from tests.support.link import RecordingLink
 
-LIMITS = Limits(write_buffer_bytes=4_000, room_bytes=2_000)
+LIMITS = Limits().with_values({"delivery.write_high_water_bytes": 4_000, "delivery.write_low_water_bytes": 2_000})
 HIGH = Filter(impact_threshold=90)
 
 
@@ -39,8 +39,8 @@ def sockets(monkeypatch: pytest.MonkeyPatch) -> Sockets:
 
 
 @pytest.fixture
-def hall(sockets: Sockets) -> Hall:
-    return Hall(LIMITS)
+def harness(sockets: Sockets) -> Harness:
+    return Harness(LIMITS)
 
 
 class Unsplit(RecordingLink):
@@ -52,139 +52,141 @@ class Unsplit(RecordingLink):
         return not self.is_closing
 
 
-async def arrive(hall: Hall, handle: int, **wishes: object) -> tuple[Session, RecordingLink]:
-    return await hall.arrive(f"u{handle}", link=Unsplit(send_handle=handle), **wishes)  # type: ignore[arg-type]
+async def arrive(harness: Harness, handle: int, **wishes: object) -> tuple[Session, RecordingLink]:
+    return await harness.arrive(f"u{handle}", link=Unsplit(send_handle=handle), **wishes)  # type: ignore[arg-type]
 
 
-async def test_whose_link_is_free_gets_items_past_it(hall: Hall, sockets: Sockets) -> None:
-    (one, first), (two, second) = await arrive(hall, 1), await arrive(hall, 2)
+async def test_whose_link_is_free_gets_items_past_it(harness: Harness, sockets: Sockets) -> None:
+    (one, first), (two, second) = await arrive(harness, 1), await arrive(harness, 2)
 
-    await hall.publish(3)
+    await harness.publish(3)
 
     assert [len(sockets.got[handle]) for handle in (1, 2)] == [3, 3]
     assert sockets.got[1] == sockets.got[2]
     assert first.frames == second.frames == []
-    assert [hall.delivered(one), hall.delivered(two)] == [3, 3]
+    assert [harness.delivered(one), harness.delivered(two)] == [3, 3]
 
 
-async def test_of_what_a_socket_takes_in_part_the_rest_goes_by_the_link(hall: Hall, sockets: Sockets) -> None:
-    session, link = await arrive(hall, 1)
-    await arrive(hall, 2)
+async def test_of_what_a_socket_takes_in_part_the_rest_goes_by_the_link(harness: Harness, sockets: Sockets) -> None:
+    session, link = await arrive(harness, 1)
+    await arrive(harness, 2)
     sockets.takes[1] = 10
 
-    await hall.publish()
+    await harness.publish()
 
     assert sockets.got[1][0] + link.frames[0] == sockets.got[2][0]
-    assert hall.delivered(session) == 1
+    assert harness.delivered(session) == 1
 
 
-async def test_while_something_waits_everything_goes_behind_it(hall: Hall, sockets: Sockets) -> None:
-    session, link = await arrive(hall, 1)
-    hall.clients.converse.on_pause(session)
+async def test_while_something_waits_everything_goes_behind_it(harness: Harness, sockets: Sockets) -> None:
+    session, link = await arrive(harness, 1)
+    harness.clients.dispatcher.on_pause(session)
 
-    await hall.publish(2)
-    assert (sockets.got, link.writes, hall.delivered(session)) == ({}, 2, 2)
+    await harness.publish(2)
+    assert (sockets.got, link.writes, harness.delivered(session)) == ({}, 2, 2)
 
-    hall.clients.converse.on_resume(session)
-    await hall.publish()
-    assert (len(sockets.got[1]), link.writes, hall.delivered(session)) == (1, 2, 3)
+    harness.clients.dispatcher.on_resume(session)
+    await harness.publish()
+    assert (len(sockets.got[1]), link.writes, harness.delivered(session)) == (1, 2, 3)
 
 
-async def test_who_falls_behind_gets_no_volley_until_it_is_level(hall: Hall, sockets: Sockets) -> None:
-    session, link = await arrive(hall, 1)
+async def test_who_falls_behind_gets_no_volley_until_it_is_level(harness: Harness, sockets: Sockets) -> None:
+    session, link = await arrive(harness, 1)
     sockets.takes[1] = 0
-    link.untaken = LIMITS.write_buffer_bytes + 1
+    link.untaken = LIMITS.delivery.write_high_water_bytes + 1
 
-    await hall.publish(3)
+    await harness.publish(3)
     assert (link.writes, session.phase) == (1, "lagging")
 
-    async with hall.reading():
-        await hall.come_to_rest(link)
+    async with harness.reading():
+        await harness.come_to_rest(link)
     sockets.takes.clear()
-    await hall.publish()
+    await harness.publish()
     assert (link.writes, len(sockets.got[1]), session.phase) == (3, 1, "live")
 
 
-async def test_a_closing_link_is_counted_as_not_reached(hall: Hall, sockets: Sockets) -> None:
-    session, link = await arrive(hall, 1)
+async def test_a_closing_link_is_counted_as_not_reached(harness: Harness, sockets: Sockets) -> None:
+    session, link = await arrive(harness, 1)
     sockets.takes[1] = 0
     link.is_closing = True
 
-    await hall.publish()
+    await harness.publish()
 
-    assert hall.delivered(session) == 0
+    assert harness.delivered(session) == 0
 
 
-async def test_who_left_is_in_no_volley_and_its_handle_is_the_next_ones(hall: Hall, sockets: Sockets) -> None:
-    before, _ = await arrive(hall, 1)
-    hall.leave(before)
-    after, _ = await arrive(hall, 1, wants=HIGH)
+async def test_who_left_is_in_no_volley_and_its_handle_is_the_next_ones(harness: Harness, sockets: Sockets) -> None:
+    before, _ = await arrive(harness, 1)
+    harness.leave(before)
+    after, _ = await arrive(harness, 1, wants=HIGH)
 
-    await hall.publish(2, impact_score=10)
-    await hall.publish(impact_score=95)
+    await harness.publish(2, impact_score=10)
+    await harness.publish(impact_score=95)
 
     assert len(sockets.got[1]) == 1
-    assert [hall.delivered(before), hall.delivered(after)] == [0, 1]
+    assert [harness.delivered(before), harness.delivered(after)] == [0, 1]
 
 
-async def test_who_joins_a_named_channel_is_told_by_the_link_from_there_on(hall: Hall, sockets: Sockets) -> None:
-    session, link = await arrive(hall, 1)
-    await hall.publish()
-    await hall.send(session, {"type": "subscribe", "id": 1, "channel": "btc", "filters": {}})
+async def test_who_joins_a_named_channel_is_told_by_the_link_from_there_on(harness: Harness, sockets: Sockets) -> None:
+    session, link = await arrive(harness, 1)
+    await harness.publish()
+    await harness.send(session, {"type": "subscribe", "id": 1, "channel": "btc", "filters": {}})
     said = len(link.frames)
 
-    await hall.publish()
+    await harness.publish()
 
     assert len(sockets.got[1]) == 1
     assert b'"channels":["btc","default"]' in link.frames[said]
 
 
-async def test_who_acknowledges_gets_no_volley(hall: Hall, sockets: Sockets) -> None:
-    _, link = await arrive(hall, 1, wants_acks=True)
+async def test_who_acknowledges_gets_no_volley(harness: Harness, sockets: Sockets) -> None:
+    _, link = await arrive(harness, 1, uses_acks=True)
 
-    await hall.publish()
+    await harness.publish()
 
     assert (sockets.got, link.writes) == ({}, 1)
 
 
-async def test_whose_count_is_kept_beside_it_knows_it_when_it_leaves_or_stops_being_like_the_others(hall: Hall) -> None:
-    (leaving, _), (naming, _) = await arrive(hall, 1), await arrive(hall, 2)
-    await hall.publish(3)
+async def test_whose_count_is_kept_beside_it_knows_it_when_it_leaves_or_stops_being_like_the_others(
+    harness: Harness,
+) -> None:
+    (leaving, _), (naming, _) = await arrive(harness, 1), await arrive(harness, 2)
+    await harness.publish(3)
 
-    hall.leave(leaving)
-    await hall.send(naming, {"type": "subscribe", "id": 1, "channel": "btc", "filters": {}})
-    await hall.publish()
+    harness.leave(leaving)
+    await harness.send(naming, {"type": "subscribe", "id": 1, "channel": "btc", "filters": {}})
+    await harness.publish()
 
     assert leaving.delivered == 3
-    assert hall.connections.describe(are_open=False)[0].items == 3
-    assert hall.connections.describe(are_open=True)[0].items == 4
+    assert harness.manager.describe(are_open=False)[0].items == 3
+    assert harness.manager.describe(are_open=True)[0].items == 4
     assert [channel.matched for channel in naming.channels] == [4, 1]
 
 
 async def test_what_was_read_from_the_log_counts_towards_the_next_checkpoint() -> None:
-    hall = Hall(Limits(checkpoint_items=5))
-    await hall.store(3)
-    await hall.broadcast()
-    session, link = await hall.arrive("u", asked=ResumeLast(3))
-    async with hall.reading():
-        await hall.come_to_rest(link)
-    assert hall.delivered(session) == 3
+    harness = Harness(Limits().with_values({"delivery.checkpoint_interval_items": 5}))
+    await harness.store(3)
+    await harness.broadcast()
+    session, link = await harness.arrive("u", resume=ResumeLast(3))
+    async with harness.reading():
+        await harness.come_to_rest(link)
+    assert harness.delivered(session) == 3
 
-    await hall.publish(2)
+    await harness.publish(2)
 
     assert [message["delivered"] for message in link.messages if message["type"] == "keep_alive"] == [5]
-    assert hall.delivered(session) == 0
+    assert harness.delivered(session) == 0
 
 
-async def test_a_client_that_got_an_item_is_not_quiet(hall: Hall, sockets: Sockets) -> None:
-    _, busy = await arrive(hall, 1)
-    _, idle = await arrive(hall, 2, wants=HIGH)
+async def test_a_client_that_got_an_item_is_not_quiet(harness: Harness, sockets: Sockets) -> None:
+    _, busy = await arrive(harness, 1)
+    _, idle = await arrive(harness, 2, wants=HIGH)
     for _ in range(3):
-        hall.clock.move(LIMITS.keep_alive_s / 2)
-        hall.clients.upkeep.sweep()
-        await hall.publish(impact_score=10)
-    hall.clock.move(LIMITS.keep_alive_s / 4)
-    hall.clients.upkeep.sweep()
+        harness.clock.move(LIMITS.delivery.checkpoint_interval_s / 2)
+        harness.clients.housekeeping.sweep()
+        await harness.publish(impact_score=10)
+    harness.clock.move(LIMITS.delivery.checkpoint_interval_s / 4)
+    harness.clients.housekeeping.sweep()
 
     assert len(sockets.got[1]) == 3
     assert [sum(b"keep_alive" in frame for frame in link.frames) for link in (busy, idle)] == [0, 1]

@@ -11,17 +11,18 @@ import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 
-from app.adapters.http.websocket.frame_reader import FrameReader
 from app.adapters.http.websocket.link import SocketLink
+from app.core.access.identity import ANONYMOUS
 from app.core.limits import Limits
 from app.core.protocol.close_codes import DisconnectReason
 from app.flows.connections.connect import ConnectRequest
-from app.flows.delivery.session import Channel
-from tests.support.hall import Hall
+from app.flows.delivery.session import Channel, Session, client_options
+from tests.support.harness import Harness
 from tests.support.sockets import masked
 
 COUNT = 1_000_000 if os.environ.get("HOSTILE") == "long" else 100_000
@@ -123,21 +124,24 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-async def converse(hall: Hall, frames: FrameReader, nowhere: socket.socket, chance: random.Random) -> None:
-    """Open a connection, say what chance makes of the corpus, and be lost."""
+def is_answering(session: Session) -> bool:
+    return session.inbox is not None and session.inbox.is_answering
+
+
+async def converse(harness: Harness, nowhere: socket.socket, chance: random.Random) -> None:
+    """Open a connection, send random changes of the corpus, and lose the connection."""
     window_bits = chance.choice((0, 12))
-    session = hall.connections.admit("u", "d")
-    has_acks = chance.random() < 0.3
-    wishes = ConnectRequest("u", "d", (Channel("default"),), wants_acks=has_acks, is_v2=True, window_bits=window_bits)
-    await hall.clients.greeting.prepare(session, wishes)
-    transport = Transport(nowhere)
-    link = SocketLink(transport, session, hall.clients.converse, frames)  # type: ignore[arg-type] # as much as a link needs
-    hall.clients.converse.on_open(session, link)
+    uses_acks = chance.random() < 0.3
+    request = ConnectRequest("u", "d", (Channel("default"),), options=client_options(True, uses_acks, window_bits))
+    session = await harness.clients.connect.admit(request, ANONYMOUS, "")
+    transport: Any = Transport(nowhere)
+    link = SocketLink(transport, session, harness.clients.dispatcher, harness.limits.messages.max_bytes)
+    link.open()
     for chunk in chunks(b"".join(mutated(chance) for _ in range(FRAMES_A_CONNECTION)), chance):
         link.data_received(chunk)
-        if session.is_answering:
+        if is_answering(session):
             await asyncio.sleep(0)
-    while session.is_answering:
+    while is_answering(session):
         await asyncio.sleep(0)
     link.connection_lost(None)
 
@@ -145,24 +149,35 @@ async def converse(hall: Hall, frames: FrameReader, nowhere: socket.socket, chan
 async def test_no_bytes_whatever_fail_inside_or_leave_anything_behind() -> None:
     chance = random.Random(SEED)
     # What meters would keep out is to come in.
-    hall = Hall(Limits(messages_per_s=1e9, message_burst=10**9, bad_messages_per_min=1e9, filter_changes_per_min=1e9))
-    frames = FrameReader(hall.limits.message_bytes)
-    await hall.publish(3)
+    harness = Harness(
+        Limits().with_values(
+            {
+                "messages.rate_per_s": 1e9,
+                "messages.burst": 10**9,
+                "messages.max_invalid_per_min": 1e9,
+                "filters.max_changes_per_min": 1e9,
+            }
+        )
+    )
+    await harness.publish(3)
     before = 0
     with structlog.testing.capture_logs() as lines, socket.socket() as nowhere:
         for number in range(COUNT // FRAMES_A_CONNECTION):
-            await converse(hall, frames, nowhere, chance)
+            await converse(harness, nowhere, chance)
             if number == COUNT // FRAMES_A_CONNECTION // 5:
                 before = resident_bytes()
             failed = [line for line in lines if line["log_level"] not in ("info", "warning")]
             assert failed == []
             lines.clear()
     grown = resident_bytes() - before
-    endings = {ending for ending, times in hall.stats.closed.items() if times}
-    understood, refused = sum(hall.stats.inbound.values()), sum(hall.stats.invalid.values())
+    endings = {ending for ending, times in harness.stats.connections.closed.items() if times}
+    understood, refused = (
+        sum(harness.stats.connections.inbound.values()),
+        sum(harness.stats.connections.invalid.values()),
+    )
     print(  # noqa: T201 - the table of `make hostile`
         f"\nbytes changed by chance  {COUNT:,} frames (seed {SEED}): {understood:,} messages understood,"
-        f" {refused:,} not, {sum(hall.stats.closed.values()):,} connections, 0 failures; memory {grown / 1e6:+.1f} MB"
+        f" {refused:,} not, {sum(harness.stats.connections.closed.values()):,} connections, 0 failures; memory {grown / 1e6:+.1f} MB"
     )
 
     assert {
@@ -173,5 +188,5 @@ async def test_no_bytes_whatever_fail_inside_or_leave_anything_behind() -> None:
     } <= endings
     assert DisconnectReason.INTERNAL_ERROR not in endings
     assert understood + refused > COUNT / 4
-    assert (len(hall.connections), len(hall.connections.index), hall.connections.users) == (0, 0, 0)
+    assert (len(harness.manager), len(harness.live.index), harness.admission.users) == (0, 0, 0)
     assert grown < GROWN_BYTES

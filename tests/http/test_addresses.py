@@ -9,8 +9,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from app.core.errors import ErrorCode, NewsError
-from app.core.limits import Limits
-from app.flows.connections.ip_limits import IpLimiter, TooManyFromIp
+from app.core.limits import HeartbeatLimits, Limits
+from app.flows.connections.admission import Admission, TooManyFromIp
+from app.flows.connections.connect_rate import ConnectRateLimiter
 from app.telemetry.labels import LimitHit, RateScope
 from app.telemetry.limit_hits import limit_hits
 from app.telemetry.stats import Stats
@@ -89,56 +90,74 @@ async def test_behind_a_proxy_callers_are_told_apart_by_what_it_says(
     assert [status for [status] in got] == statuses
 
 
-def test_an_address_that_is_refused_owes_nothing_and_leaves_nothing_behind() -> None:
+def test_refused_address_owes_nothing() -> None:
     clock, stats = FakeClock(), Stats()
-    addresses = IpLimiter(Limits(connections_per_address=1), clock, stats)
+    limiter = ConnectRateLimiter(Limits().connections, clock, stats)
     for _ in range(30):
-        addresses.check_rate("a")
+        limiter.check("a")
     with pytest.raises(NewsError) as caught:
-        addresses.check_rate("a")
-    addresses.check_rate("b")
+        limiter.check("a")
+    limiter.check("b")
     clock.move((caught.value.retry_after_s or 0) + 0.01)
-    addresses.check_rate("a")
-
-    addresses.acquire("a")
-    with pytest.raises(TooManyFromIp):
-        addresses.acquire("a")
-    addresses.release("a")
-    addresses.acquire("")
-    addresses.acquire("")
-    addresses.release("")
+    limiter.check("a")
 
     assert caught.value.code is ErrorCode.RATE_LIMITED
-    assert stats.rate_limited == {RateScope.CONNECT: 1}
-    assert not addresses._connections
+    assert stats.connections.rate_limited == {RateScope.CONNECT: 1}
 
 
-def test_all_addresses_together_connect_at_a_rate_and_come_back_one_after_the_other() -> None:
+def test_released_address_leaves_nothing_behind() -> None:
+    limits = Limits().with_values({"connections.max_per_ip": 1})
+    admission = Admission(limits.connections, FakeClock())
+    first = admission.admit("u", ip="a")
+    with pytest.raises(TooManyFromIp):
+        admission.admit("v", ip="a")
+    admission.release(first)
+    admission.release(first)
+    for user in ("v", "w"):
+        admission.admit(user, ip="")
+    admission.release(admission.admit("x", ip="a"))
+
+    assert not admission._by_ip
+
+
+def test_refused_user_holds_no_place_of_its_address() -> None:
+    limits = Limits().with_values({"connections.max_per_ip": 2, "connections.max_per_user": 1})
+    admission = Admission(limits.connections, FakeClock())
+    admission.admit("u", ip="a")
+    with pytest.raises(NewsError):
+        admission.admit("u", ip="a")
+
+    assert admission.admit("v", ip="a")
+
+
+def test_all_addresses_share_one_connect_rate() -> None:
     clock, stats = FakeClock(), Stats()
-    addresses = IpLimiter(Limits(server_connects_s=10.0, server_connect_burst=20.0), clock, stats)
+    limits = Limits().with_values({"connections.connects_per_s": 10.0, "connections.connect_burst": 20.0})
+    limiter = ConnectRateLimiter(limits.connections, clock, stats)
     for number in range(20):
-        addresses.check_rate(f"a{number}")
+        limiter.check(f"a{number}")
     refused = []
     for number in range(50):
         with pytest.raises(NewsError) as caught:
-            addresses.check_rate(f"b{number}")
+            limiter.check(f"b{number}")
         refused.append(caught.value)
     for _ in range(100):
-        addresses.check_rate("")
+        limiter.check("")
     clock.move(1.01)
     for number in range(10):
-        addresses.check_rate(f"b{number}")
+        limiter.check(f"b{number}")
 
     assert {error.code for error in refused} == {ErrorCode.RATE_LIMITED}
     retries = [error.retry_after_s or 0.0 for error in refused]
     assert 1 <= min(retries) < 3 < 8 < max(retries) <= 10
-    assert stats.rate_limited == {RateScope.SERVER_CONNECT: 50}
+    assert stats.connections.rate_limited == {RateScope.SERVER_CONNECT: 50}
     assert limit_hits(stats)[LimitHit.SERVER_CONNECT_RATE] == 50
 
 
-async def test_every_limit_can_be_read(server: RunningServer) -> None:
+async def test_every_limit_is_listed_by_group(server: RunningServer) -> None:
     limits = (await server.get("/api/v1/limits"))["limits"]
 
-    assert limits["message_bytes"] == 16_384
-    assert limits["connections_per_address"] == 100
-    assert limits.keys() == set(Limits._fields)
+    assert limits["messages"]["max_bytes"] == 16_384
+    assert limits["connections"]["max_per_ip"] == 100
+    assert limits.keys() == set(Limits.__struct_fields__)
+    assert limits["heartbeats"].keys() == set(HeartbeatLimits.__struct_fields__)

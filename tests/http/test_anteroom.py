@@ -130,7 +130,7 @@ async def test_a_seat_that_cannot_be_had_any_more_is_told_with_when_to_come_agai
 
 async def test_a_guest_that_floods_is_ended_at_once(closed: RunningServer) -> None:
     async with connect(f"{closed.ws_url}?v=2") as socket:
-        for _ in range(Limits().message_burst + 1):
+        for _ in range(Limits().messages.burst + 1):
             _pong = await socket.ping()
         _, code, _ = await until_closed(socket)
 

@@ -1,24 +1,24 @@
 """Reading a client's bytes, however they are cut into pieces."""
 
-import asyncio
 import zlib
 from itertools import chain
 
 import pytest
-from aiohttp import WSCloseCode, WSMsgType
-from aiohttp._websocket.models import WebSocketError
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.frames import Opcode
 
-from app.adapters.http.websocket.frame_reader import FrameReader, Message, MessageReader
+from app.adapters.http.websocket.frame_reader import Event, MessageReader
+from app.core.protocol.close_codes import DisconnectReason
 from tests.support.sockets import masked
 
 TEXT, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x0, 0x8, 0x9, 0xA
 FIN, RSV1 = 0x80, 0x40
+MAX_BYTES = 16_384
 
 
 def frames(payloads: list[str], control: bool) -> list[bytes]:
-    """Give one message in fragments, with a ping between them or not."""
+    """Return one message in fragments, with or without a ping between them."""
     sent = []
     for number, payload in enumerate(payloads):
         opcode = TEXT if number == 0 else CONTINUATION
@@ -34,118 +34,141 @@ messages = st.lists(st.builds(frames, st.lists(texts, min_size=1, max_size=4), s
 
 
 @given(messages, st.lists(st.integers(1, 40), min_size=1))
-def test_every_message_is_read_and_nothing_is_kept_between_two(sent: list[list[bytes]], cuts: list[int]) -> None:
-    got, rests = asyncio.run(_read(b"".join(chain(*sent)), cuts))
+def test_no_state_is_kept_between_messages(sent: list[list[bytes]], cuts: list[int]) -> None:
+    events, rests = _read(b"".join(chain(*sent)), cuts)
 
     pings = sum(frame[0] == FIN | PING for message in sent for frame in message)
-    assert [kind for kind, _ in got].count(WSMsgType.PING) == pings
-    assert [kind for kind, _ in got].count(WSMsgType.TEXT) == len(sent)
-    frames_in_all = sum(map(len, sent))
-    assert [kind for kind, _ in got].count(WSMsgType.CONTINUATION) == frames_in_all - pings - len(sent)
+    assert [opcode for opcode, _ in events].count(Opcode.PING) == pings
+    assert [opcode for opcode, _ in events].count(Opcode.TEXT) == len(sent)
+    frame_count = sum(map(len, sent))
+    assert [opcode for opcode, _ in events].count(Opcode.CONT) == frame_count - pings - len(sent)
     ends = {len(b"".join(chain(*sent[: number + 1]))) for number in range(len(sent))}
     assert all(is_at_rest is (at in ends) for at, is_at_rest in rests)
 
 
-async def _read(data: bytes, cuts: list[int]) -> tuple[list[Message], list[tuple[int, bool]]]:
-    """Feed the bytes in pieces, as a link does; give the messages, and after each piece whether nothing was kept."""
-    source, position = FrameReader(16_384), 0
-    reading: MessageReader | None = None
-    got: list[Message] = []
+def _read(data: bytes, cuts: list[int]) -> tuple[list[Event], list[tuple[int, bool]]]:
+    """Feed bytes in pieces, as a link does; return the events, and after each piece whether nothing was kept."""
+    position = 0
+    reader: MessageReader | None = None
+    events: list[Event] = []
     rests: list[tuple[int, bool]] = []
     while position < len(data):
         step = cuts[len(rests) % len(cuts)]
-        reading = reading or source.begin()
-        got += reading.feed(data[position : position + step])
+        reader = reader or MessageReader(MAX_BYTES)
+        events += reader.feed(data[position : position + step])
         position = min(position + step, len(data))
-        rests.append((position, reading.is_at_rest))
-        assert reading.error is None
-        assert not reading.is_unmasked
-        reading = None if reading.is_at_rest else reading
-    return got, rests
+        rests.append((position, reader.is_at_rest))
+        assert reader.violation is None
+        reader = None if reader.is_at_rest else reader
+    return events, rests
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
-async def test_every_form_of_length_is_followed(size: int) -> None:
+def test_every_length_encoding_is_read(size: int) -> None:
     frame = (
         masked(FIN | TEXT, b"x" * size) if size < 65_536 else b"\x81\xff" + size.to_bytes(8) + bytes(4) + b"x" * size
     )
-    reading = FrameReader(100_000).begin()
+    reader = MessageReader(100_000)
 
-    early = list(reading.feed(frame[:-1]))
+    early = list(reader.feed(frame[:-1]))
     assert early == []
-    assert not reading.is_at_rest
-    [(kind, payload)] = list(reading.feed(frame[-1:]))
+    assert not reader.is_at_rest
+    events = list(reader.feed(frame[-1:]))
 
-    assert (kind, payload) == (WSMsgType.TEXT, "x" * size)
-    assert reading.is_at_rest
+    assert events == [(Opcode.TEXT, "x" * size)]
+    assert reader.is_at_rest
 
 
 @pytest.mark.parametrize("before", [0, 1, 3])
-async def test_a_frame_that_is_not_masked_is_found_wherever_it_stands(before: int) -> None:
-    reading = FrameReader(16_384).begin()
+def test_unmasked_frame_is_a_violation_anywhere(before: int) -> None:
+    reader = MessageReader(MAX_BYTES)
 
-    got = list(reading.feed(masked(FIN | TEXT, b"{}") * before + b"\x81\x02{}" + masked(FIN | TEXT, b"behind")))
+    events = list(reader.feed(masked(FIN | TEXT, b"{}") * before + b"\x81\x02{}" + masked(FIN | TEXT, b"behind")))
 
-    assert reading.is_unmasked
-    assert got == [(WSMsgType.TEXT, "{}")] * before
-
-
-async def test_what_one_client_breaks_is_no_others_concern() -> None:
-    source = FrameReader(16_384)
-    broken, whole = source.begin(), source.begin()
-
-    assert list(broken.feed(masked(FIN | TEXT, b"\xff\xff"))) == []
-    assert isinstance(broken.error, WebSocketError)
-    assert list(whole.feed(masked(FIN | TEXT, b"fine"))) == [(WSMsgType.TEXT, "fine")]
-    assert whole.error is None
+    assert reader.violation is DisconnectReason.PROTOCOL_ERROR
+    assert events == [(Opcode.TEXT, "{}")] * before
 
 
-async def test_messages_before_the_broken_one_are_given() -> None:
-    reading = FrameReader(16_384).begin()
+VIOLATIONS = [
+    (masked(FIN | 0x3, b"?"), DisconnectReason.PROTOCOL_ERROR),
+    (masked(FIN | RSV1 | TEXT, b"?"), DisconnectReason.PROTOCOL_ERROR),
+    (masked(PING, b""), DisconnectReason.PROTOCOL_ERROR),
+    (masked(FIN | PING, b"x" * 126), DisconnectReason.PROTOCOL_ERROR),
+    (masked(FIN | CONTINUATION, b"x"), DisconnectReason.PROTOCOL_ERROR),
+    (masked(TEXT, b"x") + masked(FIN | TEXT, b"y"), DisconnectReason.PROTOCOL_ERROR),
+    (masked(FIN | CLOSE, b"\x03"), DisconnectReason.PROTOCOL_ERROR),
+    (masked(FIN | CLOSE, b"\x03\xed"), DisconnectReason.PROTOCOL_ERROR),
+    (masked(FIN | CLOSE, b"\x03\xe8\xff"), DisconnectReason.INVALID_UTF8),
+    (masked(FIN | TEXT, b"\xff\xff"), DisconnectReason.INVALID_UTF8),
+    (masked(FIN | TEXT, b"x" * (MAX_BYTES + 1)), DisconnectReason.MESSAGE_TOO_BIG),
+    (masked(TEXT, b"x" * MAX_BYTES) + masked(FIN | CONTINUATION, b"y"), DisconnectReason.MESSAGE_TOO_BIG),
+]
 
-    got = list(reading.feed(masked(FIN | TEXT, b"first") + masked(FIN | 0x3, b"?")))
 
-    assert got == [(WSMsgType.TEXT, "first")]
-    assert reading.error is not None
+@pytest.mark.parametrize(("data", "violation"), VIOLATIONS)
+def test_violation_follows_the_messages_before_it(data: bytes, violation: DisconnectReason) -> None:
+    reader = MessageReader(MAX_BYTES)
+
+    events = [event for event in reader.feed(masked(FIN | TEXT, b"first") + data) if event[0] is not Opcode.CONT]
+
+    assert events == [(Opcode.TEXT, "first")]
+    assert reader.violation is violation
+    assert not reader.is_at_rest
+
+
+def test_too_long_frame_is_refused_by_its_head() -> None:
+    reader = MessageReader(MAX_BYTES)
+
+    assert list(reader.feed(b"\x81\xff" + (1 << 40).to_bytes(8))) == []
+
+    assert reader.violation is DisconnectReason.MESSAGE_TOO_BIG
+
+
+def test_after_a_violation_only_the_answering_close_is_reported() -> None:
+    reader = MessageReader(MAX_BYTES)
+    list(reader.feed(masked(FIN | 0x3, b"?")))
+
+    assert list(reader.feed(masked(FIN | TEXT, b"{}"))) == []
+    assert list(reader.feed(masked(FIN | CLOSE, b"\x03\xea"))) == [(Opcode.CLOSE, 0)]
+
+
+def test_close_without_a_code_is_code_zero() -> None:
+    assert list(MessageReader(MAX_BYTES).feed(masked(FIN | CLOSE, b""))) == [(Opcode.CLOSE, 0)]
 
 
 def packed(text: bytes) -> bytes:
-    """Give a compressed message of one frame (RFC 7692 section 7.2.1)."""
+    """Return a compressed message of one frame (RFC 7692 section 7.2.1)."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     data = packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH)
     return masked(FIN | RSV1 | TEXT, data.removesuffix(b"\x00\x00\xff\xff"))
 
 
-async def test_a_compressed_message_is_inflated_where_that_was_agreed() -> None:
-    source = FrameReader(16_384)
-    agreed, plain = source.begin(is_deflated=True), source.begin()
+def test_compressed_message_needs_negotiation() -> None:
+    negotiated, plain = MessageReader(MAX_BYTES, is_deflated=True), MessageReader(MAX_BYTES)
 
-    assert list(agreed.feed(packed(b"hello " * 9) + masked(FIN | TEXT, b"and as it is"))) == [
-        (WSMsgType.TEXT, "hello " * 9),
-        (WSMsgType.TEXT, "and as it is"),
+    assert list(negotiated.feed(packed(b"hello " * 9) + masked(FIN | TEXT, b"and as it is"))) == [
+        (Opcode.TEXT, "hello " * 9),
+        (Opcode.TEXT, "and as it is"),
     ]
     assert list(plain.feed(packed(b"hello"))) == []
-    assert isinstance(plain.error, WebSocketError)
-    assert plain.error.code == WSCloseCode.PROTOCOL_ERROR
+    assert plain.violation is DisconnectReason.PROTOCOL_ERROR
 
 
-@pytest.mark.parametrize("size", [16_385, 10_000_000])
-async def test_a_message_that_is_too_large_once_inflated_is_refused(size: int) -> None:
-    source = FrameReader(16_384)
-    bomb, fits = source.begin(is_deflated=True), source.begin(is_deflated=True)
+@pytest.mark.parametrize("size", [MAX_BYTES + 1, 10_000_000])
+def test_message_too_large_once_inflated_is_refused(size: int) -> None:
+    bomb, fits = MessageReader(MAX_BYTES, is_deflated=True), MessageReader(MAX_BYTES, is_deflated=True)
 
-    assert [len(str(text)) for _, text in fits.feed(packed(b"x" * 16_384))] == [16_384]
+    assert [len(str(text)) for _, text in fits.feed(packed(b"x" * MAX_BYTES))] == [MAX_BYTES]
     assert list(bomb.feed(packed(b"x" * size))) == []
-    assert isinstance(bomb.error, WebSocketError)
-    assert bomb.error.code == WSCloseCode.MESSAGE_TOO_BIG
+    assert bomb.violation is DisconnectReason.MESSAGE_TOO_BIG
 
 
-async def test_nothing_is_inflated_once_it_is_over_but_the_close_is_seen() -> None:
-    reading = FrameReader(16_384).begin(is_deflated=True)
-    got = []
-    for kind, payload in reading.feed(packed(b"{}") * 3 + masked(FIN | CLOSE, b"\x03\xe8")):
-        got.append((kind, payload))
-        reading.is_over = True
+def test_nothing_is_inflated_once_it_is_over() -> None:
+    reader = MessageReader(MAX_BYTES, is_deflated=True)
+    events = []
+    for event in reader.feed(packed(b"{}") * 3 + masked(FIN | CLOSE, b"\x03\xe8")):
+        events.append(event)
+        reader.is_over = True
 
-    assert got == [(WSMsgType.TEXT, "{}"), (WSMsgType.CLOSE, 0)]
-    assert reading.is_at_rest
+    assert events == [(Opcode.TEXT, "{}"), (Opcode.CLOSE, 1000)]
+    assert reader.is_at_rest

@@ -1,82 +1,46 @@
-"""What the hand-over leans on in aiohttp, named one by one: an update that changes any of it fails here."""
+"""What `aiohttp_internals` relies on, checked by behavior: an aiohttp that behaves otherwise fails here."""
 
 import asyncio
-import inspect
+import json
+from urllib.parse import urlsplit
 
-import aiohttp
-from aiohttp import WSMsgType, web_protocol
-from aiohttp._websocket.models import WebSocketError
-from aiohttp._websocket.reader import WebSocketDataQueue
-from aiohttp.http import WebSocketReader
+import pytest
+from aiohttp import web
 from websockets.asyncio.client import connect
 
-from app.adapters.http.websocket.frame_reader import _NO_FLOW_CONTROL
-from tests.support.server import running
+from app.adapters.http.aiohttp_internals import is_waiting_for_request
+from app.adapters.http.server_protocol import ServerProtocol
+from tests.support.server import RunningServer, running
+from tests.support.sockets import masked, upgrade_request
+
+PING = masked(0x81, b'{"type":"ping","id":1}')
 
 
-def test_the_version_is_the_one_these_facts_were_read_from() -> None:
-    assert aiohttp.__version__.startswith("3.14.")
+async def first_message(server: RunningServer, *pieces: bytes) -> dict[str, object]:
+    """Send an upgrade request in pieces; return the first message after the 101."""
+    parts = urlsplit(server.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0.05)
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+    head = await reader.readexactly(2)
+    payload = await reader.readexactly(head[1])
+    writer.close()
+    return dict(json.loads(payload))
 
 
-def test_losing_the_connection_closes_the_transport_only_where_there_is_one() -> None:
-    source = inspect.getsource(web_protocol.RequestHandler.force_close)
+@pytest.mark.parametrize("cut", [0, 3, len(PING)])
+async def test_bytes_sent_with_the_upgrade_are_not_lost(server: RunningServer, cut: int) -> None:
+    request = upgrade_request("/ws/news?user_id=eager")
 
-    assert "if self.transport is not None:" in source
+    message = await first_message(server, request + PING[:cut], PING[cut:])
 
-
-def test_bytes_behind_the_upgrade_request_wait_in_the_message_tail() -> None:
-    assert "_message_tail" in web_protocol.RequestHandler.__slots__
-    assert "self._message_tail += data" in inspect.getsource(web_protocol.RequestHandler.data_received)
+    assert (message["type"], message["id"]) == ("pong", 1)
 
 
-def test_while_there_is_no_request_the_waiter_waits() -> None:
-    source = inspect.getsource(web_protocol.RequestHandler.start)
-
-    assert "self._waiter = loop.create_future()" in source
-    assert "await self._waiter" in source
-    assert "_waiter" in web_protocol.RequestHandler.__slots__
-
-
-async def test_the_parser_hands_messages_to_the_queue_and_reading_one_never_waits() -> None:
-    queue = WebSocketDataQueue(_NO_FLOW_CONTROL, 1 << 20, loop=asyncio.get_running_loop())  # type: ignore[arg-type]
-    parser = WebSocketReader(queue, 100, compress=False, decode_text=True)
-    parser.feed_data(b"\x81\x82\0\0\0\0hi" + b"\x89\x80\0\0\0\0")
-
-    messages = []
-    while queue._buffer:
-        try:
-            queue.read().send(None)
-        except StopIteration as done:
-            messages.append(done.value)
-
-    assert [message[0] for message in messages] == [WSMsgType.TEXT, WSMsgType.PING]
-    assert messages[0][1] == "hi"
-
-
-async def test_a_broken_frame_is_an_exception_of_the_queue_with_its_code() -> None:
-    queue = WebSocketDataQueue(_NO_FLOW_CONTROL, 1 << 20, loop=asyncio.get_running_loop())  # type: ignore[arg-type]
-    parser = WebSocketReader(queue, 100, compress=False, decode_text=True)
-
-    is_broken, _ = parser.feed_data(b"\x81\x82\0\0\0\0\xff\xff")
-
-    error = queue.exception()
-    assert is_broken
-    assert isinstance(error, WebSocketError)
-    assert error.code == 1007
-
-
-async def test_a_parser_whose_queue_another_one_broke_reads_on() -> None:
-    queue = WebSocketDataQueue(_NO_FLOW_CONTROL, 1 << 20, loop=asyncio.get_running_loop())  # type: ignore[arg-type]
-    broken, whole = (WebSocketReader(queue, 100, compress=False, decode_text=True) for _ in range(2))
-    broken.feed_data(b"\x81\x82\0\0\0\0\xff\xff")
-
-    is_broken, _ = whole.feed_data(b"\x81\x82\0\0\0\0hi")
-
-    assert not is_broken
-    assert len(queue._buffer) == 1
-
-
-async def test_after_the_hand_over_no_task_of_aiohttp_remains() -> None:
+async def test_aiohttp_leaves_the_socket_open_and_no_task_behind() -> None:
     async with running() as server:
         before = len(asyncio.all_tasks())
         sockets = [await connect(f"{server.ws_url}?user_id=u{number}") for number in range(20)]
@@ -86,4 +50,37 @@ async def test_after_the_hand_over_no_task_of_aiohttp_remains() -> None:
 
         assert len(ours) <= before
         for socket in sockets:
+            await socket.send('{"type":"ping"}')
+            assert json.loads(await socket.recv())["type"] == "pong"
             await socket.close()
+
+
+async def test_connection_waits_before_and_between_requests_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    observed: list[tuple[str, bool]] = []
+    receive = ServerProtocol.data_received
+
+    def received(protocol: ServerProtocol, data: bytes) -> None:
+        observed.append(("before", is_waiting_for_request(protocol)))
+        receive(protocol, data)
+        observed.append(("after", is_waiting_for_request(protocol)))
+
+    async def observe(request: web.Request) -> web.Response:
+        observed.append(("handler", is_waiting_for_request(request.protocol)))
+        return web.Response()
+
+    monkeypatch.setattr(ServerProtocol, "data_received", received)
+    monkeypatch.setattr("app.adapters.http.rest.operations.get_livez", observe)
+    async with running() as server:
+        parts = urlsplit(server.url)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        for _ in range(2):
+            for piece in (b"GET /livez HTTP/1.1\r\n", b"Host: x\r\n\r\n"):
+                writer.write(piece)
+                await asyncio.sleep(0.05)
+            await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        await server.http.close()
+
+    own = [step for step in observed[: observed.index(("handler", False)) + 1]]
+    assert own[-1] == ("handler", False)
+    assert own[:-1] == [("before", True), ("after", True), ("before", True), ("after", False)]

@@ -12,7 +12,7 @@ from tests.support.server import running
 
 
 async def test_a_limit_that_was_set_is_in_force_and_shown() -> None:
-    changed = {"channels": 2, "message_bytes": 600, "publish_body_bytes": 100}
+    changed = {"filters.max_channels": 2, "messages.max_bytes": 600, "publishing.max_body_bytes": 100}
     async with running(limits=changed, max_connections_per_user=1) as server:
         limits = (await server.get("/api/v1/limits"))["limits"]
         async with connect(f"{server.ws_url}?user_id=u&v=2") as socket:
@@ -29,7 +29,8 @@ async def test_a_limit_that_was_set_is_in_force_and_shown() -> None:
             assert answer.status == 413
         hit = {limit: await server.metric("news_limit_hits_total", limit=limit) for limit in LimitHit}
 
-    assert (limits["channels"], limits["message_bytes"], limits["page_items"]) == (2, 600, 500)
+    assert (limits["filters"]["max_channels"], limits["messages"]["max_bytes"]) == (2, 600)
+    assert limits["history"]["max_page_items"] == 500
     assert (welcome["limits"]["channels"], welcome["limits"]["message_bytes"]) == (2, 600)
     assert [one.get("code") for one in answers] == [None, "too_many_channels"]
     assert socket.close_code == 1009

@@ -1,13 +1,11 @@
 """The REST API: what publishers, readers and subscribers get, and what bad input gets."""
 
 import asyncio
-from functools import partial
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 
-from app.core.limits import Limits
 from tests.support.items import raw
 from tests.support.server import RunningServer, running
 
@@ -430,14 +428,12 @@ async def test_a_redirect_or_a_lone_surrogate_in_a_path_breaks_nothing(server: R
         assert answer.status == 404
 
 
-async def test_a_body_that_does_not_arrive_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.wiring.Limits", partial(Limits, body_read_s=0.1))
-
+async def test_a_body_that_does_not_arrive_is_given_up() -> None:
     async def stalled() -> Any:
         yield b"{"
         await asyncio.sleep(1)
 
-    async with running() as server:
+    async with running(limits={"requests.body_timeout_s": 0.1}) as server:
         async with server.http.post(f"{server.url}/api/v1/news", data=stalled(), headers=JSON) as answer:
             problem = await answer.json(content_type=None)
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,7 +13,6 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from app.core.errors import ErrorCode, ServerError
-from app.core.limits import Limits
 from tests.support.items import raw
 from tests.support.server import RunningServer, running
 from tests.support.sockets import masked, open_raw
@@ -415,11 +413,9 @@ async def test_an_upgrade_to_something_like_websocket_is_refused(server: Running
         assert answer.status == 426
 
 
-async def test_a_client_that_only_asks_and_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "app.wiring.Limits", partial(Limits, write_buffer_bytes=4_096, messages_per_s=1e6, message_burst=10**6)
-    )
-    async with running() as server:
+async def test_a_client_that_only_asks_and_never_reads_is_cut_off() -> None:
+    limits = {"delivery.write_high_water_bytes": 4_096, "messages.rate_per_s": 1e6, "messages.burst": 10**6}
+    async with running(limits=limits) as server:
         deaf = await open_raw(server.ws_url, "deaf")
         payload = b'{"type":"sing"}'
         frame = bytes((0x81, 0x80 | len(payload), 0, 0, 0, 0)) + payload

@@ -12,13 +12,12 @@ from websockets.asyncio.client import connect
 from websockets.frames import Frame
 from websockets.streams import StreamReader
 
-from app.adapters.http.websocket.frame_reader import FrameReader
 from app.adapters.http.websocket.link import SocketLink
 from app.adapters.http.websocket.send_many import send_many
 from app.core.limits import Limits
 from app.core.protocol.close_codes import DisconnectReason
+from app.flows.connections.handler import BaseHandler
 from app.flows.delivery.session import Session
-from app.ports.transport import Link
 from tests.support.items import raw
 from tests.support.server import RunningServer
 from tests.support.sockets import open_raw
@@ -71,20 +70,12 @@ def test_a_part_is_told_as_a_part(pairs: list[tuple[socket.socket, socket.socket
     assert got == frame[:taken]
 
 
-class Listener:
+class Listener(BaseHandler):
     """What a link says of its transport."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.descriptors: list[int] = []
-
-    def on_open(self, session: Session, link: Link) -> None: ...
-    def on_data(self, size: int) -> None: ...
-    def on_message(self, session: Session, text: str) -> None: ...
-    def on_ping(self, session: Session, payload: bytes) -> None: ...
-    def on_pong(self, session: Session) -> None: ...
-    def on_fragment(self, session: Session) -> None: ...
-    def on_violation(self, session: Session, ending: DisconnectReason) -> None: ...
 
     def on_pause(self, session: Session) -> None:
         self.heard.append("wait")
@@ -92,7 +83,7 @@ class Listener:
     def on_resume(self, session: Session) -> None:
         self.heard.append("room")
 
-    def on_closed(self, session: Session, ending: DisconnectReason) -> None:
+    def on_closed(self, session: Session, reason: DisconnectReason) -> None:
         self.heard.append("closed")
 
 
@@ -104,7 +95,7 @@ def test_a_transport_says_at_once_what_waits_and_keeps_its_descriptor_until_it_h
 
     async def converse() -> None:
         listener = Listener()
-        session = Session("c", "u", 0.0, 1)
+        session = Session("c", "u", 0.0)
 
         class Watching(SocketLink):
             def connection_lost(self, exc: Exception | None) -> None:
@@ -115,7 +106,7 @@ def test_a_transport_says_at_once_what_waits_and_keeps_its_descriptor_until_it_h
 
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
-        link = Watching(transport, session, listener, FrameReader(Limits().message_bytes))
+        link = Watching(transport, session, listener, Limits().messages.max_bytes)
         transport.set_protocol(link)
         link.set_write_limit(0)
         handle = link.send_handle
@@ -153,7 +144,7 @@ def test_what_is_written_to_who_has_gone_went_nowhere(
 
     async def converse() -> None:
         transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
-        link = SocketLink(transport, Session("c", "u", 0.0, 1), Listener(), FrameReader(Limits().message_bytes))
+        link = SocketLink(transport, Session("c", "u", 0.0), Listener(), Limits().messages.max_bytes)
         transport.set_protocol(link)
         assert link.write(FRAME)
         theirs.close()

@@ -122,13 +122,13 @@ def test_what_is_rendered_is_what_prometheus_client_writes(
     values: dict[str, float], text: str, seen: float, at: float
 ) -> None:
     stats = Stats()
-    stats.know_routes([("/x", Method.GET)])
-    stats.delivery.observe(0.2)
-    stats.delivery_was_slow(Example({"item_id": text}, seen, at))
+    stats.server.register_routes([("/x", Method.GET)])
+    stats.broadcast.delivery.observe(0.2)
+    stats.broadcast.record_slow_delivery(Example({"item_id": text}, seen, at))
     family = gauges("news_words", text, "word", lambda: values)
     registry = build_registry(stats, [family], {"version": text})
     registry.unregister(next(one for one in registry._collector_to_names if isinstance(one, ProcessMetrics)))
-    stats.scrape_s = 0.0
+    stats.server.scrape_s = 0.0
     renderer = Renderer()
 
     for form, reference in ((Format.TEXT, text_format), (Format.OPENMETRICS, openmetrics)):
@@ -152,7 +152,7 @@ def test_a_gauge_that_fails_is_counted_and_takes_nothing_with_it() -> None:
 
     assert "news_fine 7.0" in text
     assert "news_broken" not in text
-    assert stats.scrape_errors == 1
+    assert stats.server.scrape_errors == 1
 
 
 def test_process_metrics_that_cannot_be_read_take_nothing_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ def test_process_metrics_that_cannot_be_read_take_nothing_with_them(monkeypatch:
     assert "process_cpu_seconds_total" in text
     assert "process_open_fds" not in text
     assert "news_sends_total" in text
-    assert stats.scrape_errors == 1
+    assert stats.server.scrape_errors == 1
 
 
 def test_entries_are_counted_also_where_the_kernel_does_not_say_how_many() -> None:
@@ -187,9 +187,9 @@ async def test_only_the_metrics_that_are_asked_for_are_given() -> None:
 
 def test_a_slow_delivery_shows_its_trace_as_an_exemplar() -> None:
     stats = Stats()
-    stats.know_routes([("/x", Method.GET)])
-    stats.delivery.observe(0.2)
-    stats.delivery_was_slow(Example({"trace_id": "abc", "item_id": "rss_1"}, 0.2, 1_800_000_000.0))
+    stats.server.register_routes([("/x", Method.GET)])
+    stats.broadcast.delivery.observe(0.2)
+    stats.broadcast.record_slow_delivery(Example({"trace_id": "abc", "item_id": "rss_1"}, 0.2, 1_800_000_000.0))
 
     text = openmetrics(build_registry(stats, [], {"version": "1"})).decode()  # type: ignore[no-untyped-call]
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import jsonschema_rs
 
-from app.adapters.http.apidocs.endpoints import api_calls, health_calls
+from app.adapters.http.apidocs.endpoints import api_endpoints, health_endpoints
 from app.adapters.http.apidocs.schemas import asyncapi, openapi
-from app.adapters.http.websocket.upgrade_request import opening_readers
+from app.adapters.http.websocket.connect_query import connect_params
 from app.core.limits import Limits
 
 Document = dict[str, Any]
 
-OPENAPI: Document = openapi([*api_calls(Limits()), *health_calls()], "0")
-ASYNCAPI: Document = asyncapi(opening_readers(Limits().channels), "0")
+OPENAPI: Document = openapi([*api_endpoints(Limits()), *health_endpoints()], "0")
+ASYNCAPI: Document = asyncapi(connect_params(Limits().filters.max_channels, Limits().replays.max_last_items), "0")
 
 
 def _validator(document: Document, schema: Document) -> Any:

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 
 from app.core.protocol.close_codes import DisconnectReason
+from app.flows.delivery.session import Session
+from app.ports.transport import ConnectionHandler
 
 
 class RecordingLink:
@@ -24,8 +26,11 @@ class RecordingLink:
         self.untaken = 0
         self.on_resume: Callable[[], None] = lambda: None
 
-    def set_write_limit(self, room_bytes: int) -> None:
-        """Send nothing, so gather nothing."""
+    def set_write_limit(self, high_water_bytes: int) -> None:
+        """Send nothing, so report nothing."""
+
+    def switch_handler(self, session: Session, handler: ConnectionHandler[Session]) -> None:
+        handler.on_open(session, self)
 
     def write(self, frames: bytes) -> bool:
         self.writes += 1

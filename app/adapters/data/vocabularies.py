@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from app.core.news.enrichment import Vocabularies
 from app.core.news.entities import CategoryRule, EntryKind, Vocabulary, VocabularyEntry
-from app.flows.news.process import Vocabularies
 
 
 @cache

@@ -1,11 +1,11 @@
-"""Where an application listens. This file owns its sockets."""
+"""The listening sockets of an application."""
 
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
 from functools import partial
-from typing import cast
+from typing import NamedTuple, cast
 
 from aiohttp import web
 
@@ -16,40 +16,59 @@ from app.telemetry.stats import Stats
 _BACKLOG = 1024
 
 
+class Listener(NamedTuple):
+    """Where to listen, and which setting says so."""
+
+    host: str
+    port: int
+    setting: str = "NEWS_PORT"
+
+
 @asynccontextmanager
 async def running(
-    application: web.Application, host: str, port: int, limits: Limits, stats: Stats
+    application: web.Application, listener: Listener, limits: Limits, stats: Stats
 ) -> AsyncIterator[list[str]]:
-    """Run an application while the context lasts, and give its addresses."""
+    """Run an application while the context lasts, and yield its addresses.
+
+    Raises OSError, which names the setting, if an address cannot be used.
+    """
     loop = asyncio.get_running_loop()
     runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
-    # There is one from here on.
-    new_handler = partial(ServerProtocol, cast("web.Server", runner.server), limits, stats, loop)
+    # After setup() there is a server.
+    new_protocol = partial(ServerProtocol, cast("web.Server", runner.server), limits.requests, stats, loop)
     try:
-        with ExitStack() as open_ends:
+        with ExitStack() as stack:
             servers = [
-                open_ends.enter_context(closing(await loop.create_server(new_handler, sock=listener, backlog=_BACKLOG)))
-                for listener in _listeners(host, port, limits.send_buffer_bytes)
+                stack.enter_context(closing(await loop.create_server(new_protocol, sock=bound, backlog=_BACKLOG)))
+                for bound in _bind(listener, limits.delivery.socket_buffer_bytes)
             ]
             yield [f"http://{_printable(end.getsockname())}" for server in servers for end in server.sockets]
     finally:
         await runner.cleanup()
 
 
-def _listeners(host: str, port: int, send_buffer_bytes: int) -> list[socket.socket]:
-    """Bind every address of the host. A small send buffer keeps a slow client's backlog where it is counted."""
-    listeners = []
-    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+def _bind(listener: Listener, send_buffer_bytes: int) -> list[socket.socket]:
+    """Bind every address of the host. A small send buffer keeps a slow client's unsent bytes where they are counted."""
+    try:
+        infos = socket.getaddrinfo(listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise OSError(f"NEWS_HOST={listener.host!r}: {error.strerror}") from error
+    bound = []
     for family, kind, protocol, _name, address in dict.fromkeys(infos):
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
+        end = socket.socket(family, kind, protocol)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
         if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind(address)
-        listeners.append(listener)
-    return listeners
+            end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            end.bind(address)
+        except OSError as error:
+            end.close()
+            reason = (error.strerror or str(error)).lower()
+            raise OSError(f"{listener.setting}={listener.port}: {_printable(address)}: {reason}") from error
+        bound.append(end)
+    return bound
 
 
 def _printable(address: Sequence[object]) -> str:

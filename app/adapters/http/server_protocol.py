@@ -1,30 +1,30 @@
-"""One HTTP connection. This file owns how long it is kept, and that a head in drips is given up.
+"""One HTTP connection: how long it is kept, and the time limit for the head of a request.
 
-A head is a packet or two: it is whole soon after its first byte, or never meant to be.
+A head is a packet or two: it is complete soon after its first byte, or it is not meant to be.
 """
 
 import asyncio
 
 from aiohttp import web
 
+from app.adapters.http.aiohttp_internals import is_waiting_for_request
 from app.adapters.http.application import AccessLog
-from app.core.limits import Limits
+from app.core.limits import RequestLimits
 from app.telemetry.stats import Stats
 
 _KEEPALIVE_S = 10.0
-# How long a body is read and thrown away after the answer, so that its sender comes to read that.
+# How long a body is read and discarded after the answer, so that its sender comes to read the answer.
 _LINGERING_S = 0.5
 
 
 class ServerProtocol(web.RequestHandler):
-    """aiohttp's own, but for its patience.
+    """aiohttp's request handler, with a time limit for heads."""
 
-    Leans on `_waiter`, which tests/http/test_handover.py names: it waits while there is no request to answer.
-    """
+    __slots__ = ("_head_timeout", "_limits", "_stats")
 
-    __slots__ = ("_limits", "_patience", "_stats")
-
-    def __init__(self, server: web.Server, limits: Limits, stats: Stats, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, server: web.Server, limits: RequestLimits, stats: Stats, loop: asyncio.AbstractEventLoop
+    ) -> None:
         super().__init__(
             server,
             loop=loop,
@@ -34,26 +34,25 @@ class ServerProtocol(web.RequestHandler):
         )
         self._limits = limits
         self._stats = stats
-        self._patience: asyncio.TimerHandle | None = None
+        self._head_timeout: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        is_waiting = self._waiter is not None and not self._waiter.done()
-        if not is_waiting:
-            self._be_patient()
-        elif self._patience is None:
-            self._patience = self._loop.call_later(self._limits.request_patience_s, self._give_up)
+        if not is_waiting_for_request(self):
+            self._stop_timeout()
+        elif self._head_timeout is None:
+            self._head_timeout = self._loop.call_later(self._limits.head_timeout_s, self._time_out)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._be_patient()
+        self._stop_timeout()
         super().connection_lost(exc)
 
-    def _be_patient(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _stop_timeout(self) -> None:
+        if self._head_timeout is not None:
+            self._head_timeout.cancel()
+            self._head_timeout = None
 
-    def _give_up(self) -> None:
-        self._patience = None
-        self._stats.requests_given_up += 1
+    def _time_out(self) -> None:
+        self._head_timeout = None
+        self._stats.server.record_slow_request()
         self.force_close()

@@ -1,20 +1,20 @@
-"""What the handlers are given. This file owns the one AppKey."""
+"""What the handlers need, as typed AppKeys."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from app.adapters.http.web.static import StaticPage
-from app.adapters.http.websocket.frame_reader import FrameReader
-from app.adapters.http.websocket.pending_auth import PendingConnections
 from app.config import Settings
 from app.core.limits import Limits
+from app.flows.connections.admission import Admission
 from app.flows.connections.connect import Connect
+from app.flows.connections.connect_rate import ConnectRateLimiter
 from app.flows.connections.dispatcher import MessageDispatcher
 from app.flows.connections.explain import Explainer
 from app.flows.connections.manager import ConnectionManager
+from app.flows.connections.pending_auth import PendingConnections
 from app.flows.connections.revocations import Revocations
 from app.flows.connections.subscriptions import SubscriptionService
 from app.flows.news.history import History
@@ -34,33 +34,68 @@ class FeedCounts(NamedTuple):
     active: int
 
 
-class Parts(NamedTuple):
-    """The flows and what is around them, as `wiring` built them."""
+class Context(NamedTuple):
+    """What every handler may need."""
+
+    settings: Settings
+    limits: Limits
+    verifier: Verifier
+    clock: Clock
+    stats: Stats
+    version: str
+
+
+class NewsServices(NamedTuple):
+    """Publishing, reading back, stored filters and explanations."""
 
     log: NewsLog
     processor: NewsProcessor
     history: History
     subscriptions: SubscriptionService
-    explain: Explainer
-    connections: ConnectionManager
-    greeting: Connect
-    readiness: ReadinessChecks
-    converse: MessageDispatcher
-    frames: FrameReader
-    canary_end: CanaryHandler
-    canary_key: str
-    registry: CollectorRegistry
-    stats: Stats
-    limits: Limits
-    clock: Clock
-    pages: Mapping[str, StaticPage]
-    settings: Settings
-    verifier: Verifier | None
-    anteroom: PendingConnections
+    explainer: Explainer
+
+
+class ConnectionServices(NamedTuple):
+    """Upgrades, and the connections that come of them."""
+
+    connect_rate: ConnectRateLimiter
+    connect: Connect
+    pending: PendingConnections
+    dispatcher: MessageDispatcher
+    admission: Admission
+    manager: ConnectionManager
     revocations: Revocations
+    canary_handler: CanaryHandler
+    canary_key: str
+
+
+class OperationServices(NamedTuple):
+    """Health, statistics and metrics."""
+
+    readiness: ReadinessChecks
+    registry: CollectorRegistry
     feed_counts: Callable[[], FeedCounts]
     started_at: float
-    version: str
 
 
-PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
+class Services(NamedTuple):
+    """All of them, as `wiring` builds them."""
+
+    context: Context
+    news: NewsServices
+    connections: ConnectionServices
+    operations: OperationServices
+
+
+CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
+NEWS: web.AppKey[NewsServices] = web.AppKey("news", NewsServices)
+CONNECTIONS: web.AppKey[ConnectionServices] = web.AppKey("connections", ConnectionServices)
+OPERATIONS: web.AppKey[OperationServices] = web.AppKey("operations", OperationServices)
+
+
+def add_services(app: web.Application, services: Services) -> None:
+    """Make the services available to an application's handlers."""
+    app[CONTEXT] = services.context
+    app[NEWS] = services.news
+    app[CONNECTIONS] = services.connections
+    app[OPERATIONS] = services.operations

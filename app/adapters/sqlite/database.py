@@ -155,7 +155,7 @@ class Database:
             raise explain(error) from error
         finally:
             self._reading -= 1
-            self._stats.database_worked(operation, loop.time() - since, fault)
+            self._stats.server.record_database(operation, loop.time() - since, fault)
 
     async def run_writer(self) -> None:
         """Take jobs one by one, for ever."""
@@ -174,7 +174,7 @@ class Database:
             else:
                 queued.committed()
                 _settle(queued.done, result)
-            self._stats.database_worked(queued.operation, loop.time() - queued.since, fault)
+            self._stats.server.record_database(queued.operation, loop.time() - queued.since, fault)
 
     async def _run_alone(self, job: Job[object]) -> object:
         return await job(self._writer)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from app.config import LogFormat, LogLevel
-from app.core.limits import KeyedRateLimiter
+from app.core.rate_limiter import KeyedRateLimiter
 
 # Of one kind of warning or error: at once, and then a second.
 BURST_LINES, LINES_A_S = 20, 1.0

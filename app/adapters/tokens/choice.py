@@ -1,8 +1,9 @@
-"""Which tokens the settings ask for. This file owns the step from settings to a verifier."""
+"""From the settings to a verifier."""
 
+from app.adapters.tokens.anonymous import AnonymousVerifier
 from app.adapters.tokens.jwks import PublishedKeys
 from app.adapters.tokens.keys import FixedKey, KeySource, public_key, secret_key
-from app.adapters.tokens.verifier import Claims, JwtVerifier
+from app.adapters.tokens.verifier import ExpectedClaims, JwtVerifier
 from app.config import InvalidSetting, Settings
 from app.flows.connections.revocations import Revocations
 from app.ports.auth import Verifier
@@ -10,23 +11,23 @@ from app.ports.clock import Clock
 from app.telemetry.stats import Stats
 
 
-def create_verifier(settings: Settings, revocations: Revocations, clock: Clock, stats: Stats) -> Verifier | None:
-    """Give who believes tokens, None where none are asked for. Raises BadSetting."""
+def create_verifier(settings: Settings, revocations: Revocations, clock: Clock, stats: Stats) -> Verifier:
+    """Return the verifier that the settings ask for. Raises InvalidSetting."""
     keys = _keys(settings, clock)
     if keys is None:
-        return None
-    wanted = Claims(settings.jwt_audience or None, settings.jwt_issuer or None)
-    return JwtVerifier(keys, wanted, revocations, clock, stats)
+        return AnonymousVerifier()
+    expected = ExpectedClaims(settings.jwt_audience or None, settings.jwt_issuer or None)
+    return JwtVerifier(keys, expected, revocations, clock, stats)
 
 
 def _keys(settings: Settings, clock: Clock) -> KeySource | None:
     if settings.jwks_url:
         return PublishedKeys(settings.jwks_url, clock)
     for name, read in (("jwt_secret", secret_key), ("jwt_public_key", public_key)):
-        given = getattr(settings, name)
-        if given:
+        text = getattr(settings, name)
+        if text:
             try:
-                return FixedKey(read(given))
+                return FixedKey(read(text))
             except ValueError as error:
                 raise InvalidSetting(name, "…", str(error)) from None
     return None

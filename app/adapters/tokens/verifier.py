@@ -1,7 +1,7 @@
-"""Whether a token is believed. This file owns the checks of a JSON Web Token (RFC 7519, RFC 8725), by PyJWT.
+"""Verify JSON Web Tokens (RFC 7519, RFC 8725) with PyJWT.
 
-PyJWT's own defaults believe a token that never expires, one that does in the year 9999, and any `typ`; here `exp` and
-`sub` are required, `aud` and `iss` are what the settings say, and the algorithm is the key's.
+PyJWT's defaults accept a token that never expires or expires in the year 9999, and any `typ`. Here `exp` and `sub` are
+required, `aud` and `iss` are what the settings say, and the algorithm is that of the key.
 """
 
 from typing import Any, NamedTuple
@@ -17,20 +17,21 @@ from app.telemetry.labels import TokenCheck
 from app.telemetry.stats import Stats
 
 _TYPES = ("jwt", "at+jwt")
-# Where a token would say itself what to check it with, or that it has to be understood otherwise.
+# Headers by which a token would name the key to check it with, or ask to be understood in another way.
 _REFUSED_HEADERS = ("jku", "jwk", "x5u", "x5c", "crit", "b64")
 _MAX_BYTES = 8 * 1024
+_NO_TOKEN = "A token is required: send Authorization: Bearer <JSON Web Token>"  # noqa: S105 - a sentence
 
 
-class Claims(NamedTuple):
-    """What a token has to be for, where the settings say; None: nothing."""
+class ExpectedClaims(NamedTuple):
+    """The audience and issuer that a token must name; None means that it need not."""
 
     audience: str | None
     issuer: str | None
 
 
 class _TokenRejected(Exception):
-    """A token that is not believed: how that is counted, and what its bearer is told."""
+    """A token that is not trusted: the metric label, and what its bearer is told."""
 
     def __init__(
         self,
@@ -45,88 +46,96 @@ class _TokenRejected(Exception):
 
 
 class JwtVerifier:
-    """Believes tokens that one of the keys signed, that are meant for this server, and that have not ended."""
+    """Trusts tokens that a known key signed, that are meant for this server, and that have not expired."""
 
-    def __init__(self, keys: KeySource, wanted: Claims, revocations: Revocations, clock: Clock, stats: Stats) -> None:
+    def __init__(
+        self, keys: KeySource, expected: ExpectedClaims, revocations: Revocations, clock: Clock, stats: Stats
+    ) -> None:
         self._keys = keys
-        self._wanted = wanted
+        self._expected = expected
         self._revocations = revocations
         self._clock = clock
         self._stats = stats
 
-    async def verify(self, token: str) -> Identity:
-        """Give who a token speaks for. Raises Theirs(UNAUTHORIZED, TOKEN_EXPIRED), Ours where keys cannot be had."""
+    @property
+    def requires_tokens(self) -> bool:
+        return True
+
+    async def verify(self, token: str | None) -> Identity:
         try:
             identity = await self._verify(token)
-        except _TokenRejected as refused:
-            self._stats.token_checks[refused.result] += 1
-            raise refused.error from None
+        except _TokenRejected as rejected:
+            self._stats.connections.record_token_check(rejected.result)
+            raise rejected.error from None
         except NewsError:
-            self._stats.token_checks[TokenCheck.ERROR] += 1
+            self._stats.connections.record_token_check(TokenCheck.ERROR)
             raise
-        self._stats.token_checks[TokenCheck.OK] += 1
+        self._stats.connections.record_token_check(TokenCheck.OK)
         return identity
 
-    async def _verify(self, token: str) -> Identity:
-        header = _header(token)
+    async def _verify(self, token: str | None) -> Identity:
+        if token is None:
+            raise _TokenRejected(TokenCheck.MISSING, _NO_TOKEN)
+        header = _read_header(token)
         key_id = header.get("kid")
         try:
             key = await self._keys.find(key_id if isinstance(key_id, str) else None)
         except UnknownKey:
-            raise _TokenRejected(TokenCheck.BAD_SIGNATURE, "No key of this server goes with the token") from None
+            raise _TokenRejected(TokenCheck.BAD_SIGNATURE, "No key of this server fits the token") from None
         if header.get("alg") != key.algorithm:
-            raise _TokenRejected(TokenCheck.BAD_SIGNATURE, f"The token's alg is not the key's: want {key.algorithm}")
+            raise _TokenRejected(TokenCheck.BAD_SIGNATURE, f"The token's alg must be {key.algorithm}, as the key's is")
         try:
             claims = jwt.decode(
                 token,
                 key.key,
                 algorithms=[key.algorithm],
-                audience=self._wanted.audience,
-                issuer=self._wanted.issuer,
+                audience=self._expected.audience,
+                issuer=self._expected.issuer,
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "sub"]},
             )
             identity = parse_claims(claims, self._clock.wall())
         except ClientError as error:
             raise _TokenRejected(TokenCheck.MALFORMED, error.detail, fields=error.fields) from None
-        # RecursionError, OverflowError and their like are what a payload can make of a JSON parser.
+        # A payload can make a JSON parser raise RecursionError, OverflowError and the like.
         except (jwt.PyJWTError, ArithmeticError, RecursionError, TypeError, ValueError) as error:
-            raise _refused(error) from None
+            raise _rejected(error) from None
         if self._revocations.is_revoked(claims["sub"], claims.get("iat")):
             raise _TokenRejected(TokenCheck.REVOKED, "The token was revoked: ask for a new one")
         return identity
 
 
-def _header(token: str) -> dict[str, Any]:
+def _read_header(token: str) -> dict[str, Any]:
     try:
         if len(token) > _MAX_BYTES:
             raise ValueError(f"more than {_MAX_BYTES} bytes")
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, RecursionError, TypeError, ValueError) as error:
-        raise _TokenRejected(TokenCheck.MALFORMED, "This is no token: want a JSON Web Token") from error
+        raise _TokenRejected(TokenCheck.MALFORMED, "The token must be a JSON Web Token") from error
     if any(name in header for name in _REFUSED_HEADERS):
-        raise _TokenRejected(TokenCheck.MALFORMED, f"The token's header may have none of {', '.join(_REFUSED_HEADERS)}")
+        detail = f"The token's header must have none of {', '.join(_REFUSED_HEADERS)}"
+        raise _TokenRejected(TokenCheck.MALFORMED, detail)
     if str(header.get("typ", "JWT")).lower() not in _TYPES:
-        raise _TokenRejected(TokenCheck.MALFORMED, "The token's typ is another: want JWT or at+jwt")
+        raise _TokenRejected(TokenCheck.MALFORMED, "The token's typ must be JWT or at+jwt")
     return header
 
 
-def _refused(error: Exception) -> _TokenRejected:
-    """Say what was wrong without a word of the token."""
+def _rejected(error: Exception) -> _TokenRejected:
+    """Return what was wrong, without a word of the token."""
     if isinstance(error, jwt.MissingRequiredClaimError):
-        is_about_whom = error.claim in ("aud", "iss")
-        result = TokenCheck.WRONG_AUDIENCE if is_about_whom else TokenCheck.MALFORMED
+        is_audience = error.claim in ("aud", "iss")
+        result = TokenCheck.WRONG_AUDIENCE if is_audience else TokenCheck.MALFORMED
         return _TokenRejected(result, f"The token has no {error.claim}")
     if isinstance(error, jwt.ExpiredSignatureError):
         return _TokenRejected(TokenCheck.EXPIRED, "The token has expired", ErrorCode.TOKEN_EXPIRED)
-    result, detail = next((why for kind, why in _WHY if isinstance(error, kind)), _UNREADABLE)
+    result, detail = next((reason for kind, reason in _REASONS if isinstance(error, kind)), _UNREADABLE)
     return _TokenRejected(result, detail)
 
 
-_WHY: tuple[tuple[type[Exception], tuple[TokenCheck, str]], ...] = (
+_REASONS: tuple[tuple[type[Exception], tuple[TokenCheck, str]], ...] = (
     (jwt.InvalidAudienceError, (TokenCheck.WRONG_AUDIENCE, "The token is for another service")),
     (jwt.InvalidIssuerError, (TokenCheck.WRONG_AUDIENCE, "The token is by another issuer")),
-    (jwt.InvalidSignatureError, (TokenCheck.BAD_SIGNATURE, "The token's signature is not right")),
+    (jwt.InvalidSignatureError, (TokenCheck.BAD_SIGNATURE, "The token's signature is not valid")),
     (jwt.ImmatureSignatureError, (TokenCheck.MALFORMED, "The token is not valid yet")),
 )
 _UNREADABLE = (TokenCheck.MALFORMED, "The token cannot be read")

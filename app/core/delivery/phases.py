@@ -10,7 +10,7 @@ REPLAYING because it asked for what it missed or did not acknowledge, LAGGING be
 
 from enum import StrEnum
 
-from app.core.limits import Limits
+from app.core.limits import DeliveryLimits
 
 
 class Phase(StrEnum):
@@ -48,9 +48,9 @@ NEXT_PHASE: dict[tuple[Phase, PhaseEvent], Phase] = {
 """Every move there is. LIVE is level already, and nothing moves what is closed: a pair that is missing is a bug."""
 
 
-def should_disconnect(phase: Phase, behind_items: int, stuck_s: float, limits: Limits) -> bool:
+def should_disconnect(phase: Phase, behind_items: int, stalled_s: float, limits: DeliveryLimits) -> bool:
     """Say whether to give a slow client up: it took no byte for too long, or lags further than it may.
 
     How far a replay goes back is for retention to bound: the client asked for it.
     """
-    return stuck_s > limits.stuck_s or (phase is Phase.LAGGING and behind_items > limits.lag_items)
+    return stalled_s > limits.stall_timeout_s or (phase is Phase.LAGGING and behind_items > limits.max_lag_items)

@@ -70,7 +70,7 @@ def news_item(
     channels: tuple[str, ...] = (),
     *,
     is_replay: bool = False,
-    is_again: bool = False,
+    is_redelivery: bool = False,
 ) -> bytes:
     """Give the payload of a news_item message; `timestamp` is when the item was accepted, Unix seconds.
 
@@ -79,7 +79,7 @@ def news_item(
     """
     named = b',"channels":%b' % _encode(channels) if channels else b""
     replayed = b',"replay":true' if is_replay else b""
-    again = b',"redelivered":true' if is_again else b""
+    again = b',"redelivered":true' if is_redelivery else b""
     head = b'{"type":"news_item","seq":%d,"timestamp":%.6f,"data":%b' % (seq, timestamp, item_json)
     return b"".join((head, named, replayed, again, b"}"))
 

@@ -1,10 +1,9 @@
-"""Field-by-field conversion. This file owns how a decoded object becomes a typed value with every bad field named.
+"""Convert a decoded JSON object to a typed value and name every wrong field.
 
-msgspec stops at the first bad field; a person who sends five mistakes should read about five. So: convert in one go,
-and only when that fails, field by field and element by element.
+msgspec stops at the first wrong field, but a person who makes five mistakes should read about five. So an object is
+converted in one step, and only if that fails, field by field and element by element.
 """
 
-import re
 from collections.abc import Mapping
 from types import UnionType
 from typing import TypeVar, Union, get_args, get_origin
@@ -13,18 +12,16 @@ import msgspec
 
 from app.core.errors import FieldError
 from app.core.validation.strict_json import MAX_SAFE_INTEGER
+from app.core.validation.values import describe_type, did_you_mean
 
 Model = TypeVar("Model", bound=msgspec.Struct)
 
-_LOCATION = re.compile(r" - at `\$.*`$")
-
-
 MAX_ERRORS = 20
-"""How many bad fields are named: a body full of mistakes must not become a far larger answer."""
+"""How many wrong fields are named: the answer to a body full of mistakes must not be larger than the body."""
 
 
 class InvalidFields(Exception):
-    """What is wrong with an object, field by field; never empty, never more than MAX_ERRORS."""
+    """What is wrong with an object, field by field: at least one error and at most MAX_ERRORS."""
 
     def __init__(self, errors: tuple[FieldError, ...]) -> None:
         super().__init__("; ".join(f"{error.pointer}: {error.detail}" for error in errors))
@@ -32,32 +29,36 @@ class InvalidFields(Exception):
 
 
 def convert(data: Mapping[str, object], model: type[Model], pointer: str = "") -> Model:
-    """Convert a decoded object to `model`, ignoring unknown keys. Raises BadFields naming every bad field."""
+    """Convert a decoded object to `model`. Unknown keys are ignored. Raises InvalidFields naming every wrong field."""
     try:
         return msgspec.convert(data, model)
     except msgspec.ValidationError:
-        return _convert_slowly(data, model, pointer)
+        return _convert_by_field(data, model, pointer)
 
 
 def unknown_keys(data: Mapping[str, object], model: type[msgspec.Struct], pointer: str = "") -> tuple[FieldError, ...]:
-    """Name the keys that nobody reads, MAX_ERRORS at most."""
-    ignored = [key for key in data if key not in model.__struct_fields__][:MAX_ERRORS]
-    return tuple(FieldError(f"{pointer}/{escape(key)}", "unknown key, ignored") for key in ignored)
+    """Return the keys that are not read, at most MAX_ERRORS, each with the known key that is most like it."""
+    known = model.__struct_fields__
+    ignored = [key for key in data if key not in known][:MAX_ERRORS]
+    return tuple(
+        FieldError(f"{pointer}/{escape(key)}", f"unknown key, ignored{did_you_mean(key[:64], known)}")
+        for key in ignored
+    )
 
 
 def escape(key: str) -> str:
-    """Write a key as a part of a JSON pointer (RFC 6901 section 3)."""
+    """Return a key as a part of a JSON pointer (RFC 6901 section 3)."""
     return key.replace("~", "~0").replace("/", "~1")[:64]
 
 
-def _convert_slowly(data: Mapping[str, object], model: type[Model], pointer: str) -> Model:
+def _convert_by_field(data: Mapping[str, object], model: type[Model], pointer: str) -> Model:
     values: dict[str, object] = {}
     errors: list[FieldError] = []
     for field in msgspec.structs.fields(model):
         where = f"{pointer}/{field.encode_name}"
         if field.encode_name not in data:
             if field.required:
-                errors.append(FieldError(where, "required"))
+                errors.append(FieldError(where, "is required"))
             continue
         try:
             values[field.name] = _convert_value(data[field.encode_name], field.type, where)
@@ -68,20 +69,20 @@ def _convert_slowly(data: Mapping[str, object], model: type[Model], pointer: str
     return model(**values)
 
 
-def _convert_value(value: object, wanted: object, where: str) -> object:
-    model = _struct_type(wanted)
+def _convert_value(value: object, annotation: object, where: str) -> object:
+    model = _struct_type(annotation)
     if model is not None and isinstance(value, Mapping):
         return convert(value, model, where)
-    element = _element_type(wanted)
+    element = _element_type(annotation)
     if element is not None and isinstance(value, list):
         _check_elements(value, element, where)
     try:
-        return msgspec.convert(value, wanted)
-    except msgspec.ValidationError as error:
+        return msgspec.convert(value, annotation)
+    except msgspec.ValidationError:
         if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_SAFE_INTEGER:
-            # JSON knows one kind of number: 5.0 is 5.
-            return _convert_value(int(value), wanted, where)
-        raise InvalidFields((_field_error(str(error), where),)) from None
+            # JSON has one kind of number: 5.0 is 5.
+            return _convert_value(int(value), annotation, where)
+        raise InvalidFields((_must_be(annotation, where),)) from None
 
 
 def _check_elements(values: list[object], element: object, where: str) -> None:
@@ -89,33 +90,32 @@ def _check_elements(values: list[object], element: object, where: str) -> None:
     for position, value in enumerate(values):
         try:
             msgspec.convert(value, element)
-        except msgspec.ValidationError as error:
-            errors.append(_field_error(str(error), f"{where}/{position}"))
+        except msgspec.ValidationError:
+            errors.append(_must_be(element, f"{where}/{position}"))
             if len(errors) == MAX_ERRORS:
                 break
     if errors:
         raise InvalidFields(tuple(errors))
 
 
-def _struct_type(wanted: object) -> type[msgspec.Struct] | None:
-    """Give the struct that a value is to become, also beside None."""
-    if get_origin(wanted) in (Union, UnionType):
-        return next(filter(None, map(_struct_type, get_args(wanted))), None)
-    return wanted if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct) else None
+def _struct_type(annotation: object) -> type[msgspec.Struct] | None:
+    """Return the struct that a value becomes, also for `Struct | None`."""
+    if get_origin(annotation) in (Union, UnionType):
+        return next(filter(None, map(_struct_type, get_args(annotation))), None)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct) else None
 
 
-def _element_type(wanted: object) -> object | None:
-    """Give X for tuple[X, ...], also inside Annotated and beside None."""
-    if hasattr(wanted, "__metadata__"):
-        return _element_type(get_args(wanted)[0])
-    if get_origin(wanted) is tuple:
-        element: object = get_args(wanted)[0]
+def _element_type(annotation: object) -> object | None:
+    """Return X for tuple[X, ...], also inside Annotated and for `tuple[X, ...] | None`."""
+    if hasattr(annotation, "__metadata__"):
+        return _element_type(get_args(annotation)[0])
+    if get_origin(annotation) is tuple:
+        element: object = get_args(annotation)[0]
         return element
-    if get_origin(wanted) in (Union, UnionType):
-        return next(filter(None, map(_element_type, get_args(wanted))), None)
+    if get_origin(annotation) in (Union, UnionType):
+        return next(filter(None, map(_element_type, get_args(annotation))), None)
     return None
 
 
-def _field_error(message: str, where: str) -> FieldError:
-    """Say what was wanted, without msgspec's own notation of the place."""
-    return FieldError(where, _LOCATION.sub("", message))
+def _must_be(annotation: object, where: str) -> FieldError:
+    return FieldError(where, f"must be {describe_type(annotation)}")

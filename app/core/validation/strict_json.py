@@ -1,8 +1,9 @@
-"""Which JSON we accept from outside. This file owns the checks that `json` and `msgspec` leave out.
+"""Decode JSON from outside, with the checks that `json` and `msgspec` leave out.
 
-Refused beside malformed text: nesting deeper than 8, duplicate keys (RFC 8259 section 4 leaves their meaning open), NUL
-characters, integers outside ±2^53 (a JavaScript client would round them). NaN, Infinity and lone surrogates are refused
-by msgspec itself. All of it is found in one walk over what was decoded: the raw text is read by C alone.
+Malformed text is refused, and so are: nesting deeper than 8, a key that appears twice in an object (RFC 8259 section 4
+leaves its meaning open), NUL characters, and integers outside ±2^53, which a JavaScript client would round. msgspec
+refuses NaN, Infinity and lone surrogates. One walk over the decoded document finds all of it; the raw text is read by C
+code alone.
 """
 
 import re
@@ -15,15 +16,15 @@ MAX_DEPTH = 8
 MAX_SAFE_INTEGER = 2**53
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-_TOO_DEEP = f"nested deeper than {MAX_DEPTH}"
+_TOO_DEEP = f"must not be nested deeper than {MAX_DEPTH}"
 
 
 class _NotAccepted(Exception):
-    """What about a well-formed document is not accepted."""
+    """A well-formed document that is not accepted; the message says why."""
 
 
 class _DocumentWalk:
-    """What a walk over a document counts: its keys, and the colons in its strings. Raises _Odd."""
+    """Count the keys of a document and the colons in its strings. Raises _NotAccepted."""
 
     __slots__ = ("colons", "keys")
 
@@ -45,11 +46,11 @@ class _DocumentWalk:
             for inner in value:
                 self._visit(inner, depth + 1)
         elif isinstance(value, int) and abs(value) > MAX_SAFE_INTEGER:
-            raise _NotAccepted("integers must be within ±2^53")
+            raise _NotAccepted("integers must be between -2^53 and 2^53")
 
     def _check_text(self, text: str) -> None:
         if "\0" in text:
-            raise _NotAccepted("NUL characters are not accepted")
+            raise _NotAccepted("strings must not contain NUL characters")
         self.colons += text.count(":")
 
     def _check_depth(self, depth: int) -> None:
@@ -57,34 +58,34 @@ class _DocumentWalk:
             raise _NotAccepted(_TOO_DEEP)
 
 
-def decode_object(body: bytes, otherwise: ErrorCode = ErrorCode.INVALID_PARAMETER) -> dict[str, object]:
-    """Decode one JSON object. Raises Theirs: INVALID_JSON, and `otherwise` for JSON that is no object."""
+def decode_object(body: bytes, not_an_object: ErrorCode = ErrorCode.INVALID_PARAMETER) -> dict[str, object]:
+    """Decode one JSON object. Raises ClientError: INVALID_JSON, or `not_an_object` for any other JSON value."""
     try:
         document: object = msgspec.json.decode(body)
         _check_document(document, body)
     except (msgspec.MsgspecError, UnicodeDecodeError, _NotAccepted) as error:
-        raise _refusal(str(error)) from None
+        raise _invalid_json(str(error)) from None
     except RecursionError:
-        # No ValueError: msgspec goes some hundred levels deep before it gives up.
-        raise _refusal(_TOO_DEEP) from None
+        # msgspec descends some hundred levels before it raises this, which is not a ValueError.
+        raise _invalid_json(_TOO_DEEP) from None
     if not isinstance(document, dict):
-        raise ClientError(otherwise, fields=(FieldError("", "want an object at the top"),))
+        raise ClientError(not_an_object, fields=(FieldError("", "must be an object"),))
     return document
 
 
 def _check_document(document: object, body: bytes) -> None:
     walk = _DocumentWalk(document)
-    # Outside strings every colon follows a key, so fewer keys than colons means that one was there twice.
+    # Outside strings every colon follows a key. More colons than keys means that a key appeared twice.
     colons = _colons_outside_strings(body) if b"\\u00" in body else body.count(b":") - walk.colons
     if walk.keys != colons:
-        raise _NotAccepted("a key stands twice in one object")
+        raise _NotAccepted("a key must not appear twice in an object")
 
 
 def _colons_outside_strings(body: bytes) -> int:
-    """Count them in the text itself, where one in a string may be written as an escape."""
+    """Count the colons in the raw text; a string may hold one as an escape sequence."""
     return _STRING.sub(b"", body).count(b":")
 
 
-def _refusal(detail: str) -> ClientError:
-    # The empty pointer is the whole document (RFC 6901). The message is the original's, to the letter.
+def _invalid_json(detail: str) -> ClientError:
+    # The empty pointer is the whole document (RFC 6901). Existing clients know the message "Invalid JSON".
     return ClientError(ErrorCode.INVALID_JSON, "Invalid JSON", fields=(FieldError("", detail),))

@@ -1,93 +1,130 @@
-"""Who has a place on this server. This file owns the seats: how many there are and who takes over whose.
+"""How many connections there may be at once: in total, of one user, from one address; and device takeover.
 
-A connection of the same device takes the place of the one before it, which is mostly a ghost: a terminal that lost its
-network and came back. A user whose places are all taken has them doubted: who does not answer a ping in time is gone,
-so that a ghost keeps its user out for seconds and not until its heartbeat fails.
+A new connection of the same device takes over from the one before, which is mostly dead: a terminal lost its network and
+came back. When a user has no connection left, those that are open are probed: a client that does not answer a ping in time
+is gone, so a dead connection keeps its user out for seconds and not until its heartbeat fails.
 """
 
+from collections import Counter
+
 from app.core.errors import ClientError, ErrorCode, ServerError
-from app.core.limits import Limits
+from app.core.limits import ConnectionLimits
 from app.core.protocol import frames
 from app.flows.delivery.session import Session
 from app.ports.clock import Clock
 
+_DRAINING_RETRY_S = 5.0
 _FULL_RETRY_S = 30.0
-_DOUBT_RETRY_S = 5.0
+_PROBE_RETRY_S = 5.0
+_IP_RETRY_S = 5.0
+
+
+class TooManyFromIp(ClientError):
+    """An address has all the connections it may have."""
 
 
 class Admission:
-    """Every seat that is taken, also by sessions that are not open yet or not gone yet."""
+    """Every admitted session, including those that are not open yet or not released yet."""
 
-    def __init__(self, limits: Limits, clock: Clock) -> None:
+    def __init__(self, limits: ConnectionLimits, clock: Clock) -> None:
+        self.is_draining = False
         self._limits = limits
         self._clock = clock
-        self._seats: dict[str, Session] = {}
-        # Tuples: most users have one connection, and a set is four times as large.
+        self._sessions: dict[str, Session] = {}
+        # Tuples: most users have one connection, and a set takes four times the memory.
         self._by_user: dict[str, tuple[Session, ...]] = {}
-        self._given = 0
+        self._by_ip: Counter[str] = Counter()
+        self._admitted = 0
 
     @property
     def users(self) -> int:
+        """Count the users that have a connection."""
         return len(self._by_user)
 
     @property
-    def is_full(self) -> bool:
-        return len(self._seats) >= self._limits.connections
+    def has_capacity(self) -> bool:
+        return len(self._sessions) < self._limits.max_total
 
-    def all_sessions(self) -> list[Session]:
-        return list(self._seats.values())
-
-    def sessions_of(self, user_id: str) -> list[Session]:
-        """Give a user's sessions, oldest first."""
-        return sorted(self._by_user.get(user_id, ()), key=lambda session: session.opened_at)
-
-    def admit(self, user_id: str, device_id: str | None) -> Session:
-        """Take a place. Raises Ours(AT_CAPACITY) and Theirs(TOO_MANY_CONNECTIONS).
-
-        Whom the new session replaces keeps its own place until the new one opens, and does not count.
-        """
-        session = Session(self._next_id(), user_id, self._clock.monotonic(), self._limits.message_burst, device_id)
-        replaced = self.displaced_by(session)
-        if len(self._seats) - len(replaced) >= self._limits.connections:
+    def check_capacity(self) -> None:
+        """Raise ServerError(DRAINING, AT_CAPACITY) if no new connection is accepted now."""
+        if self.is_draining:
+            raise ServerError(ErrorCode.DRAINING, retry_after_s=_DRAINING_RETRY_S)
+        if not self.has_capacity:
             raise ServerError(ErrorCode.AT_CAPACITY, retry_after_s=_FULL_RETRY_S)
-        staying = [one for one in self.sessions_of(user_id) if one.ending is None and one not in replaced]
-        if len(staying) >= self._limits.connections_per_user:
-            self._probe(staying)
-            raise ClientError(
-                ErrorCode.TOO_MANY_CONNECTIONS,
-                f"This user has {self._limits.connections_per_user} connections already",
-                retry_after_s=_DOUBT_RETRY_S,
-            )
-        self._seats[session.id] = session
-        self._by_user[user_id] = (*self._by_user.get(user_id, ()), session)
+
+    def admit(self, user_id: str, device_id: str | None = None, ip: str = "") -> Session:
+        """Admit a connection, before the 101.
+
+        Raises ServerError(DRAINING, AT_CAPACITY) and ClientError(TOO_MANY_CONNECTIONS). A connection that the new one
+        displaces stays open until the new one opens, and does not count.
+        """
+        if self.is_draining:
+            raise ServerError(ErrorCode.DRAINING, retry_after_s=_DRAINING_RETRY_S)
+        if ip and self._by_ip[ip] >= self._limits.max_per_ip:
+            detail = f"This address already has {self._limits.max_per_ip} connections"
+            raise TooManyFromIp(ErrorCode.TOO_MANY_CONNECTIONS, detail, retry_after_s=_IP_RETRY_S)
+        session = Session(self._next_id(), user_id, self._clock.monotonic(), device_id, ip)
+        displaced = self.displaced_by(session)
+        if len(self._sessions) - len(displaced) >= self._limits.max_total:
+            raise ServerError(ErrorCode.AT_CAPACITY, retry_after_s=_FULL_RETRY_S)
+        self._check_user(user_id, displaced)
+        self._add(session)
         return session
 
     def displaced_by(self, session: Session) -> list[Session]:
-        """Give whose place a session takes: its device's, or with one connection a user all of the user's."""
-        others = (one for one in self.sessions_of(session.user_id) if one is not session and one.ending is None)
-        if self._limits.is_one_per_user:
-            return list(others)
-        return [one for one in others if one.device_id is not None and one.device_id == session.device_id]
+        """Return the sessions that a session displaces: of its device, or all of its user if a user may have one."""
+        others = (one for one in self.sessions_of(session.user_id) if one is not session)
+        staying = (one for one in others if one.disconnect_reason is None)
+        if self._limits.one_per_user:
+            return list(staying)
+        return [one for one in staying if one.device_id is not None and one.device_id == session.device_id]
 
     def release(self, session: Session) -> bool:
-        """Give a place back; False when it was given back before."""
-        if self._seats.pop(session.id, None) is None:
+        """Give a session's place back; return False if it was given back before."""
+        if self._sessions.pop(session.id, None) is None:
             return False
         others = tuple(one for one in self._by_user[session.user_id] if one is not session)
         if others:
             self._by_user[session.user_id] = others
         else:
             del self._by_user[session.user_id]
+        if session.ip:
+            self._by_ip[session.ip] -= 1
+            if not self._by_ip[session.ip]:
+                del self._by_ip[session.ip]
         return True
 
+    def all_sessions(self) -> list[Session]:
+        return list(self._sessions.values())
+
+    def sessions_of(self, user_id: str) -> list[Session]:
+        """Return a user's sessions, oldest first."""
+        return sorted(self._by_user.get(user_id, ()), key=lambda session: session.opened_at)
+
+    def _check_user(self, user_id: str, displaced: list[Session]) -> None:
+        """Raise ClientError(TOO_MANY_CONNECTIONS) if a user has no connection left, and probe those that are open."""
+        sessions = (one for one in self.sessions_of(user_id) if one.disconnect_reason is None)
+        staying = [one for one in sessions if one not in displaced]
+        if len(staying) < self._limits.max_per_user:
+            return
+        self._probe(staying)
+        detail = f"This user already has {self._limits.max_per_user} connections"
+        raise ClientError(ErrorCode.TOO_MANY_CONNECTIONS, detail, retry_after_s=_PROBE_RETRY_S)
+
+    def _add(self, session: Session) -> None:
+        self._sessions[session.id] = session
+        self._by_user[session.user_id] = (*self._by_user.get(session.user_id, ()), session)
+        if session.ip:
+            self._by_ip[session.ip] += 1
+
     def _next_id(self) -> str:
-        self._given += 1
-        return f"c_{self._given:x}"
+        self._admitted += 1
+        return f"c_{self._admitted:x}"
 
     def _probe(self, sessions: list[Session]) -> None:
-        """Ask each whether it is there. Upkeep drops who does not answer."""
+        """Ping each client. `Housekeeping` disconnects those that do not answer."""
         now = self._clock.monotonic()
         for session in sessions:
             if session.link is not None and session.probed_at <= session.last_received_at:
                 session.link.write(frames.ping_frame(b""))
-                session.probed_at = session.pinged_at = now
+                session.pinged(now, is_probe=True)

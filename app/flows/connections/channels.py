@@ -1,127 +1,139 @@
-"""A connection's channels. This file owns joining, changing and leaving them, and sending a channel's past first."""
+"""Joining, changing and leaving a connection's channels, and sending a channel's past first."""
 
 from typing import NamedTuple
 
-from app.core.access.entitlement import Entitlement
 from app.core.delivery.positions import LogRange
 from app.core.errors import ClientError, ErrorCode, FieldError
 from app.core.filters.filter import DEFAULT_CHANNEL, Filter
-from app.core.limits import Limits
+from app.core.limits import FilterLimits
 from app.core.protocol import server_messages
 from app.core.protocol.client_messages import Subscribe, Unsubscribe
 from app.flows.connections.manager import ConnectionManager
 from app.flows.connections.subscriptions import SubscriptionService
+from app.flows.delivery.live import LiveSet
 from app.flows.delivery.resume import StartResolver
-from app.flows.delivery.session import Channel, Session
+from app.flows.delivery.session import Channel, Session, TokenState
 
 
 class AppliedFilter(NamedTuple):
-    """The filter that a channel has now, from behind `seq` on."""
+    """The filter that a channel has now, for items after `seq`."""
 
-    wants: Filter
+    filter: Filter
     seq: int
 
 
-class Channels:
+class ChannelCommands:
     """Applies what clients ask for their channels.
 
-    The last step of every change has no await: a channel is replaced between two seqs, no item is missed or doubled.
+    The last step of every change has no await: a channel changes between two items, so none is missed or repeated.
     """
 
     def __init__(
         self,
-        connections: ConnectionManager,
+        manager: ConnectionManager,
+        live: LiveSet,
         subscriptions: SubscriptionService,
-        resumption: StartResolver,
-        limits: Limits,
+        resolver: StartResolver,
+        limits: FilterLimits,
     ) -> None:
-        self._connections = connections
+        self._manager = manager
+        self._live = live
         self._subscriptions = subscriptions
-        self._resumption = resumption
+        self._resolver = resolver
         self._limits = limits
 
-    async def subscribe(self, session: Session, asked: Subscribe) -> AppliedFilter:
-        """Give a channel its filter. Raises Theirs(TOO_MANY_CHANNELS, UNKNOWN_CHANNEL, RATE_LIMITED)."""
-        name, most = asked.channel, session.entitled.max_channels_within(self._limits.channels)
-        if session.channel(name) is None and len(session.channels) >= most:
-            where = (FieldError("/channel", f"want at most {most} channels"),)
-            raise ClientError(ErrorCode.TOO_MANY_CHANNELS, "Too many channels", fields=where)
+    async def subscribe(self, session: Session, message: Subscribe) -> AppliedFilter:
+        """Give a channel a filter. Raises ClientError(TOO_MANY_CHANNELS, UNKNOWN_CHANNEL, RATE_LIMITED)."""
+        self._check_room(session, message.channel)
         self._subscriptions.meter_change(session.user_id)
-        if asked.parsed is None:
+        if message.parsed is None:
             async with self._subscriptions.lock(session.user_id):
-                wants = await self._subscriptions.filter_of(session.user_id, name)
-                start = await self._find_past(session, asked, wants)
-                return self._apply(session, name, wants, start, follows=True)
-        wants = asked.parsed.filter
-        start = await self._find_past(session, asked, wants)
-        if asked.persist:
-            await self._subscriptions.replace(session.user_id, wants, channel=name)
-        return self._apply(session, name, wants, start, follows=asked.persist)
+                stored = await self._subscriptions.filter_of(session.user_id, message.channel)
+                start = await self._resolve_past(session, message, stored)
+                return self._apply(session, message.channel, stored, start, tracks_stored=True)
+        wanted = message.parsed.filter
+        start = await self._resolve_past(session, message, wanted)
+        if message.persist:
+            await self._subscriptions.replace(session.user_id, wanted, channel=message.channel)
+        return self._apply(session, message.channel, wanted, start, tracks_stored=message.persist)
 
-    async def unsubscribe(self, session: Session, asked: Unsubscribe) -> None:
-        """Take a channel from a connection. Raises Theirs(UNKNOWN_CHANNEL)."""
-        if session.channel(asked.channel) is None:
-            where = (
-                FieldError("/channel", f"want one of {', '.join(session.channel_names) or 'none: there is none'}"),
-            )
-            raise ClientError(ErrorCode.UNKNOWN_CHANNEL, "Unknown channel", fields=where)
+    async def unsubscribe(self, session: Session, message: Unsubscribe) -> None:
+        """Remove a channel from a connection. Raises ClientError(UNKNOWN_CHANNEL)."""
+        if session.channels.find(message.channel) is None:
+            names = ", ".join(session.channels.names)
+            detail = f"must be one of {names}" if names else "must be a channel of this connection, which has none"
+            raise ClientError(ErrorCode.UNKNOWN_CHANNEL, "Unknown channel", fields=(FieldError("/channel", detail),))
         self._subscriptions.meter_change(session.user_id)
-        if asked.forget:
-            await self._subscriptions.forget(session.user_id, asked.channel)
-        # It may have ended, or been taken from the channel by another message, meanwhile.
-        channel = session.channel(asked.channel)
-        if session.ending is None and channel is not None:
-            self._connections.leave_channel(session, channel)
+        if message.forget:
+            await self._subscriptions.forget(session.user_id, message.channel)
+        # Meanwhile the connection may have ended, or another message may have removed the channel.
+        channel = session.channels.find(message.channel)
+        if session.disconnect_reason is None and channel is not None:
+            self._manager.leave_channel(session, channel)
 
-    def entitle(self, session: Session, entitled: Entitlement) -> None:
-        """Let a connection see, from the next item on, what a newer token says. Raises Theirs(TOO_MANY_CHANNELS)."""
-        if entitled == session.entitled or session.ending is not None:
+    def use_token(self, session: Session, token: TokenState) -> None:
+        """Let a newer token decide, from the next item on. Raises ClientError(TOO_MANY_CHANNELS)."""
+        before = session.token.entitled
+        if session.disconnect_reason is None and token.entitled != before:
+            max_channels = token.entitled.max_channels_within(self._limits.max_channels)
+            if len(session.channels) > max_channels:
+                detail = f"The token allows {max_channels} channels, and this connection has more"
+                raise ClientError(ErrorCode.TOO_MANY_CHANNELS, detail)
+        session.use_token(token)
+        if session.disconnect_reason is not None or token.entitled == before:
             return
-        most = entitled.max_channels_within(self._limits.channels)
-        if len(session.channels) > most:
-            raise ClientError(
-                ErrorCode.TOO_MANY_CHANNELS, f"The token allows {most} channels, and this connection has more"
-            )
-        session.entitled = entitled
         for channel in session.channels:
             if channel.filter is not None:
-                self._connections.set_channel_filter(session, channel, channel.filter)
-        if entitled.min_delay_s:
-            self._connections.rewind(session, (), session.base_cursor)
+                self._manager.set_channel_filter(session, channel, channel.filter)
+        if token.entitled.min_delay_s:
+            self._live.rewind(session, (), session.base_cursor)
 
     def states(self, session: Session) -> tuple[server_messages.ChannelState, ...]:
         """Describe a connection's channels, `default` first."""
-        channels = sorted(session.channels, key=lambda one: (one.name != DEFAULT_CHANNEL, one.name))
-        delivered = self._connections.slots.delivered(session)
+        channels = sorted(session.channels, key=lambda channel: (channel.name != DEFAULT_CHANNEL, channel.name))
+        delivered = self._live.slots.delivered(session)
         return tuple(
-            server_messages.ChannelState(one.name, one.filter, one.tracks_stored, session.matched_on(one, delivered))
-            for one in channels
+            server_messages.ChannelState(
+                channel.name, channel.filter, channel.tracks_stored, _matched(session, channel, delivered)
+            )
+            for channel in channels
         )
 
-    async def _find_past(self, session: Session, asked: Subscribe, wants: Filter) -> LogRange | None:
-        if asked.since is None:
+    def _check_room(self, session: Session, name: str) -> None:
+        max_channels = session.token.entitled.max_channels_within(self._limits.max_channels)
+        if session.channels.find(name) is None and len(session.channels) >= max_channels:
+            where = (FieldError("/channel", f"must be one of at most {max_channels} channels"),)
+            raise ClientError(ErrorCode.TOO_MANY_CHANNELS, "Too many channels", fields=where)
+
+    async def _resolve_past(self, session: Session, message: Subscribe, wanted: Filter) -> LogRange | None:
+        if message.since is None:
             return None
-        return await self._resumption.resolve(asked.since, [Channel(asked.channel, wants)], session)
+        return await self._resolver.resolve(message.since, [Channel(message.channel, wanted)], session)
 
     def _apply(
-        self, session: Session, name: str, wants: Filter, past: LogRange | None, *, follows: bool
+        self, session: Session, name: str, wanted: Filter, past: LogRange | None, *, tracks_stored: bool
     ) -> AppliedFilter:
-        known = session.channel(name)
+        known = session.channels.find(name)
         channel = known or Channel(name)
-        channel.filter, channel.tracks_stored = wants, follows
-        if session.ending is not None:
-            return AppliedFilter(wants, channel.filter_seq)
+        channel.filter, channel.tracks_stored = wanted, tracks_stored
+        if session.disconnect_reason is not None:
+            return AppliedFilter(wanted, channel.filter_seq)
         if known is not None:
-            self._connections.set_channel_filter(session, channel, wants)
+            self._manager.set_channel_filter(session, channel, wanted)
         else:
-            self._connections.join_channel(session, channel)
+            self._manager.join_channel(session, channel)
         if past is not None:
-            self._rewind(session, channel, past)
-        return AppliedFilter(wants, channel.filter_seq)
+            self._send_past(session, channel, past)
+        return AppliedFilter(wanted, channel.filter_seq)
 
-    def _rewind(self, session: Session, channel: Channel, past: LogRange) -> None:
-        """Send a channel's past before anything new. What the connection has by another channel comes again."""
-        self._connections.rewind(session, [channel], past.after)
+    def _send_past(self, session: Session, channel: Channel, past: LogRange) -> None:
+        """Send a channel's past before anything new. Items that the connection has by another channel come again."""
+        self._live.rewind(session, [channel], past.after)
         channel.filter_seq = past.after
         if past.gap is not None and past.gap.items > 0:
-            self._connections.send(session, server_messages.gap_message(past.gap))
+            self._live.send(session, server_messages.gap_message(past.gap))
+
+
+def _matched(session: Session, channel: Channel, delivered: int) -> int:
+    """Count the items that a channel matched since it was joined, `delivered` of them since the last checkpoint."""
+    return session.sent + delivered if session.uses_shared_frames else channel.matched

@@ -1,4 +1,4 @@
-"""Who is and was connected, as operators see it. This file owns what is told of a connection, also after it ended."""
+"""Connections as operators see them, also after they ended."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -8,15 +8,15 @@ import msgspec
 from app.core.delivery.phases import Phase
 from app.core.protocol.close_codes import DisconnectReason
 from app.core.protocol.deflate import UNCOMPRESSED
-from app.flows.delivery.session import Session
+from app.flows.delivery.session import Session, buffered_bytes
 from app.flows.delivery.slots import Slots
 from app.ports.clock import Clock
 
-_REMEMBERED_VISITS = 1_000
+_MAX_CLOSED = 1_000
 
 
 class ConnectionInfo(msgspec.Struct, frozen=True):
-    """A connection: who, for how long, what it got, how it stands to the log, what waits, why it ended."""
+    """One connection: its user, how long it has lasted, what it was sent, where it is in the log, why it ended."""
 
     connection_id: str
     user_id: str
@@ -35,42 +35,42 @@ class ConnectionInfo(msgspec.Struct, frozen=True):
 
 
 class ConnectionHistory:
-    """Describes connections, and remembers those that ended last."""
+    """Describes connections, and keeps the description of those that ended last."""
 
     def __init__(self, slots: Slots, clock: Clock) -> None:
         self._slots = slots
         self._clock = clock
-        self._gone: deque[ConnectionInfo] = deque(maxlen=_REMEMBERED_VISITS)
+        self._closed: deque[ConnectionInfo] = deque(maxlen=_MAX_CLOSED)
 
     def record(self, session: Session, position: int) -> None:
-        """Keep a connection that has ended."""
-        self._gone.append(msgspec.structs.replace(self._describe(session, position), closed_at=self._clock.wall()))
+        """Keep the description of a connection that ended."""
+        self._closed.append(msgspec.structs.replace(self._describe(session, position), closed_at=self._clock.wall()))
 
     def closed(self) -> list[ConnectionInfo]:
-        """Give those that ended last, newest first."""
-        return list(reversed(self._gone))
+        """Return the connections that ended last, newest first."""
+        return list(reversed(self._closed))
 
     def describe(self, sessions: Iterable[Session], position: int) -> list[ConnectionInfo]:
         """Describe open connections, newest first."""
-        visits = (self._describe(session, position) for session in sessions)
-        return sorted(visits, key=lambda visit: visit.duration_s)
+        described = (self._describe(session, position) for session in sessions)
+        return sorted(described, key=lambda info: info.duration_s)
 
     def _describe(self, session: Session, position: int) -> ConnectionInfo:
         now = self._clock.monotonic()
-        is_reading = session.phase in (Phase.REPLAYING, Phase.LAGGING)
+        reads_log = session.phase in (Phase.REPLAYING, Phase.LAGGING)
         return ConnectionInfo(
             connection_id=session.id,
             user_id=session.user_id,
             device_id=session.device_id,
-            channels=session.channel_names,
+            channels=session.channels.names,
             phase=session.phase,
             duration_s=round(now - session.opened_at, 3),
             items=session.sent + self._slots.delivered(session),
-            behind_items=max(position - session.cursor, 0) if is_reading else 0,
+            behind_items=max(position - session.cursor, 0) if reads_log else 0,
             unacked_items=len(session.window) if session.window else 0,
-            buffered_bytes=session.link.buffered_bytes() if session.link is not None else 0,
-            is_compressed=session.window_bits != UNCOMPRESSED,
+            buffered_bytes=buffered_bytes(session),
+            is_compressed=session.options.deflate_window_bits != UNCOMPRESSED,
             idle_s=round(now - session.last_received_at, 3),
-            reason=session.ending,
+            reason=session.disconnect_reason,
             closed_at=None,
         )

@@ -1,133 +1,136 @@
-"""What connections need over time. This file owns heartbeats, tokens and lives that end, and checkpoints that are due.
+"""What connections need over time: heartbeats, token expiry, maximum age, redelivery, and checkpoints that are due.
 
-Two sweeps a second look after all of them, in parts, so that nobody's news waits for long: no connection has a timer of
-its own.
+Two sweeps a second look at all connections, in parts, so that no item waits for long. No connection has a timer.
 """
 
 import random
 from collections.abc import Iterable
 
 from app.core.delivery.phases import Phase
-from app.core.limits import Limits
+from app.core.limits import ConnectionLimits, Limits
 from app.core.protocol import frames, server_messages
 from app.core.protocol.close_codes import DisconnectReason
 from app.flows.connections.manager import ConnectionManager
 from app.flows.delivery.acks import Acks
+from app.flows.delivery.live import LiveSet
 from app.flows.delivery.resume import StartResolver
-from app.flows.delivery.session import Session
+from app.flows.delivery.session import Session, buffered_bytes
 from app.ports.clock import Clock
 
-# Who comes just after a sweep began is looked at in the next one: after a second at most.
-SWEEP_EVERY_S = 0.5
+# A connection that opens just after a sweep began is looked at in the next one, within a second.
+SWEEP_INTERVAL_S = 0.5
 _PARTS = 5
-_LIFE_SPREAD = 0.1
-_BACK_WITHIN_S = 1.0
+_AGE_SPREAD = 0.1
+_RECONNECT_WITHIN_S = 1.0
 
 
 class Housekeeping:
-    """Looks after every connection while the server runs."""
+    """Sweeps over all connections while the server runs."""
 
     def __init__(
-        self, connections: ConnectionManager, resumption: StartResolver, acks: Acks, limits: Limits, clock: Clock
+        self,
+        manager: ConnectionManager,
+        live: LiveSet,
+        resolver: StartResolver,
+        acks: Acks,
+        limits: Limits,
+        clock: Clock,
     ) -> None:
-        self._connections = connections
-        self._resumption = resumption
+        self._manager = manager
+        self._live = live
+        self._resolver = resolver
         self._acks = acks
         self._limits = limits
         self._clock = clock
-        self._learned_at = clock.monotonic()
+        self._writes_flushed_at = clock.monotonic()
 
     def sweep(self) -> None:
-        """Look after every connection now."""
-        self._learn_writes()
-        self._look_after(self._connections.open_sessions())
+        """Look at every connection now."""
+        self._flush_write_times()
+        self._look_at(self._manager.open_sessions())
 
     async def run_sweeps(self) -> None:
-        """Sweep for ever."""
+        """Sweep, until cancelled."""
         while True:
-            self._learn_writes()
-            sessions = self._connections.open_sessions()
+            self._flush_write_times()
+            sessions = self._manager.open_sessions()
             for part in range(_PARTS):
-                await self._clock.sleep(SWEEP_EVERY_S / _PARTS)
-                self._look_after(sessions[part::_PARTS])
+                await self._clock.sleep(SWEEP_INTERVAL_S / _PARTS)
+                self._look_at(sessions[part::_PARTS])
 
-    def _learn_writes(self) -> None:
-        """Learn to whom anything was written since this was last asked: just then, which errs to be early."""
-        self._connections.slots.flush_write_times(self._learned_at)
-        self._learned_at = self._clock.monotonic()
+    def _flush_write_times(self) -> None:
+        """Tell sessions what was written since the last flush, as if it was then: an error on the early side."""
+        self._live.slots.flush_write_times(self._writes_flushed_at)
+        self._writes_flushed_at = self._clock.monotonic()
 
-    def _look_after(self, sessions: Iterable[Session]) -> None:
-        """Ping the silent, drop the dead, send again what was not acknowledged, send checkpoints that are due."""
+    def _look_at(self, sessions: Iterable[Session]) -> None:
+        """Ping silent clients, disconnect dead ones, redeliver, and send the checkpoints that are due."""
         now, wall = self._clock.monotonic(), self._clock.wall()
-        due = []
+        delivery, due = self._limits.delivery, []
         for session in sessions:
-            if session.ending is not None or self._needs_nothing(session, now):
+            if session.disconnect_reason is not None or self._needs_nothing(session, now):
                 continue
             self._acks.redeliver(session, now)
-            if session.expires_at is not None:
-                self._check_token(session, session.expires_at, wall)
-            if now - session.opened_at >= _life_s(session, self._limits):
+            self._check_token(session, wall)
+            if now - session.opened_at >= _max_age_s(session, self._limits.connections):
                 self._end_old(session)
                 continue
-            if self._has_untaken(session):
-                # Nothing that is written now would be heard in time; `catch_up` knows how long that may last.
+            if session.phase is not Phase.LIVE and buffered_bytes(session) > 0:
+                # What is written now would not be read in time; `CatchUp` knows how long that may last.
                 continue
             self._check_heartbeat(session, now)
-            is_quiet = now - session.last_written_at >= self._limits.keep_alive_s
-            stands_at = self._connections.decided_seq(session)
-            is_behind = stands_at - session.checkpoint_seq >= self._limits.checkpoint_items
-            if is_quiet or is_behind:
+            is_quiet = now - session.last_written_at >= delivery.checkpoint_interval_s
+            new_items = self._live.decided_seq(session) - session.checkpoint_seq
+            if is_quiet or new_items >= delivery.checkpoint_interval_items:
                 due.append(session)
-        self._connections.checkpoint(due)
+        self._live.checkpoint(due)
 
     def _needs_nothing(self, session: Session, now: float) -> bool:
-        """Say whether there is nothing to be done, as there nearly always is: everybody is asked twice a second."""
-        limits = self._limits
+        """Return whether there is nothing to do, as there mostly is: every connection is looked at twice a second."""
+        delivery = self._limits.delivery
         return (
-            now - session.last_written_at < limits.keep_alive_s
-            and now - session.last_received_at < limits.heartbeat_s
-            and self._connections.position - session.checkpoint_seq < limits.checkpoint_items
-            and now - session.opened_at < limits.connection_life_s * (1 - _LIFE_SPREAD)
+            now - session.last_written_at < delivery.checkpoint_interval_s
+            and now - session.last_received_at < self._limits.heartbeats.interval_s
+            and self._live.position - session.checkpoint_seq < delivery.checkpoint_interval_items
+            and now - session.opened_at < self._limits.connections.max_age_s * (1 - _AGE_SPREAD)
             and session.probed_at <= session.last_received_at
-            and session.expires_at is None
+            and session.token.expires_at is None
             and session.window is None
         )
 
-    def _check_token(self, session: Session, expires_at: float, now: float) -> None:
-        """Warn whose token ends soon, once, and end whose is over; times in Unix seconds."""
-        left_s = expires_at - now
-        if left_s <= -self._limits.token_grace_s:
-            self._connections.disconnect(session, DisconnectReason.TOKEN_EXPIRED)
-        elif left_s <= self._limits.token_warning_s and session.is_v2 and not session.is_expiry_told:
-            session.is_expiry_told = True
-            self._connections.send(session, server_messages.TokenExpiring(expires_at))
+    def _check_token(self, session: Session, now: float) -> None:
+        """Announce a token's expiry once, and disconnect a client whose token has expired; `now` in Unix seconds."""
+        token, limits = session.token, self._limits.auth
+        if token.expires_at is None:
+            return
+        left_s = token.expires_at - now
+        if left_s <= -limits.expiry_grace_s:
+            self._live.disconnect(session, DisconnectReason.TOKEN_EXPIRED)
+        elif left_s <= limits.expiry_warning_s and session.options.is_v2 and not token.is_expiry_announced:
+            session.use_token(token._replace(is_expiry_announced=True))
+            self._live.send(session, server_messages.TokenExpiring(token.expires_at))
 
     def _end_old(self, session: Session) -> None:
-        """End a connection that has lasted long enough: its client comes back at once, perhaps to another server."""
-        if session.is_v2:
-            after_ms = int(random.uniform(0, _BACK_WITHIN_S) * 1000)  # noqa: S311 - jitter, not a secret
-            position = self._resumption.position(self._connections.decided_seq(session))
-            self._connections.send(session, server_messages.Reconnect("lifetime", after_ms, str(position)))
-        self._connections.disconnect(session, DisconnectReason.LIFETIME)
-
-    def _has_untaken(self, session: Session) -> bool:
-        """Say whether a client that is not live has yet to take what waits for it."""
-        return session.phase is not Phase.LIVE and session.link is not None and session.link.buffered_bytes() > 0
+        """End a connection at its maximum age: its client comes back at once, perhaps to another server."""
+        if session.options.is_v2:
+            after_ms = int(random.uniform(0, _RECONNECT_WITHIN_S) * 1000)  # noqa: S311 - jitter, not a secret
+            position = self._resolver.position(self._live.decided_seq(session))
+            self._live.send(session, server_messages.Reconnect("lifetime", after_ms, str(position)))
+        self._live.disconnect(session, DisconnectReason.LIFETIME)
 
     def _check_heartbeat(self, session: Session, now: float) -> None:
-        silent_s = now - session.last_received_at
-        is_doubted = session.probed_at > session.last_received_at and now - session.probed_at > self._limits.doubt_s
-        if is_doubted or silent_s > self._limits.heartbeat_s + self._limits.heartbeat_grace_s:
-            self._connections.disconnect(session, DisconnectReason.HEARTBEAT_TIMEOUT)
+        limits, silent_s = self._limits.heartbeats, now - session.last_received_at
+        is_probed = session.probed_at > session.last_received_at
+        is_probe_late = is_probed and now - session.probed_at > limits.liveness_probe_timeout_s
+        if is_probe_late or silent_s > limits.interval_s + limits.timeout_s:
+            self._live.disconnect(session, DisconnectReason.HEARTBEAT_TIMEOUT)
         elif (
-            silent_s >= self._limits.heartbeat_s
-            and session.pinged_at <= session.last_received_at
-            and session.link is not None
+            silent_s >= limits.interval_s and session.pinged_at <= session.last_received_at and session.link is not None
         ):
             session.link.write(frames.ping_frame(b""))
-            session.pinged_at = now
+            session.pinged(now)
 
 
-def _life_s(session: Session, limits: Limits) -> float:
-    """Give how long a connection may last: each its own time, without a place for it."""
-    return limits.connection_life_s * (1 - _LIFE_SPREAD * (hash(session.id) % 1_000) / 1_000)
+def _max_age_s(session: Session, limits: ConnectionLimits) -> float:
+    """Return how long a connection may last: each has its own time, which needs no memory."""
+    return limits.max_age_s * (1 - _AGE_SPREAD * (hash(session.id) % 1_000) / 1_000)

@@ -1,9 +1,9 @@
-"""From the log to one connection, at its own pace. This file owns reading, room, and the switch to live.
+"""From the log to one connection, at its own pace, and the switch to live.
 
-Resume after a disconnect, a slow reader, a redelivery and a channel's past are this one journey: read a page of the
-log, offer each item to the connection's filters, wait until the client has taken enough, and at the level of what was
-broadcast last let the connection go live, with no await between the check and the switch. So the seam neither loses nor
-doubles an item, and a slow client costs a cursor and a bounded buffer.
+A resume after a disconnect, a slow client, a redelivery and a channel's past are the same journey: read a page of the
+log, offer each item to the connection's filters, wait until the client has taken enough, and once everything that was
+broadcast has been read, go live with no await between the check and the switch. So the switch neither loses nor repeats
+an item, and a slow client costs a cursor and a bounded buffer.
 """
 
 import asyncio
@@ -11,45 +11,47 @@ from collections.abc import Sequence
 
 import structlog
 
-from app.core.delivery.phases import Phase, should_disconnect
+from app.core.delivery.phases import Phase
 from app.core.delivery.positions import GapReason, LogGap
 from app.core.errors import ServerError
-from app.core.limits import Limits
+from app.core.limits import ReplayLimits
 from app.core.protocol import frames, server_messages
 from app.core.protocol.close_codes import DisconnectReason
-from app.flows.connections.manager import ConnectionManager
 from app.flows.delivery.fanout import encoding_of, named_channels
+from app.flows.delivery.live import LiveSet
 from app.flows.delivery.replay_filter import ReplayFilter
-from app.flows.delivery.session import Session
+from app.flows.delivery.session import Session, buffered_bytes, resumes
 from app.ports.clock import Clock
 from app.ports.log import NewsLog, Record
 from app.telemetry.labels import Redelivery
 from app.telemetry.stats import Stats
 
-_SWEEP_EVERY_S = 1.0
+_SWEEP_INTERVAL_S = 1.0
 _RETRY_S = 0.5
-_LEVEL_S = 0.005
-# Who sees everything late looks so often for what has become due; the delay is the least, and this what may be added.
-_LOOKS_A_DELAY = 20
-_LONGEST_LOOK_S = 5.0
-# A connection that wants little of what it reads is told where it stands after so many items.
-_CHECKPOINT_READ_ITEMS = 1_000
+_CAUGHT_UP_POLL_S = 0.005
+# A connection that sees every item late looks for due items this many times in one delay, within these bounds.
+_POLLS_PER_DELAY = 20
+_MAX_POLL_S = 5.0
 
 _log = structlog.get_logger("catch_up")
 
 
 class _LogReader:
-    """One reader: what wakes it, the bytes that its client had yet to take at the last look, and those sent since."""
+    """What exists only while a connection reads the log: what wakes it, what its client took, and its progress."""
 
-    __slots__ = ("sent", "untaken", "woken")
+    __slots__ = ("is_lag_announced", "progress_at", "replayed", "sent", "untaken", "woken")
 
-    def __init__(self, untaken: int) -> None:
+    def __init__(self, untaken: int, now: float) -> None:
         self.woken = asyncio.Event()
+        # The bytes that the client had yet to take at the last look, and the bytes sent since then.
         self.untaken = untaken
         self.sent = 0
+        self.progress_at = now
+        self.replayed = 0
+        self.is_lag_announced = False
 
-    def taken(self, untaken: int) -> int:
-        """Give how many bytes the client took at least since this was last asked, now that so many are left."""
+    def bytes_taken(self, untaken: int) -> int:
+        """Return the least number of bytes that the client took since the last call, given how many are left."""
         taken = self.untaken + self.sent - untaken
         self.untaken, self.sent = untaken, 0
         return taken
@@ -61,187 +63,180 @@ class CatchUp:
     def __init__(
         self,
         log: NewsLog,
-        connections: ConnectionManager,
-        judge: ReplayFilter,
-        limits: Limits,
+        live: LiveSet,
+        replay_filter: ReplayFilter,
+        limits: ReplayLimits,
         clock: Clock,
         stats: Stats,
     ) -> None:
         self._news_log = log
-        self._connections = connections
-        self._judge = judge
+        self._live = live
+        self._replay_filter = replay_filter
         self._limits = limits
         self._clock = clock
         self._stats = stats
-        self._pages = asyncio.Semaphore(limits.pages_at_once)
+        self._pages = asyncio.Semaphore(limits.max_concurrent_pages)
         self._readers: dict[Session, _LogReader] = {}
 
     async def run(self) -> None:
-        """Give every connection that falls behind a reader, for ever."""
+        """Start a reader for every connection that falls behind, until cancelled."""
         async with asyncio.TaskGroup() as readers:
             while True:
-                session = await self._connections.lagging.get()
+                session = await self._live.lagging.get()
                 readers.create_task(self._run_reader(session), name=f"catch-up-{session.id}")
 
     async def run_sweeps(self) -> None:
-        """Look after the readers, for ever."""
+        """Sweep the readers, until cancelled."""
         while True:
-            await self._clock.sleep(_SWEEP_EVERY_S)
+            await self._clock.sleep(_SWEEP_INTERVAL_S)
             self.sweep()
 
     def sweep(self) -> None:
-        """Give up clients that take nothing or lag too far, and wake readers whose news of room got lost."""
-        for session in list(self._readers):
-            self._look_after(session)
-            self.wake(session)
+        """Disconnect clients that take nothing or are too far behind, and wake readers that missed a wake-up."""
+        for session, reader in list(self._readers.items()):
+            now, untaken = self._clock.monotonic(), buffered_bytes(session)
+            if reader.bytes_taken(untaken) > 0 or not untaken:
+                reader.progress_at = now
+            self._live.disconnect_if_stalled(session, now - reader.progress_at)
+            reader.woken.set()
 
     def wake(self, session: Session) -> None:
-        """Let a reader look again whether there is room."""
-        if session in self._readers:
-            self._readers[session].woken.set()
+        """Let a connection's reader check again whether there is room."""
+        reader = self._readers.get(session)
+        if reader is not None:
+            reader.woken.set()
 
-    def _look_after(self, session: Session) -> None:
-        now, untaken = self._clock.monotonic(), _untaken(session)
-        if self._readers[session].taken(untaken) > 0 or not untaken:
-            session.progress_at = now
-        behind_items = self._connections.position - session.cursor
-        if should_disconnect(session.phase, behind_items, now - session.progress_at, self._limits):
-            self._connections.disconnect_slow(session)
+    def on_room(self, session: Session) -> None:
+        """Note that a client took what waited for it, and wake the reader."""
+        reader = self._readers.get(session)
+        if reader is not None:
+            reader.progress_at = self._clock.monotonic()
+            reader.woken.set()
 
     async def _run_reader(self, session: Session) -> None:
-        self._readers[session] = _LogReader(_untaken(session))
+        reader = self._readers[session] = _LogReader(buffered_bytes(session), self._clock.monotonic())
         try:
-            await self._read(session)
-        # The edge between one connection and the others: whatever goes wrong here ends this one.
+            await self._read(session, reader)
+        # The edge between one connection and the others: whatever goes wrong here ends this connection only.
         except Exception:  # noqa: BLE001
             _log.exception("catch_up_failed", connection_id=session.id)
-            self._connections.disconnect(session, DisconnectReason.INTERNAL_ERROR)
+            self._live.disconnect(session, DisconnectReason.INTERNAL_ERROR)
         finally:
             self._readers.pop(session, None)
-            self._stats.recovery.replay_ended(session.replayed)
+            self._stats.recovery.record_replay_end(reader.replayed)
 
-    async def _read(self, session: Session) -> None:
-        while session.ending is None:
-            await self._wait_for_room(session)
-            stands_at, position, delay_s = session.cursor, self._connections.position, session.entitled.min_delay_s
-            if stands_at == position and not delay_s:
-                self._go_live(session)
+    async def _read(self, session: Session, reader: _LogReader) -> None:
+        while session.disconnect_reason is None:
+            await self._wait_for_room(session, reader)
+            cursor, position = session.cursor, self._live.position
+            delay_s = session.token.entitled.min_delay_s
+            if cursor == position and not delay_s:
+                self._go_live(session, reader)
                 return
-            if stands_at < position:
+            if cursor < position:
                 async with self._pages:
-                    await self._read_page(session)
-            if session.cursor == stands_at and session.ending is None:
-                # It has more already than was broadcast, and what is on its way would reach it twice; or nothing that
-                # was broadcast is stored any more. Either way the broadcaster has to turn first, or time to pass.
-                await self._clock.sleep(min(max(_LEVEL_S, delay_s / _LOOKS_A_DELAY), _LONGEST_LOOK_S))
+                    await self._read_page(session, reader)
+            if session.cursor == cursor and session.disconnect_reason is None:
+                # Either the connection already has more than was broadcast, and would get what is on its way twice; or
+                # nothing that was broadcast is stored any more. The broadcaster has to run first, or time to pass.
+                await self._clock.sleep(min(max(_CAUGHT_UP_POLL_S, delay_s / _POLLS_PER_DELAY), _MAX_POLL_S))
 
-    def _go_live(self, session: Session) -> None:
-        if session.is_v2:
-            self._connections.send(session, server_messages.Live(session.cursor, session.replayed))
-        if session.ending is None:
-            self._connections.go_live(session)
+    def _go_live(self, session: Session, reader: _LogReader) -> None:
+        if session.options.is_v2:
+            self._live.send(session, server_messages.Live(session.cursor, reader.replayed))
+        if session.disconnect_reason is None:
+            self._live.go_live(session)
 
-    async def _wait_for_room(self, session: Session) -> None:
-        woken = self._readers[session].woken
-        while session.ending is None and not self._has_room(session):
-            woken.clear()
-            await woken.wait()
+    async def _wait_for_room(self, session: Session, reader: _LogReader) -> None:
+        while session.disconnect_reason is None and not self._live.has_room(session):
+            reader.woken.clear()
+            await reader.woken.wait()
 
-    def _has_room(self, session: Session) -> bool:
-        return not session.is_window_full(self._limits) and _untaken(session) <= self._limits.room_bytes
-
-    async def _read_page(self, session: Session) -> None:
+    async def _read_page(self, session: Session, reader: _LogReader) -> None:
         after = session.cursor
         try:
-            records = await self._news_log.read(after, self._limits.page_of_log_items)
+            records = await self._news_log.read(after, self._limits.page_items)
         except ServerError as error:
             _log.warning("log_unreadable", connection_id=session.id, reason=error.code.value)
             await self._clock.sleep(_RETRY_S)
             return
-        self._say_lag(session, records)
+        self._announce_lag(session, reader, records)
         for number, record in enumerate(records, start=1):
-            # While the loop turned the session may have ended, gone back, or gone forward by an ack.
-            if session.ending is not None or session.cursor != after or record.seq > self._connections.position:
+            # While other tasks ran, the session may have ended, been rewound, or moved forward by an ack.
+            is_moved = session.disconnect_reason is not None or session.cursor != after
+            if is_moved or record.seq > self._live.position:
                 return
-            if not session.entitled.is_due(record.accepted_at, self._clock.wall()):
+            if not session.token.entitled.is_due(record.accepted_at, self._clock.wall()):
                 break
             self._announce_gap(session, record)
-            if session.ending is None:
-                self._offer(session, record)
+            if session.disconnect_reason is None:
+                self._offer(session, reader, record)
             after = record.seq
-            if not self._has_room(session):
+            if not self._live.has_room(session):
                 break
-            if number % self._limits.log_items_a_turn == 0:
+            if number % self._limits.items_per_yield == 0:
                 await asyncio.sleep(0)
-        self._checkpoint(session)
+        self._live.checkpoint_if_due(session)
 
     def _announce_gap(self, session: Session, record: Record) -> None:
-        """Say what was dropped from the log before this connection came to read it.
+        """Announce items that were dropped from the log before this connection read them.
 
-        A client that would not understand has to come back instead: a gap is never passed off as complete.
+        A client that does not know the message is disconnected instead: a gap is never passed off as complete.
         """
         missed = LogGap(session.cursor + 1, record.seq - 1, GapReason.EXPIRED)
         if missed.items <= 0:
             return
-        self._stats.recovery.gap_items += missed.items
-        if session.accepts_gaps:
-            self._connections.send(session, server_messages.gap_message(missed))
+        self._stats.recovery.record_gap(missed.items)
+        if session.options.is_v2 or resumes(session):
+            self._live.send(session, server_messages.gap_message(missed))
         else:
-            self._connections.disconnect_slow(session)
+            self._live.disconnect_slow(session)
 
-    def _offer(self, session: Session, record: Record) -> None:
-        """Send an item to a connection if one of its channels that have not decided it wants it."""
-        names = []
-        for channel in session.channels:
-            if channel.cursor < record.seq:
-                channel.cursor = record.seq
-                if self._judge.matches(channel, record, session.entitled):
-                    channel.matched += 1
-                    names.append(channel.name)
-        session.base_cursor = record.seq
+    def _offer(self, session: Session, reader: _LogReader, record: Record) -> None:
+        """Send an item to a connection if a channel that has not decided it yet matches it."""
+        entitled, names = session.token.entitled, []
+        for channel in session.advance(record.seq):
+            if self._replay_filter.matches(channel, record, entitled):
+                channel.matched += 1
+                names.append(channel.name)
         if names:
-            self._send(session, record, names)
+            self._send(session, reader, record, names)
 
-    def _send(self, session: Session, record: Record, names: list[str]) -> None:
-        again = None
+    def _send(self, session: Session, reader: _LogReader, record: Record, names: list[str]) -> None:
+        redelivery = None
         if session.window is not None:
-            if session.window.was_sent(record.seq):
-                again = Redelivery.TIMEOUT if record.seq <= session.window.rewound_to else Redelivery.RECONNECT
+            redelivery = _redelivery(session.window.was_sent(record.seq), record.seq <= session.window.rewound_to)
             session.window.add(record.seq, record.accepted_at, self._clock.monotonic())
-        frame = frames.text_frame(
-            frames.news_item(
-                record.seq,
-                record.accepted_at,
-                record.item_json,
-                named_channels(session, names),
-                is_replay=True,
-                is_again=again is not None,
-            ),
-            session.window_bits,
+        payload = frames.news_item(
+            record.seq,
+            record.accepted_at,
+            record.item_json,
+            named_channels(session, names),
+            is_replay=True,
+            is_redelivery=redelivery is not None,
         )
+        window_bits = session.options.deflate_window_bits
+        frame = frames.text_frame(payload, window_bits)
         if session.link is None or not session.link.write(frame):
             return
-        session.last_written_at = self._clock.monotonic()
-        self._readers[session].sent += len(frame)
-        session.delivered += 1
-        session.replayed += 1
-        self._stats.item_replayed(len(record.item_json), len(frame), encoding_of(session.window_bits), again)
+        session.wrote(self._clock.monotonic(), items=1)
+        reader.sent += len(frame)
+        reader.replayed += 1
+        self._stats.recovery.record_replayed(redelivery)
+        self._stats.broadcast.record_single_send(len(record.item_json), len(frame), encoding_of(window_bits))
 
-    def _checkpoint(self, session: Session) -> None:
-        is_due = session.delivered >= self._limits.checkpoint_items
-        if is_due or session.cursor - session.checkpoint_seq >= _CHECKPOINT_READ_ITEMS:
-            self._connections.checkpoint([session])
-
-    def _say_lag(self, session: Session, records: Sequence[Record]) -> None:
-        """Say how far behind a slow client is, once, when it begins to take items again."""
-        if session.is_lag_told or session.phase is not Phase.LAGGING or not records:
+    def _announce_lag(self, session: Session, reader: _LogReader, records: Sequence[Record]) -> None:
+        """Tell a slow client once how far behind it is, when it begins to take items again."""
+        if reader.is_lag_announced or session.phase is not Phase.LAGGING or not records:
             return
-        session.is_lag_told = True
-        if session.is_v2:
+        reader.is_lag_announced = True
+        if session.options.is_v2:
             behind_ms = int(max(self._clock.wall() - records[0].accepted_at, 0.0) * 1000)
-            self._connections.send(session, server_messages.Lag(self._connections.position - session.cursor, behind_ms))
+            self._live.send(session, server_messages.Lag(self._live.position - session.cursor, behind_ms))
 
 
-def _untaken(session: Session) -> int:
-    """Give the bytes that a client has yet to take."""
-    return session.link.buffered_bytes() if session.link is not None else 0
+def _redelivery(was_sent: bool, was_rewound: bool) -> Redelivery | None:
+    """Return why an item goes to a client that it was sent to before; None if it was not."""
+    if not was_sent:
+        return None
+    return Redelivery.TIMEOUT if was_rewound else Redelivery.RECONNECT

@@ -1,9 +1,9 @@
-"""Items to everybody who wants them. This file owns the loop over recipients, and what goes to whom.
+"""One batch of items to every connection that matched: the loop over recipients.
 
-Nearly everybody gets the same bytes: of the items that wait, each connection gets those that it wants in one write, and
-connections that want the same share one buffer. Who has had so many that he is to be told where he stands is told in
-the same write. A connection with named channels is told which of them wanted an item, once for all of its channels; one
-that acknowledges has the item in its window from here on.
+Most connections are sent the same bytes: of the items that wait, a connection gets all that it matched in one write, and
+connections that matched the same items share one buffer. A connection whose checkpoint is due gets it in the same write.
+A connection with named channels is told which of them matched, and one that acknowledges adds the item to its window;
+both get frames of their own.
 """
 
 from collections import Counter
@@ -13,24 +13,25 @@ from typing import NamedTuple
 from pyroaring import BitMap
 
 from app.core.delivery.grouping import group_by_items
-from app.core.limits import Limits
+from app.core.limits import DeliveryLimits
 from app.core.protocol import frames, server_messages
 from app.core.protocol.deflate import UNCOMPRESSED
-from app.flows.delivery.session import Session
+from app.flows.delivery.session import Session, is_window_full
 from app.flows.delivery.slots import Slots
 from app.ports.clock import Clock
 from app.ports.log import Record
 from app.ports.transport import SendMany
+from app.telemetry.broadcast_stats import SLOW_DELIVERY_S, FanoutCounts
 from app.telemetry.histogram import Example
 from app.telemetry.labels import Encoding
-from app.telemetry.stats import SLOW_DELIVERY_S, FanoutCounts, Stats
+from app.telemetry.stats import Stats
 
-# How many sends are one volley, and share one reading of the clock.
+# How many sends are made in one call and share one reading of the clock.
 _SENDS_PER_CALL = 128
 
 
 class Outgoing(NamedTuple):
-    """An item that is decided: its message, and the slots that want it."""
+    """A matched item: its message, and the slots that matched it."""
 
     record: Record
     message: frames.EncodedMessage
@@ -38,30 +39,30 @@ class Outgoing(NamedTuple):
 
 
 class FanoutResult(NamedTuple):
-    """Who has to be looked after once items are out: whose buffer or window is full, and who is due a checkpoint."""
+    """The sessions that need attention after a batch: buffer or window full, and checkpoint due."""
 
     full: list[Session]
     due: list[Session]
 
 
 class _Batch(NamedTuple):
-    """A batch on its way out: what comes of it, its last seq, and the slots that it may make due a checkpoint."""
+    """A batch that is being sent: its result, its last seq, and the slots whose checkpoint it may make due."""
 
-    outcome: FanoutResult
-    upto: int
+    result: FanoutResult
+    last_seq: int
     nearly_due: BitMap
 
 
 class _InFlight:
-    """One item on its way out, and what became of its sends so far.
+    """One item of a batch, and what became of its sends so far.
 
-    `named` are the connections that are told which of their channels wanted it.
+    `channels_of` maps the connections that are told their channels to the channels that matched.
     """
 
     __slots__ = ("attempted", "channels_of", "frames", "latencies", "message", "record", "sends", "wire_bytes")
 
-    def __init__(self, one: Outgoing) -> None:
-        self.record, self.message = one.record, one.message
+    def __init__(self, outgoing: Outgoing) -> None:
+        self.record, self.message = outgoing.record, outgoing.message
         self.attempted = 0
         self.channels_of: dict[Session, list[str]] = {}
         self.sends: Counter[Encoding] = Counter()
@@ -70,175 +71,174 @@ class _InFlight:
         self.latencies: list[tuple[float, int]] = []
 
     def count(self, window_bits: int, frame_bytes: int, sends: int) -> None:
-        """Count sends of one of its frames."""
+        """Count sends of one frame of the item."""
         encoding = encoding_of(window_bits)
         self.sends[encoding] += sends
         self.wire_bytes[encoding] += frame_bytes * sends
 
     def count_frames(self, message: frames.EncodedMessage) -> None:
-        """Count what was encoded."""
+        """Count the frames that were encoded for a message."""
         self.frames.update(map(encoding_of, message.frames))
 
 
 class Fanout:
     """Writes items to the connections whose slots matched. Nothing here waits for a client."""
 
-    def __init__(self, slots: Slots, volley: SendMany, limits: Limits, clock: Clock, stats: Stats) -> None:
+    def __init__(self, slots: Slots, send_many: SendMany, limits: DeliveryLimits, clock: Clock, stats: Stats) -> None:
         self._slots = slots
-        self._volley = volley
+        self._transport = send_many
         self._limits = limits
         self._clock = clock
         self._stats = stats
 
     def send(self, batch: Sequence[Outgoing]) -> FanoutResult:
         """Write items, in order, to every slot that matched them."""
-        outcome, going = FanoutResult([], []), list(map(_InFlight, batch))
-        nearly_due = self._slots.nearly_due(self._limits.checkpoint_items - len(batch))
-        this = _Batch(outcome, batch[-1].record.seq, nearly_due)
-        for alike in group_by_items([one.recipients for one in batch]):
-            items = [going[place] for place in alike.items]
-            for window_bits, slots in self._slots.by_deflate_window(alike.slots):
+        result, in_flight = FanoutResult([], []), list(map(_InFlight, batch))
+        nearly_due = self._slots.nearly_due(self._limits.checkpoint_interval_items - len(batch))
+        this = _Batch(result, batch[-1].record.seq, nearly_due)
+        for group in group_by_items([outgoing.recipients for outgoing in batch]):
+            items = [in_flight[position] for position in group.items]
+            for window_bits, slots in self._slots.by_deflate_window(group.slots):
                 self._send_shared(items, window_bits, slots, this)
-        for item in going:
-            self._send_per_channel(item, outcome)
-        for one, item in zip(batch, going, strict=True):
-            self._count(item, len(one.recipients))
-        return outcome
+        for item in in_flight:
+            self._send_per_channel(item, result)
+        for outgoing, item in zip(batch, in_flight, strict=True):
+            self._count(item, len(outgoing.recipients))
+        return result
 
     def _send_shared(self, items: Sequence[_InFlight], window_bits: int, slots: BitMap, this: _Batch) -> None:
-        """Write the same items to all who want them; put those with names aside."""
+        """Write the same items to all connections that matched them; collect those that need frames of their own."""
         self._collect_channels(items, slots & self._slots.unshared)
-        plain = slots - self._slots.unshared
-        frames = [one.message.frame(window_bits) for one in items]
-        joined, rest, written = b"".join(frames), plain, 0
-        for delivered, due in self._due(plain & this.nearly_due, len(items)):
-            reached = self._send_to(due, joined + self._checkpoint(this.upto, delivered), items, this.outcome)
-            self._slots.mark_checkpointed(reached, this.upto, delivered)
+        shared = slots - self._slots.unshared
+        item_frames = [item.message.frame(window_bits) for item in items]
+        joined, rest, written = b"".join(item_frames), shared, 0
+        for delivered, due in self._due(shared & this.nearly_due, len(items)):
+            reached = self._send_to(due, joined + self._checkpoint(this.last_seq, delivered), items, this.result)
+            self._slots.mark_checkpointed(reached, this.last_seq, delivered)
             rest, written = rest - due, written + len(reached)
-        reached = self._send_to(rest, joined, items, this.outcome)
+        reached = self._send_to(rest, joined, items, this.result)
         self._slots.record_sent(reached, len(items))
-        for one, frame in zip(items, frames, strict=True):
-            one.attempted += len(plain)
-            one.count(window_bits, len(frame), written + len(reached))
+        for item, frame in zip(items, item_frames, strict=True):
+            item.attempted += len(shared)
+            item.count(window_bits, len(frame), written + len(reached))
 
     def _due(self, slots: BitMap, items: int) -> list[tuple[int, BitMap]]:
-        """Part who is to be told where he stands, once he has these items too, by how many he will have had."""
-        parted = ((had + items, part) for had, part in self._slots.partition_by_delivered(slots))
-        return [(delivered, part) for delivered, part in parted if delivered >= self._limits.checkpoint_items]
+        """Split the slots whose checkpoint is due with these items, by the number of items since their last one."""
+        counted = ((delivered + items, part) for delivered, part in self._slots.partition_by_delivered(slots))
+        return [(delivered, part) for delivered, part in counted if delivered >= self._limits.checkpoint_interval_items]
 
-    def _checkpoint(self, upto: int, delivered: int) -> bytes:
-        """Say up to where its readers hold everything, as `ConnectionManager.checkpoint` says it to one alone."""
-        return frames.message_frame(server_messages.checkpoint_message(self._clock.wall(), upto, delivered, age_ms=0))
+    def _checkpoint(self, seq: int, delivered: int) -> bytes:
+        """Return the checkpoint that `LiveSet.checkpoint` would send to each connection."""
+        return frames.message_frame(server_messages.checkpoint_message(self._clock.wall(), seq, delivered, age_ms=0))
 
-    def _send_to(self, slots: BitMap, joined: bytes, items: Sequence[_InFlight], outcome: FanoutResult) -> BitMap:
-        """Write the same bytes to some connections, volley by volley; give those that were not closing."""
-        closed, order = BitMap(), slots.to_array()
+    def _send_to(self, slots: BitMap, joined: bytes, items: Sequence[_InFlight], result: FanoutResult) -> BitMap:
+        """Write the same bytes to some connections; return those that were not closing."""
+        closing, order = BitMap(), slots.to_array()
         for start in range(0, len(order), _SENDS_PER_CALL):
-            fired = order[start : start + _SENDS_PER_CALL]
-            missed = self._send_many(fired, joined, outcome)
-            closed.update(missed)
-            self._record_latency(items, len(fired) - len(missed))
-        return slots - closed
+            part = order[start : start + _SENDS_PER_CALL]
+            missed = self._send_many(part, joined, result)
+            closing.update(missed)
+            self._record_latency(items, len(part) - len(missed))
+        return slots - closing
 
-    def _send_many(self, slots: Sequence[int], joined: bytes, outcome: FanoutResult) -> list[int]:
-        """Write the same bytes to some connections; give the slots of those that are closing."""
+    def _send_many(self, slots: Sequence[int], joined: bytes, result: FanoutResult) -> list[int]:
+        """Write the same bytes in one call; return the slots of connections that are closing."""
         handles = self._slots.handles
-        taken = self._volley([handles[slot] for slot in slots], joined)
+        taken = self._transport([handles[slot] for slot in slots], joined)
         if taken.count(len(joined)) == len(slots):
             return []
         rests = ((slot, joined[size:]) for slot, size in zip(slots, taken, strict=True) if size < len(joined))
-        return [slot for slot, rest in rests if not self._write_rest(slot, rest, outcome)]
+        return [slot for slot, rest in rests if not self._write_rest(slot, rest, result)]
 
-    def _write_rest(self, slot: int, rest: bytes, outcome: FanoutResult) -> bool:
-        """Write by the link what a volley could not; False when the connection is closing."""
+    def _write_rest(self, slot: int, rest: bytes, result: FanoutResult) -> bool:
+        """Write through the link what `SendMany` could not; return False if the connection is closing."""
         session = self._slots.sessions[slot]
-        # A slot that is found has a session, and that a link.
+        # A slot that matched has a session with a link.
         if session is None or session.link is None or not session.link.write(rest):
             return False
-        if session.link.buffered_bytes() > self._limits.write_buffer_bytes:
-            outcome.full.append(session)
+        if session.link.buffered_bytes() > self._limits.write_high_water_bytes:
+            result.full.append(session)
         return True
 
     def _collect_channels(self, items: Sequence[_InFlight], slots: BitMap) -> None:
-        """Note which channels of connections with names want the items."""
+        """Note which channels of connections that need frames of their own matched the items."""
         for slot in slots:
             session, channel = self._slots.sessions[slot], self._slots.channels[slot]
             if session is not None and channel is not None:
                 channel.matched += len(items)
-                for one in items:
-                    one.channels_of.setdefault(session, []).append(channel.name)
+                for item in items:
+                    item.channels_of.setdefault(session, []).append(channel.name)
 
-    def _send_per_channel(self, one: _InFlight, outcome: FanoutResult) -> None:
-        """Write one item to connections that have named channels, or acknowledge."""
-        record, now = one.record, self._clock.monotonic()
+    def _send_per_channel(self, item: _InFlight, result: FanoutResult) -> None:
+        """Write one item to the connections that have named channels or acknowledge."""
+        record, now = item.record, self._clock.monotonic()
         written = 0
-        for session, frame in _frames(one):
-            one.attempted += 1
+        for session, frame in _frames(item):
+            item.attempted += 1
             link = session.link
             if link is None or not link.write(frame):
                 continue
             written += 1
-            session.last_written_at = now
-            session.delivered += 1
-            one.count(session.window_bits, len(frame), 1)
-            if session.delivered >= self._limits.checkpoint_items:
-                outcome.due.append(session)
+            session.wrote(now, items=1)
+            item.count(session.options.deflate_window_bits, len(frame), 1)
+            if session.delivered >= self._limits.checkpoint_interval_items:
+                result.due.append(session)
             if session.window is not None:
                 session.window.add(record.seq, record.accepted_at, now)
-            if link.buffered_bytes() > self._limits.write_buffer_bytes or session.is_window_full(self._limits):
-                outcome.full.append(session)
-        self._record_latency([one], written)
+            is_full = is_window_full(session, self._limits.ack_window_items)
+            if is_full or link.buffered_bytes() > self._limits.write_high_water_bytes:
+                result.full.append(session)
+        self._record_latency([item], written)
 
     def _record_latency(self, items: Iterable[_InFlight], sends: int) -> None:
-        """Read the clock for so many sends of each item."""
+        """Read the clock for a number of sends of each item."""
         if not sends:
             return
         now = self._clock.wall()
-        for one in items:
-            one.latencies.append((max(now - one.record.accepted_at, 0.0), sends))
+        for item in items:
+            item.latencies.append((max(now - item.record.accepted_at, 0.0), sends))
 
-    def _count(self, one: _InFlight, recipients: int) -> None:
-        """Count one item, and leave a slow delivery behind as an exemplar, so that a panel leads to the item."""
-        record, closed = one.record, one.attempted - one.sends.total()
-        one.count_frames(one.message)
-        self._stats.item_sent(
+    def _count(self, item: _InFlight, recipients: int) -> None:
+        """Count one item; a slow delivery leaves an exemplar, so that a panel leads to the item."""
+        record, closed = item.record, item.attempted - item.sends.total()
+        item.count_frames(item.message)
+        self._stats.broadcast.record_fanout(
             FanoutCounts(
                 closed,
-                recipients - one.attempted,
+                recipients - item.attempted,
                 len(record.item_json),
-                one.sends,
-                one.wire_bytes,
-                one.frames,
-                one.latencies,
+                item.sends,
+                item.wire_bytes,
+                item.frames,
+                item.latencies,
             )
         )
-        slowest_s = max((seconds for seconds, _ in one.latencies), default=0.0)
+        slowest_s = max((seconds for seconds, _ in item.latencies), default=0.0)
         if slowest_s > SLOW_DELIVERY_S:
             labels = {"item_id": record.item.id[:64]} | ({"trace_id": record.trace_id} if record.trace_id else {})
-            self._stats.delivery_was_slow(Example(labels, slowest_s, self._clock.wall()))
+            self._stats.broadcast.record_slow_delivery(Example(labels, slowest_s, self._clock.wall()))
 
 
-def _frames(one: _InFlight) -> Iterator[tuple[Session, bytes]]:
-    """Give each connection with what it gets; those with the same channels share their bytes too."""
-    messages: dict[tuple[str, ...], frames.EncodedMessage] = {(): one.message}
-    record = one.record
-    for session, matched in one.channels_of.items():
+def _frames(item: _InFlight) -> Iterator[tuple[Session, bytes]]:
+    """Yield each connection with its frame; connections with the same channels share their bytes too."""
+    messages: dict[tuple[str, ...], frames.EncodedMessage] = {(): item.message}
+    record = item.record
+    for session, matched in item.channels_of.items():
         names = named_channels(session, matched)
         if names not in messages:
-            messages[names] = frames.EncodedMessage(
-                frames.news_item(record.seq, record.accepted_at, record.item_json, names)
-            )
-        yield session, messages[names].frame(session.window_bits)
+            payload = frames.news_item(record.seq, record.accepted_at, record.item_json, names)
+            messages[names] = frames.EncodedMessage(payload)
+        yield session, messages[names].frame(session.options.deflate_window_bits)
     for names, message in messages.items():
         if names:
-            one.count_frames(message)
+            item.count_frames(message)
 
 
 def encoding_of(window_bits: int) -> Encoding:
-    """Name a way of encoding for the metrics."""
+    """Return the metric label of an encoding."""
     return Encoding.IDENTITY if window_bits == UNCOMPRESSED else Encoding.DEFLATE
 
 
 def named_channels(session: Session, matched: Iterable[str]) -> tuple[str, ...]:
-    """Give what an item's `channels` say: nothing where the connection has no named channel."""
-    return tuple(sorted(matched)) if session.has_named_channels else ()
+    """Return the `channels` of an item's message: none if the connection has no named channel."""
+    return tuple(sorted(matched)) if session.channels.has_named else ()

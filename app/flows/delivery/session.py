@@ -1,224 +1,277 @@
-"""One connection's life. This file owns what the server knows about a connection and its channels, and how it ends."""
+"""One connection's state: who it is, its channels, where it is in the log, and how it ends.
+
+Other modules read a session and change it through its methods only.
+"""
 
 from collections.abc import Iterable
+from functools import cache
+from typing import NamedTuple
 
-from app.core.access.entitlement import UNRESTRICTED
+from app.core.access.entitlement import UNRESTRICTED, Entitlement
 from app.core.delivery.ack_window import AckWindow
 from app.core.delivery.phases import NEXT_PHASE, Phase, PhaseEvent
 from app.core.delivery.positions import LogRange
 from app.core.filters.analysis import CompiledFilter
 from app.core.filters.filter import DEFAULT_CHANNEL, Filter
-from app.core.limits import Limits, TokenBucket
 from app.core.protocol.close_codes import DisconnectReason
 from app.core.protocol.deflate import UNCOMPRESSED
+from app.flows.delivery.inbox import Inbox
 from app.ports.transport import Link
+
+
+class ClientOptions(NamedTuple):
+    """What a client negotiated at the upgrade; the window is the one that its payloads are compressed with."""
+
+    is_v2: bool = False
+    uses_acks: bool = False
+    deflate_window_bits: int = UNCOMPRESSED
+
+
+class TokenState(NamedTuple):
+    """What a connection's token allows, when it expires (Unix seconds, None: never), and whether the client was warned."""
+
+    entitled: Entitlement = UNRESTRICTED
+    expires_at: float | None = None
+    is_expiry_announced: bool = False
+
+
+NO_TOKEN = TokenState()
+
+
+@cache
+def client_options(is_v2: bool, uses_acks: bool, deflate_window_bits: int) -> ClientOptions:
+    """Return the options that all connections with the same ones share."""
+    return ClientOptions(is_v2, uses_acks, deflate_window_bits)
 
 
 class Channel:
     """One filter of a connection, under a name.
 
-    `wants` is None until it is known, and stays None when the stored filter is broken. A channel that `follows` has the
-    user's stored filter, whatever that becomes. Items up to `passed` are decided, while the connection is not live;
-    those up to `wants_seq` were decided by a filter that is not known any more. `read` is the filter, read once.
+    `filter` is None until it is loaded, and stays None if the stored one cannot be read. A channel that `tracks_stored`
+    has the user's stored filter, also after that changes. While the connection is not live, items up to `cursor` are
+    decided. Items up to `filter_seq` were decided by an earlier filter. `compiled` caches the filter, compiled.
     """
 
     __slots__ = ("compiled", "cursor", "filter", "filter_seq", "matched", "name", "slot", "tracks_stored")
 
-    def __init__(self, name: str, wants: Filter | None = None, *, follows: bool = True) -> None:
+    def __init__(self, name: str, filter: Filter | None = None, *, tracks_stored: bool = True) -> None:  # noqa: A002
         self.name = name
-        self.filter = wants
+        self.filter = filter
         self.compiled: tuple[Filter, CompiledFilter] | None = None
-        self.tracks_stored = follows
+        self.tracks_stored = tracks_stored
         self.slot = -1
         self.cursor = self.filter_seq = 0
         self.matched = 0
 
 
-class Session:
-    """A connection: seated before the upgrade, open with a link and slots, over once `ending` is set.
+class ChannelSet(tuple[Channel, ...]):
+    """A connection's channels. A tuple: most connections have one channel, and a dict takes four times the memory."""
 
-    Times are monotonic seconds.
+    __slots__ = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(channel.name for channel in self)
+
+    @property
+    def has_named(self) -> bool:
+        """Return whether there is another channel than `default`, so that items must name their channels."""
+        return any(channel.name != DEFAULT_CHANNEL for channel in self)
+
+    @property
+    def has_unreadable_filter(self) -> bool:
+        return any(channel.filter is None for channel in self)
+
+    def find(self, name: str) -> Channel | None:
+        """Return the channel of this name."""
+        return next((channel for channel in self if channel.name == name), None)
+
+
+class Session:
+    """A connection: admitted before the upgrade, open once it has a link, over once it has a `disconnect_reason`.
+
+    Times are monotonic seconds. Items up to `opened_seq` are not for this connection; up to `checkpoint_seq` its client
+    was told that it has everything. `base_cursor` is its place in the log while it has no channel. `delivered` counts
+    items since the last checkpoint, apart from those that `Slots` counts for it, and `sent` those before it.
     """
 
     __slots__ = (
-        "answered",
         "base_cursor",
-        "bucket",
         "channels",
         "checkpoint_seq",
         "delivered",
         "device_id",
-        "ending",
-        "entitled",
-        "expires_at",
+        "disconnect_reason",
         "id",
         "inbox",
         "ip",
-        "is_answering",
-        "is_expiry_told",
-        "is_lag_told",
-        "is_v2",
         "last_received_at",
         "last_written_at",
         "link",
-        "mistakes",
         "opened_at",
         "opened_seq",
+        "options",
         "phase",
         "pinged_at",
         "probed_at",
-        "progress_at",
-        "replayed",
         "sent",
         "start",
+        "token",
         "user_id",
         "uses_shared_frames",
-        "wants_acks",
         "window",
-        "window_bits",
     )
 
     def __init__(
-        self, connection_id: str, user_id: str, now: float, message_burst: int, device_id: str | None = None
+        self, connection_id: str, user_id: str, now: float, device_id: str | None = None, ip: str = ""
     ) -> None:
         self.id = connection_id
         self.user_id = user_id
         self.device_id = device_id
-        # What it is counted for; "" for nothing.
-        self.ip = ""
-        self.opened_at = self.last_received_at = self.last_written_at = self.pinged_at = self.progress_at = now
-        # When it was last asked, out of turn, whether it is there.
+        # The address that the connection is counted for; "" for none.
+        self.ip = ip
+        self.options = ClientOptions()
+        self.token = NO_TOKEN
+        self.opened_at = self.last_received_at = self.last_written_at = self.pinged_at = now
         self.probed_at = 0.0
-        self.bucket = TokenBucket(message_burst, now)
-        self.link: Link | None = None
-        # Meters what it says that nobody can read; made with the first.
-        self.mistakes: TokenBucket | None = None
-        self.is_v2 = self.wants_acks = False
-        # How its payloads are compressed.
-        self.window_bits = UNCOMPRESSED
-        # When its token ends (Unix seconds), None: never, and what it lets it see.
-        self.expires_at: float | None = None
-        self.entitled = UNRESTRICTED
+        self.link: Link[Session] | None = None
+        self.inbox: Inbox | None = None
         self.phase = Phase.REPLAYING
-        self.ending: DisconnectReason | None = None
-        # A tuple: most have one, and a dict is four times as large.
-        self.channels: tuple[Channel, ...] = ()
-        # One unnamed channel and no acks: what is written to it is written to thousands.
+        self.disconnect_reason: DisconnectReason | None = None
+        self.channels = ChannelSet([Channel(DEFAULT_CHANNEL)])
+        # One channel without a name and no acks: this connection is sent the frame that thousands are sent.
         self.uses_shared_frames = True
         self.window: AckWindow | None = None
-        # Frames that came for want of acks: they are not metered.
-        self.answered = 0
-        # Items since the last checkpoint that are not noted by its slot (`Slots.delivered`), and those before it.
-        self.delivered = self.sent = 0
-        self.use_channels([Channel(DEFAULT_CHANNEL)])
-        self.checkpoint_seq = 0
-        # Where it begins; None begins at what is broadcast next. Items up to `opened_seq` are not for this connection.
+        # None: the connection starts with the next item that is broadcast.
         self.start: LogRange | None = None
-        self.opened_seq = 0
-        # Where it stands when it has no channel.
-        self.base_cursor = 0
-        # Items so far, while it reads the log.
-        self.replayed = 0
-        self.is_lag_told = self.is_expiry_told = False
-        # A tuple: most are empty, and the empty one is everybody's.
-        self.inbox: tuple[str, ...] = ()
-        self.is_answering = False
+        self.opened_seq = self.checkpoint_seq = self.base_cursor = 0
+        self.delivered = self.sent = 0
 
     @property
     def cursor(self) -> int:
-        """Give up to where items are decided for every channel, while the connection is not live."""
+        """Return the seq up to which every channel has been decided, while the connection is not live."""
         return min((channel.cursor for channel in self.channels), default=self.base_cursor)
 
-    @property
-    def has_unreadable_filter(self) -> bool:
-        """Say whether a filter cannot be read."""
-        return any(channel.filter is None for channel in self.channels)
+    def configure(
+        self,
+        channels: Iterable[Channel],
+        options: ClientOptions = ClientOptions(),  # noqa: B008 - immutable
+        token: TokenState = NO_TOKEN,
+        inbox: Inbox | None = None,
+    ) -> None:
+        """Set what the client asked for, before the connection opens. Of two channels with one name the last counts."""
+        self.options, self.token, self.inbox = options, token, inbox
+        self.channels = ChannelSet({channel.name: channel for channel in channels}.values())
+        if self.channels.has_named:
+            self._count_per_channel()
 
-    @property
-    def has_named_channels(self) -> bool:
-        """Say whether items have to name their channels."""
-        return any(channel.name != DEFAULT_CHANNEL for channel in self.channels)
+    def start_at(self, start: LogRange) -> None:
+        """Set where in the log the connection starts."""
+        self.start = start
 
-    @property
-    def asks_nothing(self) -> bool:
-        """Say whether the client did not ask for what it missed."""
-        return self.start is None or not self.start.is_requested
-
-    @property
-    def accepts_gaps(self) -> bool:
-        """Say whether the client knows what a gap is: it speaks v2, or asked for what it missed."""
-        return self.is_v2 or not self.asks_nothing
-
-    def use_channels(self, channels: Iterable[Channel]) -> None:
-        """Choose all of the connection's channels, before it opens."""
-        self.channels = tuple({channel.name: channel for channel in channels}.values())
-        self._update_frame_sharing()
-
-    def add_channel(self, channel: Channel) -> None:
-        """Add one to an open connection: from here on each counts for itself."""
-        self._count_per_channel()
-        self.channels = (*self.channels, channel)
-
-    def drop_channel(self, channel: Channel) -> None:
-        self.channels = tuple(one for one in self.channels if one is not channel)
-
-    def channel(self, name: str) -> Channel | None:
-        """Give the channel of this name, if there is one."""
-        return next((channel for channel in self.channels if channel.name == name), None)
-
-    @property
-    def channel_names(self) -> tuple[str, ...]:
-        """Give the names of the channels."""
-        return tuple(channel.name for channel in self.channels)
-
-    def queue_message(self, text: str) -> None:
-        """Let a message wait until those before it are answered."""
-        self.inbox = (*self.inbox, text)
-
-    def next_message(self) -> str:
-        """Give the message that has waited longest."""
-        first, *rest = self.inbox
-        self.inbox = tuple(rest)
-        return first
+    def use_token(self, token: TokenState) -> None:
+        """Replace the token, or remember that its expiry was announced."""
+        self.token = token
 
     def use_acks(self, window: AckWindow) -> None:
         self.window = window
-        self._update_frame_sharing()
+        self._count_per_channel()
 
-    def _update_frame_sharing(self) -> None:
-        """Look again whether items go to this connection in the frame that everybody gets."""
-        if self.window is not None or self.has_named_channels:
-            self._count_per_channel()
+    def open(self, link: Link["Session"], seq: int | None = None) -> None:
+        """Attach the socket; the connection gets items after `seq`."""
+        self.link = link
+        if seq is not None:
+            self.opened_seq = self.checkpoint_seq = seq
+            self.move_cursors(seq)
+            for channel in self.channels:
+                channel.filter_seq = seq
+
+    def add_channel(self, channel: Channel) -> None:
+        """Add a channel to an open connection; from now on each channel counts its own items."""
+        self._count_per_channel()
+        self.channels = ChannelSet((*self.channels, channel))
+
+    def drop_channel(self, channel: Channel, seq: int) -> None:
+        """Remove a channel; `seq` is where the connection is in the log, in case it has no channel left."""
+        self.base_cursor = seq
+        self.channels = ChannelSet(one for one in self.channels if one is not channel)
+
+    def receive(self, now: float, burst: int) -> Inbox:
+        """Note that the client sent something, and return the inbox, which is made with the first frame."""
+        self.last_received_at = now
+        if self.inbox is None:
+            self.inbox = Inbox(burst, now)
+        return self.inbox
+
+    def wrote(self, now: float, items: int = 0) -> None:
+        """Note that something was written, and how many of it were items."""
+        if now > self.last_written_at:
+            self.last_written_at = now
+        self.delivered += items
+
+    def pinged(self, now: float, *, is_probe: bool = False) -> None:
+        """Note that the client was pinged; a probe has to be answered soon."""
+        self.pinged_at = now
+        if is_probe:
+            self.probed_at = now
+
+    def add_delivered(self, items: int) -> None:
+        """Move a count of items from `Slots` to the session, or back if it is negative."""
+        self.delivered += items
+
+    def checkpointed(self, seq: int, delivered: int) -> None:
+        """Note that the client was told to have everything up to `seq`, `delivered` items since the last time."""
+        self.sent += delivered
+        self.checkpoint_seq = seq
+
+    def transition(self, event: PhaseEvent) -> None:
+        """Move to the next phase. Raises KeyError if there is no such transition."""
+        self.phase = NEXT_PHASE[self.phase, event]
+
+    def move_cursors(self, seq: int) -> None:
+        """Set the seq up to which every channel has been decided; items after it are decided, perhaps again."""
+        self.base_cursor = seq
+        for channel in self.channels:
+            channel.cursor = seq
+
+    def advance(self, seq: int) -> list[Channel]:
+        """Move on to an item that was read from the log; return the channels that have not decided it yet."""
+        self.base_cursor = seq
+        undecided = [channel for channel in self.channels if channel.cursor < seq]
+        for channel in undecided:
+            channel.cursor = seq
+        return undecided
+
+    def end(self, reason: DisconnectReason) -> None:
+        """Begin to disconnect: the first reason counts, and the socket is gone within a second."""
+        if self.disconnect_reason is None:
+            self.closed(reason)
+            if self.link is not None:
+                self.link.close(reason)
+
+    def closed(self, reason: DisconnectReason) -> None:
+        """Note that the connection is over; an earlier reason is kept."""
+        self.disconnect_reason = self.disconnect_reason or reason
+        self.transition(PhaseEvent.ENDED)
 
     def _count_per_channel(self) -> None:
-        """From here on let every channel count for itself; so far there was one."""
+        """Let each channel count its own items from now on; until now there was one channel."""
         if self.uses_shared_frames:
             self.uses_shared_frames = False
             for channel in self.channels:
                 channel.matched = self.sent + self.delivered if channel.name == DEFAULT_CHANNEL else 0
 
-    def matched_on(self, channel: Channel, delivered: int) -> int:
-        """Count the items that a channel wanted since it was joined, `delivered` of them since the last checkpoint."""
-        return self.sent + delivered if self.uses_shared_frames else channel.matched
 
-    def is_window_full(self, limits: Limits) -> bool:
-        """Say whether nothing new may be sent until something is acknowledged."""
-        return self.window is not None and len(self.window) >= limits.window_items
+def resumes(session: Session) -> bool:
+    """Return whether the client asked for what it missed."""
+    return session.start is not None and session.start.is_requested
 
-    def transition(self, event: PhaseEvent) -> None:
-        """Go to the next phase."""
-        self.phase = NEXT_PHASE[self.phase, event]
 
-    def move_cursors(self, seq: int) -> None:
-        """Say that items up to `seq` are decided for every channel; going back, that they are to be decided again."""
-        self.base_cursor = seq
-        for channel in self.channels:
-            channel.cursor = seq
+def is_window_full(session: Session, max_items: int) -> bool:
+    """Return whether nothing new may be sent until the client acknowledges something."""
+    return session.window is not None and len(session.window) >= max_items
 
-    def end(self, ending: DisconnectReason) -> None:
-        """Begin to end: the first reason stays, and the socket goes within a second."""
-        if self.ending is None:
-            self.ending = ending
-            self.transition(PhaseEvent.ENDED)
-            if self.link is not None:
-                self.link.close(ending)
+
+def buffered_bytes(session: Session) -> int:
+    """Return how many bytes the client has yet to take."""
+    return session.link.buffered_bytes() if session.link is not None else 0

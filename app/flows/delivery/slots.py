@@ -1,7 +1,7 @@
-"""Which slot of the index is whose. This file owns the slots: one for each channel of each open connection.
+"""Which slot of the filter index belongs to which channel of which connection.
 
-A slot keeps its number as long as its channel is used; it is in the index only while its connection is live. What
-nearly everybody gets is noted here in bitmaps, for all at once: no session is touched for an item.
+A channel keeps its slot as long as it is used; the slot is in the index only while its connection is live. What most
+connections are sent is counted here in bitmaps, for all of them at once: an item touches no session.
 """
 
 from collections.abc import Iterator
@@ -16,22 +16,22 @@ from app.ports.transport import SendHandle
 
 
 class Slots:
-    """The slots and the filter index over the live ones."""
+    """The slots, and the filter index over the live ones."""
 
     def __init__(self) -> None:
         self.index = FilterIndex()
-        # By slot; read for every recipient of every item. Where a volley must not write there is no handle: something
-        # waits in the link, or the connection is over.
+        # By slot; read for every recipient of every item. The handle is None where `SendMany` must not write: bytes
+        # wait in the link, or the connection is over.
         self.handles: list[SendHandle | None] = []
         self.sessions: list[Session | None] = []
         self.channels: list[Channel | None] = []
         self._free: list[int] = []
-        # Those of connections that are told their channels, or acknowledge.
+        # The slots of connections that need frames of their own: they have named channels, or acknowledge.
         self.unshared = BitMap()
-        # What was written to the other live ones since their sessions were last told, and to whom anything was.
+        # For the other live slots: items written since the last checkpoint, and the slots that anything was written to.
         self._delivered = SlotCounters()
         self._written = BitMap()
-        # Those of connections with compressed payloads, by their window.
+        # The slots of connections with compressed payloads, by their deflate window.
         self._deflated: dict[int, BitMap] = {}
 
     def allocate(self, session: Session, channel: Channel) -> None:
@@ -48,11 +48,12 @@ class Slots:
         self.use_send_many(session)
         if not session.uses_shared_frames:
             self.unshared.update(_slots_of(session))
-        if session.window_bits != UNCOMPRESSED:
-            self._deflated.setdefault(session.window_bits, BitMap()).add(channel.slot)
+        window_bits = session.options.deflate_window_bits
+        if window_bits != UNCOMPRESSED:
+            self._deflated.setdefault(window_bits, BitMap()).add(channel.slot)
 
     def free(self, channel: Channel) -> None:
-        """Free a channel's slot."""
+        """Take a channel's slot back."""
         self.handles[channel.slot] = None
         self._flush_count(channel.slot)
         self.index.remove(channel.slot)
@@ -65,35 +66,15 @@ class Slots:
         channel.slot = -1
 
     def put(self, channel: Channel) -> None:
-        """Let items find a channel from now on."""
+        """Put a channel's filter into the index, so that items find it."""
         session = self.sessions[channel.slot]
         if channel.filter is None or session is None:
             self.index.put_broken(channel.slot)
         else:
-            self.index.put(channel.slot, channel.filter, session.entitled)
-
-    def by_deflate_window(self, slots: BitMap) -> Iterator[tuple[int, BitMap]]:
-        """Part slots by the window that their connections' payloads are compressed with."""
-        for window_bits, deflated in self._deflated.items():
-            if alike := slots & deflated:
-                yield window_bits, alike
-                slots = slots - alike
-        if slots:
-            yield UNCOMPRESSED, slots
-
-    def use_send_many(self, session: Session) -> None:
-        """Let volleys write to a connection where nothing waits."""
-        handle = None if session.link is None else session.link.send_handle
-        for slot in _slots_of(session):
-            self.handles[slot] = handle
-
-    def use_link(self, session: Session) -> None:
-        """Let what is written to a connection go by its link alone: something waits there."""
-        for slot in _slots_of(session):
-            self.handles[slot] = None
+            self.index.put(channel.slot, channel.filter, session.token.entitled)
 
     def activate(self, session: Session) -> None:
-        """Let items find a connection."""
+        """Put a connection's filters into the index."""
         if session.link is not None:
             session.link.set_write_limit(0)
         self.use_send_many(session)
@@ -101,58 +82,77 @@ class Slots:
             self.put(channel)
             if session.uses_shared_frames:
                 self._delivered.add(BitMap([channel.slot]), session.delivered)
-                session.delivered = 0
+                session.add_delivered(-session.delivered)
+
+    def deactivate(self, session: Session) -> None:
+        """Remove a connection's filters from the index."""
+        self.flush_counts(session)
+        for channel in session.channels:
+            self.index.remove(channel.slot)
+
+    def use_send_many(self, session: Session) -> None:
+        """Let `SendMany` write to a connection, unless bytes wait in its link."""
+        handle = None if session.link is None else session.link.send_handle
+        for slot in _slots_of(session):
+            self.handles[slot] = handle
+
+    def use_link(self, session: Session) -> None:
+        """Write to a connection through its link only, because bytes wait there."""
+        for slot in _slots_of(session):
+            self.handles[slot] = None
+
+    def by_deflate_window(self, slots: BitMap) -> Iterator[tuple[int, BitMap]]:
+        """Split slots by the window that their connections' payloads are compressed with."""
+        for window_bits, deflated in self._deflated.items():
+            if same := slots & deflated:
+                yield window_bits, same
+                slots = slots - same
+        if slots:
+            yield UNCOMPRESSED, slots
 
     def record_sent(self, slots: BitMap, items: int) -> None:
-        """Note that so many items were written to each of these slots."""
+        """Count `items` items written to each of these slots."""
         self._delivered.add(slots, items)
         self._written |= slots
 
     def nearly_due(self, items: int) -> BitMap:
-        """Give the slots that had so many items, or more, since their connections were told where they stand."""
+        """Return the slots that were sent `items` items or more since their last checkpoint."""
         return self._delivered.at_least(items) if items > 0 else BitMap(range(len(self.sessions)))
 
     def partition_by_delivered(self, slots: BitMap) -> list[tuple[int, BitMap]]:
-        """Part slots by how many items they had since then."""
+        """Split slots by the number of items since their last checkpoint."""
         return self._delivered.partition(slots)
 
     def mark_checkpointed(self, slots: BitMap, seq: int, delivered: int) -> None:
-        """Note that these were told to hold everything up to `seq`, `delivered` items of it since the last time."""
+        """Note that these slots' clients were told to have everything up to `seq`, `delivered` items of it new."""
         self._delivered.clear(slots)
         self._written |= slots
         for slot in slots:
             session = self.sessions[slot]
             if session is not None:
-                session.sent += delivered
-                session.checkpoint_seq = seq
+                session.checkpointed(seq, delivered)
 
     def delivered(self, session: Session) -> int:
-        """Count what a connection had since it was last told where it stands."""
+        """Count a connection's items since its last checkpoint."""
         return session.delivered + sum(map(self._delivered.count, _slots_of(session)))
 
     def flush_counts(self, session: Session) -> None:
-        """Let a session know itself how many items it had."""
+        """Move the counts of a connection's slots to its session."""
         for slot in _slots_of(session):
             self._flush_count(slot)
 
     def flush_write_times(self, since: float) -> None:
-        """Let the sessions know to whom anything was written after `since` (monotonic seconds), and begin anew."""
+        """Note in every session that was written to that this was at `since` (monotonic seconds), and start again."""
         written, self._written = self._written, BitMap()
         for slot in written:
             session = self.sessions[slot]
             if session is not None:
-                session.last_written_at = max(session.last_written_at, since)
+                session.wrote(since)
 
     def _flush_count(self, slot: int) -> None:
         session = self.sessions[slot]
         if session is not None:
-            session.delivered += self._delivered.pop(slot)
-
-    def deactivate(self, session: Session) -> None:
-        """Let no item find a connection any more."""
-        self.flush_counts(session)
-        for channel in session.channels:
-            self.index.remove(channel.slot)
+            session.add_delivered(self._delivered.pop(slot))
 
 
 def _slots_of(session: Session) -> list[int]:

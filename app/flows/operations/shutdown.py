@@ -1,6 +1,6 @@
-"""How the server stops. This file owns the order: nobody and nothing new, what was accepted goes out, all leave.
+"""How the server stops: no new clients and items, then what was accepted goes out, then all connections are closed.
 
-Connections end spread over some seconds, so that the clients do not come back all at once.
+Connections are closed over some seconds, so that the clients do not all come back at once.
 """
 
 import asyncio
@@ -8,25 +8,27 @@ import random
 
 import structlog
 
-from app.core.limits import Limits
+from app.core.limits import ShutdownLimits
 from app.core.protocol import server_messages
 from app.core.protocol.close_codes import DisconnectReason
-from app.flows.connections.manager import ConnectionManager
+from app.flows.connections.admission import Admission
 from app.flows.delivery.broadcast import WebSocketBroadcaster
+from app.flows.delivery.live import LiveSet
 from app.flows.delivery.resume import StartResolver
 from app.flows.delivery.session import Session
 from app.flows.news.process import NewsProcessor
 from app.ports.clock import Clock
 
-_LEVEL_WITHIN_S = 5.0
-_STRAGGLERS_S = 1.5
+_FLUSH_TIMEOUT_S = 5.0
+_CLOSE_TIMEOUT_S = 1.5
+_CLOSE_POLL_S = 0.02
 _CLOSES_PER_S = 1_000
 _CLOSES_AT_ONCE = 50
-# A server needs a moment to come back, and can welcome so many at a time.
-_BACK_AFTER_S = 1.0
+# A server needs a moment to come back, and then accepts this many clients a second.
+_RESTART_S = 1.0
 _RETURNS_PER_S = 500.0
 
-_log = structlog.get_logger("drain")
+_log = structlog.get_logger("shutdown")
 
 
 class Shutdown:
@@ -36,59 +38,61 @@ class Shutdown:
         self,
         processor: NewsProcessor,
         broadcaster: WebSocketBroadcaster,
-        connections: ConnectionManager,
-        resumption: StartResolver,
-        limits: Limits,
+        admission: Admission,
+        live: LiveSet,
+        resolver: StartResolver,
+        limits: ShutdownLimits,
         clock: Clock,
     ) -> None:
         self._processor = processor
         self._broadcaster = broadcaster
-        self._connections = connections
-        self._resumption = resumption
+        self._admission = admission
+        self._live = live
+        self._resolver = resolver
         self._limits = limits
         self._clock = clock
 
     def begin(self) -> None:
-        """Take no new client and no new item of a publisher; what waits in raw_news_queue is still processed."""
-        _log.info("draining", connections=len(self._connections))
-        self._connections.is_draining = True
+        """Accept no new client and no new item of a publisher. What waits in raw_news_queue is still processed."""
+        _log.info("draining", connections=len(self._admission.all_sessions()))
+        self._admission.is_draining = True
         self._processor.close()
 
     async def flush(self) -> None:
-        """Wait until what was accepted is in the log and was broadcast, for a while."""
+        """Wait, for some seconds at most, until what was accepted is in the log and was broadcast."""
         try:
-            async with asyncio.timeout(_LEVEL_WITHIN_S):
+            async with asyncio.timeout(_FLUSH_TIMEOUT_S):
                 await self._processor.wait_until_empty()
                 await self._broadcaster.wait_until_caught_up()
         except TimeoutError:
             _log.warning("drain_cut_short", waiting_items=self._processor.waiting)
 
     async def close_all(self) -> None:
-        """End every connection with 1012 and wait until the last is gone; abort who does not go."""
-        await self._close_all()
-        until = self._clock.monotonic() + _STRAGGLERS_S
-        while self._connections.all_sessions() and self._clock.monotonic() < until:
-            await self._clock.sleep(0.02)
-        for session in self._connections.all_sessions():
+        """Close every connection with 1012 and wait until all are gone; abort those that stay."""
+        await self._disconnect_all()
+        until = self._clock.monotonic() + _CLOSE_TIMEOUT_S
+        while self._admission.all_sessions() and self._clock.monotonic() < until:
+            await self._clock.sleep(_CLOSE_POLL_S)
+        for session in self._admission.all_sessions():
             if session.link is not None:
                 session.link.abort()
         await asyncio.sleep(0)
         _log.info("drained")
 
-    async def _close_all(self) -> None:
-        sessions = self._connections.all_sessions()
-        pause_s = min(self._limits.drain_s / max(len(sessions), 1), 1 / _CLOSES_PER_S) * _CLOSES_AT_ONCE
+    async def _disconnect_all(self) -> None:
+        sessions = self._admission.all_sessions()
+        pause_s = min(self._limits.max_close_s / max(len(sessions), 1), 1 / _CLOSES_PER_S) * _CLOSES_AT_ONCE
         for session in sessions:
-            if session.is_v2:
-                self._connections.send(session, self._reconnect_advice(session, len(sessions)))
+            if session.options.is_v2:
+                self._live.send(session, self._reconnect_advice(session, len(sessions)))
         for number, session in enumerate(sessions, start=1):
-            self._connections.disconnect(session, DisconnectReason.SHUTDOWN)
+            self._live.disconnect(session, DisconnectReason.SHUTDOWN)
             if number % _CLOSES_AT_ONCE == 0:
                 await self._clock.sleep(pause_s)
 
     def _reconnect_advice(self, session: Session, clients: int) -> server_messages.Reconnect:
-        """Say when to come back, the wider spread the more clients there are, and where to resume."""
-        spread_s = _BACK_AFTER_S + clients / _RETURNS_PER_S
-        after_ms = int(random.uniform(_BACK_AFTER_S, spread_s) * 1000)  # noqa: S311 - jitter, not a secret
-        position = self._resumption.position(self._connections.decided_seq(session))
+        """Return when to come back, spread more widely the more clients there are, and where to resume."""
+        spread_s = _RESTART_S + clients / _RETURNS_PER_S
+        after_ms = int(random.uniform(_RESTART_S, spread_s) * 1000)  # noqa: S311 - jitter, not a secret
+        position = self._resolver.position(self._live.decided_seq(session))
         return server_messages.Reconnect("restart", after_ms, str(position))

@@ -1,4 +1,4 @@
-"""The REST API as a table. This file owns what each call takes and gives; routes and /openapi.json are made of it."""
+"""The REST API as a table: what each endpoint takes and returns. Routes and /openapi.json are made from it."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -8,7 +8,7 @@ import msgspec
 from aiohttp.typedefs import Handler
 
 from app.adapters.http.request.identity import guarded
-from app.adapters.http.request.params import Param, connection_id, item_id, news_readers, user_id
+from app.adapters.http.request.params import CONNECTION, ITEM, USER, news_params
 from app.adapters.http.request.request_body import JSON, NDJSON
 from app.adapters.http.response import responses
 from app.adapters.http.rest import news, operations, subscriptions
@@ -17,6 +17,7 @@ from app.core.errors import ErrorCode
 from app.core.filters.filter import Filter
 from app.core.limits import Limits
 from app.core.news.item import RawNews
+from app.core.validation.values import Value
 from app.telemetry.labels import Method
 
 API = "/api/v1"
@@ -31,36 +32,36 @@ _STORE = (ErrorCode.STORAGE_FULL, ErrorCode.OVERLOADED)
 
 
 class Endpoint(NamedTuple):
-    """One call. An answer is one of its status' types; a body has the keys of all of its types; parameters by name.
+    """One method of one path. A response is one of its status's types; a body has the keys of all of its types.
 
-    Every call may also fail with `internal`.
+    Every endpoint may also fail with `internal`. `scope` is what a token must allow, if tokens are required.
     """
 
     method: Method
     path: str
     handler: Handler
-    # Any: a document, also one of a generic type.
-    answers: Mapping[HTTPStatus, tuple[Any, ...]]
-    path_params: Mapping[str, Param] = {}
-    query: Mapping[str, Param] = {}
+    # Any: a document, perhaps of a generic type.
+    responses: Mapping[HTTPStatus, tuple[Any, ...]]
+    path_params: Mapping[str, Value] = {}
+    query: Mapping[str, Value] = {}
     required: tuple[str, ...] = ()
     bodies: Mapping[str, tuple[type[msgspec.Struct], ...]] = {}
     problems: tuple[ErrorCode, ...] = ()
-    # What a token must allow, where tokens are asked for.
     scope: Scope | None = None
 
 
-def api_calls(limits: Limits) -> tuple[Endpoint, ...]:
-    """Give the calls under /api/v1; where tokens are asked for, each wants one."""
-    return tuple(map(_guarded, (*_news_calls(limits), *_subscription_calls(), *_operator_calls())))
+def api_endpoints(limits: Limits) -> tuple[Endpoint, ...]:
+    """Return the endpoints under /api/v1; each requires a token, if tokens are required."""
+    return tuple(map(_guarded, (*_news_endpoints(limits), *_subscription_endpoints(), *_operator_endpoints())))
 
 
-def _guarded(call: Endpoint) -> Endpoint:
-    return call._replace(handler=guarded(call.handler, call.scope), problems=(*call.problems, *_IDENTITY))
+def _guarded(endpoint: Endpoint) -> Endpoint:
+    handler = guarded(endpoint.handler, endpoint.scope)
+    return endpoint._replace(handler=handler, problems=(*endpoint.problems, *_IDENTITY))
 
 
-def health_calls() -> tuple[Endpoint, ...]:
-    """Give the calls that say how the server is."""
+def health_endpoints() -> tuple[Endpoint, ...]:
+    """Return the endpoints that report the server's health."""
     ok, unavailable = HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE
     return (
         Endpoint(Method.GET, "/health", operations.get_health, dict.fromkeys((ok, unavailable), (responses.Health,))),
@@ -71,7 +72,7 @@ def health_calls() -> tuple[Endpoint, ...]:
     )
 
 
-def _news_calls(limits: Limits) -> tuple[Endpoint, ...]:
+def _news_endpoints(limits: Limits) -> tuple[Endpoint, ...]:
     return (
         Endpoint(
             Method.POST,
@@ -87,7 +88,7 @@ def _news_calls(limits: Limits) -> tuple[Endpoint, ...]:
             f"{API}/news",
             news.get_news,
             {HTTPStatus.OK: (responses.Page[responses.StoredItem],)},
-            query=news_readers(limits.page_items),
+            query=news_params(limits.history.max_page_items),
             problems=(ErrorCode.INVALID_PARAMETER, ErrorCode.OVERLOADED),
         ),
         Endpoint(
@@ -95,7 +96,7 @@ def _news_calls(limits: Limits) -> tuple[Endpoint, ...]:
             f"{API}/news/{{id}}",
             news.get_news_item,
             {HTTPStatus.OK: (responses.StoredItem,)},
-            path_params={"id": item_id},
+            path_params={"id": ITEM},
             problems=(ErrorCode.NOT_FOUND,),
         ),
         Endpoint(
@@ -103,16 +104,16 @@ def _news_calls(limits: Limits) -> tuple[Endpoint, ...]:
             f"{API}/news/{{id}}/explain",
             news.get_explanation,
             {HTTPStatus.OK: (responses.UserExplanation,)},
-            path_params={"id": item_id},
-            query={"user_id": user_id},
+            path_params={"id": ITEM},
+            query={"user_id": USER},
             required=("user_id",),
             problems=(ErrorCode.INVALID_PARAMETER, ErrorCode.UNKNOWN_ITEM),
         ),
     )
 
 
-def _subscription_calls() -> tuple[Endpoint, ...]:
-    one = {"user_id": user_id}
+def _subscription_endpoints() -> tuple[Endpoint, ...]:
+    one = {"user_id": USER}
     return (
         Endpoint(
             Method.POST,
@@ -149,7 +150,7 @@ def _subscription_calls() -> tuple[Endpoint, ...]:
     )
 
 
-def _operator_calls() -> tuple[Endpoint, ...]:
+def _operator_endpoints() -> tuple[Endpoint, ...]:
     return (
         Endpoint(
             Method.GET,
@@ -173,7 +174,7 @@ def _operator_calls() -> tuple[Endpoint, ...]:
             f"{API}/connections/{{id}}",
             operations.delete_connection,
             {HTTPStatus.OK: (responses.ConnectionKicked,)},
-            path_params={"id": connection_id},
+            path_params={"id": CONNECTION},
             problems=(ErrorCode.NOT_FOUND,),
             scope=Scope.ADMIN,
         ),
@@ -182,7 +183,7 @@ def _operator_calls() -> tuple[Endpoint, ...]:
             f"{API}/users/{{user_id}}/tokens",
             operations.delete_tokens,
             {HTTPStatus.OK: (responses.TokensRevoked,)},
-            path_params={"user_id": user_id},
+            path_params={"user_id": USER},
             problems=(ErrorCode.INVALID_PARAMETER, ErrorCode.NOT_FOUND, *_STORE),
             scope=Scope.ADMIN,
         ),

@@ -1,4 +1,4 @@
-"""The protocol, told by the server itself. This file owns which documents there are and where."""
+"""Where the server describes its own API: which documents there are, and their paths."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -7,22 +7,22 @@ from types import MappingProxyType
 import msgspec
 
 from app.adapters.http.apidocs.docs_page import docs_page, errors_page
-from app.adapters.http.apidocs.endpoints import api_calls, health_calls
+from app.adapters.http.apidocs.endpoints import api_endpoints, health_endpoints
 from app.adapters.http.apidocs.schemas import asyncapi, openapi
 from app.adapters.http.web.static import StaticPage
-from app.adapters.http.websocket.upgrade_request import opening_readers
+from app.adapters.http.websocket.connect_query import connect_params
 from app.core.limits import Limits
 
 
 @cache
 def protocol_pages(limits: Limits, version: str) -> Mapping[str, StaticPage]:
-    """Make the protocol's documents, for machines and for people; once, also where a process has several servers."""
-    described = openapi([*api_calls(limits), *health_calls()], version)
-    socket = asyncapi(opening_readers(limits.channels), version)
+    """Make the documents for machines and for people; once, also if a process has several servers."""
+    rest = openapi([*api_endpoints(limits), *health_endpoints()], version)
+    socket = asyncapi(connect_params(limits.filters.max_channels, limits.replays.max_last_items), version)
     pages = {
-        "/openapi.json": StaticPage(msgspec.json.encode(described).decode(), "application/json"),
+        "/openapi.json": StaticPage(msgspec.json.encode(rest).decode(), "application/json"),
         "/asyncapi.json": StaticPage(msgspec.json.encode(socket).decode(), "application/json"),
-        "/docs": StaticPage(docs_page(described, socket), "text/html"),
+        "/docs": StaticPage(docs_page(rest, socket), "text/html"),
         "/docs/errors": StaticPage(errors_page(), "text/html"),
     }
     return MappingProxyType(pages)

@@ -1,6 +1,6 @@
-"""The protocol as documents for machines. This file owns /openapi.json (OpenAPI 3.1) and /asyncapi.json (AsyncAPI 3.0).
+"""/openapi.json (OpenAPI 3.1) and /asyncapi.json (AsyncAPI 3.0).
 
-Everything in them comes from the types that the server reads and writes with, and from the tables of calls and of
+Everything in them comes from the types that the server reads and writes with, and from the tables of endpoints and
 parameters: nothing is described twice. A type's docstring is its description.
 """
 
@@ -13,15 +13,15 @@ from typing import Any, NamedTuple, get_args
 import msgspec
 
 from app.adapters.http.apidocs.endpoints import Endpoint
-from app.adapters.http.request.params import Param
 from app.adapters.http.response.responses import Problem
 from app.core.errors import ERROR_SPECS, ErrorCode
 from app.core.protocol import client_messages, server_messages
 from app.core.protocol.close_codes import CLIENT_REASONS, CLOSE_CODES
+from app.core.validation.values import Value
 
 Schema = dict[str, Any]
 
-SAID = (
+CLIENT_MESSAGES = (
     client_messages.Ping,
     client_messages.SubscribeMessage,
     client_messages.Unsubscribe,
@@ -31,14 +31,17 @@ SAID = (
     client_messages.Refresh,
     client_messages.Auth,
 )
-"""What a client may say, as it stands on the wire."""
-HEARD = (server_messages.NewsMessage, *get_args(server_messages.Message))
-"""What a client may hear."""
+"""What a client may send, as it appears on the wire."""
+SERVER_MESSAGES = (server_messages.NewsMessage, *get_args(server_messages.Message))
+"""What a client may receive."""
 
-_NDJSON = {"type": "string", "description": "One item a line, up to 100: all are stored or none."}
+_NDJSON = {
+    "type": "string",
+    "description": "One item on each line, up to the limit publishing.max_batch_items: all are stored, or none.",
+}
 _FILTERS: Schema = {
     "type": "string",
-    "description": "a Filter as JSON: that of the channel default, for this connection alone",
+    "description": "a Filter as JSON: that of the channel default, for this connection only",
     "contentMediaType": "application/json",
     "contentSchema": {"$ref": "#/components/schemas/Filter"},
 }
@@ -47,31 +50,31 @@ _SECURITY: Schema = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "Where tokens are asked for: sub is the user, scope may have news:publish and news:admin.",
+        "description": "If tokens are required: sub is the user, scope may contain news:publish and news:admin.",
     }
 }
 _ABOUT = "News pushed to traders' terminals the moment it is known, each user only what their filters ask for."
 _REF = "#/components/schemas/{name}"
 
 
-class Described(NamedTuple):
-    """Types as JSON Schemas: one for each that was asked, and the components that they point to."""
+class DescribedTypes(NamedTuple):
+    """Types as JSON Schemas: one for each type, and the components that they refer to."""
 
     schemas: list[Schema]
     components: dict[str, Schema]
 
 
-def openapi(calls: Iterable[Endpoint], version: str) -> Schema:
-    """Describe the calls."""
-    known = list(calls)
+def openapi(endpoints: Iterable[Endpoint], version: str) -> Schema:
+    """Describe the endpoints."""
+    known = list(endpoints)
     models: list[Any] = [Problem]
-    for call in known:
-        models += chain(*call.answers.values(), *call.bodies.values())
+    for endpoint in known:
+        models += chain(*endpoint.responses.values(), *endpoint.bodies.values())
     described = describe(models)
     by_type = dict(zip(map(repr, models), described.schemas, strict=True))
     paths: dict[str, Schema] = {}
-    for call in known:
-        paths.setdefault(call.path, {})[call.method.lower()] = _operation(call, by_type)
+    for endpoint in known:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, by_type)
     return {
         "openapi": "3.1.0",
         "info": {"title": "polyfloat-news", "version": version, "description": _ABOUT},
@@ -80,16 +83,16 @@ def openapi(calls: Iterable[Endpoint], version: str) -> Schema:
     }
 
 
-def asyncapi(query: Mapping[str, Param], version: str) -> Schema:
-    """Describe the socket; `query` has the parameters of the upgrade request."""
-    described = describe([*HEARD, *SAID])
-    named = dict(zip(map(_tag, [*HEARD, *SAID]), described.schemas, strict=True))
+def asyncapi(query: Mapping[str, Value], version: str) -> Schema:
+    """Describe the WebSocket; `query` has the parameters of the upgrade request."""
+    described = describe([*SERVER_MESSAGES, *CLIENT_MESSAGES])
+    named = dict(zip(map(_tag, [*SERVER_MESSAGES, *CLIENT_MESSAGES]), described.schemas, strict=True))
     described.components.update({name: schema for name, schema in named.items() if "$ref" not in schema})
-    properties = {name: {**reader.schema, "description": reader.must_be} for name, reader in query.items()}
+    properties = {name: {**value.schema, "description": value.must_be} for name, value in query.items()}
     upgrade = {"type": "object", "required": ["user_id"], "properties": properties | {"filters": _FILTERS}}
     channel = {
         "address": "/ws/news",
-        "description": "One JSON object a text frame; receivers ignore types and keys that they do not know.",
+        "description": "One JSON object in each text frame; receivers ignore types and keys that they do not know.",
         "messages": {tag: {"$ref": f"#/components/messages/{tag}"} for tag in named},
         "bindings": {"ws": {"method": "GET", "query": upgrade, "bindingVersion": "0.1.0"}},
     }
@@ -98,67 +101,74 @@ def asyncapi(query: Mapping[str, Param], version: str) -> Schema:
         "info": {"title": "polyfloat-news", "version": version, "description": f"{_ABOUT}\n\n{_closes()}"},
         "defaultContentType": "application/json",
         "channels": {"news": channel},
-        "operations": {"hear": _direction("send", HEARD), "say": _direction("receive", SAID)},
+        "operations": {"hear": _direction("send", SERVER_MESSAGES), "say": _direction("receive", CLIENT_MESSAGES)},
         "components": {
-            "messages": {_tag(model): _message(model, named[_tag(model)]) for model in (*HEARD, *SAID)},
+            "messages": {
+                _tag(model): _message(model, named[_tag(model)]) for model in (*SERVER_MESSAGES, *CLIENT_MESSAGES)
+            },
             "schemas": described.components,
         },
     }
 
 
-def describe(models: list[Any]) -> Described:
-    """Give JSON Schemas (draft 2020-12) of types."""
+def describe(models: list[Any]) -> DescribedTypes:
+    """Return JSON Schemas (draft 2020-12) of types."""
     schemas, components = msgspec.json.schema_components(models, schema_hook=_hook, ref_template=_REF)
-    return Described(list(schemas), components)
+    return DescribedTypes(list(schemas), components)
 
 
 def _hook(unknown: type) -> Schema:
-    """Let an `object` be any JSON. Raises NotImplementedError for what cannot be JSON."""
+    """Describe `object` as any JSON. Raises NotImplementedError for what is not JSON."""
     if unknown is object:
         return {"description": "any JSON"}
     raise NotImplementedError(unknown)
 
 
 def about(documented: Any) -> str:  # noqa: ANN401 - a type or a handler
-    """Give a docstring's text."""
+    """Return a docstring's text."""
     return inspect.cleandoc(documented.__doc__ or "")
 
 
-def _operation(call: Endpoint, by_type: Mapping[str, Schema]) -> Schema:
-    text = about(call.handler)
+def _operation(endpoint: Endpoint, by_type: Mapping[str, Schema]) -> Schema:
+    text = about(endpoint.handler)
     operation: Schema = {
-        "operationId": getattr(call.handler, "__name__", call.path),
+        "operationId": getattr(endpoint.handler, "__name__", endpoint.path),
         "summary": text.split("\n", maxsplit=1)[0],
         "parameters": [
-            *(_parameter(name, reader, "path", is_required=True) for name, reader in call.path_params.items()),
-            *(_parameter(name, one, "query", is_required=name in call.required) for name, one in call.query.items()),
+            *(_parameter(name, one, "path", is_required=True) for name, one in endpoint.path_params.items()),
+            *(
+                _parameter(name, one, "query", is_required=name in endpoint.required)
+                for name, one in endpoint.query.items()
+            ),
         ],
         "responses": {
             str(status.value): _answer(status, [by_type[repr(one)] for one in of])
-            for status, of in call.answers.items()
+            for status, of in endpoint.responses.items()
         }
-        | _problems(call, by_type[repr(Problem)]),
+        | _problems(endpoint, by_type[repr(Problem)]),
     }
-    if ErrorCode.UNAUTHORIZED in call.problems:
-        operation["security"] = [{}, {"bearer": [call.scope.value] if call.scope is not None else []}]
-    if call.bodies:
-        content = {kind: {"schema": _body([by_type[repr(part)] for part in of])} for kind, of in call.bodies.items()}
+    if ErrorCode.UNAUTHORIZED in endpoint.problems:
+        operation["security"] = [{}, {"bearer": [endpoint.scope.value] if endpoint.scope is not None else []}]
+    if endpoint.bodies:
+        content = {
+            kind: {"schema": _body([by_type[repr(part)] for part in of])} for kind, of in endpoint.bodies.items()
+        }
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
-def _parameter(name: str, reader: Param, place: str, *, is_required: bool) -> Schema:
+def _parameter(name: str, value: Value, place: str, *, is_required: bool) -> Schema:
     return {
         "name": name,
         "in": place,
         "required": is_required,
-        "description": reader.must_be,
-        "schema": dict(reader.schema),
+        "description": value.must_be,
+        "schema": dict(value.schema),
     }
 
 
 def _body(parts: list[Schema]) -> Schema:
-    """A body of several parts has the keys of all of them."""
+    """Describe a body, which has the keys of all of its parts."""
     if not parts:
         return _NDJSON
     return parts[0] if len(parts) == 1 else {"allOf": parts}
@@ -169,10 +179,10 @@ def _answer(status: HTTPStatus, ways: list[Schema]) -> Schema:
     return {"description": status.phrase, "content": {"application/json": {"schema": schema}}}
 
 
-def _problems(call: Endpoint, schema: Schema) -> dict[str, Schema]:
-    """Describe a call's errors, by status; several may share one."""
+def _problems(endpoint: Endpoint, schema: Schema) -> dict[str, Schema]:
+    """Describe an endpoint's errors by status; several may share one."""
     by_status: dict[str, list[ErrorCode]] = {}
-    for code in (*call.problems, ErrorCode.INTERNAL):
+    for code in (*endpoint.problems, ErrorCode.INTERNAL):
         by_status.setdefault(str(ERROR_SPECS[code].status), []).append(code)
     return {
         status: {"description": ", ".join(codes), "content": {"application/problem+json": {"schema": schema}}}
@@ -194,6 +204,6 @@ def _tag(model: type[msgspec.Struct]) -> str:
 
 
 def _closes() -> str:
-    """Say what the server closes with, as a table."""
-    rows = [f"| {close.code} | {ending} |" for ending, close in CLOSE_CODES.items() if ending not in CLIENT_REASONS]
+    """Return the server's close codes as a table."""
+    rows = [f"| {close.code} | {reason} |" for reason, close in CLOSE_CODES.items() if reason not in CLIENT_REASONS]
     return "\n".join(("| close code | reason |", "|---|---|", *sorted(rows)))

@@ -1,8 +1,8 @@
-"""Where a request comes from. This file owns which address is counted as the caller's.
+"""The address that a request is counted for.
 
-Behind proxies that the settings name it is the last one in X-Forwarded-For that is no such proxy: what stands before it
-is the caller's own word. An IPv6 address stands for its /64, which one subscriber has to himself. Callers of this
-machine are counted only where an operator set a limit: they are mostly one proxy for everybody.
+Behind trusted proxies it is the last address in X-Forwarded-For that is not such a proxy: what comes before it is only the
+caller's word. An IPv6 address stands for its /64, which belongs to one subscriber. Callers of this machine are counted
+only if an operator set a limit: they are mostly one proxy for everyone.
 """
 
 import ipaddress
@@ -17,7 +17,7 @@ _IPV6_PREFIX = 64
 
 
 def client_ip_of(request: web.Request, settings: Settings) -> str:
-    """Give the address that a request is counted for; "" for none."""
+    """Return the address that a request is counted for; "" for none."""
     address = request.remote or ""
     if _is_in(address, settings.trusted_proxies):
         address = _forwarded(request.headers.getall(_FORWARDED, []), settings.trusted_proxies) or address
@@ -44,7 +44,7 @@ def _key(address: str, *, counts_loopback: bool) -> str:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        # A proxy that says no address: whoever is behind it is one caller.
+        # A proxy that forwards no address: everyone behind it is one caller.
         return "unknown"
     if parsed.is_loopback and not counts_loopback:
         return ""

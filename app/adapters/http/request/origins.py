@@ -1,26 +1,22 @@
-"""Which pages may open a socket. This file owns the check of Origin, before the 101.
+"""Which pages may open a WebSocket: the check of Origin, before the 101.
 
-A browser lets every page open a WebSocket to everywhere and says only which page it was; CORS does not guard them. Who
-is no browser sends no Origin. Settings name the pages exactly. Without any those of this machine may, and the page that
-this server served itself where it was asked for by an address: a name could be anybody's who points it here.
+A browser lets every page open a WebSocket to any server and only says which page it was; CORS does not apply. Other
+clients send no Origin. The settings name the pages exactly. Without that setting, pages of this machine may connect, and
+the page that this server served itself, if it was requested by an IP address: a name may be anyone's who points it here.
 """
 
 import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
-from aiohttp import hdrs, web
-
 from app.config import is_loopback
 from app.core.errors import ClientError, ErrorCode
 
 
-def check_origin(request: web.Request, allowed: tuple[str, ...]) -> None:
-    """Raises Theirs(ORIGIN_NOT_ALLOWED)."""
-    given = request.headers.getall(hdrs.ORIGIN, [])
-    if given and (len(given) > 1 or not _is_allowed(given[0].lower(), request.host.lower(), allowed)):
-        raise ClientError(
-            ErrorCode.ORIGIN_NOT_ALLOWED, "Pages of this origin may not connect: NEWS_ALLOWED_ORIGINS names those"
-        )
+def check_origin(origins: tuple[str, ...], host: str, allowed: tuple[str, ...]) -> None:
+    """Check the Origin headers of a request to a host. Raises ClientError(ORIGIN_NOT_ALLOWED)."""
+    if origins and (len(origins) > 1 or not _is_allowed(origins[0].lower(), host.lower(), allowed)):
+        detail = "Pages of this origin may not connect: NEWS_ALLOWED_ORIGINS names those that may"
+        raise ClientError(ErrorCode.ORIGIN_NOT_ALLOWED, detail)
 
 
 def _is_allowed(origin: str, host: str, allowed: tuple[str, ...]) -> bool:
@@ -29,11 +25,11 @@ def _is_allowed(origin: str, host: str, allowed: tuple[str, ...]) -> bool:
     page = _split(origin)
     if page is None or page.hostname is None:
         return False
-    return is_loopback(page.hostname) or (page.netloc == host and _is_address(page.hostname))
+    return is_loopback(page.hostname) or (page.netloc == host and _is_ip_address(page.hostname))
 
 
 def _split(origin: str) -> SplitResult | None:
-    """Give the parts of an origin, None where it is not one: "null", or what no browser sends."""
+    """Return the parts of an origin, None if it is not one: "null", or what no browser sends."""
     try:
         parts = urlsplit(origin)
     except ValueError:
@@ -42,7 +38,7 @@ def _split(origin: str) -> SplitResult | None:
     return parts if is_origin and "@" not in parts.netloc else None
 
 
-def _is_address(hostname: str) -> bool:
+def _is_ip_address(hostname: str) -> bool:
     try:
         ipaddress.ip_address(hostname)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Answers as JSON. This file owns how a document becomes a response."""
+"""A document as a JSON response."""
 
 import msgspec
 from aiohttp import web

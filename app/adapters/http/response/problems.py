@@ -1,4 +1,4 @@
-"""Errors as application/problem+json (RFC 9457). This file owns the edge at which a request's exceptions end."""
+"""Errors as application/problem+json (RFC 9457): the place where a request's exceptions end."""
 
 import random
 from http import HTTPStatus
@@ -15,14 +15,18 @@ from app.core.protocol.server_messages import FieldProblem
 
 UNKNOWN_ROUTE = "unknown"
 _JITTER = 0.5
-_BY_STATUS = {404: ErrorCode.NOT_FOUND, 405: ErrorCode.METHOD_NOT_ALLOWED, 413: ErrorCode.PAYLOAD_TOO_LARGE}
+_BY_STATUS = {
+    404: ErrorCode.NOT_FOUND,
+    405: ErrorCode.METHOD_NOT_ALLOWED,
+    413: ErrorCode.PAYLOAD_TOO_LARGE,
+}
 
 _log = structlog.get_logger("http")
 
 
 @web.middleware
 async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever a handler raises into a problem; what nobody expected is logged and answered with 500."""
+    """Turn what a handler raises into a problem. An unexpected exception is logged and answered with 500."""
     try:
         return await handler(request)
     except NewsError as error:
@@ -44,7 +48,7 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
 
 
 def problem(request: web.Request, error: NewsError, status: int | None = None) -> web.Response:
-    """Give the response for an error."""
+    """Return the response for an error."""
     status = status or error.spec.status
     document = Problem(
         type=f"/docs/errors#{error.code}",
@@ -57,9 +61,9 @@ def problem(request: web.Request, error: NewsError, status: int | None = None) -
     )
     answer = web.Response(status=status, body=_encode(document), content_type="application/problem+json")
     if error.retry_after_s is not None:
-        # Jitter, so that those who were sent away together do not come back together.
-        spread = error.retry_after_s * random.uniform(1, 1 + _JITTER)  # noqa: S311
-        answer.headers["Retry-After"] = str(max(1, round(spread)))
+        # Jitter, so that clients that were turned away together do not come back together.
+        spread_s = error.retry_after_s * random.uniform(1, 1 + _JITTER)  # noqa: S311
+        answer.headers["Retry-After"] = str(max(1, round(spread_s)))
     if status == HTTPStatus.UNAUTHORIZED:
         # RFC 6750 section 3.
         answer.headers["WWW-Authenticate"] = "Bearer"
@@ -69,7 +73,7 @@ def problem(request: web.Request, error: NewsError, status: int | None = None) -
 
 
 def route_of(request: web.Request) -> str:
-    """Name the route by its template, never by its path: what a stranger writes must not become a label."""
+    """Return the template of a route, never its path: what a stranger writes must not become a label."""
     try:
         resource = request.match_info.route.resource
     except AssertionError:
@@ -82,5 +86,5 @@ def _encode(document: Problem) -> bytes:
     try:
         return msgspec.json.encode(document)
     except UnicodeEncodeError:
-        # A lone surrogate in the path; RFC 9457 lets `instance` be absent.
+        # A lone surrogate in the path; RFC 9457 allows `instance` to be absent.
         return msgspec.json.encode(msgspec.structs.replace(document, instance=UNSET))

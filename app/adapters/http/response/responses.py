@@ -1,7 +1,7 @@
-"""What the server answers over HTTP. This file owns the documents, one type each.
+"""The JSON documents that the server answers with, one type each.
 
-/openapi.json is made from these types. Items go out as they were stored, so what holds them is generic: filled with
-ready JSON, described with `StoredItem`. Times are Unix seconds.
+/openapi.json is made from these types. Items are returned as they were stored, so the types that contain items are
+generic: filled with encoded JSON, described with `StoredItem`. Times are Unix seconds.
 """
 
 from typing import Annotated, Generic, Literal, TypeVar
@@ -12,12 +12,13 @@ from msgspec import UNSET, Meta, UnsetType
 from app.core.errors import ErrorCode
 from app.core.filters.filter import Filter
 from app.core.filters.matching import Outcome
+from app.core.limits import Limits
 from app.core.news.item import NewsItem
 from app.core.protocol.server_messages import DeliveryStatus, ExplainedStep, FieldProblem
 from app.flows.connections.connection_info import ConnectionInfo
 
 Item = TypeVar("Item")
-Warnings = Annotated[tuple[FieldProblem, ...] | UnsetType, Meta(description="keys that nobody reads")]
+Warnings = Annotated[tuple[FieldProblem, ...] | UnsetType, Meta(description="keys that are ignored")]
 
 
 class StoredItem(NewsItem, frozen=True, kw_only=True):
@@ -27,7 +28,7 @@ class StoredItem(NewsItem, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """The item is on the disk; of a duplicate, the first one's id and seq."""
+    """The item is on disk. A duplicate has the id and seq of the first one."""
 
     id: str
     seq: int
@@ -35,13 +36,13 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Receipts(msgspec.Struct, frozen=True):
-    """One receipt an item, in the order they came."""
+    """One receipt for each item, in the order of the request."""
 
     items: tuple[Receipt, ...]
 
 
 class Page(msgspec.Struct, Generic[Item], frozen=True):
-    """A page of stored items; `next` is the link to the one behind it."""
+    """A page of stored items; `next` is the link to the page after it."""
 
     items: tuple[Item, ...]
     total: int
@@ -51,7 +52,7 @@ class Page(msgspec.Struct, Generic[Item], frozen=True):
 
 
 class UserExplanation(msgspec.Struct, frozen=True):
-    """Why a user did or did not get an item, and where each of their connections stands."""
+    """Why a user did or did not get an item, and its status on each of the user's connections."""
 
     user_id: str
     item: str
@@ -62,7 +63,7 @@ class UserExplanation(msgspec.Struct, frozen=True):
 
 
 class SubscriptionSaved(msgspec.Struct, frozen=True):
-    """The filter is on the disk and live."""
+    """The filter is on disk and applies."""
 
     status: Literal["created", "updated"]
     user_id: str
@@ -81,14 +82,14 @@ class StoredSubscription(Filter, frozen=True, kw_only=True):
 
 
 class SubscriptionDeleted(msgspec.Struct, frozen=True):
-    """The user's filters are forgotten."""
+    """The user's filters are deleted."""
 
     status: Literal["deleted"]
     user_id: str
 
 
 class PreviewResult(msgspec.Struct, Generic[Item], frozen=True):
-    """What a filter would have let through of the last hours; `rejected` counts by the first step that rejects."""
+    """What a filter would have matched in the last hours; `rejected` counts items by the first step that rejects."""
 
     hours: float
     scanned: int
@@ -115,7 +116,7 @@ class FeedStates(msgspec.Struct, frozen=True):
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
-    """The original's statistics, and where the log stands."""
+    """The original's statistics, and where the log is."""
 
     total_news_items: int
     items_last_24h: int
@@ -132,14 +133,14 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Connections(msgspec.Struct, frozen=True):
-    """Connections, newest first; `total` counts also those beyond the limit."""
+    """Connections, newest first; `total` counts those beyond the limit too."""
 
     connections: tuple[ConnectionInfo, ...]
     total: int
 
 
 class ConnectionKicked(msgspec.Struct, frozen=True):
-    """A connection that was ended for good."""
+    """A connection that was disconnected for good."""
 
     status: Literal["kicked"]
     connection_id: str
@@ -147,7 +148,7 @@ class ConnectionKicked(msgspec.Struct, frozen=True):
 
 
 class TokensRevoked(msgspec.Struct, frozen=True):
-    """A user whose tokens are believed no more, and how many connections ended with them."""
+    """A user whose tokens are revoked, and how many connections were closed."""
 
     status: Literal["revoked"]
     user_id: str
@@ -155,9 +156,9 @@ class TokensRevoked(msgspec.Struct, frozen=True):
 
 
 class ServerLimits(msgspec.Struct, frozen=True):
-    """Every limit by name: sizes in bytes, times in seconds unless the name says otherwise."""
+    """Every limit by group and name: sizes in bytes, times in seconds unless a name says otherwise."""
 
-    limits: dict[str, float | bool]
+    limits: Limits
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -176,7 +177,7 @@ class Liveness(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether new connections and items are welcome, and which check says no."""
+    """Whether new connections and items are welcome, and which check fails."""
 
     status: Literal["ready", "not ready"]
     checks: dict[str, bool]
@@ -184,7 +185,7 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """An error (RFC 9457): `code` is for programs, `detail` for people, `errors` names every bad field."""
+    """An error (RFC 9457): `code` is for programs, `detail` for people, `errors` names every wrong field."""
 
     type: str
     title: str

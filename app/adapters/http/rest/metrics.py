@@ -1,4 +1,4 @@
-"""/metrics. This file owns the choice of format and encoding, and the answer."""
+"""/metrics: choosing format and encoding, and the answer."""
 
 import gzip
 from collections.abc import Callable, Coroutine
@@ -11,12 +11,12 @@ from prometheus_client.exposition import choose_encoder
 from app.telemetry.rendering import Format, Renderer
 
 _OPENMETRICS = "application/openmetrics-text"
-# Everybody waits behind it; the next levels take three times as long for a quarter less.
+# Every connection waits for it; the next levels take three times as long to save another quarter.
 _GZIP_LEVEL = 1
 
 
 def metrics_handler(registry: CollectorRegistry) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
-    """Give the handler for a registry: `?name[]=` chooses metrics, Accept chooses the format."""
+    """Return the handler for a registry: `?name[]=` chooses metrics, Accept chooses the format."""
     renderer = Renderer()
 
     async def get_metrics(request: web.Request) -> web.Response:
@@ -33,5 +33,5 @@ def _answer(request: web.Request, body: bytes, content_type: str) -> web.Respons
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
     if "gzip" not in request.headers.get("Accept-Encoding", ""):
         return web.Response(body=body, headers=headers)
-    packed = gzip.compress(body, _GZIP_LEVEL)
-    return web.Response(body=packed, headers={**headers, "Content-Encoding": "gzip"})
+    compressed = gzip.compress(body, _GZIP_LEVEL)
+    return web.Response(body=compressed, headers={**headers, "Content-Encoding": "gzip"})

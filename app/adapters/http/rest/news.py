@@ -1,4 +1,4 @@
-"""/api/v1/news. This file owns publishing over HTTP and reading back."""
+"""/api/v1/news: publishing items, reading them back, and explaining them."""
 
 import re
 import secrets
@@ -7,13 +7,14 @@ from collections.abc import Iterable
 import msgspec
 from aiohttp import web
 
-from app.adapters.http.request.identity import caller, check_user
-from app.adapters.http.request.params import read_news_query, read_parameters, require_user_id, user_id
+from app.adapters.http.request.identity import caller_of, check_user
+from app.adapters.http.request.params import USER, read_news_query, read_params, require_user
 from app.adapters.http.request.request_body import JSON, NDJSON, read_body
 from app.adapters.http.response.json_response import json_response
 from app.adapters.http.response.responses import Page, Receipt, Receipts, UserExplanation
-from app.adapters.http.services import PARTS, Parts
+from app.adapters.http.services import CONTEXT, NEWS
 from app.core.errors import ClientError, ErrorCode, FieldError
+from app.core.limits import PublishLimits
 from app.core.news.item import RawNews, parse_raw
 from app.core.validation.strict_json import decode_object
 from app.flows.connections.explain import explanation_message
@@ -25,64 +26,64 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
 
 
 async def post_news(request: web.Request) -> web.Response:
-    """Take one item, or up to 100 as NDJSON, all or none: 202 once they are on the disk."""
-    parts = request.app[PARTS]
+    """Publish one item, or several as NDJSON, all or none: 202 once they are on disk."""
+    context, limits = request.app[CONTEXT], request.app[CONTEXT].limits.publishing
     try:
-        body = await read_body(request, parts.limits.publish_body_bytes, JSON, NDJSON)
-        trace_id = _trace_id(request)
-        if request.content_type != NDJSON:
-            [appended] = await parts.processor.publish([parse_raw(decode_object(body))], trace_id=trace_id)
-            return json_response(_receipt(appended), status=202)
-        raws = _parse_lines(body, parts.limits.publish_batch_items)
-        results = await parts.processor.publish(raws, trace_id=trace_id)
-        return json_response(Receipts(tuple(map(_receipt, results))), status=202)
+        body = await read_body(request, limits.max_body_bytes, JSON, NDJSON)
+        is_batch = request.content_type == NDJSON
+        raws = _parse_lines(body, limits) if is_batch else [parse_raw(decode_object(body))]
+        results = await request.app[NEWS].processor.publish(raws, trace_id=_trace_id(request))
     except ClientError as error:
-        too_large = error.code is ErrorCode.PAYLOAD_TOO_LARGE
-        parts.stats.rejected[Rejection.TOO_LARGE if too_large else Rejection.INVALID] += 1
+        is_too_large = error.code is ErrorCode.PAYLOAD_TOO_LARGE
+        context.stats.intake.record_rejected(Rejection.TOO_LARGE if is_too_large else Rejection.INVALID)
         raise
+    receipts = tuple(map(_receipt, results))
+    return json_response(Receipts(receipts) if is_batch else receipts[0], status=202)
 
 
 async def get_news(request: web.Request) -> web.Response:
-    """Give a page of stored items, newest first; as a user's filter sees them with `user_id`."""
-    parts = request.app[PARTS]
-    query, as_user = read_news_query(request.query, parts.limits.page_items)
-    wants = await parts.subscriptions.filter_of(check_user(request, as_user)) if as_user is not None else None
-    page = await parts.history.page(query, parts.clock.wall(), wants, caller(request).entitled)
-    following = _next(request, query, page)
-    return json_response(Page(with_seq(page.records), page.total, query.limit, query.offset, following))
+    """Return a page of stored items, newest first; with `user_id`, those that match the user's filter."""
+    context, news = request.app[CONTEXT], request.app[NEWS]
+    query, as_user = read_news_query(request.query, context.limits.history.max_page_items)
+    stored = await news.subscriptions.filter_of(check_user(request, as_user)) if as_user is not None else None
+    page = await news.history.page(query, context.clock.wall(), stored, caller_of(request).entitled)
+    next_link = _next_link(request, query, page)
+    return json_response(Page(with_seq(page.records), page.total, query.limit, query.offset, next_link))
 
 
 async def get_news_item(request: web.Request) -> web.Response:
-    """Give one stored item."""
-    parts: Parts = request.app[PARTS]
-    record = await parts.history.item(request.match_info["id"], parts.clock.wall(), caller(request).entitled)
+    """Return one stored item."""
+    now, entitled = request.app[CONTEXT].clock.wall(), caller_of(request).entitled
+    record = await request.app[NEWS].history.item(request.match_info["id"], now, entitled)
     if record is None:
         raise ClientError(ErrorCode.NOT_FOUND, "No stored item has this id")
     return json_response(with_seq([record])[0])
 
 
 async def get_explanation(request: web.Request) -> web.Response:
-    """Say why a user did or did not get an item."""
-    user = check_user(request, require_user_id(read_parameters(request.query, {"user_id": user_id})))
-    explain, entitled = request.app[PARTS].explain, caller(request).entitled
-    explanation = await explain.to_user(request.match_info["id"], user, entitled)
-    said = explanation_message(explanation)
-    return json_response(UserExplanation(user, said.item, said.seq, said.verdict, said.steps, said.connections))
+    """Explain why a user did or did not get an item."""
+    user = check_user(request, require_user(read_params(request.query, {"user_id": USER})))
+    explainer, entitled = request.app[NEWS].explainer, caller_of(request).entitled
+    message = explanation_message(await explainer.explain_to_user(request.match_info["id"], user, entitled))
+    return json_response(
+        UserExplanation(user, message.item, message.seq, message.verdict, message.steps, message.connections)
+    )
 
 
 def _trace_id(request: web.Request) -> str:
-    """Give the publisher's trace (W3C Trace Context, traceparent), or begin one."""
-    given = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
-    return given[1] if given and given[1].strip("0") else secrets.token_hex(16)
+    """Return the publisher's trace id (W3C Trace Context, traceparent), or a new one."""
+    parent = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
+    return parent[1] if parent and parent[1].strip("0") else secrets.token_hex(16)
 
 
-def _parse_lines(body: bytes, most_items: int) -> list[RawNews]:
-    """Read NDJSON (blank lines are nothing). Raises Theirs naming the bad fields of every line, as /line/field."""
+def _parse_lines(body: bytes, limits: PublishLimits) -> list[RawNews]:
+    """Parse NDJSON; blank lines are ignored. Raises ClientError naming the wrong fields of every line as /line/field."""
     lines = [line for line in body.split(b"\n") if line.strip()]
     if not lines:
-        raise ClientError(ErrorCode.INVALID_PARAMETER, "The body holds no item")
-    if len(lines) > most_items:
-        raise ClientError(ErrorCode.PAYLOAD_TOO_LARGE, f"{len(lines)} items: want {most_items} at most")
+        raise ClientError(ErrorCode.INVALID_PARAMETER, "The body must contain at least one item")
+    if len(lines) > limits.max_batch_items:
+        detail = f"The body has {len(lines)} items: it must have at most {limits.max_batch_items}"
+        raise ClientError(ErrorCode.PAYLOAD_TOO_LARGE, detail)
     raws: list[RawNews] = []
     errors: list[FieldError] = []
     for number, line in enumerate(lines):
@@ -91,12 +92,13 @@ def _parse_lines(body: bytes, most_items: int) -> list[RawNews]:
         except ClientError as error:
             errors += error.fields if error.code is not ErrorCode.INVALID_JSON else _on_line(number, error)
     if errors:
-        raise ClientError(ErrorCode.INVALID_PARAMETER, "No item was stored: some are not valid", fields=tuple(errors))
+        detail = "No item was stored, because some are not valid"
+        raise ClientError(ErrorCode.INVALID_PARAMETER, detail, fields=tuple(errors))
     return raws
 
 
 def _on_line(number: int, error: ClientError) -> list[FieldError]:
-    """Say of a line that is no JSON which line it is."""
+    """Name the line that is not JSON."""
     return [FieldError(f"/{number}", f"{error.detail}: {bad.detail}") for bad in error.fields]
 
 
@@ -105,12 +107,12 @@ def _receipt(appended: Appended) -> Receipt:
 
 
 def with_seq(records: Iterable[Record]) -> tuple[msgspec.Raw, ...]:
-    """Put the seq before an item's own keys, without reading its JSON again."""
+    """Put the seq before an item's own keys, without decoding its JSON."""
     return tuple(msgspec.Raw(b'{"seq":%d,%b' % (record.seq, record.item_json[1:])) for record in records)
 
 
-def _next(request: web.Request, query: NewsQuery, page: NewsPage) -> str | None:
-    """Give the link to the next page, None when this is the last one."""
+def _next_link(request: web.Request, query: NewsQuery, page: NewsPage) -> str | None:
+    """Return the link to the next page, None if this is the last one."""
     by_seq = query.after_seq is not None or query.before_seq is not None
     if not page.records or query.offset + len(page.records) >= page.total:
         return None

@@ -1,11 +1,11 @@
-"""What operators ask. This file owns statistics and health."""
+"""What operators ask: statistics, connections, revocations, limits, health."""
 
 from http import HTTPStatus
 
 import structlog
 from aiohttp import web
 
-from app.adapters.http.request.params import check_user_id, read_parameters, state, user_id, whole
+from app.adapters.http.request.params import STATE, USER, check_user_id, read_params
 from app.adapters.http.response.json_response import json_response
 from app.adapters.http.response.responses import (
     ConnectionKicked,
@@ -18,10 +18,12 @@ from app.adapters.http.response.responses import (
     Statistics,
     TokensRevoked,
 )
-from app.adapters.http.services import PARTS, Parts
+from app.adapters.http.services import CONNECTIONS, CONTEXT, NEWS, OPERATIONS
 from app.core.errors import ClientError, ErrorCode
+from app.core.validation.values import integer
+from app.ports.log import NewsLog
 
-CONNECTIONS_QUERY = {"state": state, "user_id": user_id, "limit": whole(1, 1_000)}
+CONNECTIONS_QUERY = {"state": STATE, "user_id": USER, "limit": integer(1, 1_000)}
 
 _DAY_S = 86_400.0
 
@@ -29,86 +31,89 @@ _log = structlog.get_logger("operations")
 
 
 async def get_stats(request: web.Request) -> web.Response:
-    """Give the original's statistics, truthfully, and more."""
-    parts = request.app[PARTS]
-    now = parts.clock.wall()
-    totals = await parts.log.totals(now - _DAY_S)
-    feeds = parts.feed_counts()
+    """Return the original's statistics, with true values, and where the log is."""
+    context, connections, log = request.app[CONTEXT], request.app[CONNECTIONS], request.app[NEWS].log
+    operations = request.app[OPERATIONS]
+    totals = await log.totals(context.clock.wall() - _DAY_S)
+    feeds = operations.feed_counts()
     return json_response(
         Statistics(
             total_news_items=totals.items,
             items_last_24h=totals.items_since,
             average_impact=round(totals.average_impact, 2),
-            active_connections=len(parts.connections),
+            active_connections=len(connections.manager),
             rss_feeds=FeedStates(feeds.total, feeds.active),
-            uptime_seconds=round(parts.clock.monotonic() - parts.started_at, 2),
-            version=parts.version,
-            connected_users=parts.connections.users,
-            epoch=parts.log.epoch,
-            seq=parts.log.head,
-            oldest_seq=parts.log.oldest,
+            uptime_seconds=round(context.clock.monotonic() - operations.started_at, 2),
+            version=context.version,
+            connected_users=connections.admission.users,
+            epoch=log.epoch,
+            seq=log.head,
+            oldest_seq=log.oldest,
         )
     )
 
 
 async def get_connections(request: web.Request) -> web.Response:
-    """Give who is connected, or with state=closed who was and why it ended: newest first."""
-    parts = request.app[PARTS]
-    asked = read_parameters(request.query, CONNECTIONS_QUERY)
-    visits = parts.connections.describe(are_open=asked.get("state", "open") == "open")
-    mine = [visit for visit in visits if asked.get("user_id") in (None, visit.user_id)]
-    return json_response(Connections(tuple(mine[: asked.get("limit", 100)]), len(mine)))
+    """Return the open connections, or with state=closed those that ended last and why: newest first."""
+    values = read_params(request.query, CONNECTIONS_QUERY)
+    described = request.app[CONNECTIONS].manager.describe(are_open=values.get("state", "open") == "open")
+    selected = [info for info in described if values.get("user_id") in (None, info.user_id)]
+    return json_response(Connections(tuple(selected[: values.get("limit", 100)]), len(selected)))
 
 
 async def delete_connection(request: web.Request) -> web.Response:
-    """End a connection for good (4500): its client is not to come back until something changed."""
-    session = request.app[PARTS].connections.kick(request.match_info["id"])
+    """Disconnect a connection for good (4500): its client must not come back until something changed."""
+    session = request.app[CONNECTIONS].manager.kick(request.match_info["id"])
     return json_response(ConnectionKicked("kicked", session.id, session.user_id))
 
 
 async def delete_tokens(request: web.Request) -> web.Response:
-    """Believe no token any more that was issued for a user so far, and end the user's connections (4500)."""
-    parts = request.app[PARTS]
+    """Revoke every token issued for a user until now, and disconnect the user's connections (4500)."""
+    connections = request.app[CONNECTIONS]
     user = check_user_id(request.match_info["user_id"])
-    if parts.verifier is None:
-        raise ClientError(ErrorCode.NOT_FOUND, "This server asks for no tokens")
-    return json_response(TokensRevoked("revoked", user, await parts.revocations.revoke(user, parts.connections)))
+    if not request.app[CONTEXT].verifier.requires_tokens:
+        raise ClientError(ErrorCode.NOT_FOUND, "This server requires no tokens")
+    return json_response(
+        TokensRevoked("revoked", user, await connections.revocations.revoke(user, connections.manager))
+    )
 
 
 async def get_limits(request: web.Request) -> web.Response:
-    """Give every limit of this server."""
-    return json_response(ServerLimits(request.app[PARTS].limits._asdict()))
+    """Return every limit of this server, by group."""
+    return json_response(ServerLimits(request.app[CONTEXT].limits))
 
 
 async def get_health(request: web.Request) -> web.Response:
-    """Give the original's health document; 503 when the database does not answer."""
-    parts = request.app[PARTS]
-    is_connected = await _database_answers(parts)
-    now = parts.clock.wall()
+    """Return the original's health document; 503 if the database does not answer."""
+    is_connected = await _database_answers(request.app[NEWS].log)
+    now = request.app[CONTEXT].clock.wall()
     if is_connected:
         return json_response(Health("healthy", "connected", {}, now))
     return json_response(Health("unhealthy", "disconnected", {}, now), HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 async def get_livez(request: web.Request) -> web.Response:
-    """Say that the event loop and the broadcaster turn; nothing outside the process is asked."""
-    if not request.app[PARTS].readiness.is_alive():
+    """Return whether the event loop and the broadcaster run; nothing outside the process is asked."""
+    if not request.app[OPERATIONS].readiness.is_alive():
         return json_response(Liveness("stalled"), HTTPStatus.SERVICE_UNAVAILABLE)
     return json_response(Liveness("alive"))
 
 
 async def get_readyz(request: web.Request) -> web.Response:
-    """Say whether new connections and items are welcome."""
-    parts = request.app[PARTS]
-    checks = {"database": await _database_answers(parts), **parts.readiness.checks()}
+    """Return whether new connections and items are welcome."""
+    version = request.app[CONTEXT].version
+    checks = {
+        "database": await _database_answers(request.app[NEWS].log),
+        **request.app[OPERATIONS].readiness.checks(),
+    }
     if all(checks.values()):
-        return json_response(Readiness("ready", checks, parts.version))
-    return json_response(Readiness("not ready", checks, parts.version), HTTPStatus.SERVICE_UNAVAILABLE)
+        return json_response(Readiness("ready", checks, version))
+    return json_response(Readiness("not ready", checks, version), HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-async def _database_answers(parts: Parts) -> bool:
+async def _database_answers(log: NewsLog) -> bool:
     try:
-        await parts.log.by_id("")
+        await log.by_id("")
     # Whatever keeps the log from answering is what a health check is for.
     except Exception as error:  # noqa: BLE001
         _log.error("health_check_failed", error=str(error))

@@ -1,1 +1,4 @@
-"""TODO"""
+"""Pages for browsers.
+
+static  the page at / and its files
+"""

@@ -1,4 +1,4 @@
-"""The page at / and its files. This file owns what a browser is given, and under which policy."""
+"""The page at / and its files: what a browser is sent, and under which policy."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-# Everything comes from this server, nothing is inline: what stands in a headline can never become script.
+# Everything comes from this server and nothing is inline, so text in a headline can never become a script.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -35,10 +35,11 @@ class StaticPage(NamedTuple):
 
 
 def load_pages() -> dict[str, StaticPage]:
-    """Read the few files there are; no path from outside is ever opened."""
+    """Read the few files that there are; no path from outside is ever opened."""
     folder = resources.files("app") / "web"
     return {
-        path: StaticPage((folder / name).read_text(encoding="utf-8"), kind) for path, (name, kind) in _FILES.items()
+        path: StaticPage((folder / name).read_text(encoding="utf-8"), content_type)
+        for path, (name, content_type) in _FILES.items()
     }
 
 

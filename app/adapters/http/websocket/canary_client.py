@@ -1,15 +1,15 @@
-"""The canary's end of its connection. This file owns a WebSocket client that only listens."""
+"""The canary's side of its connection: a WebSocket client that only listens."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import aiohttp
 
-_CONNECT_S = 5.0
+_CONNECT_TIMEOUT_S = 5.0
 
 
 class SocketReceiver:
-    """What is heard on a real socket."""
+    """Receives from a real socket."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -23,10 +23,10 @@ class SocketReceiver:
 
 @asynccontextmanager
 async def open_receiver(url: str, headers: Mapping[str, str]) -> AsyncIterator[SocketReceiver]:
-    """Connect. Raises OSError, also for an answer that is no upgrade."""
+    """Connect. Raises OSError, also if the answer is not an upgrade."""
     try:
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_CONNECT_S)) as session,
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_CONNECT_TIMEOUT_S)) as session,
             session.ws_connect(url, headers=headers) as socket,
         ):
             yield SocketReceiver(socket)

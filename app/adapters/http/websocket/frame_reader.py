@@ -1,182 +1,163 @@
-"""What a client's bytes are. This file owns reading frames (RFC 6455 section 5.2) and what is kept between messages.
+"""Read a client's frames (RFC 6455 section 5) with the frame parser of `websockets`.
 
-aiohttp's parser does the work: masking, fragments, control frames between them, inflating, UTF-8, limits. It is made
-when bytes come and let go at the end of a message, so that an idle connection keeps nothing; where a message ends,
-`_Edge` knows. All parsers share one queue, which is emptied before anything else is done.
+A reader is made when bytes arrive and dropped at the end of a message, so that an idle connection keeps none.
 """
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 
-from aiohttp import WSCloseCode, WSMsgType
-from aiohttp._websocket.models import WebSocketError
-from aiohttp._websocket.reader import WebSocketDataQueue
-from aiohttp.http import WebSocketReader
+from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.frames import CTRL_OPCODES, Close, CloseCode, Frame, Opcode
+from websockets.typing import ExtensionName
 
-_QUEUE_BYTES = 1 << 20
-_FIN, _OPCODE, _MASKED, _LENGTH = 0x80, 0x0F, 0x80, 0x7F
-_FIRST_CONTROL = _CLOSE = 0x8
-_KEY_BYTES = 4
-# What follows the first two bytes, by the seven bits of length.
-_LENGTH_BYTES = {126: 2, 127: 8}
+from app.core.protocol.close_codes import DisconnectReason
 
-Message = tuple[WSMsgType, object]
+_MASK_BIT, _LENGTH_BITS = 0x80, 0x7F
+_CLOSE_HEAD = 0x88
+# Two bytes of head and four of mask.
+_SHORT_HEAD_BYTES = 6
 
-
-class _NoFlowControl:
-    """What the queue may ask of a protocol. It is emptied after every read, so it never needs to."""
-
-    _reading_paused = False
-
-    def pause_reading(self) -> None:
-        """Do nothing."""
-
-    def resume_reading(self) -> None:
-        """Do nothing."""
+Event = tuple[Opcode, str | bytes | int | None]
+"""TEXT with the text, BINARY, PING with the payload, PONG, CLOSE with the code or 0, and CONT for a frame whose message
+continues."""
 
 
-_NO_FLOW_CONTROL = _NoFlowControl()
+class _Discard(Extension):
+    """Drops the payload of data frames without inflating it, for a connection that is over."""
+
+    name = ExtensionName("discard")
+
+    def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:  # noqa: ARG002
+        return frame if frame.opcode in CTRL_OPCODES else replace(frame, data=b"", rsv1=False)
 
 
-class _FrameScanner:
-    """Follows the frames through the bytes: whether all of them are masked, and whether a message is under way."""
+_DISCARD = (_Discard(),)
 
-    __slots__ = ("_first", "_head", "_is_fragmented", "_rest", "is_unmasked")
 
-    def __init__(self) -> None:
-        self._head = bytearray()
-        self._rest = self._first = 0
-        self._is_fragmented = False
-        self.is_unmasked = False
+class _Violation(Exception):
+    """A client broke the protocol or its limits."""
 
-    @property
-    def is_at_rest(self) -> bool:
-        return not (self._rest or self._head or self._is_fragmented)
-
-    def pieces(self, data: bytes) -> Iterator[tuple[bytes, int | None]]:
-        """Cut bytes where frames end; give each piece with the first byte of the frame that ends there, or None.
-
-        The last piece before a frame that is not masked is the last of all.
-        """
-        start = position = 0
-        while position < len(data):
-            if not self._rest:
-                position = self._read_head(data, position)
-                if self.is_unmasked:
-                    return
-            step = min(self._rest, len(data) - position)
-            self._rest -= step
-            position += step
-            if not (self._rest or self._head):
-                yield (data if position - start == len(data) else data[start:position]), self._first
-                start = position
-        if start < position:
-            yield data[start:], None
-
-    def _read_head(self, data: bytes, position: int) -> int:
-        """Go on reading a frame's head, as far as the bytes go; give where it ends."""
-        while position < len(data) and len(self._head) < self._head_bytes():
-            missing = self._head_bytes() - len(self._head)
-            self._head += data[position : position + missing]
-            position = min(position + missing, len(data))
-        if len(self._head) == self._head_bytes():
-            self._begin_payload()
-        return position
-
-    def _head_bytes(self) -> int:
-        """Give how long the head is, as far as it is known: two bytes say the rest."""
-        if len(self._head) < 2:
-            return 2
-        key = _KEY_BYTES if self._head[1] & _MASKED else 0
-        return 2 + _LENGTH_BYTES.get(self._head[1] & _LENGTH, 0) + key
-
-    def _begin_payload(self) -> None:
-        first, second = self._head[0], self._head[1]
-        self.is_unmasked = self.is_unmasked or not second & _MASKED
-        extended = _LENGTH_BYTES.get(second & _LENGTH, 0)
-        self._rest = int.from_bytes(self._head[2 : 2 + extended]) if extended else second & _LENGTH
-        self._first = first
-        if first & _OPCODE < _FIRST_CONTROL:
-            self._is_fragmented = not first & _FIN
-        self._head.clear()
+    def __init__(self, reason: DisconnectReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class MessageReader:
-    """A client's message that is under way. `error` is what broke the protocol, None while nothing did.
+    """A message in progress. `violation` says how the client broke the protocol, None while it did not.
 
-    `is_closed`: a close frame came, right or wrong. Once it `is_over`, nothing is parsed, and so nothing inflated, any
-    more; only a close frame is still seen.
+    Once `is_over` is set, nothing is inflated any more, and only close frames are reported.
     """
 
-    __slots__ = ("_edge", "_message_bytes", "_parser", "_queue", "error", "is_closed", "is_over")
+    __slots__ = ("_buffer", "_extensions", "_fragments", "_max_bytes", "_opcode", "_parser", "is_over", "violation")
 
-    def __init__(self, queue: WebSocketDataQueue, message_bytes: int, *, is_deflated: bool) -> None:
-        self._queue = queue
-        self._message_bytes = message_bytes
-        # The parser refuses a message of exactly its limit, unless that message was compressed.
-        self._parser = WebSocketReader(queue, message_bytes + 1, compress=is_deflated, decode_text=True)
-        self._edge = _FrameScanner()
-        self.error: BaseException | None = None
-        self.is_over = self.is_closed = False
+    def __init__(self, max_bytes: int, *, is_deflated: bool = False) -> None:
+        self._max_bytes = max_bytes
+        self._buffer = bytearray()
+        self._parser: Generator[None, None, Frame] | None = None
+        self._opcode: Opcode | None = None
+        self._fragments = bytearray()
+        # Each message is compressed by itself, so no state has to outlive the reader.
+        self._extensions = (PerMessageDeflate(True, True, 15, 15),) if is_deflated else ()
+        self.violation: DisconnectReason | None = None
+        self.is_over = False
 
     @property
     def is_at_rest(self) -> bool:
-        """Say whether the last message is whole, so that the next one can begin anew."""
-        return self._edge.is_at_rest
+        """Return whether the last message is complete, so that this reader can be dropped."""
+        return not (self._buffer or self._parser or self._opcode or self.violation)
 
-    @property
-    def is_unmasked(self) -> bool:
-        """Say whether a frame was not masked: a server must close on it (RFC 6455 section 5.1)."""
-        return self._edge.is_unmasked
-
-    def feed(self, data: bytes) -> Iterator[Message]:
-        """Take bytes, and give the messages that are whole by now, each before the next frame is looked at.
-
-        A frame that ends while its message does not is a CONTINUATION: it costs its sender too.
-        """
-        for piece, ended in self._edge.pieces(data):
-            is_close = ended is not None and ended & _OPCODE == _CLOSE
-            self.is_closed = self.is_closed or is_close
-            if self.is_over or self.error is not None:
-                if is_close:
-                    yield WSMsgType.CLOSE, 0
-                continue
-            yield from self._parse(piece)
-            if ended is not None and not ended & _FIN and self.error is None:
-                yield WSMsgType.CONTINUATION, None
-
-    def _parse(self, piece: bytes) -> list[Message]:
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """Take bytes and yield what is complete, each event before the next frame is looked at."""
+        if self.violation is not None:
+            # The stream cannot be followed any more, but a client answers a close frame with one of its own.
+            if _is_close_frame(data):
+                yield Opcode.CLOSE, 0
+            return
+        self._buffer += data
         try:
-            is_broken, _ = self._parser.feed_data(piece)
-            if is_broken:
-                self.error = self._queue.exception()
-            return self._drain()
-        finally:
-            # Nothing of one client may ever be taken for another's.
-            self._queue._buffer.clear()
+            while (frame := self._next_frame()) is not None:
+                event = self._event_of(frame)
+                if event is not None:
+                    yield event
+        except _Violation as violation:
+            self.violation = violation.reason
+            self._buffer.clear()
 
-    def _drain(self) -> list[Message]:
-        messages: list[Message] = []
-        while self._queue._buffer:
-            if self._queue._buffer[0][1] > self._message_bytes:
-                self.error = WebSocketError(WSCloseCode.MESSAGE_TOO_BIG, "larger than the limit once inflated")
-            try:
-                # The queue is not empty: its coroutine ends without ever waiting.
-                self._queue.read().send(None)
-            except StopIteration as read:
-                kind, payload, _extra = read.value
-                messages.append((kind, payload))
-        return [] if self.error is not None else messages
+    def _next_frame(self) -> Frame | None:
+        if not (self._buffer or self._parser):
+            return None
+        if self._parser is None:
+            extensions = _DISCARD if self.is_over else self._extensions
+            # One byte more than allowed: inflating to exactly the limit must not look like more.
+            max_size = self._max_bytes - len(self._fragments) + 1
+            self._parser = Frame.parse(self._read_exact, mask=True, max_size=max_size, extensions=extensions)
+        try:
+            next(self._parser)
+        except StopIteration as complete:
+            self._parser = None
+            frame: Frame = complete.value
+            return frame
+        except PayloadTooBig:
+            raise _Violation(DisconnectReason.MESSAGE_TOO_BIG) from None
+        except ProtocolError:
+            raise _Violation(DisconnectReason.PROTOCOL_ERROR) from None
+        return None
+
+    def _read_exact(self, size: int) -> Generator[None, None, bytearray]:
+        while len(self._buffer) < size:
+            yield
+        data = self._buffer[:size]
+        del self._buffer[:size]
+        return data
+
+    def _event_of(self, frame: Frame) -> Event | None:
+        if frame.opcode is Opcode.CLOSE:
+            return Opcode.CLOSE, _close_code(frame)
+        if self.is_over:
+            return None
+        if frame.opcode in CTRL_OPCODES:
+            return frame.opcode, bytes(frame.data)
+        return self._data(frame)
+
+    def _data(self, frame: Frame) -> Event:
+        if (frame.opcode is Opcode.CONT) is not (self._opcode is not None):
+            raise _Violation(DisconnectReason.PROTOCOL_ERROR)
+        opcode = self._opcode or frame.opcode
+        if len(self._fragments) + len(frame.data) > self._max_bytes:
+            raise _Violation(DisconnectReason.MESSAGE_TOO_BIG)
+        if not frame.fin:
+            self._opcode = opcode
+            self._fragments += frame.data
+            return Opcode.CONT, None
+        payload = bytes(self._fragments) + bytes(frame.data)
+        self._opcode = None
+        self._fragments.clear()
+        return self._complete(opcode, payload)
+
+    def _complete(self, opcode: Opcode, payload: bytes) -> Event:
+        if opcode is Opcode.BINARY:
+            return Opcode.BINARY, None
+        try:
+            return Opcode.TEXT, str(payload, "utf-8")
+        except UnicodeDecodeError:
+            raise _Violation(DisconnectReason.INVALID_UTF8) from None
 
 
-class FrameReader:
-    """Begins to read messages, for every connection of this server."""
+def _close_code(frame: Frame) -> int:
+    """Return the code of a close frame, 0 for one without a code."""
+    try:
+        code = Close.parse(frame.data).code
+    except ProtocolError:
+        raise _Violation(DisconnectReason.PROTOCOL_ERROR) from None
+    except UnicodeDecodeError:
+        raise _Violation(DisconnectReason.INVALID_UTF8) from None
+    return 0 if code == CloseCode.NO_STATUS_RCVD else int(code)
 
-    def __init__(self, message_bytes: int) -> None:
-        self._message_bytes = message_bytes
-        loop = asyncio.get_running_loop()
-        self._queue = WebSocketDataQueue(_NO_FLOW_CONTROL, _QUEUE_BYTES, loop=loop)  # type: ignore[arg-type]
 
-    def begin(self, *, is_deflated: bool = False) -> MessageReader:
-        """Begin a message; `is_deflated`: compressed ones were agreed on."""
-        return MessageReader(self._queue, self._message_bytes, is_deflated=is_deflated)
+def _is_close_frame(data: bytes) -> bool:
+    """Return whether bytes are exactly one masked close frame."""
+    if len(data) < _SHORT_HEAD_BYTES or data[0] != _CLOSE_HEAD or not data[1] & _MASK_BIT:
+        return False
+    return len(data) == _SHORT_HEAD_BYTES + (data[1] & _LENGTH_BITS)

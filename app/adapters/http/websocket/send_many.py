@@ -1,8 +1,8 @@
-"""The same bytes to many sockets at once. This file owns the fan-out's system calls.
+"""The same bytes to many sockets: the system calls of the fan-out.
 
-A transport's write is a call from Python, some checks and a place in a list for each client; here the loop over clients
-is C's, and what is left of a delivery is mostly the kernel's. It is allowed only where nothing waits in the transport
-(`Link.handle`): otherwise later bytes would overtake earlier ones.
+`transport.write` is a Python call, some checks and a list entry for each client. Here the loop over clients runs in C, and
+what is left of a send is mostly the kernel's. It is allowed only while nothing waits in a link (`Link.send_handle`):
+otherwise later bytes would overtake earlier ones.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,18 +10,18 @@ from itertools import repeat
 from socket import SocketType
 from typing import Any
 
-# Any: what is no socket is an error, and that is how it is told.
+# Any: whatever is not a socket raises TypeError, which is how it is told apart.
 _send: Callable[[Any, bytes], int] = SocketType.send
 
 
 def send_many(handles: Sequence[object], frame: bytes) -> list[int]:
-    """Send to every socket, in order; give how many bytes each took, 0 where it took none, is gone, or is None."""
+    """Send to every socket, in order. Return how many bytes each took: 0 if none, if it is closed, or for None."""
     taken: list[int] = []
     sends = map(_send, handles, repeat(frame))
     while len(taken) < len(handles):
         try:
             taken.extend(sends)
-        # This one would have to wait, is over, or is none: its link knows what to do. The others get it all the same.
+        # This socket would block, is closed, or is none: its link knows what to do. The others are sent to all the same.
         except (OSError, TypeError):
             taken.append(0)
     return taken

@@ -1,162 +1,95 @@
-"""GET /ws/news, and the canary's own door. This file owns admission, the handshake and handing the transport over.
+"""GET /ws/news, and the canary's own endpoint: checks, admission, handshake, and the hand-over of the transport.
 
-Everything is decided before the 101, by HTTP status: the original's real client backs off only on that.
+Everything is decided before the 101, by HTTP status: the original's client backs off only on a status.
 """
 
-import base64
-import binascii
-import hashlib
 import hmac
 from collections.abc import Mapping
-from typing import NoReturn
 
-from aiohttp import HttpVersion11, hdrs, web
-from aiohttp.abc import AbstractStreamWriter
-from multidict import MultiMapping
+from aiohttp import hdrs, web
 
-from app.adapters.http.request.client_ip import client_ip_of
-from app.adapters.http.request.identity import brings_token, identify
+from app.adapters.http.aiohttp_internals import HandedOverResponse, hand_over, open_transport
 from app.adapters.http.request.origins import check_origin
-from app.adapters.http.services import PARTS, Parts
-from app.adapters.http.websocket.handshake_metrics import refusal
-from app.adapters.http.websocket.link import ConnectionHandler, SocketLink
-from app.adapters.http.websocket.pending_auth import UpgradeContext
-from app.adapters.http.websocket.upgrade_request import RESUME_KEYS, chosen_headers, read_opening, speaks_v2
-from app.core.access.identity import Identity
-from app.core.errors import ClientError, ErrorCode, FieldError, NewsError
+from app.adapters.http.services import CONNECTIONS, CONTEXT, ConnectionServices, Context
+from app.adapters.http.websocket.connect_query import RESUME_KEYS, parse_connect_query
+from app.adapters.http.websocket.link import Handler, SocketLink
+from app.adapters.http.websocket.upgrade_request import UpgradeRequest, parse_upgrade
+from app.core.errors import NewsError
 from app.core.protocol.close_codes import DisconnectReason
-from app.flows.connections.connect import ConnectRequest
+from app.flows.connections.handshake_metrics import refusal_of
+from app.flows.connections.pending_auth import UpgradeContext
 from app.flows.delivery.session import Session
 from app.telemetry.labels import Resume
-
-# RFC 6455 section 1.3.
-_KEY_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_VERSION = "13"
-
-# Until it says who it is.
-_NOBODY = "-"
 
 CANARY_PATH = "/ws/canary"
 CANARY_KEY = "X-Canary-Key"
 
 
-class _HandedOver(web.StreamResponse):
-    """What the handler returns: the answer went out already and the transport is no longer aiohttp's."""
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002
-        return None
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Do nothing."""
-
-
 async def get_socket(request: web.Request) -> web.StreamResponse:
     """Upgrade to a WebSocket, or refuse by status."""
-    parts = request.app[PARTS]
-    began = parts.clock.monotonic()
+    context, connections = request.app[CONTEXT], request.app[CONNECTIONS]
+    started = context.clock.monotonic()
     try:
-        accept = _check_handshake(request)
-        address = client_ip_of(request, parts.settings)
-        parts.connections.check_connect_rate(address)
-        check_origin(request, parts.settings.allowed_origins)
-        if parts.verifier is not None and speaks_v2(request) and not brings_token(request):
-            return _let_wait(request, parts, accept, address)
-        identity = await identify(request)
-        opening = read_opening(request, parts.limits.channels, identity)
-        session = parts.connections.admit(opening.user_id, opening.device_id, address)
+        upgrade = parse_upgrade(request, context.settings)
+        connections.connect_rate.check(upgrade.ip)
+        check_origin(upgrade.origins, upgrade.host, context.settings.allowed_origins)
+        if context.verifier.requires_tokens and upgrade.is_v2 and upgrade.token is None:
+            return _accept_without_token(request, upgrade, context, connections)
+        session = await _admit(upgrade, context, connections)
     except NewsError as error:
-        parts.stats.refused[refusal(error, request.query)] += 1
+        context.stats.connections.record_refusal(refusal_of(error, names_user="user_id" in request.query))
         if any(bad.pointer in RESUME_KEYS for bad in error.fields):
-            parts.stats.recovery.resumed(Resume.INVALID)
+            context.stats.recovery.record_resume(Resume.INVALID)
         raise
     try:
-        await parts.greeting.prepare(session, opening)
-        _hand_over(request, session, parts.converse, _answer_headers(request, accept))
-    except NewsError as error:
-        parts.stats.refused[refusal(error, request.query)] += 1
-        raise
+        answer = _start(request, session, connections.dispatcher, upgrade.response_headers())
     finally:
         if session.link is None:
-            parts.connections.release(session, DisconnectReason.NETWORK)
-    parts.stats.handshakes.observe(parts.clock.monotonic() - began)
-    return _HandedOver(status=101)
+            connections.manager.release(session, DisconnectReason.NETWORK)
+    context.stats.connections.record_handshake(context.clock.monotonic() - started)
+    return answer
 
 
-def _let_wait(request: web.Request, parts: Parts, accept: str, address: str) -> web.StreamResponse:
-    """Upgrade for a client that is to say later who it is. Raises NewsError for what can be said by status now."""
-
-    def opening_for(identity: Identity) -> ConnectRequest:
-        return read_opening(request, parts.limits.channels, identity)
-
-    opening = opening_for(Identity(request.query.get("user_id", _NOBODY)))
-    guest = parts.anteroom.accept(UpgradeContext(dict(request.query), address, opening.window_bits, opening_for))
-    _hand_over(request, guest.session, guest, _answer_headers(request, accept))
-    return _HandedOver(status=101)
+async def _admit(upgrade: UpgradeRequest, context: Context, connections: ConnectionServices) -> Session:
+    identity = await context.verifier.verify(upgrade.token)
+    wanted = parse_connect_query(upgrade, context.limits)
+    return await connections.connect.admit(wanted, identity, upgrade.ip)
 
 
-def _answer_headers(request: web.Request, accept: str) -> dict[str, str]:
-    return {"Sec-WebSocket-Accept": accept, **chosen_headers(request)}
+def _accept_without_token(
+    request: web.Request, upgrade: UpgradeRequest, context: Context, connections: ConnectionServices
+) -> web.StreamResponse:
+    """Upgrade for a client that will send its token. Raises NewsError for what can be refused by status now."""
+    wanted = parse_connect_query(upgrade, context.limits)
+    pending = connections.pending.accept(UpgradeContext(wanted, upgrade.ip))
+    return _start(request, pending.session, pending, upgrade.response_headers())
 
 
 async def get_canary(request: web.Request) -> web.StreamResponse:
-    """Let our own canary in, past the users' seats and counts. For everybody else this address does not exist."""
-    parts = request.app[PARTS]
-    given = request.headers.get(CANARY_KEY, "").encode(errors="replace")
-    if request.method != hdrs.METH_GET or not hmac.compare_digest(given, parts.canary_key.encode()):
+    """Let the server's own canary in, past admission and counts. For everyone else this address does not exist."""
+    context, connections = request.app[CONTEXT], request.app[CONNECTIONS]
+    key = request.headers.get(CANARY_KEY, "").encode(errors="replace")
+    if request.method != hdrs.METH_GET or not hmac.compare_digest(key, connections.canary_key.encode()):
         raise web.HTTPNotFound
-    accept = _check_handshake(request)
-    _hand_over(request, parts.canary_end.new_session(), parts.canary_end, {"Sec-WebSocket-Accept": accept})
-    return _HandedOver(status=101)
+    upgrade = parse_upgrade(request, context.settings)
+    handler = connections.canary_handler
+    return _start(request, handler.new_session(), handler, {"Sec-WebSocket-Accept": upgrade.accept})
 
 
-def _check_handshake(request: web.Request) -> str:
-    """Check the opening handshake (RFC 6455 section 4.2.1) and give Sec-WebSocket-Accept. Raises Theirs."""
-    headers = request.headers
-    if "websocket" not in _tokens(headers, "Upgrade") or "upgrade" not in _tokens(headers, "Connection"):
-        raise ClientError(ErrorCode.UPGRADE_REQUIRED, "This address speaks WebSocket: connect with a WebSocket client")
-    if request.version != HttpVersion11:
-        raise ClientError(ErrorCode.UPGRADE_REQUIRED, "A WebSocket upgrade needs HTTP/1.1")
-    if headers.get("Sec-WebSocket-Version") != _VERSION:
-        _refuse_header("Sec-WebSocket-Version", f"want {_VERSION}")
-    key = headers.get("Sec-WebSocket-Key", "").strip()
-    try:
-        if len(base64.b64decode(key, validate=True)) != 16:
-            _refuse_header("Sec-WebSocket-Key", "want 16 bytes in base64")
-    except (binascii.Error, ValueError):
-        _refuse_header("Sec-WebSocket-Key", "want 16 bytes in base64")
-    return base64.b64encode(hashlib.sha1(key.encode() + _KEY_SUFFIX, usedforsecurity=False).digest()).decode()
+def _start(request: web.Request, session: Session, handler: Handler, headers: Mapping[str, str]) -> web.StreamResponse:
+    """Start a WebSocket. Raises ConnectionResetError if the client has left."""
+    max_bytes = request.app[CONTEXT].limits.messages.max_bytes
+    return switch_protocols(request, SocketLink(open_transport(request), session, handler, max_bytes), headers)
 
 
-def _tokens(headers: MultiMapping[str], name: str) -> set[str]:
-    """Read a header that lists tokens, in any case."""
-    return {token.strip().lower() for value in headers.getall(name, []) for token in value.split(",")}
-
-
-def _refuse_header(name: str, wanted: str) -> NoReturn:
-    raise ClientError(ErrorCode.INVALID_PARAMETER, f"{name}: {wanted}", fields=(FieldError(name, wanted),))
-
-
-def _hand_over(
-    request: web.Request, session: Session, conversation: ConnectionHandler, headers: Mapping[str, str]
-) -> None:
-    """Answer 101 and move the transport from aiohttp to a SocketLink; what the client has sent already goes along.
-
-    Leans on aiohttp internals that tests/http/test_handover.py names: `protocol.transport`, `connection_lost`,
-    `_message_tail`.
-    """
-    protocol, transport, parts = request.protocol, request.transport, request.app[PARTS]
-    if transport is None or transport.is_closing():
-        raise ConnectionResetError("the client left during the handshake")
+def switch_protocols(request: web.Request, link: SocketLink, headers: Mapping[str, str]) -> web.StreamResponse:
+    """Answer 101 and hand the transport over to a link, with what the client has sent already."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    transport.write(
+    open_transport(request).write(
         f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{lines}\r\n".encode()
     )
-    link = SocketLink(transport, session, conversation, parts.frames)
-    transport.set_protocol(link)
-    early = protocol._message_tail
-    # aiohttp lets go of the connection as if it were lost, and must not close the transport doing so.
-    protocol.transport = None
-    protocol.connection_lost(None)
-    conversation.on_open(session, link)
+    early = hand_over(request, link)
+    link.open()
     if early:
         link.data_received(early)
+    return HandedOverResponse(status=101)

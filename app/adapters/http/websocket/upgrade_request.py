@@ -1,135 +1,97 @@
-"""What an upgrade request asks for. This file owns the reading of its query, its subprotocols and its extensions."""
+"""An upgrade request, parsed once: its handshake headers, token, subprotocol, compression, origin and client address."""
 
-import re
-from collections.abc import Mapping
-from functools import cache
-from typing import Any
+import base64
+import binascii
+import hashlib
+from typing import NamedTuple, NoReturn
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
+from multidict import MultiMapping
 
-from app.adapters.http.request.params import Param, device_id, number, read_parameters, require_user_id, user_id, whole
-from app.core.access.identity import Identity
-from app.core.delivery.positions import POSITION, ResumeLast, ResumeRequest, ResumeSince, parse_position
+from app.adapters.http.request.client_ip import client_ip_of
+from app.adapters.http.request.tokens import offered_subprotocols, read_token
+from app.config import Settings
 from app.core.errors import ClientError, ErrorCode, FieldError
-from app.core.filters.filter import CHANNEL_NAME, DEFAULT_CHANNEL, Filter, parse_filter
-from app.core.protocol.client_messages import MAX_LAST_ITEMS
 from app.core.protocol.deflate import UNCOMPRESSED, NegotiatedDeflate, negotiate
-from app.core.validation.strict_json import decode_object
-from app.flows.connections.connect import ConnectRequest
-from app.flows.delivery.session import Channel
 
 SUBPROTOCOL = "news.v2.json"
-RESUME_KEYS = ("resume", "since", "last")
 
-_CHANNEL = re.compile(CHANNEL_NAME)
+# RFC 6455 section 1.3.
+_KEY_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_KEY_BYTES = 16
+_VERSION = "13"
 
 
-def read_opening(request: web.Request, most_channels: int, identity: Identity) -> ConnectRequest:
-    """Read what a client wants. Raises Theirs(INVALID_PARAMETER, INVALID_JSON, INVALID_FILTER, FORBIDDEN)."""
-    most_channels = identity.entitled.max_channels_within(most_channels)
-    given = read_parameters(request.query, opening_readers(most_channels))
-    wants_acks = given.get("ack", 0) == 1
-    agreement = agreed_extension(request)
-    return ConnectRequest(
-        user_id=identity.resolve_user(given.get("user_id")) or require_user_id(given),
-        # Acks need a device; who names none has one without a name.
-        device_id=given.get("device_id", "" if wants_acks else None),
-        channels=_channels(request, given.get("channels", (DEFAULT_CHANNEL,)), most_channels),
-        asked=_asked(given),
-        is_required=given.get("resume_required", 0) == 1,
-        wants_acks=wants_acks,
-        is_v2=speaks_v2(request),
-        expires_at=identity.expires_at,
-        entitled=identity.entitled,
-        window_bits=agreement.window_bits if agreement is not None else UNCOMPRESSED,
+class UpgradeRequest(NamedTuple):
+    """What an upgrade request says. `accept` is its Sec-WebSocket-Accept; `token` is None if it brings none."""
+
+    accept: str
+    query: MultiMapping[str]
+    host: str
+    origins: tuple[str, ...]
+    ip: str
+    token: str | None
+    speaks_subprotocol: bool
+    deflate: NegotiatedDeflate | None
+
+    @property
+    def is_v2(self) -> bool:
+        return self.speaks_subprotocol or self.query.get("v") == "2"
+
+    @property
+    def deflate_window_bits(self) -> int:
+        return self.deflate.window_bits if self.deflate is not None else UNCOMPRESSED
+
+    def response_headers(self) -> dict[str, str]:
+        """Return the headers of the 101."""
+        headers = {"Sec-WebSocket-Accept": self.accept}
+        if self.speaks_subprotocol:
+            headers["Sec-WebSocket-Protocol"] = SUBPROTOCOL
+        if self.deflate is not None:
+            headers["Sec-WebSocket-Extensions"] = self.deflate.response_header
+        return headers
+
+
+def parse_upgrade(request: web.Request, settings: Settings) -> UpgradeRequest:
+    """Parse an upgrade request. Raises ClientError(UPGRADE_REQUIRED, INVALID_PARAMETER)."""
+    headers = request.headers
+    return UpgradeRequest(
+        accept=_check_handshake(request),
+        query=request.query,
+        host=request.host,
+        origins=tuple(headers.getall(hdrs.ORIGIN, [])),
+        ip=client_ip_of(request, settings),
+        token=read_token(request, in_query=settings.token_in_query),
+        # Subprotocols are case-sensitive (RFC 6455 section 11.3.4).
+        speaks_subprotocol=SUBPROTOCOL in offered_subprotocols(headers),
+        deflate=negotiate(headers.getall(hdrs.SEC_WEBSOCKET_EXTENSIONS, [])),
     )
 
 
-def chosen_subprotocol(request: web.Request) -> str | None:
-    """Choose among the subprotocols that a client offers (RFC 6455 section 11.3.4); they are case-sensitive."""
-    return SUBPROTOCOL if SUBPROTOCOL in offered_subprotocols(request) else None
-
-
-def speaks_v2(request: web.Request) -> bool:
-    """Say whether a client asks for v2, before its query is checked."""
-    return request.query.get("v") == "2" or chosen_subprotocol(request) is not None
-
-
-def offered_subprotocols(request: web.Request) -> list[str]:
-    """Give the subprotocols that a client offers, in its order."""
-    lines = request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, [])
-    return [name.strip() for line in lines for name in line.split(",")]
-
-
-def agreed_extension(request: web.Request) -> NegotiatedDeflate | None:
-    """Choose how payloads are compressed, among what a client offers."""
-    return negotiate(request.headers.getall(hdrs.SEC_WEBSOCKET_EXTENSIONS, []))
-
-
-def chosen_headers(request: web.Request) -> dict[str, str]:
-    """Give the headers of the answer that say what was chosen."""
-    subprotocol, agreement = chosen_subprotocol(request), agreed_extension(request)
-    protocol = {"Sec-WebSocket-Protocol": subprotocol} if subprotocol is not None else {}
-    return protocol | ({"Sec-WebSocket-Extensions": agreement.response_header} if agreement is not None else {})
-
-
-@cache
-def opening_readers(most_channels: int) -> Mapping[str, Param]:
-    """Give the parameters of GET /ws/news beside `filters`."""
-    return {
-        "user_id": user_id,
-        "device_id": device_id,
-        "resume": Param("<epoch>:<seq>", parse_position, {"type": "string", "pattern": POSITION}),
-        "since": number(0, 1e11),
-        "last": whole(1, MAX_LAST_ITEMS),
-        "resume_required": whole(0, 1),
-        "ack": whole(0, 1),
-        "v": whole(1, 2),
-        "channels": _names(most_channels),
-    }
-
-
-def _names(most: int) -> Param:
-    def read(text: str) -> tuple[str, ...]:
-        names = tuple(dict.fromkeys(filter(None, text.split(","))))
-        if len(names) > most or not all(map(_CHANNEL.match, names)):
-            raise ValueError(text)
-        return names
-
-    return Param(f"at most {most} names of A-Z a-z 0-9 _ . : @ -", read, {"type": "string"})
-
-
-def _asked(given: Mapping[str, Any]) -> ResumeRequest | None:
-    """Give the one place that a client wants to begin at."""
-    named = [key for key in RESUME_KEYS if key in given]
-    if len(named) > 1:
-        errors = tuple(FieldError(key, "want only one of resume, since, last") for key in named)
-        raise ClientError(ErrorCode.INVALID_PARAMETER, "Invalid query parameters", fields=errors)
-    if "since" in given:
-        return ResumeSince(given["since"])
-    if "last" in given:
-        return ResumeLast(given["last"])
-    return given.get("resume")
-
-
-def _channels(request: web.Request, names: tuple[str, ...], most: int) -> tuple[Channel, ...]:
-    """Give the channels of a connection; a filter in the URL is that of `default`, for this connection alone.
-
-    Raises Theirs(INVALID_PARAMETER, INVALID_JSON, INVALID_FILTER).
-    """
-    if "filters" not in request.query:
-        return tuple(map(Channel, names))
-    own = Channel(DEFAULT_CHANNEL, _filter_in_url(request.query["filters"]), follows=False)
-    others = [Channel(name) for name in names if name != DEFAULT_CHANNEL]
-    if len(others) >= most:
-        wanted = f"want at most {most - 1} names beside {DEFAULT_CHANNEL}, whose filter stands in the URL"
-        raise ClientError(ErrorCode.INVALID_PARAMETER, "Too many channels", fields=(FieldError("channels", wanted),))
-    return own, *others
-
-
-def _filter_in_url(text: str) -> Filter:
+def _check_handshake(request: web.Request) -> str:
+    """Check the opening handshake (RFC 6455 section 4.2.1) and return Sec-WebSocket-Accept. Raises ClientError."""
+    headers = request.headers
+    if "websocket" not in _tokens(headers, "Upgrade") or "upgrade" not in _tokens(headers, "Connection"):
+        detail = "This address speaks WebSocket: connect with a WebSocket client"
+        raise ClientError(ErrorCode.UPGRADE_REQUIRED, detail)
+    if request.version != HttpVersion11:
+        raise ClientError(ErrorCode.UPGRADE_REQUIRED, "A WebSocket upgrade needs HTTP/1.1")
+    if headers.get("Sec-WebSocket-Version") != _VERSION:
+        _refuse_header("Sec-WebSocket-Version", f"must be {_VERSION}")
+    key = headers.get("Sec-WebSocket-Key", "").strip()
     try:
-        return parse_filter(decode_object(text.encode(errors="replace"), ErrorCode.INVALID_FILTER)).filter
-    except ClientError as error:
-        where = tuple(FieldError(f"filters{bad.pointer}", bad.detail) for bad in error.fields)
-        raise ClientError(error.code, f"filters: {error.detail}", fields=where) from None
+        is_valid = len(base64.b64decode(key, validate=True)) == _KEY_BYTES
+    except (binascii.Error, ValueError):
+        is_valid = False
+    if not is_valid:
+        _refuse_header("Sec-WebSocket-Key", f"must be {_KEY_BYTES} bytes in base64")
+    return base64.b64encode(hashlib.sha1(key.encode() + _KEY_SUFFIX, usedforsecurity=False).digest()).decode()
+
+
+def _tokens(headers: MultiMapping[str], name: str) -> set[str]:
+    """Return the tokens of a header that is a list, in lower case."""
+    return {token.strip().lower() for value in headers.getall(name, []) for token in value.split(",")}
+
+
+def _refuse_header(name: str, detail: str) -> NoReturn:
+    raise ClientError(ErrorCode.INVALID_PARAMETER, f"{name} {detail}", fields=(FieldError(name, detail),))

@@ -1,4 +1,4 @@
-"""feeds.toml. This file owns which feeds are polled, under which name and how often, and how the file is checked.
+"""feeds.toml: which feeds are polled, under which name and how often, and how the file is checked.
 
 [[feed]]
 url = "https://feeds.example.com/markets.xml"
@@ -19,10 +19,11 @@ from app.core.errors import FieldError
 from app.core.news import urls
 from app.core.text.words import normalize
 from app.core.validation import fields
+from app.core.validation.values import did_you_mean
 
 
 class InvalidFeedsFile(ValueError):
-    """feeds.toml cannot be used; the message names every bad place in it."""
+    """feeds.toml cannot be used. The message names every wrong place in it."""
 
 
 class FeedConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,16 +36,18 @@ class FeedConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_feeds(path: str) -> list[FeedConfig]:
-    """Read feeds.toml. Raises BadCatalogue."""
+    """Read feeds.toml. Raises InvalidFeedsFile."""
     try:
         document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidFeedsFile(f"NEWS_FEEDS={path!r}: want a feeds.toml that can be read: {error}") from error
+        raise InvalidFeedsFile(f"NEWS_FEEDS={path!r}: must be a readable TOML file: {error}") from error
     tables = document.pop("feed", [])
     if document:
-        raise InvalidFeedsFile(f"{path}: unknown key {next(iter(document))!r}: want [[feed]] tables")
+        unknown = next(iter(document))
+        nearest = did_you_mean(unknown, ["feed"])
+        raise InvalidFeedsFile(f"{path}: unknown key {unknown!r}{nearest}: must contain only [[feed]] tables")
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise InvalidFeedsFile(f"{path}: want [[feed]] tables")
+        raise InvalidFeedsFile(f"{path}: must contain [[feed]] tables")
     try:
         feeds = [_read_feed(table, f"/feed/{position}") for position, table in enumerate(tables)]
     except fields.InvalidFields as error:
@@ -54,9 +57,13 @@ def read_feeds(path: str) -> list[FeedConfig]:
 
 def _read_feed(table: Mapping[str, object], pointer: str) -> FeedConfig:
     feed = fields.convert(table, FeedConfig, pointer)
-    ignored = fields.unknown_keys(table, FeedConfig, pointer)
-    if ignored:
-        raise fields.InvalidFields(tuple(bad._replace(detail="unknown key") for bad in ignored))
+    known = FeedConfig.__struct_fields__
+    unknown = [key for key in table if key not in known]
+    if unknown:
+        errors = (
+            FieldError(f"{pointer}/{fields.escape(key)}", f"unknown key{did_you_mean(key, known)}") for key in unknown
+        )
+        raise fields.InvalidFields(tuple(errors))
     try:
         urls.canonical(feed.url)
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""Bytes to raw items. This file owns how RSS and Atom, well-formed or not, become what NewsProcessor takes.
+"""Bytes to raw items: RSS and Atom, well-formed or not, become what NewsProcessor takes.
 
-fastfeedparser does most feeds; feedparser, slower and more forgiving, does what it finds nothing in. Both run in a
-thread: a large feed takes tens of milliseconds, which the event loop does not have.
+fastfeedparser parses most feeds. If it finds no entry, feedparser tries, which is slower and more forgiving. Both run in a
+thread: a large feed takes tens of milliseconds, too long for the event loop.
 """
 
 from calendar import timegm
@@ -19,7 +19,7 @@ _MAX_MARKUP = 32 * 1024
 
 
 class ParseFailed(Exception):
-    """A document is no feed that either parser understands, or one that must not be parsed."""
+    """A document that neither parser recognizes as a feed, or that must not be parsed."""
 
 
 class _ParsedEntry(NamedTuple):
@@ -34,31 +34,31 @@ class _ParsedFeed(NamedTuple):
     entries: list[_ParsedEntry]
 
 
-def parse(body: bytes, name: str, now: float, most_entries: int) -> list[RawNews]:
-    """Read a feed, oldest entry first; an entry without a usable link is left out. Raises ParseFailed."""
+def parse(body: bytes, name: str, now: float, max_entries: int) -> list[RawNews]:
+    """Parse a feed, oldest entry first; entries without a usable link are left out. Raises ParseFailed."""
     if b"<!ENTITY" in body.replace(b"\0", b"").upper():
         # Entities are how a kilobyte becomes a gigabyte; no real feed needs to declare any.
         raise ParseFailed("entity declarations are refused")
     feed = _attempt(_parse_fast, body) or _attempt(_parse_forgiving, body)
     if feed is None:
         raise ParseFailed("not a feed")
-    usable = [entry for entry in feed.entries[:most_entries] if _is_usable(entry.url)]
+    usable = [entry for entry in feed.entries[:max_entries] if _is_usable(entry.url)]
     raws = [_raw(entry, name or feed.title, now) for entry in usable]
-    # Feeds list the newest first; the log wants what happened first to come first.
+    # Feeds list the newest entry first; the log has the order of events.
     return sorted(raws, key=lambda raw: raw.published_at)
 
 
 def _attempt(parser: Callable[[bytes], _ParsedFeed | None], body: bytes) -> _ParsedFeed | None:
     try:
         return parser(body)
-    # The parsers' errors, and those of what they stand on, have no common base. Whatever a document does to a parser,
-    # it is that document's failure and not the server's.
+    # The parsers and their libraries raise errors without a common base. Whatever a document does to a parser, it is
+    # that document's failure and not the server's.
     except Exception:  # noqa: BLE001
         return None
 
 
 def _parse_fast(body: bytes) -> _ParsedFeed | None:
-    """Read what is plainly a feed; one without entries is left to the other parser's judgement."""
+    """Parse what is plainly a feed; return None for one without entries, which the other parser decides about."""
     feed = fastfeedparser.parse(body)
     entries = [
         _ParsedEntry(
@@ -75,12 +75,12 @@ def _parse_forgiving(body: bytes) -> _ParsedFeed | None:
         _ParsedEntry(_text(entry, "title"), _markup(entry), _text(entry, "link"), _tuple_seconds(_dates(entry)))
         for entry in feed.entries
     ]
-    # A version is what feedparser gives to a document that it recognised, entries or none.
+    # feedparser sets a version on a document that it recognized, with entries or without.
     return _ParsedFeed(_text(feed.feed, "title"), entries) if feed.version else None
 
 
-def _text(table: Any, key: str) -> str:  # noqa: ANN401 - both parsers give dictionaries of their own kinds
-    """Give a value that is a string; a JSON feed may hold anything under any key."""
+def _text(table: Any, key: str) -> str:  # noqa: ANN401 - each parser has dictionaries of its own
+    """Return a value that is a string; a JSON feed may have anything under any key."""
     value = table.get(key)
     return value.strip() if isinstance(value, str) else ""
 
@@ -117,7 +117,7 @@ def _is_usable(url: str) -> bool:
 
 
 def _raw(entry: _ParsedEntry, account: str, now: float) -> RawNews:
-    # A date from the future, or from before the epoch, is a mistake of the feed's.
+    # A date in the future, or before the epoch, is a mistake of the feed.
     published_at = entry.published_at if entry.published_at is not None and 0 <= entry.published_at <= now else now
     title = entry.title[:_MAX_MARKUP]
     return RawNews(

@@ -1,4 +1,4 @@
-"""Feeds in their rhythm. This file owns when a feed is looked at, what is new in it, and what a failure leads to."""
+"""Poll every feed at its interval: when a feed is fetched, what is new in it, and what follows a failure."""
 
 import asyncio
 import random
@@ -12,7 +12,7 @@ from app.adapters.sources.rss.config import FeedConfig
 from app.adapters.sources.rss.fetching import FetchFailed, Validators, fetch
 from app.adapters.sources.rss.parsing import ParseFailed, parse
 from app.adapters.sources.rss.public_addresses import session_for
-from app.core.limits import Limits
+from app.core.limits import FeedLimits
 from app.core.news.item import RawNews
 from app.flows.news.process import IncomingItem
 from app.ports.clock import Clock
@@ -20,19 +20,19 @@ from app.telemetry.labels import Fetch, Intake
 from app.telemetry.stats import Stats
 
 _REMEMBERED_LINKS = 2_000
-_LONGEST_PAUSE_S = 900.0
-# A feed may ask for quiet, but not for ever.
-_LONGEST_ASKED_S = 3_600.0
+_MAX_BACKOFF_S = 900.0
+# A feed may ask for a pause, but only for a bounded one.
+_MAX_REQUESTED_PAUSE_S = 3_600.0
 _JITTER = 0.1
 
-_log = structlog.get_logger("feeds")
+_log = structlog.get_logger("rss")
 
 
-class _Polled:
-    """One feed and what is known of it."""
+class _PolledFeed:
+    """One feed and what is known about it."""
 
-    def __init__(self, feed: FeedConfig) -> None:
-        self.feed = feed
+    def __init__(self, config: FeedConfig) -> None:
+        self.config = config
         self.validators = Validators()
         self.failures = 0
         self.seen: OrderedDict[str, None] = OrderedDict()
@@ -47,84 +47,86 @@ class _Polled:
 
 
 class RssPoller:
-    """Looks at every feed for ever, and puts what is new into raw_news_queue."""
+    """Polls every feed, and puts what is new into raw_news_queue."""
 
     def __init__(
         self,
         feeds: Iterable[FeedConfig],
         raw_news_queue: asyncio.Queue[IncomingItem],
-        limits: Limits,
+        limits: FeedLimits,
         clock: Clock,
         stats: Stats,
     ) -> None:
-        self._polled = [_Polled(feed) for feed in feeds]
+        self._feeds = [_PolledFeed(config) for config in feeds]
         self._queue = raw_news_queue
         self._limits = limits
         self._clock = clock
         self._stats = stats
-        # Two at once would only take turns with each other, and each takes turns with the loop.
+        # Two parsers at once would only compete with each other, and each competes with the event loop.
         self._parser = asyncio.Lock()
 
     @property
     def total(self) -> int:
-        return len(self._polled)
+        return len(self._feeds)
 
     @property
     def active(self) -> int:
-        """Count the feeds whose last look did not fail."""
-        return sum(not polled.failures for polled in self._polled)
+        """Count the feeds whose last fetch did not fail."""
+        return sum(not feed.failures for feed in self._feeds)
 
     async def run(self) -> None:
-        """Poll every feed at its own pace, for ever."""
+        """Poll every feed at its own interval, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for polled in self._polled:
-                tasks.create_task(self._poll(polled), name=f"feed {polled.feed.url}")
+            for feed in self._feeds:
+                tasks.create_task(self._run_feed(feed), name=f"feed {feed.config.url}")
 
-    async def _poll(self, polled: _Polled) -> None:
-        async with session_for(polled.feed) as session:
-            await self._poll_in(session, polled)
+    async def _run_feed(self, feed: _PolledFeed) -> None:
+        async with session_for(feed.config) as session:
+            while True:
+                requested_pause_s = await self._poll(session, feed)
+                await self._clock.sleep(max(_pause_s(feed), requested_pause_s))
 
-    async def _poll_in(self, session: aiohttp.ClientSession, polled: _Polled) -> None:
-        while True:
-            asked_pause_s = 0.0
-            try:
-                fresh = await self._look(session, polled)
-                polled.failures = 0
-                self._stats.fetches[Fetch.NEW if fresh else Fetch.UNCHANGED] += 1
-            except (FetchFailed, ParseFailed) as error:
-                self._fail(polled, error)
-                asked_pause_s = min(getattr(error, "retry_after_s", 0.0), _LONGEST_ASKED_S)
-            # The edge between one feed and the server: nothing that comes from a feed may end another one's polling.
-            except Exception as error:  # noqa: BLE001
-                self._fail(polled, error)
-            await self._clock.sleep(max(_pause_s(polled), asked_pause_s))
+    async def _poll(self, session: aiohttp.ClientSession, feed: _PolledFeed) -> float:
+        """Fetch a feed once; return the pause in seconds that its server asked for."""
+        try:
+            new_items = await self._fetch_new(session, feed)
+        except (FetchFailed, ParseFailed) as error:
+            self._record_failure(feed, error)
+            return min(getattr(error, "retry_after_s", 0.0), _MAX_REQUESTED_PAUSE_S)
+        # The edge between one feed and the server: nothing that comes from a feed may end the polling of another.
+        except Exception as error:  # noqa: BLE001
+            self._record_failure(feed, error)
+        else:
+            feed.failures = 0
+            self._stats.intake.record_fetch(Fetch.NEW if new_items else Fetch.UNCHANGED)
+        return 0.0
 
-    def _fail(self, polled: _Polled, error: Exception) -> None:
-        polled.failures += 1
-        self._stats.fetches[Fetch.FAILED] += 1
+    def _record_failure(self, feed: _PolledFeed, error: Exception) -> None:
+        feed.failures += 1
+        self._stats.intake.record_fetch(Fetch.FAILED)
         kind = type(error).__name__
-        _log.warning("feed_failed", url=polled.feed.url, failures=polled.failures, kind=kind, error=str(error))
+        _log.warning("feed_failed", url=feed.config.url, failures=feed.failures, kind=kind, error=str(error))
 
-    async def _look(self, session: aiohttp.ClientSession, polled: _Polled) -> int:
-        """Fetch a feed and hand its new entries on; give how many there were."""
-        fetched = await fetch(session, polled.feed.url, polled.validators, self._limits)
+    async def _fetch_new(self, session: aiohttp.ClientSession, feed: _PolledFeed) -> int:
+        """Fetch a feed and pass its new entries on; return how many there were."""
+        fetched = await fetch(session, feed.config.url, feed.validators, self._limits)
         if fetched.body is None:
             return 0
         async with self._parser:
             raws = await asyncio.to_thread(
-                parse, fetched.body, polled.feed.name, self._clock.wall(), self._limits.feed_entries
+                parse, fetched.body, feed.config.name, self._clock.wall(), self._limits.max_entries
             )
-        fresh = polled.unseen(raws)
-        for raw in fresh:
+        unseen = feed.unseen(raws)
+        for raw in unseen:
             await self._queue.put(IncomingItem(raw, Intake.RSS))
-            polled.remember(raw.url)
-        # Only now: a look that broke off is done again in full.
-        polled.validators = fetched.validators
-        return len(fresh)
+            feed.remember(raw.url)
+        # Only now: a poll that was interrupted is repeated in full.
+        feed.validators = fetched.validators
+        return len(unseen)
 
 
-def _pause_s(polled: _Polled) -> float:
-    """Give the feed's own pace, stretched after failures, and never quite the same for two feeds."""
-    every_s = polled.feed.every_s
-    stretched: float = min(every_s * 2 ** min(polled.failures, 10), max(_LONGEST_PAUSE_S, every_s))
-    return stretched * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - jitter, not a secret
+def _pause_s(feed: _PolledFeed) -> float:
+    """Return the feed's own interval, longer after failures, and never quite the same for two feeds."""
+    every_s = feed.config.every_s
+    backoff_s: float = min(every_s * 2 ** min(feed.failures, 10), max(_MAX_BACKOFF_S, every_s))
+    return backoff_s * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - jitter, not a secret

@@ -1,9 +1,7 @@
-"""What a handshake that came to nothing is counted as. This file owns the step from an error to that word."""
-
-from collections.abc import Mapping
+"""The metric label of a handshake that was refused."""
 
 from app.core.errors import ErrorCode, NewsError
-from app.flows.connections.ip_limits import TooManyFromIp
+from app.flows.connections.admission import TooManyFromIp
 from app.telemetry.labels import Refusal
 
 _REFUSALS = {
@@ -21,9 +19,8 @@ _REFUSALS = {
 }
 
 
-def refusal(error: NewsError, query: Mapping[str, str]) -> Refusal:
-    """Name the refusal; who sent no user is told apart from who sent something else that is wrong."""
+def refusal_of(error: NewsError, *, names_user: bool) -> Refusal:
+    """Return the label of a refusal. A request without a user id has a label of its own among the bad requests."""
     if isinstance(error, TooManyFromIp):
         return Refusal.ADDRESS_LIMIT
-    unnamed = Refusal.BAD_REQUEST if "user_id" in query else Refusal.MISSING_USER
-    return _REFUSALS.get(error.code, unnamed)
+    return _REFUSALS.get(error.code, Refusal.BAD_REQUEST if names_user else Refusal.MISSING_USER)

@@ -1,0 +1,29 @@
+"""Where a request carries a token.
+
+`Authorization: Bearer`; or, as browsers cannot set a header on a WebSocket, the subprotocol `bearer.<token>` beside the
+one that is spoken; or the query, if the settings allow it, because queries appear in access logs.
+"""
+
+from aiohttp import hdrs, web
+from multidict import MultiMapping
+
+_SCHEME = "bearer "
+_SUBPROTOCOL = "bearer."
+
+
+def read_token(request: web.Request, *, in_query: bool) -> str | None:
+    """Return the token of a request, right or wrong; None if there is none."""
+    values = request.headers.getall(hdrs.AUTHORIZATION, [])
+    if values:
+        is_bearer = len(values) == 1 and values[0].lower().startswith(_SCHEME)
+        return values[0][len(_SCHEME) :].strip() if is_bearer else ""
+    if in_query and "token" in request.query:
+        return request.query["token"]
+    offered = offered_subprotocols(request.headers)
+    return next((name.removeprefix(_SUBPROTOCOL) for name in offered if name.startswith(_SUBPROTOCOL)), None)
+
+
+def offered_subprotocols(headers: MultiMapping[str]) -> list[str]:
+    """Return the subprotocols that a client offers, in its order."""
+    lines = headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, [])
+    return [name.strip() for line in lines for name in line.split(",")]

@@ -1,0 +1,97 @@
+"""From what a source handed in to a complete item: text, entities, category, scores, near-duplicates.
+
+What a source gives is kept; what is missing is computed. docs/scoring.md explains the results to users.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from app.core.news import entities, scoring, urls
+from app.core.news.entities import CategoryRule, EntryKind, Vocabulary
+from app.core.news.item import HIGH_SIGNAL_ABOVE, MAX_CONTENT, MAX_TITLE, NewsItem, RawNews
+from app.core.news.near_duplicates import NearDuplicateIndex
+from app.core.text.words import tokenize
+
+_MAX_ACCOUNT = 256
+_TITLE_FROM_CONTENT = 120
+
+
+class Vocabularies(NamedTuple):
+    """The vocabularies that items are read with."""
+
+    vocabulary: Vocabulary
+    sources: Vocabulary
+    category_rule: CategoryRule
+
+
+class EnrichedItem(NamedTuple):
+    """A complete item, and the key that makes a second item with the same link a duplicate."""
+
+    item: NewsItem
+    url_key: str
+
+
+class Enricher:
+    """Completes items. `to_text` turns HTML into plain text."""
+
+    def __init__(self, vocabularies: Vocabularies, to_text: Callable[[str], str]) -> None:
+        self._vocabularies = vocabularies
+        self._to_text = to_text
+        self._near_duplicates = NearDuplicateIndex()
+
+    def remember(self, item: NewsItem) -> None:
+        """Add an item that was stored before, so that later items may be its near-duplicates."""
+        title, content = tokenize(item.title), tokenize(item.content)
+        self._near_duplicates.find_or_add(item.id, title, content, item.published_at)
+
+    def forget(self, item_id: str) -> None:
+        """Remove an item that was not stored: no item may be the duplicate of one that nobody can read."""
+        self._near_duplicates.remove(item_id)
+
+    def enrich(self, raw: RawNews, now: float) -> EnrichedItem:
+        """Complete an item; `now` in Unix seconds. Raises ValueError if its link is not usable."""
+        url_key = urls.canonical(raw.url)
+        item_id = raw.id or urls.item_id(raw.source, url_key)
+        content = self._to_text(raw.content)[:MAX_CONTENT] or raw.url
+        title = self._to_text(raw.title or "")[:MAX_TITLE] or _headline(content)
+        title_text, content_text = tokenize(title), tokenize(content)
+        account = self._to_text(raw.source_account or "")[:_MAX_ACCOUNT]
+        matches = entities.find_entities(self._vocabularies.vocabulary, title_text, content_text)
+        tickers = entities.find_tickers(matches, title, content) if raw.tickers is None else raw.tickers
+        category = raw.category or entities.choose_category(matches, self._vocabularies.category_rule)
+        authority = self._authority(account)
+        scores = scoring.score(matches, tickers, category, authority, max(now - raw.published_at, 0.0))
+        impact = scores.impact if raw.impact_score is None else raw.impact_score
+        original = self._near_duplicates.find_or_add(item_id, title_text, content_text, raw.published_at)
+        item = NewsItem(
+            id=item_id,
+            source=raw.source,
+            source_account=account,
+            title=title,
+            content=content,
+            url=raw.url,
+            published_at=raw.published_at,
+            impact_score=impact,
+            relevance_score=scores.relevance if raw.relevance_score is None else raw.relevance_score,
+            tickers=tickers,
+            people=matches.labels(EntryKind.PERSON) if raw.people is None else raw.people,
+            prediction_markets=raw.prediction_markets or (),
+            category=category,
+            tags=matches.labels(EntryKind.TAG) if raw.tags is None else raw.tags,
+            is_duplicate=original is not None,
+            duplicate_of=original,
+            is_high_signal=impact > HIGH_SIGNAL_ABOVE,
+        )
+        return EnrichedItem(item, url_key)
+
+    def _authority(self, account: str) -> float:
+        """Return the points of the source that an account names, 0 for an unknown one."""
+        return max((entry.points for entry in self._vocabularies.sources.entries(tokenize(account))), default=0.0)
+
+
+def _headline(content: str) -> str:
+    """Make a title from a content: its first line, cut between words."""
+    line = content.split("\n", 1)[0]
+    if len(line) <= _TITLE_FROM_CONTENT:
+        return line
+    return line[:_TITLE_FROM_CONTENT].rsplit(" ", 1)[0] + "…"

@@ -1,0 +1,48 @@
+"""Token buckets. They meter how often something may happen; times are seconds of a monotonic clock."""
+
+
+class TokenBucket:
+    """A rate with a burst. One bucket costs two floats."""
+
+    __slots__ = ("_tokens", "_updated_at")
+
+    def __init__(self, burst: float, now: float) -> None:
+        self._tokens = burst
+        self._updated_at = now
+
+    def take(self, now: float, rate_per_s: float, burst: float) -> float:
+        """Take one token and return how many are left.
+
+        A negative number means too fast; it is the debt, which never grows beyond `burst`.
+        """
+        refilled = min(burst, self._tokens + (now - self._updated_at) * rate_per_s)
+        self._updated_at = now
+        self._tokens = max(refilled - 1.0, -burst)
+        return self._tokens
+
+    def refund(self) -> None:
+        """Return a token that bought nothing."""
+        self._tokens += 1.0
+
+
+class KeyedRateLimiter:
+    """One token bucket for each key. The least recently used keys are forgotten first."""
+
+    def __init__(self, rate_per_s: float, burst: float, max_keys: int = 10_000) -> None:
+        self._rate_per_s = rate_per_s
+        self._burst = burst
+        self._max_keys = max_keys
+        self._buckets: dict[str, TokenBucket] = {}
+
+    def acquire(self, key: str, now: float) -> float:
+        """Take one token of a key; return 0, or the seconds to wait when there is none."""
+        bucket = self._buckets.pop(key, None) or TokenBucket(self._burst, now)
+        self._buckets[key] = bucket
+        if len(self._buckets) > self._max_keys:
+            del self._buckets[next(iter(self._buckets))]
+        left = bucket.take(now, self._rate_per_s, self._burst)
+        if left >= 0:
+            return 0.0
+        # A refused attempt leaves no debt: after the wait there is a token.
+        bucket.refund()
+        return -left / self._rate_per_s

@@ -1,0 +1,40 @@
+"""How fast new connections may come, from one address and from all of them together.
+
+An attempt is metered before anything is looked up for it. The address "" is not metered: the adapter passes it for
+callers without a limit.
+"""
+
+import random
+
+from app.core.errors import ClientError, ErrorCode
+from app.core.limits import ConnectionLimits
+from app.core.rate_limiter import KeyedRateLimiter
+from app.ports.clock import Clock
+from app.telemetry.labels import RateScope
+from app.telemetry.stats import Stats
+
+# Clients that are turned away together must not come back together.
+_TOTAL_RETRY_S = (1.0, 10.0)
+
+
+class ConnectRateLimiter:
+    """Meters attempts to connect."""
+
+    def __init__(self, limits: ConnectionLimits, clock: Clock, stats: Stats) -> None:
+        self._by_ip = KeyedRateLimiter(limits.connects_per_s_per_ip, limits.connect_burst_per_ip)
+        self._total = KeyedRateLimiter(limits.connects_per_s, limits.connect_burst)
+        self._clock = clock
+        self._stats = stats
+
+    def check(self, ip: str) -> None:
+        """Meter one attempt. Raises ClientError(RATE_LIMITED)."""
+        if not ip:
+            return
+        now = self._clock.monotonic()
+        if wait_s := self._by_ip.acquire(ip, now):
+            self._stats.connections.record_rate_limit(RateScope.CONNECT)
+            raise ClientError(ErrorCode.RATE_LIMITED, "This address connects too often", retry_after_s=wait_s)
+        if self._total.acquire("", now):
+            self._stats.connections.record_rate_limit(RateScope.SERVER_CONNECT)
+            retry_after_s = random.uniform(*_TOTAL_RETRY_S)  # noqa: S311 - jitter, not a secret
+            raise ClientError(ErrorCode.RATE_LIMITED, "Too many clients connect at once", retry_after_s=retry_after_s)

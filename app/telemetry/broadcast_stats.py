@@ -1,0 +1,121 @@
+"""Counters of the broadcast: decisions, sends, latencies and bytes.
+
+A broadcast is counted once, not once for each recipient: its send latencies arrive as (seconds, number of sends) pairs,
+which costs a few additions for thousands of sends.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from app.core.filters.filter_index import Match
+from app.core.filters.matching import Outcome
+from app.telemetry import histogram
+from app.telemetry.histogram import Example, Histogram
+from app.telemetry.labels import Broadcast, Encoding, Sent, Stage
+
+SLOW_DELIVERY_S = 0.05
+"""A delivery that takes longer leaves an exemplar: its item and trace."""
+LATE_S = 0.1
+"""A delivery that takes longer misses the objective."""
+
+
+class FanoutCounts(NamedTuple):
+    """What sending one item to its recipients came to. `merged` counts matches beyond a connection's first.
+
+    `payload_bytes` are those of one send, `wire_bytes` those of all sends.
+    """
+
+    closed: int
+    merged: int
+    payload_bytes: int
+    sends: Mapping[Encoding, int]
+    wire_bytes: Mapping[Encoding, int]
+    frames: Mapping[Encoding, int]
+    latencies: list[tuple[float, int]]
+
+
+class BroadcastStats:
+    """Counted since the start of the process. The `last_` times are Unix seconds, 0 before the first."""
+
+    def __init__(self) -> None:
+        self.queue_wait = Histogram(histogram.DELIVERY_S)
+        self.broadcast: Counter[Broadcast] = Counter()
+        self.stages = {stage: Histogram(histogram.WORK_S) for stage in Stage}
+        self.recipients = Histogram(histogram.RECIPIENTS)
+        self.slots_asked = 0
+        self.decisions: Counter[Outcome] = Counter()
+        self.misses: Counter[Outcome] = Counter()
+        self.sends: Counter[Sent] = Counter()
+        self.late_items = 0
+        self.delivery = Histogram(histogram.DELIVERY_S)
+        self.payload_bytes: Counter[Encoding] = Counter()
+        self.wire_bytes: Counter[Encoding] = Counter()
+        self.frames: Counter[Encoding] = Counter()
+        self.last_loop_at = self.last_item_at = 0.0
+
+    def record_tick(self, now: float) -> None:
+        """Remember that the broadcaster runs; `now` in Unix seconds."""
+        self.last_loop_at = now
+
+    def record_taken(self, waited_s: float, now: float) -> None:
+        """Count an item that leaves the queue; `now` in Unix seconds."""
+        self.queue_wait.observe(waited_s)
+        self.last_item_at = now
+
+    def record_slots(self, slots: int) -> None:
+        """Count how many decisions an item calls for, before any is made."""
+        self.slots_asked += slots
+
+    def record_decisions(self, match: Match) -> None:
+        """Count the decisions on one item, and how many slots it matched."""
+        decisions, misses = self.decisions, self.misses
+        decisions[Outcome.MATCHED] += len(match.recipients)
+        decisions[Outcome.IMPACT] += match.impact
+        decisions[Outcome.CATEGORY] += match.category
+        decisions[Outcome.SOURCE] += match.source
+        decisions[Outcome.KEYWORD] += match.keyword
+        decisions[Outcome.ERROR] += match.error
+        misses[Outcome.IMPACT] += match.misses.impact
+        misses[Outcome.CATEGORY] += match.misses.category
+        misses[Outcome.SOURCE] += match.misses.source
+        misses[Outcome.KEYWORD] += match.misses.keyword
+        self.recipients.observe(len(match.recipients))
+
+    def record_undecided(self, slots: int) -> None:
+        """Count an item whose matching failed: the decision of every slot was an error."""
+        self.decisions[Outcome.ERROR] += slots
+
+    def record_failure(self) -> None:
+        """Count an item that could not be broadcast."""
+        self.broadcast[Broadcast.ERROR] += 1
+
+    def record_fanout(self, counts: FanoutCounts) -> None:
+        """Count one broadcast item and its sends."""
+        written = sum(counts.sends.values())
+        self.broadcast[Broadcast.DELIVERED if written + counts.closed else Broadcast.UNMATCHED] += 1
+        self.sends[Sent.WRITTEN] += written
+        self.sends[Sent.CLOSED] += counts.closed
+        self.sends[Sent.MERGED] += counts.merged
+        for encoding, sends in counts.sends.items():
+            self.payload_bytes[encoding] += counts.payload_bytes * sends
+        self.wire_bytes.update(counts.wire_bytes)
+        self.frames.update(counts.frames)
+        for seconds, sends in counts.latencies:
+            self.delivery.observe(seconds, sends)
+        # Latencies rise, so the last one is that of the last recipient.
+        self.late_items += written > 0 and counts.latencies[-1][0] > LATE_S
+
+    def record_single_send(self, payload_bytes: int, frame_bytes: int, encoding: Encoding) -> None:
+        """Count the bytes of an item that was encoded for one connection alone."""
+        self.payload_bytes[encoding] += payload_bytes
+        self.wire_bytes[encoding] += frame_bytes
+        self.frames[encoding] += 1
+
+    def record_slow_delivery(self, example: Example) -> None:
+        self.delivery.exemplify(example)
+
+    def record_stages(self, times: Iterable[tuple[Stage, float]]) -> None:
+        """Count how many seconds one broadcast spent on each stage."""
+        for stage, seconds in times:
+            self.stages[stage].observe(seconds)

@@ -1,0 +1,23 @@
+"""Counters of items on their way into the log, and of feeds that were fetched."""
+
+from collections import Counter
+
+from app.telemetry.labels import Fetch, Intake, Rejection
+
+
+class IntakeStats:
+    """Counted since the start of the process."""
+
+    def __init__(self) -> None:
+        self.accepted: Counter[Intake] = Counter()
+        self.rejected: Counter[Rejection] = Counter()
+        self.fetches: Counter[Fetch] = Counter()
+
+    def record_accepted(self, intake: Intake, items: int) -> None:
+        self.accepted[intake] += items
+
+    def record_rejected(self, reason: Rejection, items: int = 1) -> None:
+        self.rejected[reason] += items
+
+    def record_fetch(self, result: Fetch) -> None:
+        self.fetches[result] += 1
