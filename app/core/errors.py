@@ -1,13 +1,13 @@
-"""The one tree of errors. This file owns which words name a failure and what each becomes over HTTP.
+"""The tree of errors, and what each becomes over HTTP.
 
     NewsError
-    ├── Theirs: bad input, not found, too large, too fast …
-    │           the caller can mend it; costs us little; never logged as our fault
-    └── Ours:   draining, at capacity, overloaded, storage full, internal …
-                we could not; retryable unless it says otherwise
+    ├── ClientError: bad input, not found, too large, too fast …
+    │                the caller can correct it; it costs the server little and is never logged as the server's fault
+    └── ServerError: draining, at capacity, overloaded, storage full, internal …
+                     the server could not; retryable unless the table says otherwise
 
-Handlers raise and do not catch: `adapters/http/response/problems.py` turns a NewsError into problem+json, `flows/connections/dispatcher.py`
-into an `error` message, both from `Code` and its table here.
+Handlers raise and do not catch. `adapters/http/response/problems.py` turns a NewsError into problem+json, and
+`flows/connections/dispatcher.py` into an `error` message; both use the code and its row in the table.
 """
 
 from enum import StrEnum
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 
 class ErrorCode(StrEnum):
-    """The closed set of error words: in problem+json, in `error` messages, in logs and in metric labels."""
+    """The closed set of error codes: in problem+json, in `error` messages, in logs and in metric labels."""
 
     INVALID_JSON = "invalid_json"
     INVALID_MESSAGE = "invalid_message"
@@ -46,7 +46,7 @@ class ErrorCode(StrEnum):
 
 
 class ErrorSpec(NamedTuple):
-    """How a code looks from outside."""
+    """What a code means to a caller: HTTP status, title, and whether a retry may succeed."""
 
     status: int
     title: str
@@ -84,14 +84,14 @@ ERROR_SPECS: dict[ErrorCode, ErrorSpec] = {
 
 
 class FieldError(NamedTuple):
-    """One bad field: a JSON pointer (RFC 6901) or a parameter's name, and what was wanted there."""
+    """One wrong field: a JSON pointer (RFC 6901) or the name of a parameter, and what it must be."""
 
     pointer: str
     detail: str
 
 
 class NewsError(Exception):
-    """Anything we tell a caller about. `retry_after_s` is advice before jitter; None means no advice."""
+    """An error that a caller is told about. `retry_after_s` is advice, before jitter; None means no advice."""
 
     def __init__(
         self,
@@ -120,8 +120,8 @@ class ClientError(NewsError):
 
 
 class ServerError(NewsError):
-    """Our inability: starting, draining, full, broken."""
+    """The server's inability: draining, full, broken."""
 
 
 class CorruptStateError(Exception):
-    """Our own state cannot be trusted: a corrupt database, a schema from the future. The process must not start."""
+    """Internal state that cannot be trusted: a corrupt database, a schema from the future. The server must not start."""

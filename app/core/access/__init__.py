@@ -1,1 +1,4 @@
-"""TODO"""
+"""Who a caller is, and what it may do and see.
+
+identity the claims of a verified token: user, scopes, expiry entitlement the claim `ent`: which items a user may see
+"""

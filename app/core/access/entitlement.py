@@ -1,8 +1,8 @@
-"""What a token lets its bearer see. This file owns the claim `ent`: how it is read, and what it admits.
+"""What a token lets its bearer see: the claim `ent`, how it is parsed, and which items it allows.
 
-It stands beside every filter of the bearer, never in it: what a user wants is his, what he may see is the signer's. A
-key that is left out keeps nothing from him, an empty list everything, and a key that nobody here knows is refused
-(docs/decisions/0015).
+It applies beside every filter of the user and is never part of one: the user decides what is wanted, the signer what is
+allowed. A missing key restricts nothing, an empty list allows nothing, and an unknown key is refused
+(docs/decisions/0013).
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class _Claim(msgspec.Struct, frozen=True):
 
 
 class AllowedSources(NamedTuple):
-    """Sources, ready to compare: whole kinds, Nitter accounts, names that an RSS feed's name contains."""
+    """Sources in the form that is compared: whole kinds, Nitter accounts, and names that an RSS feed's name contains."""
 
     kinds: frozenset[str]
     handles: frozenset[str]
@@ -40,7 +40,7 @@ class AllowedSources(NamedTuple):
 
 
 class Entitlement(NamedTuple):
-    """What a bearer may see; None: whatever there is. He sees it `min_delay_s` after it was accepted."""
+    """What a user may see; None means everything. Items are visible `min_delay_s` after they were accepted."""
 
     categories: frozenset[str] | None = None
     sources: AllowedSources | None = None
@@ -49,26 +49,26 @@ class Entitlement(NamedTuple):
 
     @property
     def hides_items(self) -> bool:
-        """Say whether there is anything that the bearer may not see, ever or yet."""
+        """Return whether there are items that the user may not see, ever or yet."""
         return self.categories is not None or self.sources is not None or self.min_delay_s > 0
 
     def is_due(self, accepted_at: float, now: float) -> bool:
-        """Say whether the bearer may see by now what was accepted then (Unix seconds)."""
+        """Return whether the user may see by `now` what was accepted at a time (both Unix seconds)."""
         return accepted_at + self.min_delay_s <= now
 
     def max_channels_within(self, most: int) -> int:
-        """Give how many channels a connection of his may have where the server allows `most`."""
+        """Return how many channels a connection of the user may have if the server allows `most`."""
         return most if self.max_channels is None else min(most, self.max_channels)
 
 
 UNRESTRICTED = Entitlement()
-"""Whoever's token says nothing of it, and everybody where no tokens are asked for."""
+"""The entitlement of a token without the claim, and of every caller of a server that requires no tokens."""
 
 
 def parse_entitlement(claim: object) -> Entitlement:
-    """Read the claim `ent` of a believed token. Raises Theirs(UNAUTHORIZED) with every bad field named."""
+    """Parse the claim `ent` of a verified token. Raises ClientError(UNAUTHORIZED) naming every wrong field."""
     if not isinstance(claim, Mapping):
-        raise _refused((FieldError("/ent", "want an object"),))
+        raise _refused((FieldError("/ent", "must be an object"),))
     try:
         said = fields.convert(claim, _Claim, "/ent")
     except fields.InvalidFields as error:
@@ -85,7 +85,7 @@ def parse_entitlement(claim: object) -> Entitlement:
 
 
 def _read_sources(names: tuple[str, ...]) -> AllowedSources:
-    """Part names into "rss" and "nitter", accounts ("@reuters"), and all others, which are feeds."""
+    """Split names into "rss" and "nitter", accounts ("@reuters"), and all others, which are feeds."""
     kinds = frozenset(names) & frozenset(Source)
     handles = frozenset(handle_key(name) for name in names if name.startswith("@"))
     feeds = (parse_term(name) for name in names if name not in kinds and not name.startswith("@"))
@@ -94,13 +94,13 @@ def _read_sources(names: tuple[str, ...]) -> AllowedSources:
 
 def _unknown(claim: Mapping[str, object]) -> list[FieldError]:
     return [
-        FieldError(bad.pointer, "unknown, and what is not known cannot be kept to")
+        FieldError(bad.pointer, "unknown key: a restriction that is not known cannot be enforced")
         for bad in fields.unknown_keys(claim, _Claim, "/ent")
     ]
 
 
 def _bad_categories(names: tuple[str, ...]) -> list[FieldError]:
-    wanted = f"want one of {', '.join(Category)}"
+    wanted = f"must be one of {', '.join(Category)}"
     known = set(Category)
     return [
         FieldError(f"/ent/categories/{place}", wanted)
@@ -110,4 +110,4 @@ def _bad_categories(names: tuple[str, ...]) -> list[FieldError]:
 
 
 def _refused(errors: tuple[FieldError, ...]) -> ClientError:
-    return ClientError(ErrorCode.UNAUTHORIZED, "The token's claim ent cannot be kept to", fields=errors)
+    return ClientError(ErrorCode.UNAUTHORIZED, "The token's claim ent is not valid", fields=errors)

@@ -1,7 +1,7 @@
-"""Who is asking, and what he may do. This file owns the claims of a token, once its signature is believed.
+"""Who a caller is, and what it may do: the claims of a verified token.
 
-A token speaks for one user, its `sub`. Nobody is anybody else; a scope lets its bearer publish, or see and do what
-operators do. Where the server asks for no tokens, everybody may be anybody.
+A token identifies one user, its `sub`. Nobody can act as another user; a scope allows its bearer to publish, or to see
+and do what operators do. A server that requires no tokens lets every caller act as any user.
 """
 
 import re
@@ -14,7 +14,7 @@ from app.core.errors import ClientError, ErrorCode
 
 MAX_TOKEN_LIFETIME_S = 24 * 3600.0
 LEEWAY_S = 30.0
-"""How far the clocks of who signs and of who believes may be apart."""
+"""How far the clocks of signer and verifier may differ, in seconds."""
 
 USER_ID = r"^[A-Za-z0-9_.:@-]{1,128}$(?!\n)"
 DEVICE_ID = r"^[A-Za-z0-9_.:@-]{1,64}$(?!\n)"
@@ -30,8 +30,8 @@ class Scope(StrEnum):
 
 
 class Identity(NamedTuple):
-    """A caller: the user, None for whoever it says it is; what it may do, until when (Unix seconds), None for ever; and
-    what it may see.
+    """A caller. `user_id` is None for a caller that may act as any user; `expires_at` is in Unix seconds, None for
+    never.
     """
 
     user_id: str | None = None
@@ -40,34 +40,37 @@ class Identity(NamedTuple):
     entitled: Entitlement = UNRESTRICTED
 
     def check_scope(self, scope: Scope) -> None:
-        """Raises Theirs(FORBIDDEN)."""
+        """Raise ClientError(FORBIDDEN) if the caller lacks a scope."""
         if scope not in self.scopes:
-            raise ClientError(ErrorCode.FORBIDDEN, f"The token needs the scope {scope.value}")
+            raise ClientError(ErrorCode.FORBIDDEN, f"The token must have the scope {scope.value}")
 
     def check_user(self, user_id: str) -> None:
-        """Raises Theirs(FORBIDDEN) where the caller is somebody else, and no operator."""
+        """Raise ClientError(FORBIDDEN) if the caller is another user and not an operator."""
         if self.user_id not in (None, user_id) and Scope.ADMIN not in self.scopes:
             raise ClientError(ErrorCode.FORBIDDEN, "The token is another user's")
 
     def resolve_user(self, asked: str | None) -> str | None:
-        """Give the user of a connection: who is asked for has to be the caller. Raises Theirs(FORBIDDEN)."""
+        """Return the user of a connection; the requested one must be the caller. Raises ClientError(FORBIDDEN)."""
         if self.user_id is not None and asked not in (None, self.user_id):
-            raise ClientError(ErrorCode.FORBIDDEN, "user_id is not the token's")
+            raise ClientError(ErrorCode.FORBIDDEN, "user_id must be the token's")
         return self.user_id or asked
 
 
 ANONYMOUS = Identity()
-"""Everybody, where no tokens are asked for."""
+"""Every caller of a server that requires no tokens."""
 
 
 def parse_claims(claims: Mapping[str, Any], now: float) -> Identity:
-    """Read the claims of a believed token; `now` in Unix seconds. Raises Theirs(UNAUTHORIZED).
+    """Parse the claims of a verified token, which has `exp` and `sub`; `now` in Unix seconds. Raises
+    ClientError(UNAUTHORIZED).
 
-    `exp` and `sub` are there. A token for longer than a day is not believed: who has one would have it for ever.
+    A token valid for more than a day is refused: a stolen one would be useful for too long.
     """
     subject, expires_at = claims["sub"], float(claims["exp"])
     if not _SUBJECT.match(subject):
-        raise ClientError(ErrorCode.UNAUTHORIZED, "sub is no user id: want 1 to 128 of A-Z a-z 0-9 _ . : @ -")
+        raise ClientError(
+            ErrorCode.UNAUTHORIZED, "sub must be a user id: 1 to 128 of the characters A-Z a-z 0-9 _ . : @ -"
+        )
     if expires_at - min(float(claims.get("iat", now)), now) > MAX_TOKEN_LIFETIME_S + LEEWAY_S:
         raise ClientError(
             ErrorCode.UNAUTHORIZED,
@@ -75,6 +78,6 @@ def parse_claims(claims: Mapping[str, Any], now: float) -> Identity:
         )
     scope = claims.get("scope", "")
     if not isinstance(scope, str):
-        raise ClientError(ErrorCode.UNAUTHORIZED, "scope: want words parted by spaces (RFC 8693 section 4.2)")
+        raise ClientError(ErrorCode.UNAUTHORIZED, "scope must be words separated by spaces (RFC 8693 section 4.2)")
     entitled = parse_entitlement(claims["ent"]) if "ent" in claims else UNRESTRICTED
     return Identity(subject, frozenset(scope.split()), expires_at, entitled)

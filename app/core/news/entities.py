@@ -1,7 +1,7 @@
-"""What an item is about, by vocabulary. This file owns how tickers, people, tags and the category are read from a text.
+"""What an item is about, by vocabulary: the tickers, people, tags and category found in a text.
 
-The vocabularies are data (app/data/*.toml); `Vocabulary` finds all of their terms in one pass, by the same lexicon that
-finds keywords. docs/scoring.md tells users how the tables are used.
+The vocabularies are data (app/data/*.toml). `Vocabulary` finds all of their terms in one pass, with the same index that
+finds keywords. docs/scoring.md explains the tables to users.
 """
 
 import re
@@ -24,7 +24,7 @@ _CASHTAG = re.compile(r"(?<![\w$])\$([A-Z]{1,6}(?:\.[A-Z])?)(?![\w$])")
 
 
 class EntryKind(StrEnum):
-    """Which table a term comes from."""
+    """The table that a term comes from."""
 
     CATEGORY = "category"
     TICKER = "ticker"
@@ -35,7 +35,7 @@ class EntryKind(StrEnum):
 
 
 class VocabularyEntry(NamedTuple):
-    """What a term means: the table, the name it stands for ("sports", "BTC", "Jerome Powell", "etf"), its points."""
+    """What a term means: its table, the name it stands for ("sports", "BTC", "Jerome Powell", "etf"), and its points."""
 
     term: str
     kind: EntryKind
@@ -44,7 +44,7 @@ class VocabularyEntry(NamedTuple):
 
 
 class Vocabulary:
-    """Terms and their senses; a term may have several, a sense several terms."""
+    """Terms and their entries. A term may have several entries, and a name several terms."""
 
     def __init__(self, senses: Iterable[VocabularyEntry]) -> None:
         self._terms = TermIndex()
@@ -56,43 +56,43 @@ class Vocabulary:
             self._terms.add(term, number)
 
     def entries(self, text: Text) -> list[VocabularyEntry]:
-        """Give the sense of every term that stands in the text, in the order of the tables."""
+        """Return the entry of every term that occurs in a text, in the order of the tables."""
         return self.entries_of(self.entry_ids(text))
 
     def entry_ids(self, text: Text) -> BitMap:
-        """Give the numbers of these senses, by which they are in order and quickly compared."""
+        """Return the ids of these entries, which are in order and quickly compared."""
         return BitMap.union(BitMap(), *self._terms.lookup(text))
 
     def entries_of(self, numbers: BitMap) -> list[VocabularyEntry]:
-        """Give the senses of these numbers."""
+        """Return the entries with these ids."""
         return [self._entries[number] for number in numbers.to_array()]
 
 
 class CategoryRule(NamedTuple):
-    """When a category is certain enough: least points, and how many times the runner-up's."""
+    """When a category is certain enough: the least points, and how many times the points of the runner-up."""
 
     threshold: float
     margin: float
 
 
 class EntityMatches:
-    """The senses found in an item, by kind; one found in the title is not repeated for the content."""
+    """The entries found in an item, by kind. An entry found in the title is not repeated for the content."""
 
     __slots__ = ("_by_kind",)
 
     def __init__(self, title: Iterable[VocabularyEntry], content: Iterable[VocabularyEntry]) -> None:
-        # With each sense what divides its points: 1, or TITLE_FACTOR where it stands in the content only.
+        # Each entry with the divisor of its points: 1, or TITLE_FACTOR if it occurs in the content only.
         self._by_kind: dict[EntryKind, list[tuple[VocabularyEntry, int]]] = {}
         for senses, divisor in ((title, 1), (content, TITLE_FACTOR)):
             for sense in senses:
                 self._by_kind.setdefault(sense.kind, []).append((sense, divisor))
 
     def of_kind(self, kind: EntryKind) -> Sequence[tuple[VocabularyEntry, int]]:
-        """Give the senses of a kind, the title's first, each with what divides its points."""
+        """Return the entries of a kind, those of the title first, each with the divisor of its points."""
         return self._by_kind.get(kind, ())
 
     def points(self, kind: EntryKind) -> list[float]:
-        """Give each name's points once, divided where it stands in the content only."""
+        """Return the points of each name once, divided if it occurs in the content only."""
         best: dict[str, float] = {}
         for sense, divisor in self.of_kind(kind):
             best[sense.label] = max(best.get(sense.label, 0.0), sense.points / divisor)
@@ -103,21 +103,21 @@ class EntityMatches:
 
 
 def find_entities(vocabulary: Vocabulary, title: Text, content: Text) -> EntityMatches:
-    """Look a title and a content up in the vocabulary."""
+    """Look up a title and a content in a vocabulary."""
     in_title = vocabulary.entry_ids(title)
     in_content = vocabulary.entry_ids(content) - in_title
     return EntityMatches(vocabulary.entries_of(in_title), vocabulary.entries_of(in_content))
 
 
 def find_tickers(findings: EntityMatches, title: str, content: str) -> tuple[str, ...]:
-    """Give the symbols that are named or stand as cashtags ($BTC), cashtags first."""
+    """Return the symbols that are named or occur as cashtags ($BTC), cashtags first."""
     text = f"{title}\n{content}"
     cashtags = _CASHTAG.findall(text) if "$" in text else ()
     return tuple(dict.fromkeys([*cashtags, *findings.labels(EntryKind.TICKER)]))[:MAX_NAMES]
 
 
 def choose_category(findings: EntityMatches, rule: CategoryRule) -> Category:
-    """Give the category with the most points, `other` where none is certain enough."""
+    """Return the category with the most points, `other` if none is certain enough."""
     points: dict[str, float] = defaultdict(float)
     for sense, divisor in findings.of_kind(EntryKind.CATEGORY):
         points[sense.label] += sense.points * TITLE_FACTOR / divisor

@@ -1,4 +1,4 @@
-"""What a news item is. This file owns the item's wire names, its limits, and how a publisher's object is checked."""
+"""What a news item is: its names on the wire, its limits, and the check of a publisher's object."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -17,14 +17,14 @@ MAX_CONTENT = 16 * 1024
 
 
 class Source(StrEnum):
-    """Where an item comes from; the wire word."""
+    """What kind of source an item comes from; the word on the wire."""
 
     NITTER = "nitter"
     RSS = "rss"
 
 
 class Category(StrEnum):
-    """What an item is about; the wire word."""
+    """What an item is about; the word on the wire."""
 
     POLITICS = "politics"
     CRYPTO = "crypto"
@@ -41,12 +41,12 @@ Url = Annotated[str, Meta(min_length=1, max_length=urls.MAX_URL_LENGTH)]
 Score = Annotated[float, Meta(ge=0, le=100)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Names = Annotated[tuple[Name, ...], Meta(max_length=50)]
-# From 1970 to the year 5138: a later one is milliseconds by mistake.
+# From 1970 to the year 5138: a later time is in milliseconds by mistake.
 UnixSeconds = Annotated[float, Meta(ge=0, lt=100_000_000_000)]
 
 
 class NewsItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One item as every client sees it: the original's names, complete, checked, text only. Times in Unix seconds."""
+    """An item as every client sees it: the original's names, complete and checked, text only. Times are Unix seconds."""
 
     id: str
     source: Source
@@ -68,7 +68,7 @@ class NewsItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RawNews(msgspec.Struct, frozen=True, kw_only=True):
-    """What a source hands in. Four fields are required; what else it gives is kept, and what is missing is computed."""
+    """What a source hands in. Four fields are required; other fields it gives are kept, and missing ones are computed."""
 
     source: Source
     content: Content
@@ -87,7 +87,7 @@ class RawNews(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_raw(data: Mapping[str, object], pointer: str = "") -> RawNews:
-    """Check a publisher's decoded object. Raises Theirs(INVALID_PARAMETER) with every bad field named."""
+    """Check a publisher's decoded object. Raises ClientError(INVALID_PARAMETER) naming every wrong field."""
     errors = _url_errors(data.get("url"), pointer)
     try:
         raw = fields.convert(data, RawNews, pointer)

@@ -1,8 +1,8 @@
-"""Near-duplicate texts. This file owns when two items tell the same story in nearly the same words.
+"""Near-duplicate detection: when two items tell the same story in nearly the same words.
 
-A text becomes the set of its three-word shingles; two texts are near when their sets overlap by 60 % (Jaccard).
-Candidates are found by bottom-k sketches (Broder 1997): texts that near share most of their smallest shingle hashes,
-so only items with a hash in common are compared, whatever the number remembered.
+A text becomes the set of its three-word shingles. Two texts are near-duplicates if their sets overlap by 60 %
+(Jaccard). Candidates are found by bottom-k sketches (Broder 1997): texts that similar share most of their smallest
+shingle hashes, so only items with hashes in common are compared, whatever the number of items.
 """
 
 from collections import Counter, OrderedDict
@@ -19,10 +19,10 @@ MIN_WORDS = 8
 
 _SHINGLE_WORDS = 3
 _SKETCH_HASHES = 12
-# Two texts that overlap by NEAR share about that part of their sketches; fewer is chance.
+# Similar texts share about that part of their sketches; fewer common hashes are chance.
 _MIN_SHARED = 3
 _MAX_CANDIDATES = 16
-# So that what an item costs is bounded, whatever a publisher writes under everything it sends.
+# Bounds the cost of an item, whatever a publisher writes under everything it sends.
 _MAX_COUNTED = 512
 
 
@@ -33,26 +33,26 @@ class _Fingerprint(NamedTuple):
 
 
 class NearDuplicateIndex:
-    """What was published lately, searchable by likeness. Times are the items' own, Unix seconds."""
+    """Recently published texts, searchable by similarity. Times are the items' own, in Unix seconds."""
 
     def __init__(self) -> None:
         self._fingerprints: OrderedDict[str, _Fingerprint] = OrderedDict()
         self._holders: dict[int, set[str]] = {}
 
     def find_or_add(self, item_id: str, title: Text, content: Text, published_at: float) -> str | None:
-        """Name the item that this one repeats, or else remember this one. Short texts repeat nothing."""
+        """Return the id of the item that this one repeats; if there is none, add this one. Short texts repeat nothing."""
         shingles = _shingles(title, content)
         if not shingles:
             return None
         story = _Fingerprint(shingles, tuple(sorted(shingles)[:_SKETCH_HASHES]), published_at)
         near = self._find(item_id, story)
         if near is None:
-            # The first of its kind stands for all, so that a story told a thousand times is compared with one.
+            # The first of its kind represents all, so that a story told a thousand times is compared once.
             self._add(item_id, story)
         return near
 
     def remove(self, item_id: str) -> None:
-        """Take back an item that did not come to be; nothing happens when it is unknown."""
+        """Remove an item that was not stored; an unknown one is ignored."""
         story = self._fingerprints.pop(item_id, None)
         for value in story.sketch if story else ():
             self._holders[value].discard(item_id)
@@ -72,7 +72,9 @@ class NearDuplicateIndex:
         return max(near)[1] if near else None
 
     def _candidates(self, sketch: tuple[int, ...]) -> Iterator[str]:
-        """Give who holds each hash, the rare ones first; what a crowd holds is boilerplate and tells nothing."""
+        """Yield the holders of each hash, rare hashes first. A hash that many items hold is boilerplate and tells
+        nothing.
+        """
         counted = 0
         for holders in sorted((self._holders.get(value, set()) for value in sketch), key=len):
             counted += len(holders)
@@ -93,7 +95,7 @@ def _shingles(title: Text, content: Text) -> frozenset[int]:
     words = [crc32(word.encode()) for word in title.words + content.words]
     if len(words) < MIN_WORDS:
         return frozenset()
-    # Of numbers, so that it is the same in every process; and all of it in C.
+    # Hashes of numbers are the same in every process, and all of it runs in C.
     return frozenset(map(hash, zip(words, words[1:], words[2:], strict=False)))
 
 

@@ -1,8 +1,8 @@
-"""How much an item matters. This file owns the impact and relevance scores, 0 to 100, by rules and without a model.
+"""How much an item matters: the impact and relevance scores, 0 to 100, by rules and without a model.
 
-Every piece of evidence closes a share of the distance that is left to 100 (a noisy-or), so evidence adds up, order does
-not matter, nothing overflows and the whole range is used: a dull item from an unknown source stays below 10, an
-emergency rate cut from a wire reaches the nineties. docs/scoring.md shows worked examples; they are tests.
+Each piece of evidence closes a share of the distance that is left to 100 (a noisy-or). So evidence adds up, its order
+does not matter, nothing overflows, and the whole range is used: a dull item from an unknown source stays below 10, an
+emergency rate cut from a wire service reaches the nineties. docs/scoring.md shows worked examples; they are tests.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ _RELEVANT_PERSON_SHARE = 0.4
 _RELEVANT_TICKER_POINTS = 25.0
 _RELEVANT_CATEGORY_POINTS = 20.0
 
-# What is left of the impact at an age of at most so many hours.
+# The share of the impact that is left at an age of at most so many hours.
 _FRESHNESS = ((6.0, 1.0), (24.0, 0.9), (48.0, 0.8), (168.0, 0.6))
 _STALE = 0.5
 
@@ -34,7 +34,7 @@ class Scores(NamedTuple):
 def score(
     findings: EntityMatches, tickers: tuple[str, ...], category: Category, authority: float, age_s: float
 ) -> Scores:
-    """Score an item from what was found in it; `authority` is its source's points, `age_s` how old the news is."""
+    """Score an item from its entities; `authority` is its source's points, `age_s` the age of the news in seconds."""
     people = findings.points(EntryKind.PERSON)
     symbols = tickers[:_MAX_TICKERS]
     is_known = category is not Category.OTHER
@@ -59,7 +59,7 @@ def score(
 
 
 def freshness(age_s: float) -> float:
-    """Give the share of its impact that news of this age keeps."""
+    """Return the share of its impact that news of this age keeps."""
     return next((share for hours, share in _FRESHNESS if age_s <= hours * 3600), _STALE)
 
 

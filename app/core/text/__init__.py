@@ -1,1 +1,4 @@
-"""TODO"""
+"""Words, terms, and finding listed terms in a text.
+
+words normalizing, tokenizing, terms term_index the inverted index: which slots listed a term that occurs in this text
+"""

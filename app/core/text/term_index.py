@@ -1,8 +1,8 @@
-"""Which slots listed something that this item has. This file owns the tables from a term to a bitmap of slots.
+"""An inverted index: from terms to the slots that listed them.
 
-A look-up costs what the item's text is long, whatever the number of terms: single words meet in one set intersection,
-runs (phrases, and substrings of unspaced scripts) are found from their first two units by the lengths that exist there.
-A table that is empty costs nothing.
+A lookup costs in proportion to the length of the text, whatever the number of terms. Single words are found in one set
+intersection; phrases, and substrings of scripts without spaces, by their first two units and the lengths that exist for
+them. An empty table costs nothing.
 """
 
 from collections import Counter
@@ -15,23 +15,23 @@ from app.core.text.words import Term, Text
 
 Key = TypeVar("Key", bound=Hashable)
 Units = tuple[str, ...] | str
-"""A run's units: the words of a phrase, or the characters of a substring."""
+"""The units of a phrase: its words, or the characters of a substring."""
 
-# So many letters of a stem are looked up before any other: few words of a text pass.
+# The first letters of a prefix are looked up before the rest: few words of a text pass.
 _HEAD = 3
 
 
 class IndexTable(Protocol):
-    """What every table here can do with one of its keys."""
+    """What each table of the index does with one of its keys."""
 
-    # Any: each table has its own kind of key, and `Lexicon._place` gives each only its own.
+    # Any: each table has its own type of key, and `TermIndex._table_and_key` passes each only its own.
     def add(self, key: Any, slot: int, /) -> object: ...  # noqa: ANN401
 
     def discard(self, key: Any, slot: int, /) -> object: ...  # noqa: ANN401
 
 
 class PostingLists(Generic[Key]):
-    """Values to the slots that listed them. An empty set is dropped, so that churn leaves nothing behind."""
+    """Keys to the slots that listed them. An empty list is dropped, so that churn leaves nothing behind."""
 
     __slots__ = ("postings",)
 
@@ -42,7 +42,7 @@ class PostingLists(Generic[Key]):
         return len(self.postings)
 
     def add(self, key: Key, slot: int) -> bool:
-        """Add a slot; True when the key is new."""
+        """Add a slot to a key's list; return whether the key is new."""
         slots = self.postings.get(key)
         if slots is None:
             self.postings[key] = BitMap((slot,))
@@ -51,7 +51,7 @@ class PostingLists(Generic[Key]):
         return False
 
     def discard(self, key: Key, slot: int) -> bool:
-        """Take a slot out; True when the key went with it."""
+        """Remove a slot from a key's list; return whether the key was dropped with it."""
         slots = self.postings[key]
         slots.discard(slot)
         if slots:
@@ -60,12 +60,12 @@ class PostingLists(Generic[Key]):
         return True
 
     def lookup(self, keys: Iterable[Key]) -> list[BitMap]:
-        """Give the slots of every key that is listed."""
+        """Return the slots of every key that is listed."""
         return [slots for key in keys if (slots := self.postings.get(key)) is not None]
 
 
 class _PhraseIndex:
-    """Runs of two units or more, found from their first two units by the lengths that exist there."""
+    """Phrases of two or more units, found by their first two units and the lengths that exist for them."""
 
     __slots__ = ("_firsts", "_lengths", "_longest", "_slots")
 
@@ -73,7 +73,7 @@ class _PhraseIndex:
         self._slots: PostingLists[Units] = PostingLists()
         self._firsts: Counter[str] = Counter()
         self._lengths: dict[Units, Counter[int]] = {}
-        # The longest there ever was: a window of it holds every run that begins there.
+        # The longest phrase that ever was: a window of this size contains every phrase that starts there.
         self._longest = 0
 
     def __len__(self) -> int:
@@ -101,7 +101,7 @@ class _PhraseIndex:
         firsts, lengths = self._firsts, self._lengths
         if not firsts:
             return []
-        # Equal windows once: a text that repeats itself must not cost what it is long times every length.
+        # Equal windows count once: a text that repeats itself must not cost its length times every length.
         windows = {
             units[start : start + self._longest]
             for start, unit in enumerate(units)
@@ -111,13 +111,14 @@ class _PhraseIndex:
 
 
 class _PrefixIndex:
-    """Single words that are only begun: "fed" for "fed*"."""
+    """Prefixes of single words: "fed" for the term "fed*"."""
 
     __slots__ = ("_head_sizes", "_sizes", "_slots")
 
     def __init__(self) -> None:
         self._slots: PostingLists[str] = PostingLists()
-        # How long the stems are that begin with this head, and how long the heads are: stems may be shorter than one.
+        # The lengths of the prefixes that start with this head, and the lengths of the heads: a prefix may be shorter
+        # than one.
         self._sizes: dict[str, Counter[int]] = {}
         self._head_sizes: Counter[int] = Counter()
 
@@ -141,7 +142,7 @@ class _PrefixIndex:
 
     def lookup(self, vocabulary: frozenset[str]) -> list[BitMap]:
         sizes = self._sizes
-        # Of a word that is shorter than a size its whole is taken, and that begins it too.
+        # A word shorter than a size is taken whole, which is a prefix of it too.
         stems = {
             word[:size]
             for head_size in self._head_sizes
@@ -153,7 +154,7 @@ class _PrefixIndex:
 
 
 class _PrefixPhraseIndex:
-    """Phrases whose last word is only begun: ("rate", "cut") for "rate cut*"."""
+    """Phrases whose last word is a prefix: ("rate", "cut") for the term "rate cut*"."""
 
     __slots__ = ("_head_sizes", "_slots", "_tail_sizes")
 
@@ -193,7 +194,7 @@ class _PrefixPhraseIndex:
         )
 
     def _windows(self, words: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
-        """Give each (words before, word begun) at which a listed term could stand."""
+        """Yield each (words before, last word) where a listed term may occur."""
         heads = self._head_sizes
         for start, word in enumerate(words):
             if word in heads:
@@ -236,7 +237,7 @@ class TermIndex:
         return (self._begun_phrases if term.is_prefix else self._phrases), term.words
 
     def lookup(self, text: Text) -> list[BitMap]:
-        """Give the slots of every listed term that stands in the text."""
+        """Return the slots of every listed term that occurs in a text."""
         return [
             *self._words.lookup(self._words.postings.keys() & text.vocabulary),
             *self._phrases.lookup(text.words),

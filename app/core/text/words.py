@@ -1,7 +1,7 @@
-"""What two equal words are. This file owns the text rules that filters, the index and the vocabularies share.
+"""When two words are equal: the text rules that filters, the index and the vocabularies share.
 
-A word is a maximal run of `\\w` after NFKC and casefold. A term is one or more consecutive words; a trailing `*`
-makes its last word a prefix. In scripts that put no spaces between words a term is a substring instead.
+A word is a maximal run of `\\w` after NFKC and casefold. A term is one or more consecutive words; a trailing `*` makes
+its last word a prefix. In scripts without spaces between words a term is a substring.
 """
 
 import re
@@ -10,21 +10,21 @@ from functools import lru_cache
 from typing import NamedTuple
 
 WORD = re.compile(r"\w+")
-# Most texts are ASCII but for these, and ASCII is parted four times as fast.
+# Most texts are ASCII except for these, and ASCII text is split four times as fast.
 _TYPOGRAPHIC = "‘’“”–—"
-# Titles and contents of some hundred items: at most 20 MB.
+# Titles and contents of some hundred items, at most 20 MB.
 _CACHED_TEXTS, _CACHED_LENGTH = 512, 2_000
 _BREAKS = {code: " " for code in range(128) if not WORD.match(chr(code))}
 
-# Thai, Lao, Myanmar, Khmer, kana, Han: a run of \w there is a sentence, not a word.
+# Thai, Lao, Myanmar, Khmer, kana, Han: there a run of \w is a sentence, not a word.
 UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]"
 )
 
 
 class Text(NamedTuple):
-    """A text as terms are looked for in it: its words, in order and as a set, and the whole of it for scripts without
-    word spaces.
+    """A text in the form in which terms are looked for: its words in order and as a set, and all of it for scripts
+    without spaces between words.
     """
 
     words: tuple[str, ...]
@@ -45,7 +45,7 @@ def normalize(text: str) -> str:
 
 
 def tokenize(text: str) -> Text:
-    """Read a text. What is not long is remembered a while: the same one is completed, matched, and read back."""
+    """Return a text's words. Short texts are cached: the same text is enriched, matched, and read back."""
     return _tokenize_cached(text) if len(text) <= _CACHED_LENGTH else _tokenize(text)
 
 
@@ -59,7 +59,7 @@ _tokenize_cached = lru_cache(_CACHED_TEXTS)(_tokenize)
 
 
 def words_of(plain: str) -> tuple[str, ...]:
-    """Give the words of a normalised text, in order."""
+    """Return the words of a normalized text, in order."""
     spaced = plain
     if spaced.isascii() and spaced.isalnum():
         return (spaced,)
@@ -72,7 +72,7 @@ def words_of(plain: str) -> tuple[str, ...]:
 
 
 def parse_term(phrase: str) -> Term | None:
-    """Read a keyword, feed or person name as a term; None when it has no letter or digit and so can never be found."""
+    """Parse a keyword, feed name or person name; return None if it has no letter or digit and so can never be found."""
     plain = normalize(phrase).strip()
     stem = plain.rstrip("*").rstrip()
     if not stem.isascii() and UNSPACED.search(stem) and WORD.search(stem):
@@ -82,7 +82,7 @@ def parse_term(phrase: str) -> Term | None:
 
 
 def occurs_in(term: Term, text: Text) -> bool:
-    """Say whether the term stands in the text: consecutive whole words, the last one perhaps only begun."""
+    """Return whether a term occurs in a text: consecutive whole words, of which the last may be a prefix."""
     if term.substring:
         return term.substring in text.plain
     size = len(term.words)
@@ -96,10 +96,10 @@ def _equals(term: Term, window: tuple[str, ...]) -> bool:
 
 
 def handle_key(account: str) -> str:
-    """Reduce an account to what two equal handles share: "@Handle" = "handle"."""
+    """Return what two equal handles have in common: "@Handle" = "handle"."""
     return normalize(account).strip().removeprefix("@")
 
 
 def ticker_key(symbol: str) -> str:
-    """Reduce a symbol to what two equal tickers share: "$BTC" = "btc"."""
+    """Return what two equal tickers have in common: "$BTC" = "btc"."""
     return normalize(symbol).strip().lstrip("$#")
