@@ -59,8 +59,8 @@ class DeliveryLimits(msgspec.Struct, frozen=True):
 
     Above `write_high_water_bytes` unsent a client reads the log instead; it is sent more once at most
     `write_low_water_bytes` are left. It is disconnected after `stall_timeout_s` without taking a byte, `max_lag_items`
-    behind, or after `max_redeliveries` of items that it did not acknowledge within `ack_timeout_s`. A checkpoint tells a
-    client up to which seq it has everything.
+    behind, or after `max_redeliveries` of items that it did not acknowledge within `ack_timeout_s`. A checkpoint tells
+    a client up to which seq it has everything.
     """
 
     write_high_water_bytes: Bytes = 256 * 1024
@@ -193,5 +193,6 @@ class Limits(msgspec.Struct, frozen=True):
         for path, value in values.items():
             group, _, name = path.partition(".")
             before = changed.get(group, getattr(self, group))
-            changed[group] = msgspec.structs.replace(before, **{name: value})
+            kind = type(getattr(before, name))
+            changed[group] = msgspec.structs.replace(before, **{name: kind(value)})
         return msgspec.structs.replace(self, **changed)

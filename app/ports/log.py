@@ -39,9 +39,9 @@ class Entry(NamedTuple):
 class NewsQuery(NamedTuple):
     """Which stored items to return: those that meet every condition that is not None.
 
-    The order is newest first, by `published_at` and then seq. With `after_seq` or `before_seq` the order is by seq alone,
-    so that pages neither overlap nor skip items while news arrives. `older_than` continues in the usual order after an
-    item's (published_at, seq).
+    The order is newest first, by `published_at` and then seq. With `after_seq` or `before_seq` the order is by seq
+    alone, so that pages neither overlap nor skip items while news arrives. `older_than` continues in the usual order
+    after an item's (published_at, seq).
     """
 
     limit: int = 50

@@ -1,4 +1,5 @@
-"""The only file that relies on aiohttp's internals. tests/http/test_handover.py checks by behavior that they still hold.
+"""The only file that relies on aiohttp's internals. tests/http/test_handover.py checks by behavior that they still
+hold.
 
 - `RequestHandler._message_tail` holds the bytes that a client sent after its upgrade request.
 - `RequestHandler.connection_lost` ends the handler's task and, while `transport` is None, leaves the transport open.

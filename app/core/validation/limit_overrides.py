@@ -17,7 +17,8 @@ _OWN_SETTINGS = {
     "heartbeats.interval_s": "NEWS_HEARTBEAT_S",
 }
 
-# The flat names of earlier builds. A start with one of them is refused, so that no limit is silently back at its default.
+# The flat names of earlier builds. A start with one of them is refused, so that no limit is silently back at its
+# default.
 RENAMED: Mapping[str, str] = {
     "message_bytes": "messages.max_bytes",
     "messages_per_s": "messages.rate_per_s",

@@ -1,8 +1,8 @@
 """How many connections there may be at once: in total, of one user, from one address; and device takeover.
 
-A new connection of the same device takes over from the one before, which is mostly dead: a terminal lost its network and
-came back. When a user has no connection left, those that are open are probed: a client that does not answer a ping in time
-is gone, so a dead connection keeps its user out for seconds and not until its heartbeat fails.
+A new connection of the same device takes over from the one before, which is mostly dead: a terminal lost its network
+and came back. When a user has no connection left, those that are open are probed: a client that does not answer a ping
+in time is gone, so a dead connection keeps its user out for seconds and not until its heartbeat fails.
 """
 
 from collections import Counter

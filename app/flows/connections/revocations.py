@@ -1,7 +1,8 @@
 """Revoked tokens: which tokens are refused although they have not expired, and the order of a revocation.
 
-A signer need not name its tokens, so what is revoked is every token that was issued for a user until now. The revocation
-is stored first, then in force, then the user's connections are closed. It is forgotten once no token can outlive it.
+A signer need not name its tokens, so what is revoked is every token that was issued for a user until now. The
+revocation is stored first, then in force, then the user's connections are closed. It is forgotten once no token can
+outlive it.
 """
 
 import structlog

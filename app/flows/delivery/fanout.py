@@ -1,9 +1,9 @@
 """One batch of items to every connection that matched: the loop over recipients.
 
-Most connections are sent the same bytes: of the items that wait, a connection gets all that it matched in one write, and
-connections that matched the same items share one buffer. A connection whose checkpoint is due gets it in the same write.
-A connection with named channels is told which of them matched, and one that acknowledges adds the item to its window;
-both get frames of their own.
+Most connections are sent the same bytes: of the items that wait, a connection gets all that it matched in one write,
+and connections that matched the same items share one buffer. A connection whose checkpoint is due gets it in the same
+write. A connection with named channels is told which of them matched, and one that acknowledges adds the item to its
+window; both get frames of their own.
 """
 
 from collections import Counter

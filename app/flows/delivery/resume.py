@@ -1,7 +1,7 @@
 """Where in the log a connection starts that asks for what it missed.
 
-`core/delivery/positions` decides what can be proven; here a time or a number of items becomes a seq first. Short replays
-come from memory and are not metered; long ones need the disk, and a device may ask for a few of them a minute.
+`core/delivery/positions` decides what can be proven; here a time or a number of items becomes a seq first. Short
+replays come from memory and are not metered; long ones need the disk, and a device may ask for a few of them a minute.
 """
 
 import asyncio

@@ -54,7 +54,7 @@ class Channel:
 
     __slots__ = ("compiled", "cursor", "filter", "filter_seq", "matched", "name", "slot", "tracks_stored")
 
-    def __init__(self, name: str, filter: Filter | None = None, *, tracks_stored: bool = True) -> None:  # noqa: A002
+    def __init__(self, name: str, filter: Filter | None = None, *, tracks_stored: bool = True) -> None:
         self.name = name
         self.filter = filter
         self.compiled: tuple[Filter, CompiledFilter] | None = None

@@ -1,7 +1,7 @@
 """From what a source handed in to a complete item in the log.
 
-Publishers call `publish` and wait for the disk. Feeds put items into raw_news_queue, whose policy is backpressure: while
-it is full they wait, and nothing is dropped.
+Publishers call `publish` and wait for the disk. Feeds put items into raw_news_queue, whose policy is backpressure:
+while it is full they wait, and nothing is dropped.
 """
 
 import asyncio

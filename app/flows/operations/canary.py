@@ -1,8 +1,8 @@
 """The server's own client: how often it sends a probe, how long a probe may take, and what its loss means.
 
 A probe takes the way of every item from the queue on: it waits, is matched, encoded and written to a real socket, and a
-real client reads it. But it is in no log, has no seq, reaches only the canary, and is counted as no item, no decision and
-no send. The canary's connection is not admitted and has no slot.
+real client reads it. But it is in no log, has no seq, reaches only the canary, and is counted as no item, no decision
+and no send. The canary's connection is not admitted and has no slot.
 """
 
 import asyncio

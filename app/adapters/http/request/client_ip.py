@@ -1,8 +1,8 @@
 """The address that a request is counted for.
 
-Behind trusted proxies it is the last address in X-Forwarded-For that is not such a proxy: what comes before it is only the
-caller's word. An IPv6 address stands for its /64, which belongs to one subscriber. Callers of this machine are counted
-only if an operator set a limit: they are mostly one proxy for everyone.
+Behind trusted proxies it is the last address in X-Forwarded-For that is not such a proxy: what comes before it is only
+the caller's word. An IPv6 address stands for its /64, which belongs to one subscriber. Callers of this machine are
+counted only if an operator set a limit: they are mostly one proxy for everyone.
 """
 
 import ipaddress

@@ -1,8 +1,9 @@
 """Which pages may open a WebSocket: the check of Origin, before the 101.
 
 A browser lets every page open a WebSocket to any server and only says which page it was; CORS does not apply. Other
-clients send no Origin. The settings name the pages exactly. Without that setting, pages of this machine may connect, and
-the page that this server served itself, if it was requested by an IP address: a name may be anyone's who points it here.
+clients send no Origin. The settings name the pages exactly. Without that setting, pages of this machine may connect,
+and the page that this server served itself, if it was requested by an IP address: a name may be anyone's who points it
+here.
 """
 
 import ipaddress

@@ -45,12 +45,23 @@ class _Violation(Exception):
 
 
 class MessageReader:
-    """A message in progress. `violation` says how the client broke the protocol, None while it did not.
+    """A message in progress.
 
-    Once `is_over` is set, nothing is inflated any more, and only close frames are reported.
+    `violation` is how the client broke the protocol, None if it did not. `has_close` is set by a close frame, valid or
+    not. Once `is_over` is set, nothing is inflated any more, and only close frames are reported.
     """
 
-    __slots__ = ("_buffer", "_extensions", "_fragments", "_max_bytes", "_opcode", "_parser", "is_over", "violation")
+    __slots__ = (
+        "_buffer",
+        "_extensions",
+        "_fragments",
+        "_max_bytes",
+        "_opcode",
+        "_parser",
+        "has_close",
+        "is_over",
+        "violation",
+    )
 
     def __init__(self, max_bytes: int, *, is_deflated: bool = False) -> None:
         self._max_bytes = max_bytes
@@ -61,7 +72,7 @@ class MessageReader:
         # Each message is compressed by itself, so no state has to outlive the reader.
         self._extensions = (PerMessageDeflate(True, True, 15, 15),) if is_deflated else ()
         self.violation: DisconnectReason | None = None
-        self.is_over = False
+        self.has_close = self.is_over = False
 
     @property
     def is_at_rest(self) -> bool:
@@ -114,6 +125,7 @@ class MessageReader:
 
     def _event_of(self, frame: Frame) -> Event | None:
         if frame.opcode is Opcode.CLOSE:
+            self.has_close = True
             return Opcode.CLOSE, _close_code(frame)
         if self.is_over:
             return None

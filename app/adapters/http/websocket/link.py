@@ -1,7 +1,7 @@
 """An upgraded transport as a session's Link: the socket of one connection after the handshake.
 
-aiohttp reads the upgrade request; then its objects are dropped and this slim protocol takes the transport. So a write is
-one call on the transport, nothing waits for a client, and an idle connection holds no task, no timer and no parser.
+aiohttp reads the upgrade request; then its objects are dropped and this slim protocol takes the transport. So a write
+is one call on the transport, nothing waits for a client, and an idle connection holds no task, no timer and no parser.
 """
 
 import asyncio
@@ -45,7 +45,8 @@ class SocketLink(asyncio.Protocol):
         return self._socket
 
     def set_write_limit(self, high_water_bytes: int) -> None:
-        # A transport writes at once while nothing waits in it. With a limit of 0 it reports every byte that has to wait.
+        # A transport writes at once while nothing waits in it. With a limit of 0 it reports every byte that has to
+        # wait.
         self._transport.set_write_buffer_limits(high=high_water_bytes, low=high_water_bytes // 4)
 
     def buffered_bytes(self) -> int:
@@ -83,6 +84,8 @@ class SocketLink(asyncio.Protocol):
             reader.is_over = self._session.disconnect_reason is not None
         if reader.violation is not None and self._session.disconnect_reason is None:
             self._handler.on_violation(self._session, reader.violation)
+            if reader.has_close:
+                self._transport.close()
         self._reader = None if reader.is_at_rest else reader
 
     def pause_writing(self) -> None:

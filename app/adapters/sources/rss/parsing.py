@@ -1,7 +1,7 @@
 """Bytes to raw items: RSS and Atom, well-formed or not, become what NewsProcessor takes.
 
-fastfeedparser parses most feeds. If it finds no entry, feedparser tries, which is slower and more forgiving. Both run in a
-thread: a large feed takes tens of milliseconds, too long for the event loop.
+fastfeedparser parses most feeds. If it finds no entry, feedparser tries, which is slower and more forgiving. Both run
+in a thread: a large feed takes tens of milliseconds, too long for the event loop.
 """
 
 from calendar import timegm

@@ -1,8 +1,8 @@
 """Which addresses a feed may have: the check of every address that a socket connects to, also after redirects.
 
-The owner of a name decides where it leads, and may decide otherwise a second later; a server may redirect anywhere. So the
-check is made where neither matters any more: at the address that a socket is about to connect to. A private address is
-allowed for the feed's own host only, if feeds.toml contains an address or `localhost`, or `private = true`.
+The owner of a name decides where it leads, and may decide otherwise a second later; a server may redirect anywhere. So
+the check is made where neither matters any more: at the address that a socket is about to connect to. A private address
+is allowed for the feed's own host only, if feeds.toml contains an address or `localhost`, or `private = true`.
 """
 
 import errno
