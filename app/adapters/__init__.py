@@ -1,15 +1,9 @@
-"""Technologies. Each folder or file here knows one; none knows another; all fulfil or drive what flows and ports say.
+"""The technologies. Each folder knows one, none knows another, and each implements or calls what ports and flows
+define.
 
-http/     the server: routes, sockets, REST, operations          (aiohttp, aiohttp-cors)
-feeds/    RSS and Atom over HTTP, and the bundled sample wire     (aiohttp, fastfeedparser, feedparser)
-sqlite/   the durable log and the stored subscriptions           (aiosqlite)
-memory/   the same two, gone with the process
-tokens/   who a JSON Web Token speaks for                         (PyJWT)
-receiver  a WebSocket client that only listens, for the canary    (aiohttp)
-clock     the one place that asks the system for the time
-descriptors  how many connections the process may hold
-collector how often the garbage collector looks
-logs      structured logging                                     (structlog)
-markup    text from HTML                                         (selectolax)
-tables    the bundled vocabularies and sample wire as values     (tomllib)
+http/ the server: REST, sockets, operations (aiohttp, aiohttp-cors, websockets' frame parser) sources/ where news comes
+from: feeds and the bundled sample (aiohttp, fastfeedparser, feedparser) sqlite/ the durable log and the stored filters
+(aiosqlite) memory/ the same without durability tokens/ verifying and signing JSON Web Tokens (PyJWT) system/ the clock,
+file descriptors, the garbage collector, logs (structlog) data/ bundled data files as values, and text from HTML
+(selectolax)
 """

@@ -1,4 +1,6 @@
-"""When to try again. This file owns the pauses of our clients: full jitter, so that those dropped together part."""
+"""Pauses before a client tries again: exponential with full jitter, so that clients that were dropped together spread
+out.
+"""
 
 import random
 
@@ -7,5 +9,5 @@ CAP_S = 30.0
 
 
 def pause_s(attempt: int) -> float:
-    """Give the pause before the next try; `attempt` counts failures from 0."""
+    """Return the seconds to wait before the next try; `attempt` counts failures from 0."""
     return random.uniform(0, min(CAP_S, BASE_S * 2 ** min(attempt, 10)))  # noqa: S311 - jitter, not a secret

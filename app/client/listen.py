@@ -1,4 +1,4 @@
-"""Listening from the command line. This file owns a WebSocket client that comes back to where it was, for ever."""
+"""A WebSocket client for the terminal, which resumes where it was after a disconnect."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -18,14 +18,14 @@ _NO_RETRY_FROM = 4500
 
 
 class _Position:
-    """Up to where everything was received, as the server names it; nothing before the first welcome."""
+    """Up to where everything was received; empty before the first welcome."""
 
     def __init__(self) -> None:
         self._epoch = ""
         self._seq = 0
 
-    def take(self, message: bytes) -> None:
-        """Move on with a message."""
+    def advance(self, message: bytes) -> None:
+        """Advance with a message."""
         document: dict[str, Any] = msgspec.json.decode(message)
         match document["type"]:
             case "welcome" if self._epoch != document["epoch"]:
@@ -35,7 +35,7 @@ class _Position:
             case "gap":
                 self._seq = document["to_seq"]
             case _:
-                # Nothing else moves it.
+                # Other messages do not change it.
                 pass
 
     def query(self) -> dict[str, str]:
@@ -43,7 +43,7 @@ class _Position:
 
 
 class ConnectionRefused(Exception):
-    """The server will not have this client until something changes; the message says why."""
+    """The server refuses this client until something changes; the message has the reason."""
 
 
 async def listen(
@@ -53,23 +53,23 @@ async def listen(
     show: Callable[[bytes], None],
     token: str | None = None,
 ) -> None:
-    """Give every message to `show`, for ever; what was missed in between too. Raises Refused.
+    """Call `show` with every message until cancelled, including what was missed while disconnected.
 
-    Without filters the user's stored ones decide.
+    Without filters the user's stored ones are used. Raises ConnectionRefused.
     """
     parameters = {"user_id": user, "v": "2"}
     if filters:
         parameters["filters"] = msgspec.json.encode(filters).decode()
-    place, attempt = _Position(), 0
+    position, attempt = _Position(), 0
 
-    def take(message: bytes) -> None:
+    def receive(message: bytes) -> None:
         show(message)
-        place.take(message)
+        position.advance(message)
 
     async with aiohttp.ClientSession(headers=bearer(token)) as session:
         while True:
             opened_at = monotonic()
-            await _listen_once(session, f"{server}/ws/news", parameters | place.query(), take)
+            await _listen_once(session, f"{server}/ws/news", parameters | position.query(), receive)
             attempt = 0 if monotonic() - opened_at > _HEALTHY_S else attempt + 1
             await asyncio.sleep(pause_s(attempt))
 
@@ -92,7 +92,7 @@ async def _listen_once(
 
 
 def as_line(message: bytes) -> str | None:
-    """Give a news item, an error or a gap as one line for people; None for other messages."""
+    """Return a news item, an error or a gap as one line for people; None for other messages."""
     document: dict[str, Any] = msgspec.json.decode(message)
     if document["type"] == "error":
         return f"error: {document['message']}"

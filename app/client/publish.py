@@ -1,4 +1,4 @@
-"""Publishing from the command line. This file owns batching, retrying and reporting."""
+"""Publish from the command line: batching, retries and errors."""
 
 import asyncio
 import sys
@@ -18,11 +18,11 @@ _RETRYABLE = (429, 503, 507)
 
 
 class PublishFailed(Exception):
-    """The server would not take a batch; the message says what it said."""
+    """The server refused a batch; the message has the server's answer."""
 
 
 async def publish_file(source: str, server: str, token: str | None = None) -> int:
-    """Publish NDJSON or one item from a file or `-`; give how many were new. Raises PublishFailed."""
+    """Publish NDJSON or one item from a file or `-`; return the number of new items. Raises PublishFailed."""
     text = sys.stdin.buffer.read() if source == "-" else await asyncio.to_thread(Path(source).read_bytes)
     new = 0
     async with aiohttp.ClientSession(headers=bearer(token)) as session:
@@ -33,7 +33,7 @@ async def publish_file(source: str, server: str, token: str | None = None) -> in
 
 
 def _lines(text: bytes) -> list[bytes]:
-    """Give one line an item; a single item may be spread over many lines."""
+    """Return one line for each item; a single item may span several lines."""
     try:
         return [msgspec.json.encode(msgspec.json.decode(text))]
     except msgspec.DecodeError:
@@ -54,7 +54,9 @@ def _batches(lines: list[bytes]) -> Iterator[list[bytes]]:
 
 
 async def _send(session: aiohttp.ClientSession, url: str, body: bytes) -> list[dict[str, object]]:
-    """Post a batch until the server has it: publishing twice is the same item, so a doubtful try is simply repeated."""
+    """Post a batch until the server has stored it. An item that is published twice is stored once, so any try can be
+    repeated.
+    """
     for attempt in range(_TRIES):
         try:
             async with session.post(url, data=body, headers={"Content-Type": "application/x-ndjson"}) as answer:

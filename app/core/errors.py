@@ -124,4 +124,6 @@ class ServerError(NewsError):
 
 
 class CorruptStateError(Exception):
-    """Internal state that cannot be trusted: a corrupt database, a schema from the future. The server must not start."""
+    """Internal state that cannot be trusted: a corrupt database, a schema from the future. The server
+    must not start.
+    """

@@ -26,7 +26,9 @@ class Link(Protocol[SessionT]):
 
     @property
     def send_handle(self) -> SendHandle | None:
-        """Return what `SendMany` writes to; None while bytes wait in the link, which must go first, or once it closes."""
+        """Return what `SendMany` writes to; None while bytes wait in the link, which must go first, or
+        once it closes.
+        """
 
     def write(self, frame: bytes) -> bool:
         """Hand bytes to the transport. Return False if it is closing and they were dropped."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from app.adapters.system.logs import BURST_LINES, LINES_A_S, set_up_logging
+from app.adapters.system.logs import BURST_LINES, LINES_PER_S, set_up_logging
 from app.config import LogFormat, LogLevel
 from tests.support.clock import FakeClock
 
@@ -44,7 +44,7 @@ def test_a_warning_that_repeats_is_counted_every_time_and_said_so_often(
         log.warning("flooding", number=number)
         log.info("connection_opened", number=number)
     log.error("something_else")
-    clock.move(1 / LINES_A_S)
+    clock.move(1 / LINES_PER_S)
     log.warning("flooding", number=500)
 
     lines = lines_of(capsys)

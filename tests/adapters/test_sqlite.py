@@ -194,7 +194,7 @@ async def test_on_a_full_disk_what_is_too_old_still_goes_and_acks_are_kept(
         await SqliteSubscriptionStore(database).save(Subscription("u", "default", Filter(), (), 1.0, 1.0))
 
     assert caught.value.code is ErrorCode.STORAGE_FULL
-    monkeypatch.setattr("app.adapters.sqlite.disk_space.ROOM_BYTES", 1 << 60)
+    monkeypatch.setattr("app.adapters.sqlite.disk_space.MARGIN_BYTES", 1 << 60)
     await database.heal()
     assert not database.is_writable()
 
@@ -263,7 +263,7 @@ async def test_the_reserve_of_a_server_that_was_killed_lets_the_next_one_start(
             error = sqlite3.OperationalError("database or disk is full")
             error.sqlite_errorname = "SQLITE_FULL"
             raise error
-        await schema.bring_up_to_date(connection)
+        await schema.migrate(connection)
 
     monkeypatch.setattr("app.adapters.sqlite.opening._prepare", full_until_given_up)
     async with open_database(path, Stats()) as database:

@@ -1,22 +1,24 @@
-"""Text from HTML. This file owns how titles and contents become plain text at intake, whatever a source sent."""
+"""Convert HTML to plain text, for the titles and contents that sources send."""
 
 import re
 
 from selectolax.lexbor import LexborHTMLParser
 
-# Two words parted only by a block's edge must not become one.
+# Two words that only the edge of a block separates must not become one.
 _BLOCK_EDGE = re.compile(
     r"<(?=/?(?:p|div|br|hr|li|ul|ol|tr|td|th|table|h[1-6]|blockquote|pre|section|article|figure|figcaption|img)\b)",
     re.IGNORECASE,
 )
-# What is inside these is markup that a browser would not show, or would show as markup.
-_UNSEEN = "script,style,template,noscript,iframe,object,svg,textarea,xmp,noembed,noframes,plaintext,title"
+# Elements whose content a browser would not show, or would show as markup.
+_HIDDEN = "script,style,template,noscript,iframe,object,svg,textarea,xmp,noembed,noframes,plaintext,title"
 _CONTROL = {code: None for code in (*range(9), *range(14, 32), *range(0x7F, 0xA0)) if code != 0x85}
 
 
 def to_text(markup: str) -> str:
-    """Give the text a reader would see, on one line: tags, scripts and control characters gone, entities resolved."""
-    # A lone surrogate is no text: it could be stored, and never sent.
+    """Return the text that a reader would see, on one line: without tags, scripts and control characters, with entities
+    resolved.
+    """
+    # A lone surrogate is not valid text: it could be stored but never sent.
     markup = markup.encode("utf-8", "replace").decode()
     text = _parse(markup) if "<" in markup or "&" in markup else markup
     return " ".join(text.translate(_CONTROL).split())
@@ -24,6 +26,6 @@ def to_text(markup: str) -> str:
 
 def _parse(markup: str) -> str:
     document = LexborHTMLParser(_BLOCK_EDGE.sub(" <", markup))
-    for node in document.css(_UNSEEN):
+    for node in document.css(_HIDDEN):
         node.decompose()
     return document.body.text(separator="") if document.body else ""

@@ -1,4 +1,4 @@
-"""The bundled data files as values. This file owns reading app/data: vocabularies and the sample wire."""
+"""Read the bundled data files in app/data: vocabularies and the sample wire."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from app.core.news.entities import CategoryRule, EntryKind, Vocabulary, Vocabula
 
 @cache
 def load_vocabularies() -> Vocabularies:
-    """Read every vocabulary, once. A malformed table is a bug of ours and raises."""
+    """Return every vocabulary; read once. A malformed table is a bug and raises."""
     categories = _toml("categories.toml")
     rule = CategoryRule(categories.pop("threshold"), categories.pop("margin"))
     signals = _toml("signals.toml")
@@ -26,19 +26,19 @@ def load_vocabularies() -> Vocabularies:
         _pointed(EntryKind.RELEVANCE, "", signals["relevance"]),
         _named(EntryKind.TAG, signals["tags"]),
     ]
-    vocabulary = Vocabulary(sense for table in entries for sense in table)
+    vocabulary = Vocabulary(entry for table in entries for entry in table)
     sources = Vocabulary(_pointed(EntryKind.IMPACT, "", _toml("sources.toml")["authority"]))
     return Vocabularies(vocabulary, sources, rule)
 
 
 def load_sample_wire() -> list[dict[str, object]]:
-    """Give the bundled items, as a publisher would send them but without `published_at`."""
+    """Return the bundled items, in the form that a publisher sends, but without `published_at`."""
     lines = (resources.files("app") / "data" / "sample_wire.ndjson").read_bytes().splitlines()
     return [msgspec.json.decode(line, type=dict[str, object]) for line in lines]
 
 
 def _pointed(kind: EntryKind, label: str, table: Mapping[str, list[str]]) -> Iterator[VocabularyEntry]:
-    """Read a table of points to terms; without a label each term is evidence of its own."""
+    """Yield the entries of a table from points to terms. Without a label each term is a label of its own."""
     for points, terms in table.items():
         for term in terms:
             yield VocabularyEntry(term, kind, label or term, float(points))

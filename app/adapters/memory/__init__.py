@@ -1,4 +1,4 @@
-"""The log and the stored subscriptions in memory: for `--database :memory:` and for tests. Gone with the process.
+"""The log and the stored filters in memory, without durability: for `--database :memory:` and for tests.
 
 news_log            NewsLog
 subscription_store  SubscriptionStore

@@ -1,4 +1,4 @@
-"""CursorStore in memory. This file owns the cursors of a server that keeps nothing."""
+"""CursorStore in memory."""
 
 from collections.abc import Sequence
 

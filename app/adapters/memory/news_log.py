@@ -1,4 +1,4 @@
-"""NewsLog in memory. This file owns the log of a server that keeps nothing."""
+"""NewsLog in memory."""
 
 import asyncio
 import secrets
@@ -74,7 +74,7 @@ class MemoryNewsLog:
         return NewsTotals(len(impacts), recent, sum(impacts) / len(impacts) if impacts else 0.0)
 
     async def prune(self, accepted_before: float, keep_items: int, limit: int) -> int:
-        # The newest item always stays, as in every log.
+        # The newest item stays, as in every log: it has the head.
         end = max(min(limit, len(self._records) - 1), 0)
         too_many = len(self._records) - keep_items
         count = next(

@@ -1,4 +1,4 @@
-"""RevocationStore in memory. This file owns the revocations of a server that keeps nothing."""
+"""RevocationStore in memory."""
 
 
 class MemoryRevocationStore:

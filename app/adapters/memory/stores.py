@@ -1,4 +1,4 @@
-"""All stores in memory. This file owns which there are."""
+"""All stores in memory."""
 
 from app.adapters.memory.cursor_store import MemoryCursorStore
 from app.adapters.memory.news_log import MemoryNewsLog
@@ -9,5 +9,5 @@ from app.ports.stores import Stores
 
 
 def memory_stores(log: NewsLog | None = None) -> Stores:
-    """Make empty stores, around a log that is there already or a new one."""
+    """Return empty stores, around a given log or a new one."""
     return Stores(log or MemoryNewsLog(), MemorySubscriptionStore(), MemoryCursorStore(), MemoryRevocationStore())

@@ -1,6 +1,6 @@
-"""SubscriptionStore in memory. This file owns the subscriptions of a server that keeps nothing."""
+"""SubscriptionStore in memory."""
 
-from app.core.filters.filter import DEFAULT_CHANNEL, Subscription
+from app.core.filters.filter import Subscription
 
 
 class MemorySubscriptionStore:
@@ -11,10 +11,6 @@ class MemorySubscriptionStore:
 
     async def load(self, user_id: str, channel: str) -> Subscription | None:
         return self._stored.get(user_id, {}).get(channel)
-
-    async def load_channels(self, user_id: str) -> list[Subscription]:
-        channels = self._stored.get(user_id, {}).values()
-        return sorted(channels, key=lambda stored: (stored.channel != DEFAULT_CHANNEL, stored.channel))
 
     async def save(self, subscription: Subscription) -> Subscription:
         channels = self._stored.setdefault(subscription.user_id, {})

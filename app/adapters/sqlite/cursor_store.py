@@ -1,4 +1,4 @@
-"""CursorStore on SQLite. This file owns where devices' cursors lie."""
+"""CursorStore on SQLite."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,7 @@
-"""The SQLite file in use. This file owns the one writer, and who may read how long.
+"""The open SQLite file: one writer, one reader, and bounded searches.
 
-One writer with BEGIN IMMEDIATE: a deferred transaction that reads and then writes fails at once when another one wrote.
+The writer uses BEGIN IMMEDIATE: a deferred transaction that reads and then writes fails at once if another one wrote in
+between.
 """
 
 import asyncio
@@ -23,8 +24,8 @@ Result = TypeVar("Result")
 _MAX_SEARCHES = 8
 _SEARCH_S = 5.0
 _HEAL_EVERY_S = 5.0
-_PAGES_GIVEN_BACK = 2_000
-# Any: what a column holds is known only where its query stands.
+_SHRINK_PAGES = 2_000
+# Any: the type of a column depends on the query.
 Row = tuple[Any, ...]
 Job = Callable[[aiosqlite.Connection], Awaitable[Result]]
 
@@ -39,7 +40,7 @@ class _Queued(NamedTuple):
 
 
 class Database:
-    """An open database: every change goes through `write`, what is found at once through `read`, the rest `search`."""
+    """An open database: changes go through `write`, indexed look-ups through `read`, the rest through `search`."""
 
     def __init__(
         self,
@@ -59,28 +60,28 @@ class Database:
         self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
         self._reading = 0
         self._searching = 0
-        self._search_turn = asyncio.Lock()
+        self._search_lock = asyncio.Lock()
 
     @property
     def pending(self) -> int:
-        """Count the operations that wait for a thread of SQLite, or run there."""
+        """Return the number of operations that wait for SQLite's threads, or run there."""
         return self._queue.qsize() + self._reading
 
     def is_writable(self) -> bool:
-        """Say whether changes are taken: the disk has room and is trusted."""
+        """Return whether changes are accepted: the disk has space and is trusted."""
         return self._space.is_writable
 
     def file_sizes(self) -> dict[str, float]:
-        """Give the bytes of the main file and of the write-ahead log."""
+        """Return the bytes of the main file and of the write-ahead log."""
         return {name: _size(self._path + suffix) for name, suffix in (("main", ""), ("wal", "-wal"))}
 
     async def write(
         self, operation: Operation, job: Job[Result], committed: Callable[[], None] = lambda: None
     ) -> Result:
-        """Run a job in a transaction of its own and return once it is on the disk.
+        """Run a job in its own transaction and return once it is on the disk.
 
-        `committed` is called after the commit and before the next job begins. The caller may be cancelled; the job
-        then still runs to its end. Raises Ours(STORAGE_FULL) and Ours(INTERNAL).
+        `committed` is called after the commit and before the next job starts. If the caller is cancelled, the job still
+        runs to its end. Raises ServerError(STORAGE_FULL) and ServerError(INTERNAL).
         """
         refusal = self._space.refusal(operation)
         if refusal is not None:
@@ -89,14 +90,14 @@ class Database:
         return await done  # type: ignore[return-value]  # the future carries the job's own result
 
     async def heal(self) -> None:
-        """On a full disk: give free pages back to it, and go on storing once there is room."""
+        """If the disk is full, return free pages to it, and store again once there is space."""
         if self._space.is_full:
             with suppress(ServerError):
-                await self._enqueue(Operation.PURGE_HISTORY, _give_back, lambda: None, in_transaction=False)
+                await self._enqueue(Operation.PURGE_HISTORY, _shrink, lambda: None, in_transaction=False)
             await self._space.recover()
 
     async def run_healing(self) -> None:
-        """Heal for ever."""
+        """Heal every few seconds, until cancelled."""
         while True:
             await asyncio.sleep(_HEAL_EVERY_S)
             await self.heal()
@@ -110,24 +111,25 @@ class Database:
         return done
 
     async def read(self, operation: Operation, sql: str, parameters: tuple[object, ...] = ()) -> list[Row]:
-        """Run a query that finds its rows at once, and give them. Raises Ours(INTERNAL)."""
+        """Run an indexed query and return its rows. Raises ServerError(INTERNAL)."""
         return await self._run(self._reader, operation, sql, parameters)
 
     async def search(self, operation: Operation, sql: str, parameters: tuple[object, ...] = ()) -> list[Row]:
-        """Run a query that may have to look at every row, and give what it finds.
+        """Run a query that may have to read every row, and return its rows.
 
-        Searches have a connection of their own, so that nothing else waits behind one; few may wait, and one that takes
-        too long is broken off. Raises Ours(OVERLOADED) and Ours(INTERNAL).
+        Searches have a connection of their own, so that nothing else waits behind one. The number of waiting searches
+        is bounded, and one that takes too long is interrupted. Raises ServerError(OVERLOADED) and
+        ServerError(INTERNAL).
         """
         if self._searching >= _MAX_SEARCHES:
             raise ServerError(ErrorCode.OVERLOADED, retry_after_s=_SEARCH_S)
         self._searching += 1
         try:
-            async with asyncio.timeout(_SEARCH_S), self._search_turn:
+            async with asyncio.timeout(_SEARCH_S), self._search_lock:
                 return await self._search(operation, sql, parameters)
         except TimeoutError:
             raise ServerError(
-                ErrorCode.OVERLOADED, "The search took too long: ask for less", retry_after_s=_SEARCH_S
+                ErrorCode.OVERLOADED, "The search took too long: narrow the query", retry_after_s=_SEARCH_S
             ) from None
         finally:
             self._searching -= 1
@@ -136,7 +138,7 @@ class Database:
         try:
             return await self._run(self._searcher, operation, sql, parameters)
         except asyncio.CancelledError:
-            # A cancelled query goes on in its thread, and whoever comes next would wait behind it.
+            # A cancelled query continues in its thread, and the next one would wait behind it.
             await self._searcher.interrupt()
             raise
 
@@ -148,7 +150,7 @@ class Database:
         fault = None
         self._reading += 1
         try:
-            # One way to SQLite's thread and back; a cursor takes three.
+            # One round trip to SQLite's thread; a cursor takes three.
             return [tuple(row) for row in await connection.execute_fetchall(sql, parameters)]
         except sqlite3.Error as error:
             fault = fault_of(error)
@@ -158,7 +160,7 @@ class Database:
             self._stats.server.record_database(operation, loop.time() - since, fault)
 
     async def run_writer(self) -> None:
-        """Take jobs one by one, for ever."""
+        """Run queued jobs one by one, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             queued = await self._queue.get()
@@ -166,10 +168,10 @@ class Database:
             try:
                 run = self._in_transaction if queued.in_transaction else self._run_alone
                 result = await run(queued.job)
-            # The edge between one change and the writer: whatever it is, it is that caller's answer.
+            # The boundary between one job and the writer: whatever fails is that caller's answer.
             except Exception as error:  # noqa: BLE001
                 fault = fault_of(error)
-                await self._space.note(fault)
+                await self._space.record_fault(fault)
                 _settle(queued.done, explain(error))
             else:
                 queued.committed()
@@ -191,14 +193,14 @@ class Database:
         return result
 
 
-async def _give_back(connection: aiosqlite.Connection) -> None:
-    """Shrink the file by its free pages, and the write-ahead log to nothing."""
-    # As a script: it steps once a page, and execute() takes one step of what has no columns.
-    await connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_GIVEN_BACK}); PRAGMA wal_checkpoint(TRUNCATE)")
+async def _shrink(connection: aiosqlite.Connection) -> None:
+    """Shrink the file by its free pages, and truncate the write-ahead log."""
+    # As a script: the pragma yields a row for each page, and execute() reads only one.
+    await connection.executescript(f"PRAGMA incremental_vacuum({_SHRINK_PAGES}); PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _settle(done: asyncio.Future[object], outcome: object) -> None:
-    """Give a caller its result or its error; one who has gone gets nothing."""
+    """Pass a caller its result or its error, unless it was cancelled."""
     if done.cancelled():
         return
     if isinstance(outcome, Exception):

@@ -1,4 +1,4 @@
-"""How SQLite fails. This file owns what its errors are called here, and what each means to a caller."""
+"""Classify SQLite's errors, and map each class to the error that a caller gets."""
 
 import structlog
 
@@ -7,14 +7,14 @@ from app.telemetry.labels import Fault
 
 _MEANINGS = {
     Fault.FULL: (ErrorCode.STORAGE_FULL, ""),
-    Fault.BUSY: (ErrorCode.OVERLOADED, "Another program holds the database"),
+    Fault.BUSY: (ErrorCode.OVERLOADED, "Another program has locked the database"),
     Fault.SYNC: (
         ErrorCode.INTERNAL,
-        "The disk did not keep what was written: nothing is stored until the server is restarted",
+        "The disk failed to store data: nothing is stored until the server is restarted",
     ),
 }
 _RETRY_AFTER_S = {Fault.FULL: 30.0, Fault.BUSY: 2.0, Fault.SYNC: 30.0}
-# The first that fits counts.
+# The first matching prefix counts.
 _FAULTS = {
     "SQLITE_BUSY": Fault.BUSY,
     "SQLITE_LOCKED": Fault.BUSY,
@@ -31,18 +31,18 @@ _log = structlog.get_logger("sqlite")
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Name a failure."""
+    """Return the class of an error."""
     name = getattr(error, "sqlite_errorname", "")
     return next((fault for prefix, fault in _FAULTS.items() if name.startswith(prefix)), Fault.OTHER)
 
 
 def refusal_for(fault: Fault) -> ServerError:
-    """Give what a caller is told."""
+    """Return the error that a caller gets."""
     return ServerError(*_MEANINGS.get(fault, (ErrorCode.INTERNAL, "")), retry_after_s=_RETRY_AFTER_S.get(fault))
 
 
 def explain(error: Exception) -> ServerError:
-    """Say to a caller what a failure means; what exactly it was is in the log."""
+    """Return the error that a caller gets, and log the details."""
     if isinstance(error, ServerError):
         return error
     fault = fault_of(error)

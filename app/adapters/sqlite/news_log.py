@@ -1,8 +1,8 @@
-"""NewsLog on SQLite. This file owns group commit, the tail in memory, and how rows become records.
+"""NewsLog on SQLite: group commit, the newest items in memory, and rows as records.
 
-Appends that wait while a commit is on its way to the disk share the next one: that is the group commit, and no timer is
-involved. Seqs are assigned inside the transaction by the only writer, so they have no gaps and no order but that of the
-commits; nobody sees an item before its commit returned.
+Appends that arrive while a commit is on its way to the disk share the next one: that is the group commit, and it needs
+no timer. Seqs are assigned inside the transaction by the only writer, so they have no gaps and follow the order of the
+commits. No reader sees an item before its commit has returned.
 """
 
 import asyncio
@@ -34,8 +34,8 @@ class _Row(NamedTuple):
     url_key: str
 
 
-class _Batch:
-    """The appends that one commit will make durable, and who waits for which of them."""
+class _CommitBatch:
+    """The appends that one commit will make durable, and the callers that wait for them."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -43,7 +43,7 @@ class _Batch:
         self._answers: list[tuple[asyncio.Future[list[Appended]], slice]] = []
 
     def add(self, entries: Sequence[Entry]) -> asyncio.Future[list[Appended]]:
-        """Take one append in, and give what it waits for."""
+        """Add one append, and return what its caller waits for."""
         answer: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
         first = len(self.entries)
         self.entries.extend(entries)
@@ -51,13 +51,13 @@ class _Batch:
         return answer
 
     def answer(self, results: Sequence[Appended]) -> None:
-        """Tell everybody who still waits what became of his part."""
+        """Pass every waiting caller its results."""
         for answer, part in self._answers:
             if not answer.done():
                 answer.set_result(list(results[part]))
 
     def fail(self, error: Exception) -> None:
-        """Tell everybody who still waits that nothing was stored."""
+        """Tell every waiting caller that nothing was stored."""
         for answer, _ in self._answers:
             if not answer.done():
                 answer.set_exception(error)
@@ -73,7 +73,7 @@ class SqliteNewsLog:
         self._oldest_at = oldest_at
         self._head = head
         self._tail: deque[Record] = deque(maxlen=TAIL_ITEMS)
-        self._waiting = _Batch()
+        self._waiting = _CommitBatch()
         self._grown = asyncio.Event()
 
     @property
@@ -146,7 +146,8 @@ class SqliteNewsLog:
         return NewsTotals(*totals)
 
     async def prune(self, accepted_before: float, keep_items: int, limit: int) -> int:
-        # Only ever a prefix, so that everything from `oldest` on is there; the newest stays: it remembers the head.
+        # Only a prefix is deleted, so that everything from `oldest` on is there; the newest item stays, as it has the
+        # head.
         end = min(self._oldest + limit, self._head)
         too_many_below = self._head - keep_items + 1
 
@@ -166,30 +167,30 @@ class SqliteNewsLog:
             self._tail.popleft()
         return self._oldest - before
 
-    async def _commit(self, batch: _Batch) -> None:
+    async def _commit(self, batch: _CommitBatch) -> None:
         fresh: list[_Row] = []
         results: list[Appended] = []
 
         async def store(connection: aiosqlite.Connection) -> None:
-            # From here on the batch is closed: later appends wait for the next commit.
-            self._waiting = _Batch()
+            # From here on the batch is closed: later appends go into the next commit.
+            self._waiting = _CommitBatch()
             results.extend(_number(batch.entries, await _known(connection, batch.entries), self._head, fresh))
             await connection.executemany("INSERT INTO news_log VALUES (?,?,?,?,?,?,?,?,?)", map(_columns, fresh))
 
         def publish() -> None:
-            # Publishers first: their next items come in while these go out to thousands.
+            # Publishers first: their next items arrive while these are sent to thousands.
             batch.answer(results)
             self._publish(fresh)
 
         try:
             await self._database.write(Operation.APPEND_HISTORY, store, committed=publish)
-        # It is the answer of everybody who waits for this commit, whatever it is.
+        # Whatever it is, it is the answer to every caller of this commit.
         except Exception as error:  # noqa: BLE001
             batch.fail(error)
         finally:
-            # A transaction that could not even begin has not closed the batch.
+            # A transaction that could not start has not closed the batch.
             if self._waiting is batch:
-                self._waiting = _Batch()
+                self._waiting = _CommitBatch()
 
     def _publish(self, rows: list[_Row]) -> None:
         self._tail.extend(row.record for row in rows)
@@ -200,7 +201,7 @@ class SqliteNewsLog:
 
 
 async def open_log(database: Database) -> SqliteNewsLog:
-    """Open the log of a database. Raises Damaged."""
+    """Open the log of a database. Raises CorruptStateError."""
     try:
         return await _open(database)
     except ServerError as error:
@@ -216,7 +217,7 @@ async def _open(database: Database) -> SqliteNewsLog:
 
 
 async def _known(connection: aiosqlite.Connection, entries: list[Entry]) -> dict[str, Appended]:
-    """Look up which ids and links of the entries are stored already."""
+    """Return which ids and links of the entries are stored already."""
     ids = [entry.item.id for entry in entries]
     url_keys = [entry.url_key for entry in entries]
     marks = ",".join("?" * len(entries))
@@ -231,7 +232,9 @@ async def _known(connection: aiosqlite.Connection, entries: list[Entry]) -> dict
 
 
 def _number(entries: list[Entry], known: dict[str, Appended], head: int, fresh: list[_Row]) -> list[Appended]:
-    """Give each entry its seq, or the first one's where it is a duplicate; the new ones go to `fresh`."""
+    """Return a result for each entry: its new seq, or the first one's if it is a duplicate. Appends the new ones to
+    `fresh`.
+    """
     results = []
     for item, url_key, accepted_at, trace_id in entries:
         first = known.get(_by_id(item.id)) or known.get(_by_url(url_key))

@@ -1,6 +1,7 @@
-"""How the SQLite file is opened. This file owns its durability, that it is ours alone, and why it cannot be had.
+"""Open the SQLite file: durability, exclusive use, and clear errors if it cannot be opened.
 
-synchronous=FULL in WAL mode: a commit returns when it is on the disk; NORMAL lost acknowledged rows on power loss.
+synchronous=FULL in WAL mode: a commit returns when it is on the disk. NORMAL would lose acknowledged rows on power
+loss.
 """
 
 import asyncio
@@ -24,18 +25,18 @@ from app.telemetry.stats import Stats
 
 
 class CannotOpen(OSError):
-    """The database file cannot be had; the message names the setting and the reason."""
+    """The database file cannot be opened; the message names the setting and the reason."""
 
 
 @asynccontextmanager
 async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
-    """Open the file, bring its tables up to date and run the writer while the context lasts.
+    """Open the file, migrate its tables, and run the writer while the context lasts.
 
-    Raises Damaged, and CannotOpen where the path is wrong or another server has the file.
+    Raises CorruptStateError, and CannotOpen if the path is wrong or another server has opened the file.
     """
-    with _alone(path):
+    with _exclusively(path):
         await asyncio.to_thread(_try_to_open, path)
-        # Autocommit: transactions begin where the code says so.
+        # Autocommit: transactions begin where the code begins them.
         connect = partial(aiosqlite.connect, path, isolation_level=None)
         space = DiskSpace(path)
         async with connect() as writer, connect() as reader, connect() as searcher:
@@ -46,7 +47,7 @@ async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
                 await connection.execute("PRAGMA query_only = ON")
             await searcher.create_function("normalise", 1, normalize, deterministic=True)
             database = Database(writer, reader, searcher, path, stats, space)
-            # No TaskGroup: it would wrap whatever its user raises. The writer answers every failure itself.
+            # No TaskGroup: it would wrap exceptions of the context's body. The writer handles every failure itself.
             tasks = [asyncio.create_task(work()) for work in (database.run_writer, database.run_healing)]
             try:
                 yield database
@@ -54,12 +55,12 @@ async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
                 for task in tasks:
                     task.cancel()
                 await asyncio.wait(tasks)
-                await asyncio.to_thread(space.give_up)
+                await asyncio.to_thread(space.delete_ballast)
 
 
 @contextmanager
 def explaining(path: str) -> Iterator[None]:
-    """Turn what SQLite says of a file that it cannot use into Damaged."""
+    """Convert SQLite's errors about an unusable file to CorruptStateError."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -69,7 +70,7 @@ def explaining(path: str) -> Iterator[None]:
 
 
 def _try_to_open(path: str) -> None:
-    """Find out whether the file can be opened: aiosqlite's thread outlives the loop when that fails there."""
+    """Check that the file can be opened: if that failed inside aiosqlite, its thread would outlive the event loop."""
     try:
         sqlite3.connect(path).close()
     except sqlite3.OperationalError as error:
@@ -77,8 +78,8 @@ def _try_to_open(path: str) -> None:
 
 
 @contextmanager
-def _alone(path: str) -> Iterator[None]:
-    """Hold the lock beside the file: two servers would give the same seq twice. It goes with the process."""
+def _exclusively(path: str) -> Iterator[None]:
+    """Hold the lock beside the file: two servers would assign the same seq twice. The lock ends with the process."""
     try:
         lock = Path(f"{path}.lock").open("w")  # noqa: SIM115 - held until the context ends
     except OSError as error:
@@ -92,20 +93,20 @@ def _alone(path: str) -> Iterator[None]:
 
 
 async def _prepare_in_space(writer: aiosqlite.Connection, space: DiskSpace) -> None:
-    """Prepare; a disk that is full is given what a server that was killed had kept in reserve."""
+    """Prepare the file. On a full disk, first delete the ballast that a killed server has left."""
     try:
         await _prepare(writer)
     except sqlite3.Error as error:
         if fault_of(error) is not Fault.FULL:
             raise
-        await asyncio.to_thread(space.give_up)
+        await asyncio.to_thread(space.delete_ballast)
         await _prepare(writer)
 
 
 async def _prepare(writer: aiosqlite.Connection) -> None:
     await writer.execute("PRAGMA busy_timeout = 5000")
-    # Of effect in a new file alone: free pages can then be given back to a full disk.
+    # Has an effect only in a new file: free pages can be returned to a full disk.
     await writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
     await writer.execute("PRAGMA journal_mode = WAL")
     await writer.execute("PRAGMA synchronous = FULL")
-    await schema.bring_up_to_date(writer)
+    await schema.migrate(writer)

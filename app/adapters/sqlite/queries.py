@@ -1,10 +1,10 @@
-"""A NewsQuery as SQL. This file owns which column each condition means; values are always parameters."""
+"""A NewsQuery as SQL; values are always parameters."""
 
 from app.ports.log import NewsQuery
 
 
 def _symbol(operand: str) -> str:
-    """Reduce a ticker to what two equal ones share, as `core.text.ticker_key` does."""
+    """Return SQL that reduces a ticker as `core.text.words.ticker_key` does."""
     return f"ltrim(normalise({operand}), '$#')"
 
 
@@ -23,13 +23,13 @@ _OLDER_THAN = "(published_at, seq) < (?, ?)"
 
 
 def conditions(query: NewsQuery) -> tuple[str, tuple[object, ...]]:
-    """Give the WHERE clause and its parameters."""
-    asked: list[tuple[str, tuple[object, ...]]] = [
+    """Return the WHERE clause and its parameters."""
+    clauses: list[tuple[str, tuple[object, ...]]] = [
         (sql, (value,)) for name, sql in _CONDITIONS.items() if (value := getattr(query, name)) is not None
     ]
     if query.older_than is not None:
-        asked.append((_OLDER_THAN, query.older_than))
-    return " AND ".join(sql for sql, _ in asked) or "TRUE", tuple(value for _, values in asked for value in values)
+        clauses.append((_OLDER_THAN, query.older_than))
+    return " AND ".join(sql for sql, _ in clauses) or "TRUE", tuple(value for _, values in clauses for value in values)
 
 
 def ordering(query: NewsQuery) -> str:

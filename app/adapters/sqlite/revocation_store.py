@@ -1,4 +1,4 @@
-"""RevocationStore on SQLite. This file owns where it stands which tokens are believed no more."""
+"""RevocationStore on SQLite."""
 
 import aiosqlite
 

@@ -1,7 +1,7 @@
-"""The tables. This file owns the database's layout and its version, and brings an older layout up to date.
+"""The tables: their layout, its version, and the migration of older layouts.
 
-Version 0 is an empty file or a database of the original: its `user_subscriptions` is used as it is, row for row; its
-`news_items` and `news` are left alone.
+Version 0 is an empty file or a database of the original. Its `user_subscriptions` is used as it is; its `news_items`
+and `news` are not touched.
 """
 
 import secrets
@@ -28,7 +28,7 @@ _TO_VERSION_1 = (
         updated_at REAL
     )
     """,
-    # Filter keys that the original does not have, as one JSON object.
+    # Filter keys without a column in the original's table, as one JSON object.
     "CREATE TABLE subscription_extras (user_id TEXT PRIMARY KEY, extras TEXT NOT NULL) STRICT",
     """
     CREATE TABLE subscription_channels (
@@ -60,7 +60,7 @@ _TO_VERSION_1 = (
 )
 
 _TO_VERSION_2 = (
-    # Up to where each device acknowledged everything.
+    # Up to where each device acknowledged.
     """
     CREATE TABLE cursors (
         user_id TEXT NOT NULL,
@@ -75,20 +75,20 @@ _TO_VERSION_2 = (
 )
 
 _TO_VERSION_3 = (
-    # Tokens of a user that were issued until then are believed no more.
+    # Tokens of a user that were issued before this time are revoked.
     "CREATE TABLE revocations (user_id TEXT PRIMARY KEY, issued_before REAL NOT NULL) STRICT, WITHOUT ROWID",
 )
 
 _MIGRATIONS: tuple[Iterable[str], ...] = (_TO_VERSION_1, _TO_VERSION_2, _TO_VERSION_3)
 
 
-async def bring_up_to_date(
+async def migrate(
     connection: aiosqlite.Connection, new_epoch: Callable[[], str] = lambda: secrets.token_hex(4)
 ) -> None:
-    """Create or migrate the tables in one transaction. Raises Damaged for a layout from the future."""
+    """Create or migrate the tables in one transaction. Raises CorruptStateError for a layout from the future."""
     version = await read_version(connection)
     if version > VERSION:
-        raise CorruptStateError(f"the database has layout {version}, this release knows up to {VERSION}")
+        raise CorruptStateError(f"the database has layout {version}, but this release supports up to {VERSION}")
     if version == VERSION:
         return
     await connection.execute("BEGIN IMMEDIATE")

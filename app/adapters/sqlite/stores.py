@@ -1,4 +1,4 @@
-"""All stores on SQLite. This file owns which there are in one file."""
+"""All stores on SQLite."""
 
 from app.adapters.sqlite.cursor_store import SqliteCursorStore
 from app.adapters.sqlite.database import Database
@@ -9,7 +9,7 @@ from app.ports.stores import Stores
 
 
 async def sqlite_stores(database: Database) -> Stores:
-    """Open the stores of a database. Raises Damaged."""
+    """Open the stores of a database. Raises CorruptStateError."""
     return Stores(
         await open_log(database),
         SqliteSubscriptionStore(database),

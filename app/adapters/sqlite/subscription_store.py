@@ -1,8 +1,9 @@
-"""SubscriptionStore on SQLite. This file owns how a filter lies in the original's table and beside it.
+"""SubscriptionStore on SQLite, in the original's table and two beside it.
 
 The filter of channel `default` is the user's row in `user_subscriptions`, exactly as the original wrote it: lists as
-JSON arrays, empty or NULL for none. Keys that the original does not have lie in `subscription_extras`, named channels
-in `subscription_channels`. Stored values are not held to today's limits: what was accepted once keeps working.
+JSON arrays, empty or NULL for none. Keys that the original does not have are in `subscription_extras`, named channels
+in `subscription_channels`. Stored values are not checked against today's limits: what was accepted once continues to
+work.
 """
 
 from collections.abc import Sequence
@@ -51,7 +52,7 @@ _DELETE_CHANNELS = "DELETE FROM subscription_channels WHERE user_id = ?1 AND (?2
 
 
 class _Extras(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The filter keys that the original's table has no column for."""
+    """The filter keys without a column in the original's table."""
 
     tickers: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
@@ -80,11 +81,6 @@ class SqliteSubscriptionStore:
         rows = await self._database.read(Operation.LOAD_SUBSCRIPTION, f"{_SELECT_DEFAULT} ({marks})", tuple(user_ids))
         return {row[0]: row for row in rows}
 
-    async def load_channels(self, user_id: str) -> list[Subscription]:
-        default = await self.load(user_id, DEFAULT_CHANNEL)
-        rows = await self._database.read(Operation.LOAD_SUBSCRIPTION, f"{_SELECT_CHANNEL} ORDER BY channel", (user_id,))
-        return [*([default] if default else []), *map(_channel_of, rows)]
-
     async def save(self, subscription: Subscription) -> Subscription:
         save = _save_default if subscription.channel == DEFAULT_CHANNEL else _save_channel
         created_at = await self._database.write(
@@ -105,12 +101,25 @@ class SqliteSubscriptionStore:
 
 
 async def _save_default(connection: aiosqlite.Connection, subscription: Subscription) -> float:
-    wants = subscription.filter
-    extras = _Extras(wants.tickers, wants.people, wants.exclude, wants.sources_strict)
+    news_filter = subscription.filter
+    extras = _Extras(news_filter.tickers, news_filter.people, news_filter.exclude, news_filter.sources_strict)
     row = (
         subscription.user_id,
-        *(_text(names) for names in (wants.nitter_accounts, wants.rss_feeds, wants.categories, wants.keywords)),
-        *(wants.impact_threshold, _text(subscription.alert_channels), subscription.created_at, subscription.updated_at),
+        *(
+            _text(names)
+            for names in (
+                news_filter.nitter_accounts,
+                news_filter.rss_feeds,
+                news_filter.categories,
+                news_filter.keywords,
+            )
+        ),
+        *(
+            news_filter.impact_threshold,
+            _text(subscription.alert_channels),
+            subscription.created_at,
+            subscription.updated_at,
+        ),
     )
     created_at = await _returned(connection, _UPSERT_DEFAULT, row)
     await connection.execute(
@@ -121,8 +130,8 @@ async def _save_default(connection: aiosqlite.Connection, subscription: Subscrip
 
 
 async def _save_channel(connection: aiosqlite.Connection, subscription: Subscription) -> float:
-    user_id, channel, wants, alert_channels, created_at, updated_at = subscription
-    row = (user_id, channel, _text(wants), _text(alert_channels), created_at, updated_at)
+    user_id, channel, news_filter, alert_channels, created_at, updated_at = subscription
+    row = (user_id, channel, _text(news_filter), _text(alert_channels), created_at, updated_at)
     first = await _returned(connection, _UPSERT_CHANNEL, row)
     return created_at if first is None else first
 
@@ -136,7 +145,7 @@ def _default_of(row: Row) -> Subscription:
     user_id, nitter_accounts, rss_feeds, categories, keywords, threshold, alert_channels, created, updated, extras = row
     try:
         more = msgspec.json.decode(extras or "{}", type=_Extras)
-        wants = Filter(
+        news_filter = Filter(
             nitter_accounts=_names(nitter_accounts),
             rss_feeds=_names(rss_feeds),
             categories=_names(categories),
@@ -148,15 +157,15 @@ def _default_of(row: Row) -> Subscription:
             sources_strict=more.sources_strict,
         )
         times = (_time(created) or 0.0, _time(updated) or 0.0)
-        return Subscription(user_id, DEFAULT_CHANNEL, normalize_filter(wants), _names(alert_channels), *times)
+        return Subscription(user_id, DEFAULT_CHANNEL, normalize_filter(news_filter), _names(alert_channels), *times)
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
         raise CorruptSubscriptionError(f"user_subscriptions row: {error}") from error
 
 
 def _channel_of(row: Row) -> Subscription:
-    user_id, channel, wants, alert_channels, created_at, updated_at = row
+    user_id, channel, news_filter, alert_channels, created_at, updated_at = row
     try:
-        stored = msgspec.json.decode(wants, type=Filter)
+        stored = msgspec.json.decode(news_filter, type=Filter)
         return Subscription(user_id, channel, normalize_filter(stored), _names(alert_channels), created_at, updated_at)
     except msgspec.MsgspecError as error:
         raise CorruptSubscriptionError(f"subscription_channels row: {error}") from error
@@ -167,7 +176,7 @@ def _names(stored: str | None) -> tuple[str, ...]:
 
 
 def _time(stored: object) -> float | None:
-    """Read a time that the original may have left out; what is none decides nothing and is not worth refusing."""
+    """Return a time, or None if the original left it out: it decides nothing, so a wrong one is not an error."""
     return float(stored) if isinstance(stored, int | float) else None
 
 
@@ -176,7 +185,7 @@ def _threshold(stored: object) -> int:
         return DEFAULT_THRESHOLD
     if isinstance(stored, int) and 0 <= stored <= 100:
         return stored
-    raise ValueError(f"impact_threshold {stored!r}: want a whole number from 0 to 100")
+    raise ValueError(f"impact_threshold {stored!r}: must be an integer between 0 and 100")
 
 
 def _text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The system's clock. This file owns the only calls that ask what time it is."""
+"""The system's clock: the only calls that ask for the time."""
 
 import asyncio
 import time

@@ -1,18 +1,19 @@
-"""Python's cyclic garbage collector. This file owns how often it looks, and at what.
+"""Tune Python's cyclic garbage collector.
 
-Nearly all that is made for an item is gone by reference count. What stays are connections, and a full look at
-thousands of them holds everybody up; with Python's own thresholds it comes in the middle of a storm of connections
-(`python -m bench.collector`).
+Nearly every object that is made for an item is freed by its reference count. Connections stay, and a full collection of
+thousands of them delays every client; with Python's default thresholds it happens in the middle of a storm of
+connections (`python -m bench.collector`).
 """
 
 import gc
 
-# Young objects before a look at them; looks before one at the middle generation; those before one at everything.
+# Allocations before a collection of the youngest generation; those before one of the middle generation; those before
+# one of the oldest.
 _THRESHOLDS = 2_000, 10, 500
 
 
 def tune_garbage_collector() -> None:
-    """Set aside what is there once the server has started: code, tables and pages are never looked at again."""
+    """Freeze what exists after the server has started: code, tables and pages are never examined again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)

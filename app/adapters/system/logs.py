@@ -1,4 +1,4 @@
-"""Structured logging. This file owns how a log line looks: one JSON object, static event names, values as fields."""
+"""Structured logging: one JSON object a line, static event names, values as fields."""
 
 import logging
 import sys
@@ -10,14 +10,14 @@ import structlog
 from app.config import LogFormat, LogLevel
 from app.core.rate_limiter import KeyedRateLimiter
 
-# Of one kind of warning or error: at once, and then a second.
-BURST_LINES, LINES_A_S = 20, 1.0
+# Lines of one kind of warning or error: at once, and then per second.
+BURST_LINES, LINES_PER_S = 20, 1.0
 
 
 def set_up_logging(
     level: LogLevel, form: LogFormat, monotonic: Callable[[], float], count: Callable[[str], None] = lambda _level: None
 ) -> None:
-    """Send structlog's events, and the warnings of libraries, to standard error in one form.
+    """Send structlog's events, and the warnings of libraries, to standard error in one format.
 
     `count` is called with the level of every line.
     """
@@ -33,7 +33,7 @@ def set_up_logging(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    # ASCII escapes keep a hostile value on its own line.
+    # ASCII escapes keep a hostile value on one line.
     render: structlog.types.Processor = (
         structlog.processors.JSONRenderer() if form is LogFormat.JSON else structlog.dev.ConsoleRenderer(colors=False)
     )
@@ -48,26 +48,26 @@ def set_up_logging(
         structlog.stdlib.ProcessorFormatter(processor=render, foreign_pre_chain=[_name_foreign, *shared])
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    # What it would say is a traceback a malformed request; what our handlers raise is logged at our own edge.
+    # It would log a traceback for each malformed request; exceptions of our handlers are logged by a middleware.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
 class _WarningLimiter:
-    """Keeps warnings and errors of one kind to a rate: what a stranger can cause all the time must not fill a disk.
+    """Limits the rate of warnings and errors of each kind, so that what a client can trigger does not fill a disk.
 
-    The next line that goes out says how many did not, as `suppressed`. All are counted.
+    The next line that is logged has the number of dropped ones as `suppressed`. All of them are counted.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._meter = KeyedRateLimiter(LINES_A_S, BURST_LINES)
+        self._limiter = KeyedRateLimiter(LINES_PER_S, BURST_LINES)
         self._suppressed: Counter[str] = Counter()
 
     def __call__(self, _logger: object, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
         if method in ("debug", "info"):
             return event
         kind = str(event.get("event"))
-        if self._meter.acquire(kind, self._monotonic()):
+        if self._limiter.acquire(kind, self._monotonic()):
             self._suppressed[kind] += 1
             raise structlog.DropEvent
         suppressed = self._suppressed.pop(kind, 0)
@@ -75,7 +75,7 @@ class _WarningLimiter:
 
 
 class _NamedLogger(structlog.PrintLogger):
-    """A line on standard error, by a logger that knows its name."""
+    """Writes lines to standard error, with the logger's name."""
 
     def __init__(self, name: str = "app") -> None:
         super().__init__(sys.stderr)
@@ -87,5 +87,5 @@ def _name_logger(logger: _NamedLogger, _method: str, event: structlog.types.Even
 
 
 def _name_foreign(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """Name who says a line that did not come by structlog: only its record knows."""
+    """Add the name of the logger to a line that did not come from structlog."""
     return {"logger": event["_record"].name, **event}

@@ -1,8 +1,9 @@
-"""JSON Web Tokens: who signs them is somebody else; here they are believed, or not.
+"""JSON Web Tokens. Another system signs them; they are verified here.
 
-keys      which algorithm goes with which key
-jwks      the keys that an address publishes, fetched and kept
-verifier  a token's signature and claims
-choice    which of them the settings ask for
-signing   the command `polyfloat-news token`
+keys       which algorithm belongs to which key
+jwks       the keys that a URL publishes, fetched and cached
+verifier   a token's signature and claims
+anonymous  the verifier that requires no tokens
+choice     which verifier the settings ask for
+signing    the command `polyfloat-news token`
 """

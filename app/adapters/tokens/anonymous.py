@@ -4,7 +4,7 @@ from app.core.access.identity import ANONYMOUS, Identity
 
 
 class AnonymousVerifier:
-    """Lets every caller be whoever it says it is, and do everything."""
+    """Trusts the `user_id` that every caller gives, and allows everything."""
 
     @property
     def requires_tokens(self) -> bool:

@@ -1,4 +1,4 @@
-"""From the settings to a verifier."""
+"""Choose the verifier that the settings ask for."""
 
 from app.adapters.tokens.anonymous import AnonymousVerifier
 from app.adapters.tokens.jwks import PublishedKeys

@@ -1,7 +1,7 @@
-"""The keys that an address publishes (RFC 7517). This file owns fetching, keeping and changing them.
+"""Fetch and cache the keys that a URL publishes (RFC 7517).
 
-Keys are kept for some minutes, and longer while the address does not answer: who signs may be down, who is signed in
-stays. A token with a key that nobody knows yet makes us look again at once, but not for every such token.
+Keys are used for ten minutes, and longer while the URL does not answer: an outage of the issuer must not disconnect
+users. A token with an unknown key id triggers a new fetch at once, but not every such token does.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from app.adapters.tokens.keys import Key, UnknownKey, published_keys
 from app.core.errors import ErrorCode, ServerError
 from app.ports.clock import Clock
 
-_KEPT_S = 600.0
-_LOOK_AGAIN_S = 30.0
-# While there is no key at all, nobody gets in.
-_FIRST_AGAIN_S = 1.0
+_CACHE_S = 600.0
+_RETRY_S = 30.0
+# While there are no keys, every client is refused.
+_FIRST_RETRY_S = 1.0
 _FETCH_S = 5.0
 _MAX_BYTES = 64 * 1024
 
@@ -25,41 +25,43 @@ _log = structlog.get_logger("tokens")
 
 
 class PublishedKeys:
-    """The keys of one address."""
+    """The keys of one URL."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._url = url
         self._clock = clock
         self._keys: dict[str, Key] = {}
         self._fetched_at = self._tried_at = float("-inf")
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def find(self, key_id: str | None) -> Key:
-        if self._clock.monotonic() - self._fetched_at > _KEPT_S or self._known(key_id) is None:
-            async with self._turn:
-                await self._look_again()
+        if self._clock.monotonic() - self._fetched_at > _CACHE_S or self._known(key_id) is None:
+            async with self._lock:
+                await self._refresh()
         if not self._keys:
-            raise ServerError(ErrorCode.OVERLOADED, "The keys to check tokens with cannot be had now", retry_after_s=5)
+            raise ServerError(
+                ErrorCode.OVERLOADED, "The keys that verify tokens are not available now", retry_after_s=5
+            )
         key = self._known(key_id)
         if key is None:
             raise UnknownKey
         return key
 
     def _known(self, key_id: str | None) -> Key | None:
-        """Give a key by its id; a token without one means the only key there is."""
+        """Return a key by its id. A token without an id means the only key there is."""
         if key_id is None:
             return next(iter(self._keys.values())) if len(self._keys) == 1 else None
         return self._keys.get(key_id)
 
-    async def _look_again(self) -> None:
+    async def _refresh(self) -> None:
         now = self._clock.monotonic()
-        if now - self._tried_at < (_LOOK_AGAIN_S if self._keys else _FIRST_AGAIN_S):
+        if now - self._tried_at < (_RETRY_S if self._keys else _FIRST_RETRY_S):
             return
         self._tried_at = now
         try:
             self._keys = await self._fetch()
             self._fetched_at = now
-        # Whatever an address answers with: the keys that we have stay.
+        # Whatever the URL answers, the keys of the last good answer stay.
         except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
             _log.warning("keys_not_fetched", error=f"{type(error).__name__}: {error}", kept=len(self._keys))
 
@@ -78,5 +80,5 @@ class PublishedKeys:
             raise ValueError(f"more than {_MAX_BYTES} bytes")
         keys = published_keys(msgspec.json.decode(body))
         if not keys:
-            raise ValueError("no key that can be used")
+            raise ValueError("no usable key")
         return keys

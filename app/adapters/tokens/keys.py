@@ -1,6 +1,6 @@
-"""Keys and their algorithms. This file owns which algorithm goes with which key: the token has no say in it.
+"""Keys, and the one algorithm of each: a token does not choose its algorithm.
 
-So a public key is never taken for an HMAC secret, and "none" is nobody's algorithm (RFC 8725 section 3.1).
+So a public key is never used as an HMAC secret, and "none" is not an algorithm of any key (RFC 8725 section 3.1).
 """
 
 from collections.abc import Mapping
@@ -14,31 +14,31 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
-_LEAST_SECRET_BYTES = 32
-_LEAST_RSA_BITS = 2_048
+_MIN_SECRET_BYTES = 32
+_MIN_RSA_BITS = 2_048
 
 
 class Key(NamedTuple):
-    """A key, and the one algorithm whose signatures it checks."""
+    """A key, and the one algorithm whose signatures it verifies."""
 
     algorithm: str
-    # Any: what PyJWT takes for the algorithm.
+    # Any: the type that PyJWT takes depends on the algorithm.
     key: Any
 
 
 class UnknownKey(Exception):
-    """No key goes with a token."""
+    """No key fits a token."""
 
 
 class KeySource(Protocol):
-    """Where the keys are."""
+    """Where keys are looked up."""
 
     async def find(self, key_id: str | None) -> Key:
-        """Give the key of this id. Raises UnknownKey, and Ours where it cannot be known now."""
+        """Return the key with this id. Raises UnknownKey, and ServerError if the keys are not available now."""
 
 
 class FixedKey:
-    """The one key there is, whatever a token calls it."""
+    """The only key, whatever id a token names."""
 
     def __init__(self, key: Key) -> None:
         self._key = key
@@ -48,15 +48,15 @@ class FixedKey:
 
 
 def secret_key(secret: str) -> Key:
-    """Give the key of a shared secret. Raises ValueError where it can be guessed (RFC 7518 section 3.2)."""
+    """Return the key of a shared secret. Raises ValueError if it is short enough to guess (RFC 7518 section 3.2)."""
     encoded = secret.encode()
-    if len(encoded) < _LEAST_SECRET_BYTES:
-        raise ValueError(f"want {_LEAST_SECRET_BYTES} bytes at least")
+    if len(encoded) < _MIN_SECRET_BYTES:
+        raise ValueError(f"must have at least {_MIN_SECRET_BYTES} bytes")
     return Key("HS256", encoded)
 
 
 def public_key(pem: str) -> Key:
-    """Read a public key in PEM. Raises ValueError."""
+    """Parse a public key in PEM. Raises ValueError."""
     try:
         return _of(load_pem_public_key(pem.encode()))
     except UnsupportedAlgorithm as error:
@@ -64,7 +64,7 @@ def public_key(pem: str) -> Key:
 
 
 def published_keys(document: Mapping[str, Any]) -> dict[str, Key]:
-    """Read a JSON Web Key Set (RFC 7517): the keys that can be used, by id. Others are passed over."""
+    """Parse a JSON Web Key Set (RFC 7517): the usable keys by id. Other keys are skipped."""
     keys = {}
     for number, published in enumerate(document["keys"]):
         if published.get("use", "sig") == "sig" and published.get("kty") in ("RSA", "EC", "OKP"):
@@ -76,11 +76,11 @@ def published_keys(document: Mapping[str, Any]) -> dict[str, Key]:
 
 
 def _of(key: object) -> Key:
-    """Raises ValueError where the key is of no kind that we believe."""
-    if isinstance(key, RSAPublicKey) and key.key_size >= _LEAST_RSA_BITS:
+    """Return a key with its algorithm. Raises ValueError for an unsupported kind of key."""
+    if isinstance(key, RSAPublicKey) and key.key_size >= _MIN_RSA_BITS:
         return Key("RS256", key)
     if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
         return Key("ES256", key)
     if isinstance(key, Ed25519PublicKey):
         return Key("EdDSA", key)
-    raise ValueError(f"want RSA of {_LEAST_RSA_BITS} bits or more, EC P-256 or Ed25519")
+    raise ValueError(f"must be RSA with at least {_MIN_RSA_BITS} bits, EC P-256 or Ed25519")

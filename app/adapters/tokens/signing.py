@@ -1,4 +1,4 @@
-"""Tokens for people who run this themselves. This file owns what `polyfloat-news token` prints."""
+"""Sign tokens with the shared secret, for the command `polyfloat-news token`."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,10 +15,7 @@ def sign(
     life_s: float,
     more: Mapping[str, object],
 ) -> str:
-    """Sign a token with the shared secret, and with more claims; `now` in Unix seconds.
-
-    Raises ValueError where the secret is too short.
-    """
+    """Return a token with more claims; `now` in Unix seconds. Raises ValueError if the secret is too short."""
     claims: dict[str, object] = {"sub": user, "iat": int(now), "exp": int(now + life_s), **more}
     if scope := " ".join(scopes):
         claims["scope"] = scope

@@ -1,4 +1,5 @@
-"""Who a caller is, and what it may do and see.
+"""The caller's identity, and what it may do and see.
 
-identity the claims of a verified token: user, scopes, expiry entitlement the claim `ent`: which items a user may see
+identity     the claims of a verified token: user, scopes, expiry
+entitlement  the claim `ent`: which items a user may see
 """

@@ -32,7 +32,9 @@ class _Claim(msgspec.Struct, frozen=True):
 
 
 class AllowedSources(NamedTuple):
-    """Sources in the form that is compared: whole kinds, Nitter accounts, and names that an RSS feed's name contains."""
+    """Sources in the form that is compared: whole kinds, Nitter accounts, and names that an RSS
+    feed's name contains.
+    """
 
     kinds: frozenset[str]
     handles: frozenset[str]

@@ -1,7 +1,8 @@
-"""What a client has not acknowledged. This file owns the window of one connection in ack mode.
+"""The items that were sent to one connection in ack mode and are not acknowledged yet.
 
-Acks are cumulative: one for a seq is one for everything before it. What is not acknowledged in time is sent again, a
-few times; a window that is full sends nothing new. Times are monotonic seconds unless the name says otherwise.
+Acks are cumulative: an ack for a seq covers every item before it. Items that are not acknowledged in time are sent
+again, a limited number of times; while the window is full nothing new is sent. Times are monotonic seconds unless the
+name says otherwise.
 """
 
 from collections import deque
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 
 class AckResult(StrEnum):
-    """What an ack was. Also a metric's label."""
+    """What an ack turned out to be. Also a metric's label."""
 
     OK = "ok"
     LATE = "late"
@@ -19,7 +20,7 @@ class AckResult(StrEnum):
 
 
 class AckOutcome(NamedTuple):
-    """What an ack was, and when the item that it names was accepted (Unix seconds; None when it names no item)."""
+    """The result of an ack, and when the item that it names was accepted (Unix seconds; None if it names no item)."""
 
     result: AckResult
     accepted_at: float | None = None
@@ -34,8 +35,8 @@ class _SentItem(NamedTuple):
 class AckWindow:
     """The items that were sent and not acknowledged, in order.
 
-    `acked` is the seq up to which the client said it has everything, `sent` the highest that was ever written to it,
-    `attempts` how often the oldest was sent again, `rewound_to` up to where anything was, for want of an ack.
+    `acked` is the highest acknowledged seq, `sent` the highest seq ever written, `attempts` how often the oldest item
+    was sent again, `rewound_to` the highest seq that may be sent a second time.
     """
 
     __slots__ = ("_items", "acked", "attempts", "rewound_to", "sent")
@@ -50,22 +51,22 @@ class AckWindow:
         return len(self._items)
 
     def was_sent(self, seq: int) -> bool:
-        """Say whether an item went to this client before and was not acknowledged: it goes again with a mark."""
+        """Return whether an item was sent to this client before and not acknowledged: it is sent again with a mark."""
         return self.acked < seq <= self.sent
 
     def add(self, seq: int, accepted_at: float, now: float) -> None:
-        """Remember an item that was written; `accepted_at` in Unix seconds.
+        """Record an item that was written; `accepted_at` in Unix seconds.
 
-        An item of a channel's past lies behind what waits, or was acknowledged: nothing is expected for it.
+        An item of a channel's past precedes the pending items, or was acknowledged already: no ack is expected for it.
         """
         last = self._items[-1].seq if self._items else self.acked
         if seq > last:
             self._items.append(_SentItem(seq, accepted_at, now))
             self.sent = max(self.sent, seq)
 
-    def acknowledge(self, seq: int, passed: int) -> AckOutcome:
-        """Take everything up to `seq` as received. `passed` is up to where items were decided for this client."""
-        if seq > max(passed, self.sent):
+    def acknowledge(self, seq: int, cursor: int) -> AckOutcome:
+        """Record that the client has everything up to `seq`. Up to `cursor`, items were decided for this client."""
+        if seq > max(cursor, self.sent):
             return AckOutcome(AckResult.UNKNOWN)
         if seq <= self.acked:
             return AckOutcome(AckResult.DUPLICATE)
@@ -78,15 +79,15 @@ class AckWindow:
         return AckOutcome(result, accepted_at)
 
     def oldest_wait_s(self, now: float) -> float:
-        """Give for how long the oldest item has waited, 0 when none does."""
+        """Return for how many seconds the oldest item has been pending, 0 if none is."""
         return now - self._items[0].sent_at if self._items else 0.0
 
     def rewind(self) -> None:
-        """Forget what waits: it is about to be sent again."""
+        """Drop the pending items: they are about to be sent again."""
         self.attempts += 1
         self.rewound_to = self.sent
         self._items.clear()
 
     def suspend(self) -> None:
-        """Wait for nothing any more; up to where was sent and acknowledged stays known."""
+        """Stop expecting acks. What was sent and what was acknowledged stays known."""
         self._items.clear()

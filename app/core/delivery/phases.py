@@ -1,11 +1,12 @@
-"""How a connection stands to the log. This file owns the table of phases and what makes a slow client hopeless.
+"""The phases of a connection, the transitions between them, and when a slow client is disconnected.
 
-    REPLAYING ──level──▶ LIVE ──full──▶ LAGGING ──level──▶ LIVE
-        ▲                 │                │
-        └────rewind───────┴────rewind──────┘            every phase ──end──▶ CLOSED
+    REPLAYING ──caught up──▶ LIVE ──fell behind──▶ LAGGING ──caught up──▶ LIVE
+        ▲                     │                       │
+        └───────rewind────────┴────────rewind─────────┘        every phase ──ended──▶ CLOSED
 
-LIVE gets items as they are broadcast. The other two read the log at the client's own pace, through its own filters:
-REPLAYING because it asked for what it missed or did not acknowledge, LAGGING because it took too little.
+A LIVE connection gets items as they are broadcast. In the other two phases its items are read from the log, at the
+client's own pace and through its own filters: REPLAYING because the client asked for what it missed or did not
+acknowledge, LAGGING because it read too slowly.
 """
 
 from enum import StrEnum
@@ -25,10 +26,10 @@ class Phase(StrEnum):
 class PhaseEvent(StrEnum):
     """What moves a connection from one phase to another."""
 
-    CAUGHT_UP = "level"
-    FELL_BEHIND = "full"
+    CAUGHT_UP = "caught_up"
+    FELL_BEHIND = "fell_behind"
     REWIND = "rewind"
-    ENDED = "end"
+    ENDED = "ended"
 
 
 NEXT_PHASE: dict[tuple[Phase, PhaseEvent], Phase] = {
@@ -45,12 +46,12 @@ NEXT_PHASE: dict[tuple[Phase, PhaseEvent], Phase] = {
     (Phase.LAGGING, PhaseEvent.ENDED): Phase.CLOSED,
     (Phase.CLOSED, PhaseEvent.ENDED): Phase.CLOSED,
 }
-"""Every move there is. LIVE is level already, and nothing moves what is closed: a pair that is missing is a bug."""
+"""Every transition. A LIVE connection is caught up already, and CLOSED is final: a missing pair is a bug."""
 
 
 def should_disconnect(phase: Phase, behind_items: int, stalled_s: float, limits: DeliveryLimits) -> bool:
-    """Say whether to give a slow client up: it took no byte for too long, or lags further than it may.
+    """Return whether to disconnect a slow client: it took no byte for too long, or lags by more items than allowed.
 
-    How far a replay goes back is for retention to bound: the client asked for it.
+    Retention bounds how far a replay goes back: the client asked for it.
     """
     return stalled_s > limits.stall_timeout_s or (phase is Phase.LAGGING and behind_items > limits.max_lag_items)

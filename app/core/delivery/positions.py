@@ -1,8 +1,9 @@
-"""Where in the log a connection begins. This file owns what may be asked, and when continuity cannot be proven.
+"""Positions in the log: where a client may ask to start, and when continuity cannot be proven.
 
-A position is an epoch and a seq. In another epoch a seq means something else, and one from the future was given by a
-log that has lost its end since: in both cases nothing tells what the client missed, so everything stored is announced
-as a gap and the connection begins live. Behind the oldest stored item the rest is replayed and the gap is exact.
+A position is an epoch and a seq. In another epoch the same seq means another item, and a seq from the future was
+assigned by a log that has lost its newest items. In both cases it is unknown what the client missed, so everything
+stored is announced as a gap and the connection starts live. If the position is older than the oldest stored item, the
+rest is replayed and the gap is exact.
 """
 
 import re
@@ -15,7 +16,7 @@ _POSITION = re.compile(POSITION)
 
 
 class Position(NamedTuple):
-    """A place in a log: the client has what it wants up to `seq`."""
+    """A place in a log: the client has its items up to `seq`."""
 
     epoch: str
     seq: int
@@ -25,19 +26,19 @@ class Position(NamedTuple):
 
 
 class ResumeSince(NamedTuple):
-    """Ask for what was accepted at a time or later (Unix seconds)."""
+    """Start with what was accepted at a time or later (Unix seconds)."""
 
     time: float
 
 
 class ResumeLast(NamedTuple):
-    """Ask for so many of the newest items that match."""
+    """Start with a number of the newest items that match."""
 
     items: int
 
 
 class ResumeAfter(NamedTuple):
-    """Ask for what follows a seq of this log."""
+    """Start after a seq of this log."""
 
     seq: int
 
@@ -54,7 +55,7 @@ class GapReason(StrEnum):
 
 
 class LogGap(NamedTuple):
-    """Items `from_seq` to `to_seq`, both included, may have been missed for good."""
+    """Items `from_seq` to `to_seq`, inclusive, may have been missed and cannot be sent."""
 
     from_seq: int
     to_seq: int
@@ -74,8 +75,8 @@ class LogBounds(NamedTuple):
 
 
 class LogRange(NamedTuple):
-    """Where a connection begins: behind `after`, with what it missed for good before that; asked for, or because its
-    token shows it everything late.
+    """Where a connection starts: after the seq `after`, with the gap before it. `is_requested` is False if the client
+    did not ask for it but its token delays every item.
     """
 
     after: int
@@ -84,24 +85,24 @@ class LogRange(NamedTuple):
 
 
 def parse_position(text: str) -> Position:
-    """Read `<epoch>:<seq>`. Raises ValueError."""
+    """Parse `<epoch>:<seq>`. Raises ValueError."""
     found = _POSITION.match(text)
     if found is None:
         raise ValueError(text)
     return Position(found[1], int(found[2]))
 
 
-def resume(asked: Position, log: LogBounds) -> LogRange:
-    """Find where a client goes on that was at a position before."""
-    if asked.epoch != log.epoch:
+def resume(requested: Position, log: LogBounds) -> LogRange:
+    """Return where a client that was at a position continues."""
+    if requested.epoch != log.epoch:
         return _start_live(log, GapReason.EPOCH_CHANGED)
-    if asked.seq > log.head:
+    if requested.seq > log.head:
         return _start_live(log, GapReason.FUTURE_SEQ)
-    return resume_after(asked.seq, log)
+    return resume_after(requested.seq, log)
 
 
 def resume_after(seq: int, log: LogBounds) -> LogRange:
-    """Find where to read what follows a seq of this log: what is not stored any more is a gap."""
+    """Return where to start reading after a seq of this log; what is not stored any more is a gap."""
     after = min(seq, log.head)
     if after >= log.oldest - 1:
         return LogRange(after)

@@ -1,64 +1,66 @@
-"""How many of something each slot had. This file owns counters of thousands of slots that are moved in one go.
+"""Count per slot, for thousands of slots in one operation.
 
-The counters lie on their side: the first bitmap has the slots whose count is odd, the next those whose count has a two
-in it, and so on. So one more for any number of slots is an addition with carry over a few bitmaps, not a step for each.
+The counters are bit-sliced: the first bitmap has the slots whose count has bit 0 set, the next those with bit 1, and so
+on. Adding to any number of slots is an addition with carry over a few bitmaps, not a step per slot.
 """
 
 from pyroaring import BitMap
 
 
 class SlotCounters:
-    """A count for each slot; 0 where nothing was counted."""
+    """A count for each slot, 0 where nothing was counted."""
 
     def __init__(self) -> None:
         self._planes: list[BitMap] = []
 
-    def add(self, slots: BitMap, times: int) -> None:
-        """Count so many more for each of these slots."""
-        for place in range(times.bit_length()):
-            if times >> place & 1:
-                self._carry(slots, place)
+    def add(self, slots: BitMap, increment: int) -> None:
+        """Add `increment` to the count of each of these slots."""
+        for position in range(increment.bit_length()):
+            if increment >> position & 1:
+                self._carry(slots, position)
 
-    def _carry(self, slots: BitMap, place: int) -> None:
+    def _carry(self, slots: BitMap, position: int) -> None:
         while slots:
-            while place >= len(self._planes):
+            while position >= len(self._planes):
                 self._planes.append(BitMap())
-            plane = self._planes[place]
-            self._planes[place], slots = plane ^ slots, plane & slots
-            place += 1
+            plane = self._planes[position]
+            self._planes[position], slots = plane ^ slots, plane & slots
+            position += 1
 
     def count(self, slot: int) -> int:
-        """Give one slot's count."""
-        return sum(1 << place for place, plane in enumerate(self._planes) if slot in plane)
+        """Return the count of one slot."""
+        return sum(1 << position for position, plane in enumerate(self._planes) if slot in plane)
 
     def pop(self, slot: int) -> int:
-        """Give one slot's count, and begin it at 0 again."""
+        """Return the count of one slot and reset it to 0."""
         counted = self.count(slot)
         for plane in self._planes:
             plane.discard(slot)
         return counted
 
     def clear(self, slots: BitMap) -> None:
-        """Begin the counts of these slots at 0 again."""
+        """Reset the counts of these slots to 0."""
         for plane in self._planes:
             plane -= slots
 
     def partition(self, slots: BitMap) -> list[tuple[int, BitMap]]:
-        """Part slots by their count."""
+        """Split slots by their count."""
         parts = [(0, slots)] if slots else []
-        for place, plane in enumerate(self._planes):
+        for position, plane in enumerate(self._planes):
             halves = (
-                half for count, part in parts for half in ((count, part - plane), (count + (1 << place), part & plane))
+                half
+                for count, part in parts
+                for half in ((count, part - plane), (count + (1 << position), part & plane))
             )
             parts = [half for half in halves if half[1]]
         return parts
 
-    def at_least(self, least: int) -> BitMap:
-        """Give the slots whose count is this or more; `least` is at least 1."""
+    def at_least(self, minimum: int) -> BitMap:
+        """Return the slots whose count is at least `minimum`, which is 1 or more."""
         more, equal = BitMap(), BitMap.union(*self._planes) if self._planes else BitMap()
-        for place in reversed(range(max(len(self._planes), least.bit_length()))):
-            plane = self._planes[place] if place < len(self._planes) else BitMap()
-            if least >> place & 1:
+        for position in reversed(range(max(len(self._planes), minimum.bit_length()))):
+            plane = self._planes[position] if position < len(self._planes) else BitMap()
+            if minimum >> position & 1:
                 equal &= plane
             else:
                 more |= equal & plane

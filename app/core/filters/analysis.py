@@ -1,7 +1,7 @@
-"""An item and a filter as the matcher reads them. This file owns the step from wire values to comparable ones.
+"""Turn items and filters into the form that is compared.
 
-An item is read once, whatever the number of filters; a filter once when it is put. `matching` and `index` then compare
-the same values, so they can differ only in how they search.
+An item is analyzed once, whatever the number of filters; a filter is compiled once, when it is put into the index.
+`matching` and `filter_index` compare the same values, so they can differ only in how they search.
 """
 
 from functools import lru_cache
@@ -12,12 +12,12 @@ from app.core.filters.filter import NO_EXCLUSIONS, Filter
 from app.core.news.item import NewsItem, Source
 from app.core.text.words import Term, Text, handle_key, parse_term, ticker_key, tokenize
 
-# Words and names that many users list are read once.
+# Words and names that many users list are compiled once.
 _CACHED_TERMS = 4_096
 
 
 class AnalyzedItem(NamedTuple):
-    """An item, tokenised."""
+    """An item as tokens."""
 
     impact: float
     category: str
@@ -31,9 +31,9 @@ class AnalyzedItem(NamedTuple):
 
 
 class FilterTerms(NamedTuple):
-    """The lists of a filter, or of its `exclude`, ready to compare; no value stands twice.
+    """The lists of a filter, or of its `exclude`, ready to compare and without duplicates.
 
-    A keyword is met as a term in the text or as one of the item's tickers, so it stands in `keywords` and in `symbols`.
+    A keyword matches as a term in the text or as one of the item's tickers, so it is in `keywords` and in `symbols`.
     """
 
     handles: frozenset[str]
@@ -70,26 +70,31 @@ def analyze_item(item: NewsItem) -> AnalyzedItem:
 
 
 @lru_cache(maxsize=64)
-def compile_filter(wants: Filter, entitled: Entitlement = UNRESTRICTED) -> CompiledFilter:
-    """Read a filter. The few read last are kept: a filter is often used several times in a row, and many are alike."""
-    refuses = wants.exclude
+def compile_filter(news_filter: Filter, entitled: Entitlement = UNRESTRICTED) -> CompiledFilter:
+    """Compile a filter. The last 64 are cached: a filter is often used several times in a row, and many are equal."""
+    exclude = news_filter.exclude
     return CompiledFilter(
-        threshold=wants.impact_threshold,
+        threshold=news_filter.impact_threshold,
         included=_compile_terms(
-            wants.nitter_accounts, wants.rss_feeds, wants.categories, wants.keywords, wants.tickers, wants.people
+            news_filter.nitter_accounts,
+            news_filter.rss_feeds,
+            news_filter.categories,
+            news_filter.keywords,
+            news_filter.tickers,
+            news_filter.people,
         ),
         # Most filters exclude nothing.
         excluded=NO_TERMS
-        if refuses == NO_EXCLUSIONS
+        if exclude == NO_EXCLUSIONS
         else _compile_terms(
-            refuses.nitter_accounts,
-            refuses.rss_feeds,
-            refuses.categories,
-            refuses.keywords,
-            refuses.tickers,
-            refuses.people,
+            exclude.nitter_accounts,
+            exclude.rss_feeds,
+            exclude.categories,
+            exclude.keywords,
+            exclude.tickers,
+            exclude.people,
         ),
-        is_strict=wants.sources_strict,
+        is_strict=news_filter.sources_strict,
         entitled=entitled,
     )
 
@@ -122,4 +127,4 @@ def _compile_phrases(phrases: tuple[str, ...]) -> frozenset[Term]:
 
 
 NO_TERMS = _compile_terms((), (), (), (), (), ())
-"""The lists of a filter that asks, or refuses, nothing."""
+"""The lists of a filter without conditions, or without exclusions."""

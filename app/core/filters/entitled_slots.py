@@ -1,6 +1,6 @@
-"""Which slots may see an item. This file owns the tables of what tokens keep from their bearers.
+"""Find the slots whose token entitles them to see an item.
 
-Most tokens keep nothing from anybody, and then nothing here costs anything.
+Most tokens are unrestricted, and for their slots this costs nothing.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from app.core.text.term_index import IndexTable, PostingLists, TermIndex
 
 
 class EntitledSlots:
-    """The slots that a token keeps something from, and which of them may see a category or a source all the same."""
+    """The slots with a restricted token, and which of them may see a category or a source."""
 
     def __init__(self) -> None:
         self._slots: dict[int, Entitlement] = {}
@@ -25,7 +25,7 @@ class EntitledSlots:
         self._feeds = TermIndex()
 
     def put(self, slot: int, entitled: Entitlement) -> None:
-        """Remember what a slot may see, in place of what it might before; ALL forgets it."""
+        """Replace what a slot may see. UNRESTRICTED removes it from the tables."""
         if slot in self._slots:
             self._take_out(slot, self._slots.pop(slot))
         if entitled.categories is not None:
@@ -38,19 +38,19 @@ class EntitledSlots:
                 for entry in entries:
                     table.add(entry, slot)
 
-    def allow_category(self, slots: BitMap, reading: AnalyzedItem) -> BitMap:
-        """Give those of some slots that may see the item's category."""
+    def allow_category(self, slots: BitMap, analyzed: AnalyzedItem) -> BitMap:
+        """Return those of `slots` that may see the item's category."""
         if not self._by_category:
             return slots
-        return slots - self._by_category.difference(*self._categories.lookup((reading.category,)))
+        return slots - self._by_category.difference(*self._categories.lookup((analyzed.category,)))
 
-    def allow_source(self, slots: BitMap, reading: AnalyzedItem) -> BitMap:
-        """Give those of some slots that may see the item's source."""
+    def allow_source(self, slots: BitMap, analyzed: AnalyzedItem) -> BitMap:
+        """Return those of `slots` that may see the item's source."""
         if not self._by_source:
             return slots
-        is_nitter = reading.source is Source.NITTER
-        named = self._handles.lookup((reading.handle,)) if is_nitter else self._feeds.lookup(reading.feed)
-        return slots - self._by_source.difference(*self._kinds.lookup((reading.source,)), *named)
+        is_nitter = analyzed.source is Source.NITTER
+        named = self._handles.lookup((analyzed.handle,)) if is_nitter else self._feeds.lookup(analyzed.feed)
+        return slots - self._by_source.difference(*self._kinds.lookup((analyzed.source,)), *named)
 
     def _take_out(self, slot: int, entitled: Entitlement) -> None:
         self._by_category.discard(slot)

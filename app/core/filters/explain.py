@@ -1,6 +1,7 @@
-"""Why an item did or did not match a filter, step by step. This file owns what each step wanted and what it got.
+"""Explain why an item did or did not match a filter: what each step requires and what the item has.
 
-Every step is asked, also behind the first that rejects: who mends one condition wants to know about the next.
+Every step is evaluated, also after the first that rejects: a user who corrects one condition wants to know about the
+next.
 """
 
 from collections.abc import Callable
@@ -12,12 +13,12 @@ from app.core.filters.filter import Filter
 from app.core.filters.matching import STEPS, Outcome, may_see_category, may_see_source
 from app.core.news.item import NewsItem, Source
 
-# Wire words to wire values, for people to read.
+# Field names and values as clients see them.
 Values = dict[str, object]
 
 
 class FilterStep(NamedTuple):
-    """One step over one item: whether it lets the item through, what the filter says, what the item has."""
+    """One step for one item: whether the item passes, what the filter requires, what the item has."""
 
     step: Outcome
     is_met: bool
@@ -26,7 +27,7 @@ class FilterStep(NamedTuple):
 
 
 class FilterVerdict(NamedTuple):
-    """What a filter says to an item: matched, or the first step that rejects; and each step by itself."""
+    """The result of a filter for an item: matched, or the first step that rejects it; and each step by itself."""
 
     outcome: Outcome
     steps: tuple[FilterStep, ...] = ()
@@ -35,32 +36,32 @@ class FilterVerdict(NamedTuple):
 _ENTITLED: Values = {"entitled": True}
 
 UNREADABLE_FILTER = FilterVerdict(Outcome.ERROR)
-"""A filter that cannot be read wants nothing."""
+"""The verdict of a filter that cannot be read: it matches nothing."""
 
 
-def explain_filter(item: NewsItem, wants: Filter, entitled: Entitlement = UNRESTRICTED) -> FilterVerdict:
-    """Ask every step of a filter about an item; of one that a token keeps from its bearer only that is said."""
-    reading = analyze_item(item)
-    if not may_see_category(reading, entitled):
+def explain_filter(item: NewsItem, news_filter: Filter, entitled: Entitlement = UNRESTRICTED) -> FilterVerdict:
+    """Evaluate every step of a filter for an item. If the token does not entitle to the item, say only that."""
+    analyzed = analyze_item(item)
+    if not may_see_category(analyzed, entitled):
         return FilterVerdict(Outcome.CATEGORY, (FilterStep(Outcome.CATEGORY, is_met=False, want=_ENTITLED, got={}),))
-    if not may_see_source(reading, entitled):
+    if not may_see_source(analyzed, entitled):
         return FilterVerdict(Outcome.SOURCE, (FilterStep(Outcome.SOURCE, is_met=False, want=_ENTITLED, got={}),))
-    criteria = compile_filter(wants, entitled)
+    compiled = compile_filter(news_filter, entitled)
     steps = tuple(
-        FilterStep(outcome, admits(reading, criteria), _WANT[outcome](wants), _GOT[outcome](item))
+        FilterStep(outcome, admits(analyzed, compiled), _WANT[outcome](news_filter), _GOT[outcome](item))
         for outcome, admits in STEPS
     )
     return FilterVerdict(next((step.step for step in steps if not step.is_met), Outcome.MATCHED), steps)
 
 
-def _want_source(wants: Filter) -> Values:
-    lists: Values = {"nitter_accounts": wants.nitter_accounts, "rss_feeds": wants.rss_feeds}
-    return lists | {"sources_strict": wants.sources_strict}
+def _want_source(news_filter: Filter) -> Values:
+    lists: Values = {"nitter_accounts": news_filter.nitter_accounts, "rss_feeds": news_filter.rss_feeds}
+    return lists | {"sources_strict": news_filter.sources_strict}
 
 
-def _want_text(wants: Filter) -> Values:
-    lists: Values = {"keywords": wants.keywords, "tickers": wants.tickers, "people": wants.people}
-    return lists | {"exclude": wants.exclude}
+def _want_text(news_filter: Filter) -> Values:
+    lists: Values = {"keywords": news_filter.keywords, "tickers": news_filter.tickers, "people": news_filter.people}
+    return lists | {"exclude": news_filter.exclude}
 
 
 def _got_source(item: NewsItem) -> Values:
@@ -72,8 +73,8 @@ def _got_text(item: NewsItem) -> Values:
 
 
 _WANT: dict[Outcome, Callable[[Filter], Values]] = {
-    Outcome.IMPACT: lambda wants: {"impact_threshold": wants.impact_threshold},
-    Outcome.CATEGORY: lambda wants: {"categories": wants.categories},
+    Outcome.IMPACT: lambda news_filter: {"impact_threshold": news_filter.impact_threshold},
+    Outcome.CATEGORY: lambda news_filter: {"categories": news_filter.categories},
     Outcome.SOURCE: _want_source,
     Outcome.KEYWORD: _want_text,
 }

@@ -1,4 +1,4 @@
-"""What one channel of one user wants. This file owns the filter's fields, its limits and its check."""
+"""The filter of one channel: its fields, its limits and how it is checked."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -17,6 +17,7 @@ DEFAULT_CHANNEL = "default"
 DEFAULT_THRESHOLD = 70
 MAX_ENTRIES = 200
 CHANNEL_NAME = r"^[A-Za-z0-9_.:@-]{1,64}$(?!\n)"
+CHANNEL_CHARACTERS = "1 to 64 characters of A-Z a-z 0-9 _ . : @ -"
 
 Account = Annotated[str, Meta(min_length=1, max_length=64)]
 Accounts = Annotated[tuple[Account, ...], Meta(max_length=MAX_ENTRIES)]
@@ -29,7 +30,7 @@ Threshold = Annotated[int, Meta(ge=0, le=100)]
 
 
 class Exclude(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """What a filter keeps out, whatever else the item has."""
+    """What a filter rejects, whatever else the item has."""
 
     keywords: Keywords = ()
     tickers: Symbols = ()
@@ -43,7 +44,9 @@ NO_EXCLUSIONS = Exclude()
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One channel's wishes. An empty list asks nothing; every list that is not empty must be met."""
+    """The conditions of one channel. An empty list accepts everything; an item must meet every list that
+    is not empty.
+    """
 
     nitter_accounts: Accounts = ()
     rss_feeds: Accounts = ()
@@ -57,11 +60,11 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 MATCH_ALL = Filter(impact_threshold=0)
-"""What a user without a stored subscription gets."""
+"""The filter of a user without a stored subscription."""
 
 
 class Subscription(NamedTuple):
-    """A user's stored wishes: the filter of one channel, where alerts go, and when it came to be (Unix seconds)."""
+    """A stored channel of a user: its filter, where alerts go, and its times in Unix seconds."""
 
     user_id: str
     channel: str
@@ -72,19 +75,21 @@ class Subscription(NamedTuple):
 
 
 class ParsedFilter(NamedTuple):
-    """A valid filter and what its author should know: keys nobody reads."""
+    """A valid filter and warnings for its author: keys that are not read."""
 
     filter: Filter
     warnings: tuple[FieldError, ...]
 
 
 def parse_filter(data: Mapping[str, object], pointer: str = "") -> ParsedFilter:
-    """Check a client's decoded filter and normalise it. Raises Theirs(INVALID_FILTER) with every bad field named."""
+    """Check and normalize a client's decoded filter. Raises ClientError(INVALID_FILTER) that names
+    every wrong field.
+    """
     exclude = data.get("exclude")
     excluded: Mapping[str, object] = exclude if isinstance(exclude, dict) else {}
     errors = (*_unmatchable_entries(data, pointer), *_unmatchable_entries(excluded, f"{pointer}/exclude"))
     try:
-        wants = fields.convert(data, Filter, pointer)
+        news_filter = fields.convert(data, Filter, pointer)
     except fields.InvalidFields as error:
         named = {bad.pointer for bad in error.errors}
         raise _invalid((*error.errors, *(bad for bad in errors if bad.pointer not in named))) from None
@@ -94,21 +99,21 @@ def parse_filter(data: Mapping[str, object], pointer: str = "") -> ParsedFilter:
         *fields.unknown_keys(data, Filter, pointer),
         *fields.unknown_keys(excluded, Exclude, f"{pointer}/exclude"),
     )
-    return ParsedFilter(normalize_filter(wants), ignored)
+    return ParsedFilter(normalize_filter(news_filter), ignored)
 
 
 def _unmatchable_entries(lists: Mapping[str, object], pointer: str) -> list[FieldError]:
-    """Name the entries of the right form that nothing could ever match."""
+    """Return an error for every entry of the right type that no item can match."""
     return [
-        FieldError(f"{pointer}/{key}/{position}", wanted)
-        for key, (is_findable, wanted) in _MATCHABLE.items()
+        FieldError(f"{pointer}/{key}/{position}", must_be)
+        for key, (is_findable, must_be) in _MATCHABLE.items()
         for position, entry in enumerate(_entries(lists.get(key)))
         if isinstance(entry, str) and entry and not is_findable(entry)
     ]
 
 
 def _entries(values: object) -> list[object]:
-    """Give a list's entries as far as a list may be long."""
+    """Return a list's entries, at most MAX_ENTRIES."""
     return values[:MAX_ENTRIES] if isinstance(values, list) else []
 
 
@@ -120,9 +125,9 @@ def _is_term(phrase: str) -> bool:
     return words.parse_term(phrase) is not None
 
 
-_A_WORD = "want at least one letter or digit"
+_A_WORD = "must have at least one letter or digit"
 _MATCHABLE: dict[str, tuple[Callable[[str], object], str]] = {
-    "categories": (_is_category, f"want one of {', '.join(Category)}"),
+    "categories": (_is_category, f"must be one of {', '.join(Category)}"),
     "keywords": (_is_term, _A_WORD),
     "people": (_is_term, _A_WORD),
     "rss_feeds": (_is_term, _A_WORD),
@@ -135,12 +140,12 @@ def _invalid(errors: tuple[FieldError, ...]) -> ClientError:
     return ClientError(ErrorCode.INVALID_FILTER, "Invalid filters", fields=errors[: fields.MAX_ERRORS])
 
 
-def normalize_filter(wants: Filter) -> Filter:
-    """Lower the categories, and keep but once in memory what many users list."""
-    exclude = wants.exclude
+def normalize_filter(news_filter: Filter) -> Filter:
+    """Lower the categories, and intern the strings that many users list."""
+    exclude = news_filter.exclude
     return msgspec.structs.replace(
-        wants,
-        **_shared_lists(wants),
+        news_filter,
+        **_shared_lists(news_filter),
         exclude=NO_EXCLUSIONS
         if exclude == NO_EXCLUSIONS
         else msgspec.structs.replace(exclude, **_shared_lists(exclude)),

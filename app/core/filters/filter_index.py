@@ -1,12 +1,12 @@
-"""One item against every slot at once. This file owns the fast truth: who gets it, how many each step rejected.
+"""Match one item against all slots at once, with exact counts of what each step rejects.
 
-A slot is one filter in use (a connection and one of its channels), a small integer. For every step the index holds the
-set of slots that a value admits and the set that any value admits; a match is a few intersections of compressed
-bitmaps, and the sizes between them are the exact reject counts by first failing step. So for every item
+A slot is one filter in use: a connection and one of its channels, as a small integer. For each step the index holds the
+slots that list a value, and the slots that accept any value. A match is a few intersections of compressed bitmaps; the
+differences between their sizes are the exact counts by first failing step. So for every item
 
     matched + impact + category + source + keyword + error = slots
 
-holds by construction. `matching` says what is right; tests/core/test_index.py holds this file to it.
+holds by construction. `matching` defines what is right; tests/core/test_filter_index.py compares the two.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ _NEVER = 101
 
 
 class Misses(NamedTuple):
-    """How many slots each step alone would have rejected, whatever the others say."""
+    """The number of slots that each step rejects by itself, whatever the other steps say."""
 
     impact: int
     category: int
@@ -35,7 +35,9 @@ class Misses(NamedTuple):
 
 
 class Match(NamedTuple):
-    """The decision on one item: the slots that want it, and how many slots each step was the first to reject."""
+    """The decision on one item: the slots that match, and the number of slots that each step was the
+    first to reject.
+    """
 
     recipients: BitMap
     impact: int
@@ -47,7 +49,7 @@ class Match(NamedTuple):
 
 
 class _FilterPostings:
-    """Which slots list what: one table for each list of a filter, or of its `exclude`."""
+    """Which slots list which value: one table for each list of a filter, or of its `exclude`."""
 
     __slots__ = ("_categories", "_feeds", "_handles", "_keywords", "_people", "_symbols", "_tickers")
 
@@ -82,43 +84,43 @@ class _FilterPostings:
         )
 
     def sizes(self) -> dict[str, int]:
-        """Count the distinct terms of each step."""
+        """Return the number of distinct terms of each step."""
         return {
             "category": len(self._categories),
             "source": len(self._handles) + len(self._feeds),
             "keyword": len(self._keywords) + len(self._tickers) + len(self._people),
         }
 
-    def category_hits(self, reading: AnalyzedItem) -> list[BitMap]:
-        return self._categories.lookup((reading.category,))
+    def category_hits(self, analyzed: AnalyzedItem) -> list[BitMap]:
+        return self._categories.lookup((analyzed.category,))
 
-    def source_hits(self, reading: AnalyzedItem) -> list[BitMap]:
-        if reading.source is Source.NITTER:
-            return self._handles.lookup((reading.handle,))
-        return self._feeds.lookup(reading.feed)
+    def source_hits(self, analyzed: AnalyzedItem) -> list[BitMap]:
+        if analyzed.source is Source.NITTER:
+            return self._handles.lookup((analyzed.handle,))
+        return self._feeds.lookup(analyzed.feed)
 
-    def keyword_hits(self, reading: AnalyzedItem) -> list[BitMap]:
-        by_text = [*self._keywords.lookup(reading.title), *self._keywords.lookup(reading.content)]
-        return by_text + self._symbols.lookup(reading.tickers)
+    def keyword_hits(self, analyzed: AnalyzedItem) -> list[BitMap]:
+        by_text = [*self._keywords.lookup(analyzed.title), *self._keywords.lookup(analyzed.content)]
+        return by_text + self._symbols.lookup(analyzed.tickers)
 
-    def ticker_hits(self, reading: AnalyzedItem) -> list[BitMap]:
-        return self._tickers.lookup(reading.tickers)
+    def ticker_hits(self, analyzed: AnalyzedItem) -> list[BitMap]:
+        return self._tickers.lookup(analyzed.tickers)
 
-    def person_hits(self, reading: AnalyzedItem) -> list[BitMap]:
-        return [slots for name in reading.people for slots in self._people.lookup(name)]
+    def person_hits(self, analyzed: AnalyzedItem) -> list[BitMap]:
+        return [slots for name in analyzed.people for slots in self._people.lookup(name)]
 
-    def all_hits(self, reading: AnalyzedItem) -> list[BitMap]:
+    def all_hits(self, analyzed: AnalyzedItem) -> list[BitMap]:
         return [
-            *self.category_hits(reading),
-            *self.source_hits(reading),
-            *self.keyword_hits(reading),
-            *self.ticker_hits(reading),
-            *self.person_hits(reading),
+            *self.category_hits(analyzed),
+            *self.source_hits(analyzed),
+            *self.keyword_hits(analyzed),
+            *self.ticker_hits(analyzed),
+            *self.person_hits(analyzed),
         ]
 
 
 class _Unconstrained:
-    """Which slots list nothing for a step, and so admit any value of it."""
+    """The slots without a condition in a step, which accept any value."""
 
     __slots__ = ("category", "keyword", "nitter", "person", "rss", "ticker")
 
@@ -126,17 +128,17 @@ class _Unconstrained:
         self.category, self.nitter, self.rss = BitMap(), BitMap(), BitMap()
         self.keyword, self.ticker, self.person = BitMap(), BitMap(), BitMap()
 
-    def sets_for(self, criteria: CompiledFilter) -> list[BitMap]:
-        wants = criteria.included
-        # A list for one kind of source closes the other kind only in a strict filter.
-        is_closed = criteria.is_strict and bool(wants.handles or wants.feeds)
+    def sets_for(self, compiled: CompiledFilter) -> list[BitMap]:
+        included = compiled.included
+        # A list for one kind of source rejects the other kind only in a strict filter.
+        is_closed = compiled.is_strict and bool(included.handles or included.feeds)
         openings = (
-            (self.category, not wants.categories),
-            (self.nitter, not wants.handles and not is_closed),
-            (self.rss, not wants.feeds and not is_closed),
-            (self.keyword, not wants.symbols),
-            (self.ticker, not wants.tickers),
-            (self.person, not wants.people),
+            (self.category, not included.categories),
+            (self.nitter, not included.handles and not is_closed),
+            (self.rss, not included.feeds and not is_closed),
+            (self.keyword, not included.symbols),
+            (self.ticker, not included.tickers),
+            (self.person, not included.people),
         )
         return [slots for slots, is_open in openings if is_open]
 
@@ -148,7 +150,7 @@ class FilterIndex:
         self._filters: dict[int, Filter] = {}
         self._broken = BitMap()
         self._unfiltered, self._excluding = BitMap(), BitMap()
-        # _within[t]: the slots whose threshold is at most t, so that one look-up answers the impact step.
+        # _within[t] has the slots whose threshold is at most t, so that the impact step is one look-up.
         self._within = [BitMap() for _ in range(_NEVER)]
         self._unconstrained = _Unconstrained()
         self._included = _FilterPostings()
@@ -158,47 +160,47 @@ class FilterIndex:
     def __len__(self) -> int:
         return len(self._filters) + len(self._broken)
 
-    def put(self, slot: int, wants: Filter, entitled: Entitlement = UNRESTRICTED) -> None:
-        """Give a slot its filter and what it may see, in place of what it had."""
+    def put(self, slot: int, news_filter: Filter, entitled: Entitlement = UNRESTRICTED) -> None:
+        """Set the filter of a slot and what it may see, replacing what it had."""
         self._broken.discard(slot)
         before = self._take_out(slot)
-        criteria = compile_filter(wants)
-        self._set_threshold(slot, before, criteria.threshold)
-        for slots in self._unconstrained.sets_for(criteria):
+        compiled = compile_filter(news_filter)
+        self._set_threshold(slot, before, compiled.threshold)
+        for slots in self._unconstrained.sets_for(compiled):
             slots.add(slot)
-        self._included.add(criteria.included, slot)
-        if criteria.excluded != NO_TERMS:
+        self._included.add(compiled.included, slot)
+        if compiled.excluded != NO_TERMS:
             self._excluding.add(slot)
-            self._excluded.add(criteria.excluded, slot)
-        self._filters[slot] = wants
+            self._excluded.add(compiled.excluded, slot)
+        self._filters[slot] = news_filter
         self._entitled.put(slot, entitled)
-        if wants == MATCH_ALL:
+        if news_filter == MATCH_ALL:
             self._unfiltered.add(slot)
 
     def put_broken(self, slot: int) -> None:
-        """Keep a slot whose filter cannot be read: it matches nothing and every item counts as an error for it."""
+        """Add a slot whose filter cannot be read: it matches nothing, and every item counts as an error for it."""
         self.remove(slot)
         self._broken.add(slot)
 
     def remove(self, slot: int) -> None:
-        """Forget a slot; nothing happens when it is unknown."""
+        """Remove a slot. Does nothing if it is unknown."""
         self._broken.discard(slot)
         self._set_threshold(slot, self._take_out(slot), _NEVER)
         self._entitled.put(slot, UNRESTRICTED)
 
     def _take_out(self, slot: int) -> int:
-        """Take a slot out of everything but the thresholds; give the one that it had, or `_NEVER`."""
-        wants = self._filters.pop(slot, None)
-        if wants is None:
+        """Remove a slot from everything except the thresholds; return its threshold, or `_NEVER` if it is unknown."""
+        news_filter = self._filters.pop(slot, None)
+        if news_filter is None:
             return _NEVER
         self._unfiltered.discard(slot)
         self._excluding.discard(slot)
-        criteria = compile_filter(wants)
-        for slots in self._unconstrained.sets_for(criteria):
+        compiled = compile_filter(news_filter)
+        for slots in self._unconstrained.sets_for(compiled):
             slots.discard(slot)
-        self._included.discard(criteria.included, slot)
-        self._excluded.discard(criteria.excluded, slot)
-        return criteria.threshold
+        self._included.discard(compiled.included, slot)
+        self._excluded.discard(compiled.excluded, slot)
+        return compiled.threshold
 
     def _set_threshold(self, slot: int, before: int, threshold: int) -> None:
         """Move a slot to another threshold; one of the two ranges is empty."""
@@ -208,15 +210,15 @@ class FilterIndex:
             slots.discard(slot)
 
     def match(self, item: NewsItem) -> Match:
-        """Decide for every slot whether it wants the item."""
-        reading = analyze_item(item)
-        impact = self._within[int(reading.impact)]
-        category = _union(self._unconstrained.category, self._included.category_hits(reading))
-        category = self._entitled.allow_category(category, reading)
-        any_source = self._unconstrained.nitter if reading.source is Source.NITTER else self._unconstrained.rss
-        source = _union(any_source, self._included.source_hits(reading))
-        source = self._entitled.allow_source(source, reading)
-        keyword = self._text_matches(reading)
+        """Decide for every slot whether the item matches its filter."""
+        analyzed = analyze_item(item)
+        impact = self._within[int(analyzed.impact)]
+        category = _union(self._unconstrained.category, self._included.category_hits(analyzed))
+        category = self._entitled.allow_category(category, analyzed)
+        any_source = self._unconstrained.nitter if analyzed.source is Source.NITTER else self._unconstrained.rss
+        source = _union(any_source, self._included.source_hits(analyzed))
+        source = self._entitled.allow_source(source, analyzed)
+        keyword = self._text_matches(analyzed)
         by_category = impact & category
         by_source = by_category & source
         recipients = by_source & keyword
@@ -232,11 +234,11 @@ class FilterIndex:
         )
 
     def sizes(self) -> dict[str, int]:
-        """Count the distinct terms of each step."""
+        """Return the number of distinct terms of each step."""
         return self._included.sizes()
 
     def kinds(self) -> dict[str, int]:
-        """Count the slots by what their filter is like."""
+        """Return the number of slots by kind of filter."""
         unfiltered = len(self._unfiltered)
         return {
             "filtered": len(self._filters) - unfiltered,
@@ -244,14 +246,14 @@ class FilterIndex:
             "broken": len(self._broken),
         }
 
-    def _text_matches(self, reading: AnalyzedItem) -> BitMap:
-        admitted = _union(self._unconstrained.keyword, self._included.keyword_hits(reading))
-        admitted = admitted & _union(self._unconstrained.ticker, self._included.ticker_hits(reading))
-        admitted &= _union(self._unconstrained.person, self._included.person_hits(reading))
-        refused = self._excluded.all_hits(reading) if self._excluding else []
-        return admitted - BitMap.union(*refused) if refused else admitted
+    def _text_matches(self, analyzed: AnalyzedItem) -> BitMap:
+        admitted = _union(self._unconstrained.keyword, self._included.keyword_hits(analyzed))
+        admitted = admitted & _union(self._unconstrained.ticker, self._included.ticker_hits(analyzed))
+        admitted &= _union(self._unconstrained.person, self._included.person_hits(analyzed))
+        excluded = self._excluded.all_hits(analyzed) if self._excluding else []
+        return admitted - BitMap.union(*excluded) if excluded else admitted
 
 
 def _union(open_slots: BitMap, hits: list[BitMap]) -> BitMap:
-    # The largest first: what comes later is put into a copy of it, which takes half the time.
+    # The largest first: the others are added to a copy of it, which takes half the time.
     return BitMap.union(*sorted((open_slots, *hits), key=len, reverse=True)) if hits else open_slots

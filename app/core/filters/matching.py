@@ -1,7 +1,8 @@
-"""Why an item does not match a filter. This file owns the meaning of every filter step: the slow, obvious truth.
+"""Define when an item matches a filter: the slow and obvious implementation.
 
-The steps and their order are the specification (docs/filters.md says it for users); the order is also how a rejection
-is attributed. `index` computes the same for a million filters at once, and a property test holds it to this file.
+The steps and their order are the specification, which docs/filters.md states for users. The order decides which step a
+rejection is attributed to. `filter_index` computes the same for a million filters at once, and a property test compares
+it with this module.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ from app.core.text.words import Term, Text, occurs_in
 
 
 class Outcome(StrEnum):
-    """What became of one item for one slot: matched, or the first step that rejected it. Also the metric's label."""
+    """The result of one item for one slot: matched, or the first step that rejected it. Also a metric's label."""
 
     MATCHED = "matched"
     IMPACT = "impact"
@@ -25,85 +26,85 @@ class Outcome(StrEnum):
     ERROR = "error"
 
 
-def why_not(item: NewsItem, wants: Filter, entitled: Entitlement = UNRESTRICTED) -> Outcome | None:
-    """Say which step rejects the item, or None when the filter wants it and its owner may see it."""
-    return first_rejection(analyze_item(item), compile_filter(wants, entitled))
+def why_not(item: NewsItem, news_filter: Filter, entitled: Entitlement = UNRESTRICTED) -> Outcome | None:
+    """Return the step that rejects the item, or None if the filter matches and its owner may see the item."""
+    return first_rejection(analyze_item(item), compile_filter(news_filter, entitled))
 
 
-def first_rejection(reading: AnalyzedItem, criteria: CompiledFilter) -> Outcome | None:
-    """The same for values already read."""
-    return next((outcome for outcome, admits in STEPS if not admits(reading, criteria)), None)
+def first_rejection(analyzed: AnalyzedItem, compiled: CompiledFilter) -> Outcome | None:
+    """Return the same for an analyzed item and a compiled filter."""
+    return next((outcome for outcome, admits in STEPS if not admits(analyzed, compiled)), None)
 
 
-def _impact_passes(reading: AnalyzedItem, criteria: CompiledFilter) -> bool:
-    return reading.impact >= criteria.threshold
+def _impact_passes(analyzed: AnalyzedItem, compiled: CompiledFilter) -> bool:
+    return analyzed.impact >= compiled.threshold
 
 
-def may_see_category(reading: AnalyzedItem, entitled: Entitlement) -> bool:
-    return entitled.categories is None or reading.category in entitled.categories
+def may_see_category(analyzed: AnalyzedItem, entitled: Entitlement) -> bool:
+    return entitled.categories is None or analyzed.category in entitled.categories
 
 
-def may_see_source(reading: AnalyzedItem, entitled: Entitlement) -> bool:
+def may_see_source(analyzed: AnalyzedItem, entitled: Entitlement) -> bool:
     sources = entitled.sources
-    if sources is None or reading.source in sources.kinds:
+    if sources is None or analyzed.source in sources.kinds:
         return True
-    if reading.source is Source.NITTER:
-        return reading.handle in sources.handles
-    return _any_occurs_in(sources.feeds, reading.feed)
+    if analyzed.source is Source.NITTER:
+        return analyzed.handle in sources.handles
+    return _any_occurs_in(sources.feeds, analyzed.feed)
 
 
-def _category_passes(reading: AnalyzedItem, criteria: CompiledFilter) -> bool:
-    is_wanted = not criteria.included.categories or reading.category in criteria.included.categories
-    return is_wanted and may_see_category(reading, criteria.entitled)
+def _category_passes(analyzed: AnalyzedItem, compiled: CompiledFilter) -> bool:
+    is_listed = not compiled.included.categories or analyzed.category in compiled.included.categories
+    return is_listed and may_see_category(analyzed, compiled.entitled)
 
 
-def _source_passes(reading: AnalyzedItem, criteria: CompiledFilter) -> bool:
-    return _source_is_listed(reading, criteria) and may_see_source(reading, criteria.entitled)
+def _source_passes(analyzed: AnalyzedItem, compiled: CompiledFilter) -> bool:
+    return _source_is_listed(analyzed, compiled) and may_see_source(analyzed, compiled.entitled)
 
 
-def _source_is_listed(reading: AnalyzedItem, criteria: CompiledFilter) -> bool:
-    wants = criteria.included
-    if reading.source is Source.NITTER and wants.handles:
-        return reading.handle in wants.handles
-    if reading.source is Source.RSS and wants.feeds:
-        return _any_occurs_in(wants.feeds, reading.feed)
-    # A list for one kind says nothing about the other kind, unless the filter is strict.
-    return not (criteria.is_strict and (wants.handles or wants.feeds))
+def _source_is_listed(analyzed: AnalyzedItem, compiled: CompiledFilter) -> bool:
+    included = compiled.included
+    if analyzed.source is Source.NITTER and included.handles:
+        return analyzed.handle in included.handles
+    if analyzed.source is Source.RSS and included.feeds:
+        return _any_occurs_in(included.feeds, analyzed.feed)
+    # A list for one kind does not constrain the other kind, unless the filter is strict.
+    return not (compiled.is_strict and (included.handles or included.feeds))
 
 
-def _text_passes(reading: AnalyzedItem, criteria: CompiledFilter) -> bool:
-    return _text_is_included(reading, criteria.included) and not _is_excluded(reading, criteria.excluded)
+def _text_passes(analyzed: AnalyzedItem, compiled: CompiledFilter) -> bool:
+    return _text_is_included(analyzed, compiled.included) and not _is_excluded(analyzed, compiled.excluded)
 
 
-def _text_is_included(reading: AnalyzedItem, wants: FilterTerms) -> bool:
+def _text_is_included(analyzed: AnalyzedItem, included: FilterTerms) -> bool:
     return (
-        (not wants.symbols or _has_keyword(reading, wants))
-        and (not wants.tickers or not wants.tickers.isdisjoint(reading.tickers))
-        and (not wants.people or _has_person(reading, wants.people))
+        (not included.symbols or _has_keyword(analyzed, included))
+        and (not included.tickers or not included.tickers.isdisjoint(analyzed.tickers))
+        and (not included.people or _has_person(analyzed, included.people))
     )
 
 
-def _is_excluded(reading: AnalyzedItem, refuses: FilterTerms) -> bool:
+def _is_excluded(analyzed: AnalyzedItem, excluded: FilterTerms) -> bool:
     return (
-        reading.category in refuses.categories
-        or (reading.source is Source.NITTER and reading.handle in refuses.handles)
-        or (reading.source is Source.RSS and _any_occurs_in(refuses.feeds, reading.feed))
-        or _has_keyword(reading, refuses)
-        or not refuses.tickers.isdisjoint(reading.tickers)
-        or _has_person(reading, refuses.people)
+        analyzed.category in excluded.categories
+        or (analyzed.source is Source.NITTER and analyzed.handle in excluded.handles)
+        or (analyzed.source is Source.RSS and _any_occurs_in(excluded.feeds, analyzed.feed))
+        or _has_keyword(analyzed, excluded)
+        or not excluded.tickers.isdisjoint(analyzed.tickers)
+        or _has_person(analyzed, excluded.people)
     )
 
 
-def _has_keyword(reading: AnalyzedItem, terms: FilterTerms) -> bool:
+def _has_keyword(analyzed: AnalyzedItem, terms: FilterTerms) -> bool:
     return (
-        not terms.symbols.isdisjoint(reading.tickers)
-        or _any_occurs_in(terms.keywords, reading.title)
-        or _any_occurs_in(terms.keywords, reading.content)
+        not terms.symbols.isdisjoint(analyzed.tickers)
+        or _any_occurs_in(terms.keywords, analyzed.title)
+        or _any_occurs_in(terms.keywords, analyzed.content)
     )
 
 
-def _has_person(reading: AnalyzedItem, people: Iterable[Term]) -> bool:
-    return any(occurs_in(person, name) for person in people for name in reading.people)
+def _has_person(analyzed: AnalyzedItem, people: Iterable[Term]) -> bool:
+    return any(occurs_in(person, name) for person in people for name in analyzed.people)
 
 
 def _any_occurs_in(terms: Iterable[Term], text: Text) -> bool:
@@ -116,4 +117,4 @@ STEPS: tuple[tuple[Outcome, Callable[[AnalyzedItem, CompiledFilter], bool]], ...
     (Outcome.SOURCE, _source_passes),
     (Outcome.KEYWORD, _text_passes),
 )
-"""Every step, in the order in which a rejection is attributed: its name, and whether it lets an item through."""
+"""The steps in the order in which a rejection is attributed: each one's name, and whether an item passes it."""

@@ -35,7 +35,9 @@ class EntryKind(StrEnum):
 
 
 class VocabularyEntry(NamedTuple):
-    """What a term means: its table, the name it stands for ("sports", "BTC", "Jerome Powell", "etf"), and its points."""
+    """What a term means: its table, the name it stands for ("sports", "BTC", "Jerome Powell", "etf"),
+    and its points.
+    """
 
     term: str
     kind: EntryKind

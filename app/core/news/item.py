@@ -46,7 +46,9 @@ UnixSeconds = Annotated[float, Meta(ge=0, lt=100_000_000_000)]
 
 
 class NewsItem(msgspec.Struct, frozen=True, kw_only=True):
-    """An item as every client sees it: the original's names, complete and checked, text only. Times are Unix seconds."""
+    """An item as every client sees it: the original's names, complete and checked, text only. Times
+    are Unix seconds.
+    """
 
     id: str
     source: Source
@@ -68,7 +70,9 @@ class NewsItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RawNews(msgspec.Struct, frozen=True, kw_only=True):
-    """What a source hands in. Four fields are required; other fields it gives are kept, and missing ones are computed."""
+    """What a source hands in. Four fields are required; other fields it gives are kept, and missing
+    ones are computed.
+    """
 
     source: Source
     content: Content

@@ -40,7 +40,9 @@ class NearDuplicateIndex:
         self._holders: dict[int, set[str]] = {}
 
     def find_or_add(self, item_id: str, title: Text, content: Text, published_at: float) -> str | None:
-        """Return the id of the item that this one repeats; if there is none, add this one. Short texts repeat nothing."""
+        """Return the id of the item that this one repeats; if there is none, add this one. Short
+        texts repeat nothing.
+        """
         shingles = _shingles(title, content)
         if not shingles:
             return None

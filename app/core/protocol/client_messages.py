@@ -1,4 +1,4 @@
-"""What a client may say on the socket. This file owns the inbound messages and how a text becomes one of them."""
+"""The messages that a client may send, and how a text becomes one of them."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -8,40 +8,50 @@ from msgspec import UNSET, Meta, UnsetType
 
 from app.core.delivery.positions import ResumeAfter, ResumeLast, ResumeRequest, ResumeSince
 from app.core.errors import ClientError, ErrorCode, FieldError, NewsError
-from app.core.filters.filter import CHANNEL_NAME, DEFAULT_CHANNEL, Filter, ParsedFilter, parse_filter
+from app.core.filters.filter import (
+    CHANNEL_CHARACTERS,
+    CHANNEL_NAME,
+    DEFAULT_CHANNEL,
+    Filter,
+    ParsedFilter,
+    parse_filter,
+)
 from app.core.validation import fields
 from app.core.validation.strict_json import decode_object
+from app.core.validation.values import MUST_BE, UNIX_TIME, did_you_mean
 
 MAX_ID = 64
 MAX_TOKEN = 8 * 1024
 MAX_SEQ = 2**53
-MAX_LAST_ITEMS = 1_000
+
 
 RequestId = Annotated[str, Meta(max_length=MAX_ID)] | int | None
-ChannelName = Annotated[str, Meta(pattern=CHANNEL_NAME)]
+ChannelName = Annotated[str, Meta(pattern=CHANNEL_NAME, extra={MUST_BE: CHANNEL_CHARACTERS})]
 Seq = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
 
 
 class Ping(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
-    """Asks for a pong; `t` comes back unchanged."""
+    """Asks for a pong; `t` is returned unchanged."""
 
     id: RequestId = None
     t: float | str | None = None
 
 
 class From(msgspec.Struct, frozen=True):
-    """Where a channel's past begins: behind a seq, at a time (Unix seconds), or so many matching items back."""
+    """Where the past of a channel begins: after a seq, at a time (Unix seconds), or with the last N matching items, at
+    most the limit `replays.max_last_items`.
+    """
 
     seq: Seq | UnsetType = UNSET
-    time: Annotated[float, Meta(ge=0, le=1e11)] | UnsetType = UNSET
-    last: Annotated[int, Meta(ge=1, le=MAX_LAST_ITEMS)] | UnsetType = UNSET
+    time: Annotated[float, Meta(ge=0, le=1e11, extra={MUST_BE: UNIX_TIME})] | UnsetType = UNSET
+    last: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
 
 
 class SubscribeMessage(msgspec.Struct, frozen=True, tag_field="type", tag="subscribe"):
-    """Gives a channel a filter, in place of the one before; without filters, the user's stored one.
+    """Sets the filter of a channel, replacing the one before; without `filters`, the user's stored one.
 
-    With `persist` (the default) it is stored for the user; otherwise it is this connection's alone. `since` sends the
-    channel's past first.
+    With `persist` (the default) the filter is stored for the user; otherwise it belongs to this connection only.
+    `since` sends the channel's past first.
     """
 
     id: RequestId = None
@@ -52,7 +62,7 @@ class SubscribeMessage(msgspec.Struct, frozen=True, tag_field="type", tag="subsc
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, tag_field="type", tag="unsubscribe"):
-    """Takes a channel from this connection; with `forget`, from what is stored for the user too."""
+    """Removes a channel from this connection; with `forget`, also from what is stored for the user."""
 
     channel: ChannelName
     id: RequestId = None
@@ -66,7 +76,7 @@ class List(msgspec.Struct, frozen=True, tag_field="type", tag="list"):
 
 
 class Ack(msgspec.Struct, frozen=True, tag_field="type", tag="ack"):
-    """Says that everything up to `seq` was received."""
+    """Acknowledges everything up to `seq`."""
 
     seq: Seq
     id: RequestId = None
@@ -81,21 +91,21 @@ class Explain(msgspec.Struct, frozen=True, tag_field="type", tag="explain"):
 
 
 class Refresh(msgspec.Struct, frozen=True, tag_field="type", tag="refresh"):
-    """Brings a newer token of the same user, so that the connection may stay."""
+    """Provides a newer token of the same user, so that the connection may stay open."""
 
     token: Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN)]
     id: RequestId = None
 
 
 class Auth(msgspec.Struct, frozen=True, tag_field="type", tag="auth"):
-    """Says who the client is, as its first message where the upgrade brought no token; later it is a `refresh`."""
+    """Provides the client's token, as the first message after an upgrade without one; later it is a `refresh`."""
 
     token: Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN)]
     id: RequestId = None
 
 
 class Subscribe(msgspec.Struct, frozen=True):
-    """A subscribe message whose filter is checked; `checked` is None where the stored one is asked for."""
+    """A subscribe message with its filter parsed; `parsed` is None to use the stored filter."""
 
     id: RequestId
     channel: str
@@ -115,11 +125,11 @@ _SIMPLE: dict[str, type[Ping | Unsubscribe | List | Ack | Explain | Refresh | Au
     "refresh": Refresh,
     "auth": Auth,
 }
-_WORDS = "ping, subscribe, unsubscribe, list, ack, explain, refresh or auth"
+_TYPES = ("ping", "subscribe", "unsubscribe", "list", "ack", "explain", "refresh", "auth")
 
 
 class InvalidMessage(Exception):
-    """A message that is not understood: the error to answer, with the request's id where it could be read."""
+    """A message that cannot be processed: the error to answer with, and the request's id if it could be read."""
 
     def __init__(self, error: NewsError, request_id: str | int | None) -> None:
         super().__init__(str(error))
@@ -128,7 +138,7 @@ class InvalidMessage(Exception):
 
 
 def decode(text: str) -> Message:
-    """Read a client's message. Raises Refused."""
+    """Parse a client's message. Raises InvalidMessage."""
     request_id: str | int | None = None
     try:
         document = decode_object(text.encode(), ErrorCode.INVALID_MESSAGE)
@@ -142,17 +152,23 @@ def _parse(document: Mapping[str, object]) -> Message:
     kind = document.get("type")
     if not isinstance(kind, str):
         raise ClientError(
-            ErrorCode.INVALID_MESSAGE, "Invalid message", fields=(FieldError("/type", "required, a string"),)
+            ErrorCode.INVALID_MESSAGE,
+            "Invalid message",
+            fields=(FieldError("/type", "is required and must be a string"),),
         )
     if kind == "subscribe":
         return _parse_subscribe(document)
     if kind in _SIMPLE:
         return _convert(document, _SIMPLE[kind])
-    raise ClientError(ErrorCode.UNKNOWN_TYPE, "Unknown message type", fields=(FieldError("/type", f"want {_WORDS}"),))
+    raise ClientError(
+        ErrorCode.UNKNOWN_TYPE,
+        "Unknown message type",
+        fields=(FieldError("/type", f"must be one of {', '.join(_TYPES)}{did_you_mean(kind[:64], _TYPES)}"),),
+    )
 
 
 def _parse_subscribe(document: Mapping[str, object]) -> Subscribe:
-    # The filter has its own check, which names every bad field under its own code.
+    # The filter is checked by itself: each of its wrong fields is named under its own code.
     head = _convert({key: value for key, value in document.items() if key != "filters"}, SubscribeMessage)
     since = None if head.since is None else _parse_since(head.since)
     if "filters" not in document:
@@ -160,16 +176,16 @@ def _parse_subscribe(document: Mapping[str, object]) -> Subscribe:
     filters = document["filters"]
     if not isinstance(filters, dict):
         raise ClientError(
-            ErrorCode.INVALID_FILTER, "Invalid filters", fields=(FieldError("/filters", "want an object"),)
+            ErrorCode.INVALID_FILTER, "Invalid filters", fields=(FieldError("/filters", "must be an object"),)
         )
-    checked = parse_filter(filters, "/filters")
+    parsed = parse_filter(filters, "/filters")
     ignored = tuple(bad for bad in fields.unknown_keys(document, SubscribeMessage) if bad.pointer != "/type")
-    checked = checked._replace(warnings=checked.warnings + ignored)
-    return Subscribe(head.id, head.channel, checked, head.persist, since)
+    parsed = parsed._replace(warnings=parsed.warnings + ignored)
+    return Subscribe(head.id, head.channel, parsed, head.persist, since)
 
 
 def _parse_since(since: From) -> ResumeRequest:
-    """Read where a channel's past begins. Raises Theirs unless exactly one place is named."""
+    """Parse where a channel's past begins. Raises ClientError unless exactly one place is given."""
     given: list[ResumeRequest] = []
     if since.seq is not UNSET:
         given.append(ResumeAfter(since.seq))
@@ -178,7 +194,7 @@ def _parse_since(since: From) -> ResumeRequest:
     if since.last is not UNSET:
         given.append(ResumeLast(since.last))
     if len(given) != 1:
-        where = (FieldError("/since", "want exactly one of seq, time, last"),)
+        where = (FieldError("/since", "must have exactly one of seq, time, last"),)
         raise ClientError(ErrorCode.INVALID_MESSAGE, "Invalid message", fields=where)
     return given[0]
 

@@ -1,7 +1,7 @@
-"""Why a connection ends. This file owns the table of endings: the word, the close code, what the client should do.
+"""Why connections end: each reason's word, close code and advice to the client.
 
 The word is the metric's `reason` label, the log's `reason` field and the start of the close frame's reason text. The
-server never closes with 1000 or 1001: the original's client then reconnects without a pause. 4000-4499 mean
+server never closes with 1000 or 1001: the original's client would reconnect without a pause. 4000-4499 mean
 "reconnect", 4500-4999 mean "not until something changed" (docs/protocol.md).
 """
 
@@ -9,10 +9,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 ABNORMAL = 1006
-"""RFC 6455 section 7.4.1: never on the wire; what a peer that vanished is said to have closed with."""
+"""RFC 6455 section 7.4.1: never on the wire; stands for a peer that vanished."""
 
 CLOSE_HANDSHAKE_S = 1.0
-"""How long a client may take to answer a close frame before its transport is aborted."""
+"""How many seconds a client may take to answer a close frame before its transport is aborted."""
 
 
 class DisconnectReason(StrEnum):
@@ -40,7 +40,7 @@ class DisconnectReason(StrEnum):
 
 
 class CloseSpec(NamedTuple):
-    """How an ending looks on the wire. `retry_after_s` is what the close reason advises; None advises nothing."""
+    """How a disconnect looks on the wire. `retry_after_s` is what the close reason advises; None advises nothing."""
 
     code: int
     retry_after_s: float | None = None
@@ -69,28 +69,23 @@ CLOSE_CODES: dict[DisconnectReason, CloseSpec] = {
 }
 
 CLIENT_REASONS = frozenset({DisconnectReason.CLIENT, DisconnectReason.GOING_AWAY, DisconnectReason.NETWORK})
-"""Endings that the server only hears of: it must never send their codes."""
+"""Reasons that come from the client or the network: the server must never send their codes."""
 
 
 ADMITTED_REASONS: tuple[DisconnectReason, ...] = tuple(
-    ending for ending in DisconnectReason if ending is not DisconnectReason.UNAUTHENTICATED
+    reason for reason in DisconnectReason if reason is not DisconnectReason.UNAUTHENTICATED
 )
-"""Endings of connections that had a seat; what never had one is counted among the handshakes."""
+"""Reasons of connections that were admitted; the others are counted among the handshakes."""
 
 
-def close_reason_text(ending: DisconnectReason) -> str:
-    """Give the machine-readable reason of a close frame, at most 123 bytes: `slow_consumer;retry_after_ms=3000`."""
-    retry_after_s = CLOSE_CODES[ending].retry_after_s
-    return ending.value if retry_after_s is None else f"{ending.value};retry_after_ms={int(retry_after_s * 1000)}"
-
-
-def is_valid_close_code(code: int) -> bool:
-    """Say whether a peer may put the code on the wire (RFC 6455 sections 7.4.1 and 7.4.2)."""
-    return code in (1000, 1001, 1002, 1003) or 1007 <= code <= 1014 or 3000 <= code <= 4999
+def close_reason_text(reason: DisconnectReason) -> str:
+    """Return the reason text of a close frame, at most 123 bytes: `slow_consumer;retry_after_ms=3000`."""
+    retry_after_s = CLOSE_CODES[reason].retry_after_s
+    return reason.value if retry_after_s is None else f"{reason.value};retry_after_ms={int(retry_after_s * 1000)}"
 
 
 def reason_of_client_code(code: int) -> DisconnectReason:
-    """Name the ending that a client's close frame announces."""
+    """Return the reason that a client's close code stands for."""
     return (
         DisconnectReason.GOING_AWAY
         if code == CLOSE_CODES[DisconnectReason.GOING_AWAY].code

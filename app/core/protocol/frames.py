@@ -1,6 +1,6 @@
-"""What the server says, as bytes. This file owns the outbound messages and the WebSocket frames around them.
+"""Encode server messages as WebSocket frames.
 
-An item's frame is made once and written to every recipient: the item's JSON is made when it is stored and only spliced
+An item's frame is made once and written to every recipient. Its JSON is made when the item is stored and only spliced
 here. Server frames are never masked (RFC 6455 section 5.1).
 """
 
@@ -11,7 +11,7 @@ import msgspec
 from app.core.protocol import close_codes, server_messages
 from app.core.protocol.deflate import UNCOMPRESSED, deflate
 
-# RFC 6455 section 5.2: FIN set, and the opcode; RFC 7692 section 6: RSV1 says that the payload is compressed.
+# RFC 6455 section 5.2: FIN and the opcode; RFC 7692 section 6: RSV1 marks a compressed payload.
 _TEXT, _DEFLATED_TEXT = b"\x81", b"\xc1"
 _CLOSE, _PING, _PONG = b"\x88", b"\x89", b"\x8a"
 
@@ -19,17 +19,17 @@ _encode = msgspec.json.Encoder().encode
 
 
 class EncodedMessage:
-    """A message that goes to many. Each of its frames is made once, when the first connection needs it."""
+    """A message for many clients. Each of its frames is made once, when the first connection needs it."""
 
     __slots__ = ("_payload", "frames")
 
     def __init__(self, payload: bytes) -> None:
         self._payload = payload
-        # By the window that it is compressed with.
+        # By window bits.
         self.frames: dict[int, bytes] = {}
 
     def frame(self, window_bits: int = UNCOMPRESSED) -> bytes:
-        """Give the frame for connections that agreed on this window."""
+        """Return the frame for connections that negotiated this window."""
         made = self.frames.get(window_bits)
         if made is None:
             made = self.frames[window_bits] = text_frame(self._payload, window_bits)
@@ -37,7 +37,7 @@ class EncodedMessage:
 
 
 def text_frame(payload: bytes, window_bits: int = UNCOMPRESSED) -> bytes:
-    """Put a text payload into one frame (RFC 6455 section 5.2), compressed where a window was agreed."""
+    """Return a text payload as one frame (RFC 6455 section 5.2), compressed if a window was negotiated."""
     if window_bits == UNCOMPRESSED:
         return _frame(_TEXT, payload)
     return _frame(_DEFLATED_TEXT, deflate(payload, window_bits))
@@ -51,15 +51,17 @@ def pong_frame(payload: bytes) -> bytes:
     return _frame(_PONG, payload)
 
 
-def close_frame(ending: close_codes.DisconnectReason) -> bytes:
-    """The frame that announces an ending of ours."""
+def close_frame(reason: close_codes.DisconnectReason) -> bytes:
+    """Return the close frame for a reason of the server's own."""
     return _frame(
-        _CLOSE, struct.pack(">H", close_codes.CLOSE_CODES[ending].code) + close_codes.close_reason_text(ending).encode()
+        _CLOSE, struct.pack(">H", close_codes.CLOSE_CODES[reason].code) + close_codes.close_reason_text(reason).encode()
     )
 
 
 def close_reply_frame(code: int) -> bytes:
-    """Echo a client's close code (RFC 6455 section 5.5.1); 0 stands for a close frame without one."""
+    """Return the answer to a client's close frame (RFC 6455 section 5.5.1); 0 stands for a close frame
+    without a code.
+    """
     return _frame(_CLOSE, struct.pack(">H", code) if code else b"")
 
 
@@ -72,10 +74,10 @@ def news_item(
     is_replay: bool = False,
     is_redelivery: bool = False,
 ) -> bytes:
-    """Give the payload of a news_item message; `timestamp` is when the item was accepted, Unix seconds.
+    """Return the payload of a news_item message; `timestamp` is when the item was accepted, in Unix seconds.
 
-    `channels` are those that want it, where the connection has names for them; `is_replay`: it comes from the log;
-    `is_again`: it was sent to this client before.
+    `channels` are the connection's named channels that match; `is_replay` marks an item from the log, `is_redelivery`
+    one that was sent to this client before.
     """
     named = b',"channels":%b' % _encode(channels) if channels else b""
     replayed = b',"replay":true' if is_replay else b""
@@ -85,7 +87,7 @@ def news_item(
 
 
 def message_frame(message: server_messages.Message) -> bytes:
-    """Put a message that goes to one client into a frame."""
+    """Return the frame of a message for one client."""
     return _frame(_TEXT, _encode(message))
 
 

@@ -1,7 +1,7 @@
-"""What the server may say on the socket. This file owns the outbound messages, one type each.
+"""The messages that the server may send, one type each.
 
-A message's fields are its documentation: /asyncapi.json is made from these types, and `wire` encodes them. Fields with
-a default are left out when they have it. Times are Unix seconds, durations `*_ms`.
+A message's fields are its documentation: /asyncapi.json is generated from these types, and `frames` encodes them.
+Fields with a default are left out when they have it. Times are Unix seconds, durations `*_ms`.
 """
 
 from typing import Annotated
@@ -20,15 +20,16 @@ Id = str | int | None
 
 
 class FieldProblem(msgspec.Struct, frozen=True):
-    """One field: a JSON pointer or a parameter's name, and what was wanted or noticed there."""
+    """One field: its JSON pointer or parameter name, and what it must be or what was noticed."""
 
     pointer: str
     detail: str
 
 
 class NewsMessage(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="news_item"):
-    """An item that matches. `channels` where the connection has named ones; `replay` when it was read from the log;
-    `redelivered` when it was sent to this client before and not acknowledged."""
+    """An item that matches. `channels` if the connection has named channels; `replay` if it was read from the log;
+    `redelivered` if it was sent to this client before and not acknowledged.
+    """
 
     seq: int
     timestamp: float
@@ -39,7 +40,7 @@ class NewsMessage(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ty
 
 
 class Pong(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="pong"):
-    """The answer to a ping; `seq` is what was broadcast last."""
+    """The answer to a ping; `seq` is the item that was broadcast last."""
 
     timestamp: float
     seq: int
@@ -48,14 +49,14 @@ class Pong(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", ta
 
 
 class Feed(msgspec.Struct, frozen=True):
-    """How the news flows; null before the first item."""
+    """The state of the news flow; `last_item_age_ms` is null before the first item."""
 
     status: str
     last_item_age_ms: int | None
 
 
 class KeepAlive(msgspec.Struct, frozen=True, tag_field="type", tag="keep_alive"):
-    """A checkpoint: the client holds every item up to `seq` that matches it, `delivered` of them since the last one."""
+    """A checkpoint: the client has every matching item up to `seq`, `delivered` of them since the last checkpoint."""
 
     timestamp: float
     seq: int
@@ -69,7 +70,7 @@ def checkpoint_message(timestamp: float, seq: int, delivered: int, age_ms: int |
 
 
 class Error(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="error"):
-    """Something could not be done; `id` is the request's."""
+    """A request that failed; `id` is the request's."""
 
     message: str
     timestamp: float
@@ -81,7 +82,7 @@ class Error(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", t
 
 
 class WelcomeLimits(msgspec.Struct, frozen=True):
-    """What this connection may do."""
+    """The limits of this connection."""
 
     message_bytes: int
     messages_per_s: float
@@ -91,8 +92,9 @@ class WelcomeLimits(msgspec.Struct, frozen=True):
 
 
 class Welcome(msgspec.Struct, frozen=True, tag_field="type", tag="welcome"):
-    """The first message of v2. `seq` is what was broadcast last, `oldest_seq` what can be resumed from; `recovered`
-    says that everything after the position that was asked for is about to come, `reason` why it is not."""
+    """The first message of v2. `seq` is the item that was broadcast last, `oldest_seq` the oldest that can be resumed
+    from; `recovered` announces that everything after the requested position follows, `reason` why it does not.
+    """
 
     connection_id: str
     user_id: str
@@ -110,7 +112,7 @@ class Welcome(msgspec.Struct, frozen=True, tag_field="type", tag="welcome"):
 
 
 class Subscribed(msgspec.Struct, frozen=True, tag_field="type", tag="subscribed"):
-    """A channel has this filter now, from behind `seq` on."""
+    """A channel has this filter now, for items after `seq`."""
 
     id: str | int
     channel: str
@@ -120,14 +122,16 @@ class Subscribed(msgspec.Struct, frozen=True, tag_field="type", tag="subscribed"
 
 
 class Unsubscribed(msgspec.Struct, frozen=True, tag_field="type", tag="unsubscribed"):
-    """The connection has this channel no more."""
+    """A channel was removed from the connection."""
 
     id: str | int
     channel: str
 
 
 class ChannelState(msgspec.Struct, frozen=True):
-    """One channel: its filter (null when the stored one cannot be read), whether it is the stored one, its items."""
+    """One channel: its filter (null if the stored one cannot be read), whether it is the stored one, and its number of
+    matched items.
+    """
 
     channel: str
     filters: Filter | None
@@ -150,27 +154,31 @@ class Acked(msgspec.Struct, frozen=True, tag_field="type", tag="acked"):
 
 
 class TokenExpiring(msgspec.Struct, frozen=True, tag_field="type", tag="token_expiring"):
-    """The token ends soon: `refresh` with a newer one, or the connection is closed with 4501 half a minute later."""
+    """The token expires soon: send `refresh` with a newer one, or the connection is closed with 4501 half a minute
+    later.
+    """
 
     expires_at: float
 
 
 class Refreshed(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="refreshed"):
-    """The newer token is believed; until when."""
+    """The newer token was accepted; it expires at `expires_at`."""
 
     expires_at: float
     id: Id = None
 
 
 class Live(msgspec.Struct, frozen=True, tag_field="type", tag="live"):
-    """The stored part is over, after so many items; what follows `seq` comes as it is broadcast."""
+    """The replay is complete, after `replayed` items; what follows `seq` is sent as it is broadcast."""
 
     seq: int
     replayed: int
 
 
 class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap"):
-    """Items `from_seq` to `to_seq` may have been missed for good; `backfill` has what is left of them."""
+    """Items `from_seq` to `to_seq` may have been missed; `backfill` is where those that are still stored
+    can be read.
+    """
 
     from_seq: int
     to_seq: int
@@ -179,15 +187,16 @@ class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap"):
 
 
 class Lag(msgspec.Struct, frozen=True, tag_field="type", tag="lag"):
-    """The client took less than was sent: from here on its items are read from the log. So many are due to be read, the
-    oldest of them this old."""
+    """The client reads too slowly: from here on its items are read from the log. `behind_items` are due, the oldest of
+    them `behind_ms` old.
+    """
 
     behind_items: int
     behind_ms: int
 
 
 class Reconnect(msgspec.Struct, frozen=True, tag_field="type", tag="reconnect"):
-    """The server is about to end this connection: come back after a while, at the position `resume`."""
+    """The server is about to close this connection: reconnect after `after_ms`, at the position `resume`."""
 
     reason: str
     after_ms: int
@@ -195,13 +204,13 @@ class Reconnect(msgspec.Struct, frozen=True, tag_field="type", tag="reconnect"):
 
 
 class Preempted(msgspec.Struct, frozen=True, tag_field="type", tag="preempted"):
-    """Another connection of this device took over."""
+    """Another connection of this device replaced this one."""
 
     by: str
 
 
 class ExplainedStep(msgspec.Struct, frozen=True):
-    """One step: whether it lets the item through, what the filter says, what the item has."""
+    """One step: whether the item passes it, what the filter requires, what the item has."""
 
     step: Outcome
     met: bool
@@ -210,7 +219,7 @@ class ExplainedStep(msgspec.Struct, frozen=True):
 
 
 class DeliveryStatus(msgspec.Struct, frozen=True):
-    """What became of the item on one channel of one connection."""
+    """What happened to the item on one channel of one connection."""
 
     connection_id: str
     channel: str
@@ -248,23 +257,23 @@ Message = (
     | Preempted
     | Explanation
 )
-"""All but `NewsMessage`, whose bytes are spliced and not encoded."""
+"""Every message except `NewsMessage`, whose bytes are spliced and not encoded."""
 
 
-def error_message(problem: NewsError, now: float, request_id: Id = None) -> Error:
-    """Give the message for an error; `now` in Unix seconds."""
+def error_message(error: NewsError, now: float, request_id: Id = None) -> Error:
+    """Make the message for an error; `now` in Unix seconds."""
     return Error(
-        message=problem.detail,
+        message=error.detail,
         timestamp=now,
-        code=problem.code,
-        retryable=problem.spec.is_retryable,
+        code=error.code,
+        retryable=error.spec.is_retryable,
         id=request_id,
-        retry_after_ms=None if problem.retry_after_s is None else int(problem.retry_after_s * 1000),
-        errors=tuple(FieldProblem(*bad) for bad in problem.fields),
+        retry_after_ms=None if error.retry_after_s is None else int(error.retry_after_s * 1000),
+        errors=tuple(FieldProblem(*bad) for bad in error.fields),
     )
 
 
-def gap_message(missed: positions.LogGap) -> Gap:
-    """Give the message for a gap, with the place where what is left of it can be had."""
-    backfill = f"/api/v1/news?after_seq={missed.from_seq - 1}"
-    return Gap(missed.from_seq, missed.to_seq, missed.reason, backfill)
+def gap_message(gap: positions.LogGap) -> Gap:
+    """Make the message for a gap, with the path of what is still stored."""
+    backfill = f"/api/v1/news?after_seq={gap.from_seq - 1}"
+    return Gap(gap.from_seq, gap.to_seq, gap.reason, backfill)

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from msgspec import inspect
 
+UNIX_TIME = "a Unix time in seconds, for example 1796031400.5"
+
 MUST_BE = "must_be"
 """The key under which `Meta(extra={MUST_BE: …})` gives a type its own words."""
 
@@ -62,7 +64,7 @@ def number(minimum: float, maximum: float) -> Value:
 
 def unix_time() -> Value:
     bounds = number(0, 1e11)
-    return bounds._replace(must_be="a Unix time in seconds, for example 1796031400.5")
+    return bounds._replace(must_be=UNIX_TIME)
 
 
 def printable(max_length: int) -> Value:

@@ -1,4 +1,6 @@
-"""What every handler of a connection does unless it says otherwise: answer pings, end on a violation, ignore the rest."""
+"""What every handler of a connection does unless it says otherwise: answer pings, end on a violation,
+ignore the rest.
+"""
 
 from app.core.protocol import frames
 from app.core.protocol.close_codes import DisconnectReason

@@ -55,7 +55,9 @@ class ConnectionManager:
         _log.info("connection_opened", connection_id=session.id, user_id=session.user_id)
 
     def release(self, session: Session, reason: DisconnectReason) -> None:
-        """Release a session, once. A reason that the server gave before is kept. Also releases one that never opened."""
+        """Release a session, once. A reason that the server gave before is kept. Also releases one
+        that never opened.
+        """
         if self._admission.release(session) and session.link is not None:
             self._close(session, reason)
 
@@ -85,7 +87,9 @@ class ConnectionManager:
         return session
 
     def kick_user(self, user_id: str) -> int:
-        """Disconnect all of a user's connections for good, also those in their handshake. Return how many there were."""
+        """Disconnect all of a user's connections for good, also those in their handshake. Return how
+        many there were.
+        """
         sessions = [one for one in self._admission.sessions_of(user_id) if one.disconnect_reason is None]
         for session in sessions:
             self._live.disconnect(session, DisconnectReason.KICKED)

@@ -33,7 +33,9 @@ class Revocations:
         return before is not None and (issued_at is None or issued_at <= before)
 
     async def revoke(self, user_id: str, manager: ConnectionManager) -> int:
-        """Refuse every token issued for a user until now. Return how many connections were closed. Raises ServerError."""
+        """Refuse every token issued for a user until now. Return how many connections were
+        closed. Raises ServerError.
+        """
         now = self._clock.wall()
         forget_before = now - MAX_TOKEN_LIFETIME_S - LEEWAY_S
         await self._store.save(user_id, now, forget_before)

@@ -113,7 +113,9 @@ class Acks:
         return window.acked
 
     def redeliver(self, session: Session, now: float) -> None:
-        """Send items again that were not acknowledged in time, or give the connection up; `now` in monotonic seconds."""
+        """Send items again that were not acknowledged in time, or give the connection up; `now`
+        in monotonic seconds.
+        """
         if session.window is not None and session.window.oldest_wait_s(now) > self._limits.ack_timeout_s:
             self._redeliver(session, session.window)
 

@@ -67,7 +67,9 @@ class LiveSet:
         self.slots.activate(session)
 
     def fall_behind(self, session: Session) -> None:
-        """Take a session whose client took or acknowledged too little out of live delivery; it reads the log instead."""
+        """Take a session whose client took or acknowledged too little out of live delivery; it reads
+        the log instead.
+        """
         if session.phase is not Phase.LIVE:
             return
         is_full = is_window_full(session, self._limits.ack_window_items)

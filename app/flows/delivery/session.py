@@ -28,7 +28,9 @@ class ClientOptions(NamedTuple):
 
 
 class TokenState(NamedTuple):
-    """What a connection's token allows, when it expires (Unix seconds, None: never), and whether the client was warned."""
+    """What a connection's token allows, when it expires (Unix seconds, None: never), and whether the
+    client was warned.
+    """
 
     entitled: Entitlement = UNRESTRICTED
     expires_at: float | None = None

@@ -77,7 +77,9 @@ def _trace_id(request: web.Request) -> str:
 
 
 def _parse_lines(body: bytes, limits: PublishLimits) -> list[RawNews]:
-    """Parse NDJSON; blank lines are ignored. Raises ClientError naming the wrong fields of every line as /line/field."""
+    """Parse NDJSON; blank lines are ignored. Raises ClientError naming the wrong fields of every
+    line as /line/field.
+    """
     lines = [line for line in body.split(b"\n") if line.strip()]
     if not lines:
         raise ClientError(ErrorCode.INVALID_PARAMETER, "The body must contain at least one item")

@@ -1,4 +1,6 @@
-"""An upgrade request, parsed once: its handshake headers, token, subprotocol, compression, origin and client address."""
+"""An upgrade request, parsed once: its handshake headers, token, subprotocol, compression, origin
+and client address.
+"""
 
 import base64
 import binascii

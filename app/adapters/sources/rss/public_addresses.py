@@ -21,7 +21,9 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def session_for(feed: FeedConfig) -> aiohttp.ClientSession:
-    """Open a session that reaches only what this feed may have. Each feed has its own, as sessions share connections."""
+    """Open a session that reaches only what this feed may have. Each feed has its own, as
+    sessions share connections.
+    """
     resolver = _GuardedResolver(feed)
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=resolver, socket_factory=resolver.new_socket))
 
