@@ -1,13 +1,15 @@
-"""polyfloat-news: news pushed to traders' terminals the moment it is known, each user only what their filters ask for.
+"""polyfloat-news: news pushed to traders' terminals at once, to each user what their filters match.
 
-Read `wiring.py` first: it builds every part and connects them. The layers; arrows only point down:
+Read `wiring.py` first: it builds every part and connects them. The layers; a layer imports only from those below it:
 
     __main__   the command line
-    wiring     composition root                   client   our own clients of the server
-    adapters   technologies (http, sqlite, memory, feeds)
-    flows      journeys (process, broadcast, connections, session, converse, subscriptions)
-    ports      what flows need of the world       telemetry   what flows count      config   settings
+    wiring     composition root                  client   the clients of the command line
+    adapters   technologies: http, sources, sqlite, memory, tokens, system, data
+    flows      what the server does: delivery, connections, news, operations
+    ports      what flows need from outside      telemetry   what is counted      config   settings
     core       pure rules
+
+`data` has bundled vocabularies and sample news, `web` the browser page.
 """
 
 __version__ = "0.2.0"

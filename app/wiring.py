@@ -106,6 +106,20 @@ class Listening(NamedTuple):
     metrics_addresses: list[str]
 
 
+class Pipeline(NamedTuple):
+    """The parts from the sources to the broadcaster."""
+
+    processor: NewsProcessor
+    websocket_queue: BroadcastQueue
+    broadcaster: WebSocketBroadcaster
+    poller: RssPoller
+    sample_wire: Sequence[SampleWire]
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        return self.broadcaster.follow, self.broadcaster.run, self.processor.run
+
+
 class Clients(NamedTuple):
     """The parts between the log and the clients."""
 
@@ -179,61 +193,46 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
     verifier = create_verifier(settings, revocations, clock, stats)
     context = Context(settings, limits, verifier, clock, stats, app.__version__)
     clients = build_clients(stores, verifier, limits, clock, stats)
-    raw_news_queue: asyncio.Queue[IncomingItem] = asyncio.Queue(limits.publishing.max_pending_items)
-    websocket_queue = BroadcastQueue(limits.broadcast.queue_items)
-    enricher = Enricher(files.vocabularies, to_text)
-    processor = NewsProcessor(stores.log, raw_news_queue, enricher, limits.publishing, clock, stats)
-    broadcaster = WebSocketBroadcaster(stores.log, websocket_queue, clients.live, clock, stats)
-    poller = RssPoller(files.feeds, raw_news_queue, limits.feeds, clock, stats)
-    sample_wire = [SampleWire(files.sample_wire, raw_news_queue, clock)] if files.sample_wire else []
+    pipeline = build_pipeline(context, stores, files, clients.live)
     canary_handler = CanaryHandler(clock)
-    readiness = ReadinessChecks(stores, clients.admission, clients.live, broadcaster, limits.broadcast, clock)
-    observed = Observed(
-        stores=stores,
-        admission=clients.admission,
-        manager=clients.manager,
-        live=clients.live,
-        processor=processor,
-        websocket_queue=websocket_queue,
-        readiness=readiness,
-        max_connections=limits.connections.max_total,
-        clock=clock,
-    )
     retention = Retention(stores, clients.live, clock, settings.retention_days * _DAY_S, limits.history.max_items)
     services = Services(
         context,
-        NewsServices(
-            log=stores.log,
-            processor=processor,
-            history=History(stores.log, limits.history.max_scan_items),
-            subscriptions=clients.subscriptions,
-            explainer=clients.explainer,
-        ),
+        _news_services(context, stores, clients, pipeline),
         _connection_services(context, clients, revocations, canary_handler),
-        OperationServices(
-            readiness=readiness,
-            registry=build_registry(stats, gauges_of(observed), _build_info(settings)),
-            feed_counts=lambda: FeedCounts(poller.total, poller.active),
-            started_at=clock.monotonic(),
-        ),
+        _operation_services(context, stores, clients, pipeline),
     )
     return Server(
         services=services,
         clients=clients,
         shutdown=Shutdown(
-            processor, broadcaster, clients.admission, clients.live, clients.resolver, limits.shutdown, clock
+            pipeline.processor,
+            pipeline.broadcaster,
+            clients.admission,
+            clients.live,
+            clients.resolver,
+            limits.shutdown,
+            clock,
         ),
-        canary=Canary(websocket_queue, canary_handler.send, limits.canary, clock, stats),
-        sources=(poller, *sample_wire),
-        workers=[
-            broadcaster.follow,
-            broadcaster.run,
-            processor.run,
-            retention.run,
-            partial(watch_loop_lag, clock, stats),
-            *clients.workers,
-        ],
+        canary=Canary(pipeline.websocket_queue, canary_handler.send, limits.canary, clock, stats),
+        sources=(pipeline.poller, *pipeline.sample_wire),
+        workers=[*pipeline.workers, retention.run, partial(watch_loop_lag, clock, stats), *clients.workers],
         pages=files.pages,
+    )
+
+
+def build_pipeline(context: Context, stores: Stores, files: Files, live: LiveSet) -> Pipeline:
+    """Build the parts from the sources to the broadcaster."""
+    limits, clock, stats = context.limits, context.clock, context.stats
+    raw_news_queue: asyncio.Queue[IncomingItem] = asyncio.Queue(limits.publishing.max_pending_items)
+    websocket_queue = BroadcastQueue(limits.broadcast.queue_items)
+    enricher = Enricher(files.vocabularies, to_text)
+    return Pipeline(
+        processor=NewsProcessor(stores.log, raw_news_queue, enricher, limits.publishing, clock, stats),
+        websocket_queue=websocket_queue,
+        broadcaster=WebSocketBroadcaster(stores.log, websocket_queue, live, clock, stats),
+        poller=RssPoller(files.feeds, raw_news_queue, limits.feeds, clock, stats),
+        sample_wire=[SampleWire(files.sample_wire, raw_news_queue, clock)] if files.sample_wire else [],
     )
 
 
@@ -263,6 +262,38 @@ def build_clients(stores: Stores, verifier: Verifier, limits: Limits, clock: Clo
         connect=Connect(admission, manager, subscriptions, resolver, acks, limits.filters),
         dispatcher=MessageDispatcher(live, lifecycle, commands, catch_up, limits.messages, clock, stats),
         housekeeping=Housekeeping(manager, live, resolver, acks, limits, clock),
+    )
+
+
+def _news_services(context: Context, stores: Stores, clients: Clients, pipeline: Pipeline) -> NewsServices:
+    return NewsServices(
+        log=stores.log,
+        processor=pipeline.processor,
+        history=History(stores.log, context.limits.history.max_scan_items),
+        subscriptions=clients.subscriptions,
+        explainer=clients.explainer,
+    )
+
+
+def _operation_services(context: Context, stores: Stores, clients: Clients, pipeline: Pipeline) -> OperationServices:
+    limits, clock = context.limits, context.clock
+    readiness = ReadinessChecks(stores, clients.admission, clients.live, pipeline.broadcaster, limits.broadcast, clock)
+    observed = Observed(
+        stores=stores,
+        admission=clients.admission,
+        manager=clients.manager,
+        live=clients.live,
+        processor=pipeline.processor,
+        websocket_queue=pipeline.websocket_queue,
+        readiness=readiness,
+        max_connections=limits.connections.max_total,
+        clock=clock,
+    )
+    return OperationServices(
+        readiness=readiness,
+        registry=build_registry(context.stats, gauges_of(observed), _build_info(context.settings)),
+        feed_counts=lambda: FeedCounts(pipeline.poller.total, pipeline.poller.active),
+        started_at=clock.monotonic(),
     )
 
 

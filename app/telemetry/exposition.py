@@ -1,7 +1,7 @@
-"""The registry. This file owns how the catalogue becomes families with samples.
+"""The registry: the catalogue's families with their samples.
 
-Collecting runs on the event loop, so it is one pass over plain integers; a gauge that cannot be read is left out and
-counted, and the rest is there.
+Collecting runs on the event loop, so it is one pass over plain integers. A gauge that cannot be read is omitted and
+counted; the others are still exposed.
 """
 
 import platform
@@ -21,16 +21,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar, Sample
 
-from app.telemetry.catalogue import (
-    COUNTERS,
-    HISTOGRAMS,
-    CounterFamily,
-    GaugeFamily,
-    GaugeGroup,
-    HistogramFamily,
-    Labels,
-    stats_gauges,
-)
+from app.telemetry.catalogue import COUNTERS, HISTOGRAMS, stats_gauges
+from app.telemetry.families import CounterFamily, GaugeFamily, GaugeGroup, HistogramFamily, Labels
 from app.telemetry.histogram import Example, Histogram
 from app.telemetry.process import ProcessMetrics
 from app.telemetry.stats import Stats
@@ -39,7 +31,7 @@ _log = structlog.get_logger("metrics")
 
 
 class CatalogueCollector(Collector):
-    """Reads every family of the catalogue, and the gauges that `wiring` connects."""
+    """Collects every family of the catalogue, and the gauges that `wiring` connects."""
 
     def __init__(self, stats: Stats, gauges: Iterable[GaugeFamily | GaugeGroup], build: Mapping[str, str]) -> None:
         self._stats = stats
@@ -47,11 +39,11 @@ class CatalogueCollector(Collector):
         self._build = {"python": platform.python_version(), **build}
 
     def describe(self) -> Iterable[Metric]:
-        """Say nothing at registration: what there is is known only at scrape."""
+        """Return nothing: the families are known only at scrape."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Give every family there is."""
+        """Yield every family."""
         started = time.perf_counter()
         yield InfoMetricFamily("news_build", "Build and runtime versions.", self._build)
         for counter in COUNTERS:
@@ -60,31 +52,31 @@ class CatalogueCollector(Collector):
             yield _histogram(histogram, self._stats)
         for gauge in self._gauges:
             yield from self._gauge(gauge)
-        self._stats.server.scrape_s = time.perf_counter() - started
+        self._stats.server.record_scrape(time.perf_counter() - started)
 
     def _gauge(self, family: GaugeFamily | GaugeGroup) -> Iterable[Metric]:
         try:
             return _gauges(family)
-        # One gauge that fails must not take the other metrics with it; it is counted, and an alert asks.
+        # One gauge that fails must not hide the other metrics; it is counted, and an alert watches the count.
         except Exception:  # noqa: BLE001
             _log.exception("gauge_failed", name=family.name)
-            self._stats.server.scrape_errors += 1
+            self._stats.server.record_scrape_error()
             return ()
 
 
 def build_registry(
     stats: Stats, gauges: Iterable[GaugeFamily | GaugeGroup], build: Mapping[str, str]
 ) -> CollectorRegistry:
-    """Give a registry with our metrics and those of the process."""
+    """Return a registry with the server's metrics and those of the process."""
     disable_created_metrics()  # type: ignore[no-untyped-call]
 
     def process_not_read() -> None:
         stats.server.scrape_errors += 1
 
-    # Without names at registration, ?name[]= asks every collector.
+    # Collectors are registered without names, so ?name[]= asks each of them.
     registry = CollectorRegistry(support_collectors_without_names=True)
     registry.register(CatalogueCollector(stats, gauges, build))
-    registry.register(ProcessMetrics(process_not_read))
+    registry.register(ProcessMetrics(stats.server.record_scrape_error))
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return registry
@@ -115,7 +107,7 @@ def _histogram(family: HistogramFamily, stats: Stats) -> Metric:
 
 
 def _samples(family: HistogramFamily, labels: Labels, histogram: Histogram) -> Iterable[Sample]:
-    """Give a histogram's samples as prometheus_client would, whose add_metric makes the labels anew at each scrape."""
+    """Yield a histogram's samples. prometheus_client's add_metric would build the label sets again at each scrape."""
     bucket, examples = f"{family.name}_bucket", histogram.examples
     total = 0
     for number, edge in enumerate(_bucket_labels(family.labels, labels, histogram.edges)):

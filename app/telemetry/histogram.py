@@ -1,6 +1,6 @@
-"""Counts by upper edge. This file owns the histogram of the hot path and the edges that objectives and alerts need.
+"""A histogram, and the bucket edges that objectives and alerts need.
 
-An edge lies exactly on every threshold that is asked for: 100 ms for delivery, so that the share within it is exact.
+Every threshold in use is exactly an edge: 100 ms for delivery, so that the share within it is exact.
 """
 
 from bisect import bisect_left
@@ -17,7 +17,7 @@ RECIPIENTS = (0.0, 1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0,
 
 
 class Example(NamedTuple):
-    """One observation to look at: what it was about, its value, when it was (Unix seconds)."""
+    """One observation as an example: its labels, its value, its time (Unix seconds)."""
 
     labels: dict[str, str]
     value: float
@@ -44,5 +44,5 @@ class Histogram:
         self.total += value * times
 
     def exemplify(self, example: Example) -> None:
-        """Remember an observation as its bucket's example."""
+        """Keep an observation as the example of its bucket."""
         self.examples[bisect_left(self.edges, example.value)] = example

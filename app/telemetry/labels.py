@@ -1,14 +1,14 @@
-"""The closed sets of label values. This file owns every one that core does not: a label is one of these or none.
+"""The closed sets of label values, except those that core defines.
 
-The same words stand in the logs. Nothing from outside ever becomes a label: one lone surrogate in one would end
-/metrics for good, and one label a user would end Prometheus.
+The same words are in the logs. Nothing from outside becomes a label value: a lone surrogate would break /metrics until
+a restart, and a label for each user would overload Prometheus.
 """
 
 from enum import StrEnum
 
 
 class Intake(StrEnum):
-    """Which way an item came in."""
+    """How an item came in."""
 
     RSS = "rss"
     API = "api"
@@ -16,7 +16,7 @@ class Intake(StrEnum):
 
 
 class Rejection(StrEnum):
-    """Why an item did not get into the log."""
+    """Why an item was not stored."""
 
     DUPLICATE = "duplicate"
     INVALID = "invalid"
@@ -44,7 +44,7 @@ class Refusal(StrEnum):
 
 
 class TokenCheck(StrEnum):
-    """What came of asking a caller for a token; `error`: the keys to check it with could not be had."""
+    """The result of verifying a caller's token; `error`: the keys were not available."""
 
     OK = "ok"
     MISSING = "missing"
@@ -57,7 +57,7 @@ class TokenCheck(StrEnum):
 
 
 class Inbound(StrEnum):
-    """What a client's message was; `unknown` is all that the protocol does not have."""
+    """The type of a client's message; `unknown` is every type that the protocol does not have."""
 
     PING = "ping"
     SUBSCRIBE = "subscribe"
@@ -89,7 +89,7 @@ class Beat(StrEnum):
 
 
 class Sent(StrEnum):
-    """What became of an item for a slot that matched it; `merged`: another channel of the connection matched too."""
+    """The result of an item for a slot that matched it; `merged`: another channel of the connection matched too."""
 
     WRITTEN = "written"
     CLOSED = "closed"
@@ -97,7 +97,7 @@ class Sent(StrEnum):
 
 
 class Broadcast(StrEnum):
-    """What became of an item that left the queue."""
+    """The result of an item that left the queue."""
 
     DELIVERED = "delivered"
     UNMATCHED = "unmatched"
@@ -105,7 +105,7 @@ class Broadcast(StrEnum):
 
 
 class ProbeResult(StrEnum):
-    """How a probe of the canary ended; `error`: the canary could not connect, or lost its connection."""
+    """The result of a canary probe; `error`: the canary could not connect, or lost its connection."""
 
     OK = "ok"
     TIMEOUT = "timeout"
@@ -113,7 +113,7 @@ class ProbeResult(StrEnum):
 
 
 class Stage(StrEnum):
-    """What a broadcast spends its time on."""
+    """The stages of a broadcast."""
 
     MATCH = "match"
     ENCODE = "encode"
@@ -121,7 +121,7 @@ class Stage(StrEnum):
 
 
 class SlowAction(StrEnum):
-    """What was done to a client that took, or acknowledged, too little; `caught_up` is how that ends well."""
+    """What the server did with a client that reads or acknowledges too slowly; `caught_up` is the good end."""
 
     LAGGING = "lagging"
     WINDOW_FULL = "window_full"
@@ -130,7 +130,7 @@ class SlowAction(StrEnum):
 
 
 class Resume(StrEnum):
-    """What came of a connection that asked for what it missed; `empty`: it missed nothing."""
+    """The result for a connection that asked for missed items; `empty`: it missed nothing."""
 
     COMPLETE = "complete"
     EMPTY = "empty"
@@ -153,7 +153,7 @@ class Encoding(StrEnum):
 
 
 class RateScope(StrEnum):
-    """What was too fast."""
+    """Which rate was exceeded."""
 
     MESSAGE = "message"
     CONNECT = "connect"
@@ -163,7 +163,7 @@ class RateScope(StrEnum):
 
 
 class LimitHit(StrEnum):
-    """Which limit refused or ended something."""
+    """Which limit refused a request or closed a connection."""
 
     MESSAGE_BYTES = "message_bytes"
     MESSAGE_RATE = "message_rate"
@@ -185,7 +185,7 @@ class LimitHit(StrEnum):
 
 
 class Fetch(StrEnum):
-    """What became of one look at a feed."""
+    """The result of one fetch of a feed."""
 
     NEW = "new"
     UNCHANGED = "unchanged"
@@ -220,7 +220,7 @@ class Fault(StrEnum):
 
 
 class Severity(StrEnum):
-    """A log line that somebody may have to read."""
+    """The levels of log lines that are counted."""
 
     WARNING = "warning"
     ERROR = "error"
@@ -228,7 +228,7 @@ class Severity(StrEnum):
 
 
 class Method(StrEnum):
-    """The HTTP methods that have routes; `other` is all that have none."""
+    """The HTTP methods that have routes; `other` is every other method."""
 
     GET = "GET"
     POST = "POST"
@@ -242,5 +242,5 @@ class StatusClass(StrEnum):
     UPGRADE = "1xx"
     OK = "2xx"
     REDIRECT = "3xx"
-    THEIRS = "4xx"
-    OURS = "5xx"
+    CLIENT_ERROR = "4xx"
+    SERVER_ERROR = "5xx"

@@ -1,4 +1,4 @@
-"""Which limits were hit. This file owns the one view of all of them, read from what each place counts anyway."""
+"""One view of every limit that was hit, read from counters that exist anyway."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from app.telemetry.stats import Stats
 
 
 def limit_hits(stats: Stats) -> Mapping[LimitHit, int]:
-    """Give how often each limit ended or refused something since the start."""
+    """Return how often each limit refused a request or closed a connection since the start."""
     return {
         LimitHit.MESSAGE_BYTES: stats.connections.invalid[Invalid.TOO_BIG],
         LimitHit.MESSAGE_RATE: stats.connections.rate_limited[RateScope.MESSAGE],

@@ -1,7 +1,7 @@
-"""The process as the kernel sees it. This file owns the process_* metrics, under the names that every exporter uses.
+"""The process_* metrics, under the names that every exporter uses.
 
-prometheus_client has a collector for them, which lists /proc/self/fd: that alone takes milliseconds with thousands of
-connections, on the event loop. Linux 6.2 and later say the number without a list.
+prometheus_client's collector lists /proc/self/fd, which takes milliseconds on the event loop with thousands of
+connections. Linux 6.2 and later report the number without a list.
 """
 
 import os
@@ -15,16 +15,16 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 _SELF = Path("/proc/self")
-# Of /proc/self/stat, counted from behind the name in parentheses: proc(5), field 22.
+# A field of /proc/self/stat, counted after the name in parentheses: proc(5), field 22.
 _START_FIELD = 19
 
 _log = structlog.get_logger("metrics")
 
 
 class ProcessMetrics(Collector):
-    """Reads /proc at every scrape; where it cannot be read (not Linux, no descriptor left), gives what getrusage says.
+    """Reads /proc at every scrape. Where it cannot be read (not Linux, no free descriptor), only CPU time is exposed.
 
-    `failed` is told of a scrape that could not read it.
+    `failed` is called for a scrape that could not read it.
     """
 
     def __init__(self, failed: Callable[[], None]) -> None:
@@ -34,11 +34,11 @@ class ProcessMetrics(Collector):
         self._started_at = 0.0
 
     def describe(self) -> Iterable[Metric]:
-        """Say nothing at registration: reading is for scrapes."""
+        """Return nothing: the files are read at scrape."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Give CPU time and, on Linux, memory, start time and descriptors."""
+        """Yield CPU time and, on Linux, memory, start time and descriptors."""
         used = resource.getrusage(resource.RUSAGE_SELF)
         seconds = used.ru_utime + used.ru_stime
         yield CounterMetricFamily("process_cpu_seconds", "Total user and system CPU time spent in seconds.", seconds)
@@ -46,7 +46,7 @@ class ProcessMetrics(Collector):
             return
         try:
             read = list(self._read())
-        # Without a descriptor left /proc cannot be opened, and then above all the other metrics are wanted.
+        # Without a free descriptor /proc cannot be opened, and that is when the other metrics matter most.
         except (OSError, ValueError) as error:
             _log.error("process_metrics_failed", error=repr(error))
             self._failed()
@@ -66,12 +66,14 @@ class ProcessMetrics(Collector):
 
 
 def count_entries(folder: Path) -> int:
-    """Count what a folder of /proc holds: its size says so, before Linux 6.2 it has to be listed."""
+    """Return the number of entries in a folder of /proc: its size is the number; before Linux 6.2 it has
+    to be listed.
+    """
     return folder.stat().st_size or sum(1 for _ in folder.iterdir())
 
 
 def _started_at() -> float:
-    """Add the process's start, in ticks since the boot, to when that was (proc(5))."""
+    """Return the process's start in Unix seconds: its ticks since the boot added to the time of the boot (proc(5))."""
     ticks = int((_SELF / "stat").read_text().rpartition(")")[2].split()[_START_FIELD])
     [booted] = [line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime ")]
     return float(booted.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")

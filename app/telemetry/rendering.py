@@ -1,8 +1,8 @@
-"""A registry as bytes. This file owns both text formats: Prometheus 0.0.4 and OpenMetrics 1.0.
+"""A registry as bytes, in both text formats: Prometheus 0.0.4 and OpenMetrics 1.0.
 
-prometheus_client writes them too, and checks and escapes every name and label of every sample at each scrape, which
-takes longer than reading the values, on the event loop. What stands before a sample's value never changes, so here it
-is written once and kept. tests/observability/test_metrics.py holds the result to what prometheus_client writes.
+prometheus_client checks and escapes every name and label of every sample at each scrape, on the event loop, which takes
+longer than reading the values. What precedes a sample's value never changes, so here it is made once.
+tests/observability/test_metrics.py compares the result with what prometheus_client writes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ _HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 
 class Format(Enum):
-    """How metrics are written. Only OpenMetrics has exemplars."""
+    """The text format. Only OpenMetrics has exemplars."""
 
     TEXT = "text"
     OPENMETRICS = "openmetrics"
@@ -29,17 +29,17 @@ class Registry(Protocol):
     """What is rendered."""
 
     def collect(self) -> Iterable[Metric]:
-        """Give every family with its samples."""
+        """Return every family with its samples."""
 
 
 class Renderer:
-    """Writes registries. Label values are closed sets, so what it keeps is bounded."""
+    """Renders registries. Label values are closed sets, so the cache is bounded."""
 
     def __init__(self) -> None:
         self._prefixes: dict[tuple[str, ...], str] = {}
 
     def render(self, registry: Registry, form: Format) -> bytes:
-        """Write every family and its samples."""
+        """Return every family and its samples as text."""
         is_open = form is Format.OPENMETRICS
         lines = chain.from_iterable(self._family(metric, is_open) for metric in registry.collect())
         return "".join((*lines, "# EOF\n" if is_open else "")).encode()
@@ -51,7 +51,7 @@ class Renderer:
             yield f"{self._prefix(sample)} {_number(sample.value)}{example}\n"
 
     def _prefix(self, sample: Sample) -> str:
-        """Give a sample's name with its labels."""
+        """Return a sample's name with its labels."""
         key = (sample.name, *sample.labels.values())
         prefix = self._prefixes.get(key)
         if prefix is None:
@@ -81,5 +81,5 @@ def _example(exemplar: Exemplar) -> str:
 
 
 def _number(value: float) -> str:
-    # prometheus_client's own, so that the numbers are its numbers; it has no types.
+    # prometheus_client's own function, so that numbers look the same; it has no types.
     return str(floatToGoString(value))  # type: ignore[no-untyped-call]

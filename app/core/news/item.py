@@ -10,6 +10,7 @@ from msgspec import Meta
 from app.core.errors import ClientError, ErrorCode, FieldError
 from app.core.news import urls
 from app.core.validation import fields
+from app.core.validation.values import MUST_BE, UNIX_TIME
 
 HIGH_SIGNAL_ABOVE = 70.0
 MAX_TITLE = 512
@@ -33,7 +34,15 @@ class Category(StrEnum):
     OTHER = "other"
 
 
-ItemId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:@-]+$(?!\n)")]
+ItemId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[A-Za-z0-9_.:@-]+$(?!\n)",
+        extra={MUST_BE: "1 to 128 characters of A-Z a-z 0-9 _ . : @ -"},
+    ),
+]
 Account = Annotated[str, Meta(max_length=256)]
 Title = Annotated[str, Meta(max_length=MAX_TITLE)]
 Content = Annotated[str, Meta(min_length=1, max_length=MAX_CONTENT)]
@@ -42,7 +51,7 @@ Score = Annotated[float, Meta(ge=0, le=100)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Names = Annotated[tuple[Name, ...], Meta(max_length=50)]
 # From 1970 to the year 5138: a later time is in milliseconds by mistake.
-UnixSeconds = Annotated[float, Meta(ge=0, lt=100_000_000_000)]
+UnixSeconds = Annotated[float, Meta(ge=0, lt=100_000_000_000, extra={MUST_BE: UNIX_TIME})]
 
 
 class NewsItem(msgspec.Struct, frozen=True, kw_only=True):

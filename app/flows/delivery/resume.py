@@ -20,7 +20,7 @@ from app.core.delivery.positions import (
     ResumeRequest,
     ResumeSince,
 )
-from app.core.errors import ClientError, ErrorCode
+from app.core.errors import ClientError, ErrorCode, FieldError
 from app.core.limits import ReplayLimits
 from app.core.rate_limiter import KeyedRateLimiter
 from app.flows.delivery.replay_filter import ReplayFilter
@@ -83,7 +83,7 @@ class StartResolver:
             recovery.record_resume(Resume.COMPLETE)
 
     async def resolve(self, request: ResumeRequest, channels: Iterable[Channel], session: Session) -> LogRange:
-        """Return where in the log a client wants to start. Raises ClientError(RATE_LIMITED)."""
+        """Return where in the log a client wants to start. Raises ClientError(INVALID_MESSAGE, RATE_LIMITED)."""
         start = await self._resolve(request, channels, session.token.entitled)
         self._meter(session, start)
         return start
@@ -97,7 +97,13 @@ class StartResolver:
             case ResumeSince(time):
                 return await self._since(time)
             case ResumeLast(items):
+                self._check_last(items)
                 return LogRange(await self._before_last(items, channels, entitled))
+
+    def _check_last(self, items: int) -> None:
+        if items > self._limits.max_last_items:
+            where = FieldError("/since/last", f"must be an integer between 1 and {self._limits.max_last_items}")
+            raise ClientError(ErrorCode.INVALID_MESSAGE, "Invalid message", fields=(where,))
 
     async def _since(self, time: float) -> LogRange:
         """Find the first item accepted at a time or later, by binary search: items are in the order of acceptance.

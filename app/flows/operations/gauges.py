@@ -13,7 +13,8 @@ from app.flows.operations import send_buffers
 from app.flows.operations.readiness import ReadinessChecks
 from app.ports.clock import Clock
 from app.ports.stores import Stores
-from app.telemetry.catalogue import SEND_BUFFER_GAUGES, GaugeFamily, GaugeGroup, gauge, gauges
+from app.telemetry.catalogue import SEND_BUFFER_GAUGES
+from app.telemetry.families import GaugeFamily, GaugeGroup, gauge, gauges
 
 
 class Observed(NamedTuple):

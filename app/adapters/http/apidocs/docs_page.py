@@ -1,6 +1,6 @@
-"""/docs for people. This file owns the page that shows /openapi.json and /asyncapi.json: plain HTML, made at the start.
+"""The page /docs: /openapi.json and /asyncapi.json as plain HTML, made at the start.
 
-It needs no script and nothing from outside, so it works where the terminals are: behind a closed network.
+It needs no script and nothing from other servers, so it works in closed networks.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,12 +21,12 @@ _FOOT = "</body></html>\n"
 
 
 def docs_page(openapi: Document, asyncapi: Document) -> str:
-    """Give the page of calls, messages and types."""
+    """Return the page of calls, messages and types."""
     messages = asyncapi["components"]["messages"]
     upgrade = asyncapi["channels"]["news"]["bindings"]["ws"]["query"]
     types = dict(sorted({**openapi["components"]["schemas"], **asyncapi["components"]["schemas"]}.items()))
     parts = (
-        _HEAD.format(title="the protocol"),
+        _HEAD.format(title="protocol"),
         f"<header><h1>polyfloat-news {escape(openapi['info']['version'])}</h1>",
         '<nav><a href="#socket">WebSocket</a> <a href="#rest">REST</a> <a href="#types">Types</a>'
         ' <a href="/docs/errors">Errors</a> <a href="/openapi.json">openapi.json</a>'
@@ -49,30 +49,30 @@ def docs_page(openapi: Document, asyncapi: Document) -> str:
 
 
 def errors_page() -> str:
-    """Give the page that an error's `type` points to."""
+    """Return the page that an error's `type` points to."""
     rows = (
-        f'<tr id="{code}"><td><code>{code}</code></td><td>{verdict.status}</td><td>{escape(verdict.title)}</td>'
-        f"<td>{'later' if verdict.is_retryable else 'not unchanged'}</td></tr>"
-        for code, verdict in ERROR_SPECS.items()
+        f'<tr id="{code}"><td><code>{code}</code></td><td>{spec.status}</td><td>{escape(spec.title)}</td>'
+        f"<td>{'later' if spec.is_retryable else 'only with a changed request'}</td></tr>"
+        for code, spec in ERROR_SPECS.items()
     )
-    table = f"<table><tr><th>code</th><th>HTTP</th><th>meaning</th><th>try again</th></tr>{''.join(rows)}</table>"
-    header = '<header><h1>Errors</h1><nav><a href="/docs">The protocol</a></nav></header>'
+    table = f"<table><tr><th>code</th><th>HTTP</th><th>meaning</th><th>retry</th></tr>{''.join(rows)}</table>"
+    header = '<header><h1>Errors</h1><nav><a href="/docs">Protocol</a></nav></header>'
     return f"{_HEAD.format(title='errors')}{header}<main>{table}</main>{_FOOT}"
 
 
-_DIRECTIONS = (("say", "A client says"), ("hear", "The server says"))
+_DIRECTIONS = (("say", "Messages from the client"), ("hear", "Messages from the server"))
 
 
 def _direction(title: str, asyncapi: Document, name: str, messages: Document) -> str:
     tags = [ref["$ref"].rpartition("/")[2] for ref in asyncapi["operations"][name]["messages"]]
-    told = [(tag, _text(messages[tag]["summary"]), _link(messages[tag]["payload"])) for tag in tags]
-    rows = "".join(f"<tr><td><code>{tag}</code></td><td>{text} {type_}</td></tr>" for tag, text, type_ in told)
+    rows_of = [(tag, _text(messages[tag]["summary"]), _link(messages[tag]["payload"])) for tag in tags]
+    rows = "".join(f"<tr><td><code>{tag}</code></td><td>{text} {type_}</td></tr>" for tag, text, type_ in rows_of)
     return f"<h3>{title}</h3><table>{rows}</table>"
 
 
 def _call(address: str, method: str, call: Document) -> str:
     bodies = call.get("requestBody", {}).get("content", {})
-    taken = "".join(f"<p>Takes <code>{kind}</code>: {_link(body['schema'])}</p>" for kind, body in bodies.items())
+    accepted = "".join(f"<p>Accepts <code>{kind}</code>: {_link(body['schema'])}</p>" for kind, body in bodies.items())
     answers = "".join(
         f"<tr><td>{status}</td><td>{escape(answer['description'])} {_answer(answer)}</td></tr>"
         for status, answer in sorted(call["responses"].items())
@@ -80,7 +80,7 @@ def _call(address: str, method: str, call: Document) -> str:
     parameters = {one["name"]: {**one["schema"], "description": one["description"]} for one in call["parameters"]}
     required = [one["name"] for one in call["parameters"] if one["required"]]
     title = f"<h3><code>{method.upper()} {escape(address)}</code></h3><p>{_text(call['summary'])}</p>"
-    return f"{title}{_fields(parameters, required)}{taken}<table>{answers}</table>"
+    return f"{title}{_fields(parameters, required)}{accepted}<table>{answers}</table>"
 
 
 def _answer(answer: Document) -> str:
@@ -95,23 +95,23 @@ def _type(name: str, schema: Document) -> str:
 
 
 def _fields(properties: Document, required: Iterable[str]) -> str:
-    must = set(required)
+    required_names = set(required)
     rows = "".join(
-        f"<tr><td><code>{escape(name)}</code></td><td>{'required' if name in must else ''}</td>"
-        f"<td>{_told(schema)}</td></tr>"
+        f"<tr><td><code>{escape(name)}</code></td><td>{'required' if name in required_names else ''}</td>"
+        f"<td>{_field_text(schema)}</td></tr>"
         for name, schema in properties.items()
     )
     return f"<table>{rows}</table>" if rows else ""
 
 
-def _told(schema: Document) -> str:
-    """Give a field's own words where they say it all, else its shape and its words."""
+def _field_text(schema: Document) -> str:
+    """Return a field's description if it is complete, otherwise its shape and its description."""
     words = _text(schema.get("description", ""))
     return words if words and not schema.keys() & {"$ref", "anyOf", "oneOf", "items"} else f"{_shape(schema)} {words}"
 
 
 def _shape(schema: Document) -> str:
-    """Say what a value looks like, in few words."""
+    """Return what a value looks like, in few words."""
     if any(key in schema for key in ("$ref", "anyOf", "oneOf", "allOf")):
         return _link(schema)
     if "enum" in schema:
@@ -126,7 +126,7 @@ _BOUNDS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems
 
 
 def _link(schema: Document) -> str:
-    """Point to the types that a schema names."""
+    """Return links to the types that a schema names."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#{name}">{name}</a>'
@@ -137,6 +137,6 @@ def _link(schema: Document) -> str:
 
 
 def _text(text: str) -> str:
-    """Write a docstring's words, its `code` as such."""
+    """Return a docstring's text as HTML, with `code` as such."""
     pieces = escape(text).split("`")
     return "".join(f"<code>{piece}</code>" if number % 2 else piece for number, piece in enumerate(pieces))
