@@ -13,7 +13,7 @@ class Verifier(Protocol):
         """Return whether callers need a token."""
 
     async def verify(self, token: str | None) -> Identity:
-        """Return whom a token identifies; None stands for no token.
+        """Return the identity that a token proves; None stands for no token.
 
         Raises ClientError(UNAUTHORIZED, TOKEN_EXPIRED), and ServerError if the keys are not available.
         """

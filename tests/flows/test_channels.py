@@ -168,6 +168,18 @@ async def test_a_filter_counts_from_behind_the_seq_that_the_answer_names(harness
     assert link.seqs == [5, 6]
 
 
+async def test_since_last_is_limited() -> None:
+    harness = Harness(Limits().with_values({"replays.max_last_items": 2}))
+    session, link = await harness.arrive()
+    request = {"type": "subscribe", "channel": "p", "filters": {}}
+
+    refused = await ask(harness, session, link, {**request, "since": {"last": 3}})
+    accepted = await ask(harness, session, link, {**request, "since": {"last": 2}})
+
+    assert refused["errors"] == [{"pointer": "/since/last", "detail": "must be an integer between 1 and 2"}]
+    assert (refused["code"], accepted["type"]) == ("invalid_message", "subscribed")
+
+
 @pytest.mark.parametrize(
     ("since", "expected"), [({"seq": 2}, [3, 4, 5]), ({"time": 1_000_003.0}, [4, 5]), ({"last": 1}, [5])]
 )

@@ -1,7 +1,7 @@
-"""Who a caller is, and what it may do: the claims of a verified token.
+"""The caller's identity and scopes: the claims of a verified token.
 
-A token identifies one user, its `sub`. Nobody can act as another user; a scope allows its bearer to publish, or to see
-and do what operators do. A server that requires no tokens lets every caller act as any user.
+A token identifies one user, its `sub`, and no caller can act as another user. A scope allows its bearer to publish, or
+to see and do what operators do. A server that requires no tokens lets every caller act as any user.
 """
 
 import re
@@ -74,7 +74,7 @@ def parse_claims(claims: Mapping[str, Any], now: float) -> Identity:
     if expires_at - min(float(claims.get("iat", now)), now) > MAX_TOKEN_LIFETIME_S + LEEWAY_S:
         raise ClientError(
             ErrorCode.UNAUTHORIZED,
-            f"The token is valid for too long: want {MAX_TOKEN_LIFETIME_S / 3600:g} hours at most",
+            f"The token is valid for too long: it must be at most {MAX_TOKEN_LIFETIME_S / 3600:g} hours",
         )
     scope = claims.get("scope", "")
     if not isinstance(scope, str):

@@ -45,7 +45,7 @@ class Enricher:
         self._near_duplicates.find_or_add(item.id, title, content, item.published_at)
 
     def forget(self, item_id: str) -> None:
-        """Remove an item that was not stored: no item may be the duplicate of one that nobody can read."""
+        """Remove an item that was not stored: no item may be the duplicate of one that cannot be read."""
         self._near_duplicates.remove(item_id)
 
     def enrich(self, raw: RawNews, now: float) -> EnrichedItem:

@@ -19,7 +19,7 @@ _RELEVANT_PERSON_SHARE = 0.4
 _RELEVANT_TICKER_POINTS = 25.0
 _RELEVANT_CATEGORY_POINTS = 20.0
 
-# The share of the impact that is left at an age of at most so many hours.
+# The share of the impact that is left up to an age in hours.
 _FRESHNESS = ((6.0, 1.0), (24.0, 0.9), (48.0, 0.8), (168.0, 0.6))
 _STALE = 0.5
 

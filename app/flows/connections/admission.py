@@ -80,7 +80,7 @@ class Admission:
         return [one for one in staying if one.device_id is not None and one.device_id == session.device_id]
 
     def release(self, session: Session) -> bool:
-        """Give a session's place back; return False if it was given back before."""
+        """Free the place of a session; return False if it was freed before."""
         if self._sessions.pop(session.id, None) is None:
             return False
         others = tuple(one for one in self._by_user[session.user_id] if one is not session)

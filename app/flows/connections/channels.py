@@ -43,7 +43,7 @@ class ChannelCommands:
         self._limits = limits
 
     async def subscribe(self, session: Session, message: Subscribe) -> AppliedFilter:
-        """Give a channel a filter. Raises ClientError(TOO_MANY_CHANNELS, UNKNOWN_CHANNEL, RATE_LIMITED)."""
+        """Set the filter of a channel. Raises ClientError(TOO_MANY_CHANNELS, UNKNOWN_CHANNEL, RATE_LIMITED)."""
         self._check_room(session, message.channel)
         self._subscriptions.meter_change(session.user_id)
         if message.parsed is None:

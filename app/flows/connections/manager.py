@@ -40,7 +40,7 @@ class ConnectionManager:
     def open(self, session: Session, link: Link[Session]) -> None:
         """Open an admitted session where it starts in the log. A session it displaces gets nothing from now on."""
         session.open(link, self._live.position if session.start is None else session.start.after)
-        # A session that was itself displaced during its handshake displaces nobody.
+        # A session that was displaced during its own handshake must not displace others.
         for old in self._admission.displaced_by(session) if session.disconnect_reason is None else ():
             if old.options.is_v2:
                 self._live.send(old, server_messages.Preempted(session.id))

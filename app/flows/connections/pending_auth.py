@@ -2,7 +2,7 @@
 
 Some clients can set neither a header nor a subprotocol. A client that speaks v2, and so knows close code 4502, may
 connect without a token to a server that requires one, and has five seconds to send it. Until then it is not admitted,
-has no filter and counts nowhere; there may be only so many of these connections, their frames are metered like all
+has no filter and is not counted; the number of these connections is limited, their frames are metered like all
 others, and messages after `auth` wait until it is answered.
 """
 

@@ -74,7 +74,7 @@ class Acks:
             session.start_at(start)
 
     def open_window(self, session: Session) -> None:
-        """Give a session that opens the window of its device; it starts after what was acknowledged."""
+        """Attach the window of its device to a session that opens; it starts after what was acknowledged."""
         if not session.options.uses_acks:
             return
         device = _device(session)

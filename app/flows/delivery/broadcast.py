@@ -112,7 +112,7 @@ class WebSocketBroadcaster:
     def broadcast(self, *records: Record) -> None:
         """Send items, in order, to every slot that matches them.
 
-        An item that cannot be matched or sent goes to nobody, and is counted.
+        An item that cannot be matched or sent is skipped and counted as an error.
         """
         now = self._clock.wall()
         for record in records:
@@ -125,7 +125,7 @@ class WebSocketBroadcaster:
             _log.exception("broadcast_failed", sequence=records[-1].seq, items=len(matched))
             for _ in matched:
                 self._stats.broadcast.record_failure()
-        # Also if the last items went to nobody.
+        # Also if the last items had no recipients.
         self._live.advance_to(records[-1].seq)
 
     def _take_batch(self, first: Record | Probe) -> None:

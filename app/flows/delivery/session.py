@@ -1,4 +1,4 @@
-"""One connection's state: who it is, its channels, where it is in the log, and how it ends.
+"""One connection's state: its user and device, its channels, where it is in the log, and how it ends.
 
 Other modules read a session and change it through its methods only.
 """

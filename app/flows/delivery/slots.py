@@ -35,7 +35,7 @@ class Slots:
         self._deflated: dict[int, BitMap] = {}
 
     def allocate(self, session: Session, channel: Channel) -> None:
-        """Give a channel a slot; it is not in the index yet."""
+        """Allocate a slot for a channel; the slot is not in the index yet."""
         if self._free:
             channel.slot = self._free.pop()
             self.sessions[channel.slot] = session

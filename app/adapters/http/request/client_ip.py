@@ -2,7 +2,7 @@
 
 Behind trusted proxies it is the last address in X-Forwarded-For that is not such a proxy: what comes before it is only
 the caller's word. An IPv6 address stands for its /64, which belongs to one subscriber. Callers of this machine are
-counted only if an operator set a limit: they are mostly one proxy for everyone.
+counted only if an operator set a limit: most of them are a proxy for many users.
 """
 
 import ipaddress

@@ -1,9 +1,9 @@
 """Which pages may open a WebSocket: the check of Origin, before the 101.
 
-A browser lets every page open a WebSocket to any server and only says which page it was; CORS does not apply. Other
-clients send no Origin. The settings name the pages exactly. Without that setting, pages of this machine may connect,
-and the page that this server served itself, if it was requested by an IP address: a name may be anyone's who points it
-here.
+A browser lets every page open a WebSocket to any server and only tells the server which page it was; CORS does not
+apply. Other clients send no Origin. The setting lists the pages exactly. Without it, pages of this machine may connect,
+and the page that this server served itself, if it was requested by an IP address: any page can be served under a name
+that points here.
 """
 
 import ipaddress
