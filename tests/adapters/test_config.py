@@ -11,14 +11,14 @@ from tests.support.clock import FakeClock
 from tests.support.tokens import SECRET
 
 
-def test_without_anything_the_defaults_hold() -> None:
+def test_defaults_without_any_setting() -> None:
     settings = read_settings({}, {})
 
     assert settings == Settings()
     assert (settings.host, settings.port, settings.database) == ("127.0.0.1", 8000, "news.db")
 
 
-def test_the_command_line_comes_before_the_environment() -> None:
+def test_command_line_overrides_environment() -> None:
     environment = {
         "NEWS_PORT": "1",
         "NEWS_CORS_ORIGINS": "https://a.example/, https://b.example",
@@ -65,14 +65,14 @@ BAD: list[tuple[dict[str, str], str]] = [
 
 
 @pytest.mark.parametrize(("environment", "part"), BAD)
-def test_a_bad_setting_is_named_with_its_value_and_what_was_wanted(environment: dict[str, str], part: str) -> None:
+def test_invalid_setting_is_reported_with_its_value(environment: dict[str, str], part: str) -> None:
     with pytest.raises(InvalidSetting) as caught:
         read_settings(environment, {})
 
     assert part in str(caught.value)
 
 
-def test_a_secret_is_not_repeated_in_the_message() -> None:
+def test_secrets_are_not_repeated_in_errors() -> None:
     with pytest.raises(InvalidSetting) as caught:
         read_settings({"NEWS_JWT_SECRET": "hunter2", "NEWS_JWKS_URL": "https://x.example/hunter2"}, {})
 
@@ -80,11 +80,11 @@ def test_a_secret_is_not_repeated_in_the_message() -> None:
 
 
 @pytest.mark.parametrize(("text", "port"), [("", None), ("0", 0), ("9100", 9100)])
-def test_metrics_have_a_port_of_their_own_where_one_is_given(text: str, port: int | None) -> None:
+def test_metrics_port_is_separate_if_set(text: str, port: int | None) -> None:
     assert read_settings({"NEWS_METRICS_PORT": text, "NEWS_PORT": "0"}, {}).metrics_port == port
 
 
-def test_any_limit_that_has_no_setting_of_its_own_may_be_set() -> None:
+def test_any_other_limit_can_be_set() -> None:
     chosen = read_settings({"NEWS_LIMITS": "channels=3, drain_s = 0.5,"}, {}).limits
 
     assert chosen == {"channels": 3, "drain_s": 0.5}
@@ -92,15 +92,15 @@ def test_any_limit_that_has_no_setting_of_its_own_may_be_set() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_loopback_needs_no_permission(host: str) -> None:
+def test_loopback_needs_no_allow_anonymous(host: str) -> None:
     assert read_settings({"NEWS_HOST": host}, {}).host == host
 
 
-def test_a_key_is_permission_to_serve_others() -> None:
+def test_key_permits_serving_other_hosts() -> None:
     assert read_settings({"NEWS_HOST": "0.0.0.0", "NEWS_JWT_SECRET": SECRET}, {}).host == "0.0.0.0"
 
 
-def test_a_public_key_may_stand_in_a_file_or_on_one_line(tmp_path: Path) -> None:
+def test_public_key_from_file_or_single_line(tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_text("-----BEGIN\nA\n-----END", encoding="ascii")
 
     assert [
@@ -109,11 +109,11 @@ def test_a_public_key_may_stand_in_a_file_or_on_one_line(tmp_path: Path) -> None
     ] == ["-----BEGIN\nA\n-----END"] * 2
 
 
-def test_others_are_served_only_by_permission() -> None:
+def test_other_hosts_need_explicit_permission() -> None:
     assert read_settings({"NEWS_HOST": "0.0.0.0", "NEWS_ALLOW_ANONYMOUS": "1"}, {}).allow_anonymous
 
 
-def test_variables_that_nobody_reads_are_named() -> None:
+def test_unknown_variables_are_reported() -> None:
     assert unknown_variables({"NEWS_PORT": "1", "NEWS_PROT": "1", "OTHER": "1", "NEWS_URL": "x"}) == ["NEWS_PROT"]
 
 
@@ -124,7 +124,7 @@ def restored_logging() -> Any:
     structlog.configure(**before)
 
 
-def test_a_log_line_is_one_json_object_whatever_stands_in_it(
+def test_log_line_is_one_json_object(
     capsys: pytest.CaptureFixture[str], restored_logging: None
 ) -> None:
     set_up_logging(LogLevel.INFO, LogFormat.JSON, FakeClock().monotonic)

@@ -8,11 +8,11 @@ def cursor(device_id: str = "laptop", seq: int = 7, at: float = 100.0, user_id: 
     return Cursor(user_id, device_id, Position("a1", seq), at)
 
 
-async def test_a_device_that_was_never_here_has_no_cursor(cursors: CursorStore) -> None:
+async def test_unknown_device_has_no_cursor(cursors: CursorStore) -> None:
     assert await cursors.load("u", "laptop") is None
 
 
-async def test_what_is_loaded_is_what_was_saved_last(cursors: CursorStore) -> None:
+async def test_load_returns_the_last_saved_cursor(cursors: CursorStore) -> None:
     await cursors.save([cursor(), cursor("phone", seq=3), cursor("", seq=4)])
     await cursors.save([cursor(seq=9, at=200.0)])
 
@@ -22,7 +22,7 @@ async def test_what_is_loaded_is_what_was_saved_last(cursors: CursorStore) -> No
     assert await cursors.load("other", "laptop") is None
 
 
-async def test_an_epoch_may_change(cursors: CursorStore) -> None:
+async def test_epoch_may_change(cursors: CursorStore) -> None:
     await cursors.save([cursor()])
     await cursors.save([cursor()._replace(position=Position("b2", 1))])
 
@@ -31,7 +31,7 @@ async def test_an_epoch_may_change(cursors: CursorStore) -> None:
     assert stored.position == Position("b2", 1)
 
 
-async def test_cursors_that_nobody_moved_for_long_are_forgotten_in_steps(cursors: CursorStore) -> None:
+async def test_old_cursors_are_pruned_in_steps(cursors: CursorStore) -> None:
     await cursors.save([cursor(f"d{number}", at=float(number)) for number in range(10)])
 
     assert await cursors.prune(updated_before=6.0, limit=4) == 4

@@ -36,7 +36,7 @@ def lines_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
-def test_a_warning_that_repeats_is_counted_every_time_and_said_so_often(
+def test_repeated_warnings_are_counted_but_rate_limited(
     counted: Counter[str], clock: FakeClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = structlog.get_logger("test")
@@ -60,7 +60,7 @@ def test_a_warning_that_repeats_is_counted_every_time_and_said_so_often(
 
 
 @pytest.mark.parametrize("form", LogFormat)
-def test_what_libraries_say_is_said_in_the_same_form(form: LogFormat) -> None:
+def test_library_logs_have_the_same_format(form: LogFormat) -> None:
     setting_up = f"set_up_logging(LogLevel.INFO, LogFormat({form.value!r}), time.monotonic)"
     program = f"""import logging, time
 from app.adapters.system.logs import set_up_logging
@@ -79,7 +79,7 @@ logging.getLogger("asyncio").warning("took %s", "long")
         assert "[asyncio]" in said
 
 
-def test_a_hostile_value_stays_on_its_line(counted: Counter[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_hostile_value_stays_on_its_line(counted: Counter[str], capsys: pytest.CaptureFixture[str]) -> None:
     value = 'x\n{"event": "forged"}\x1b[31m\u2028\ud800'
     structlog.get_logger("test").warning("odd", value=value)
 

@@ -23,7 +23,7 @@ async def take(log: NewsLog, after: int, count: int) -> list[Record]:
     return taken
 
 
-async def test_an_empty_log_has_no_head(log: NewsLog) -> None:
+async def test_empty_log_has_no_head(log: NewsLog) -> None:
     assert (log.head, log.oldest) == (0, 1)
     assert await log.read(0, 10) == []
     assert await log.by_id("none") is None
@@ -38,7 +38,7 @@ async def test_seqs_count_from_one_without_gaps(log: NewsLog) -> None:
     assert log.head == 3
 
 
-async def test_what_is_read_is_what_was_appended(log: NewsLog) -> None:
+async def test_read_returns_what_was_appended(log: NewsLog) -> None:
     appended = entry(1, accepted_at=123.5, tickers=("BTC",), title="Ünïcode 利下げ \u2028")
 
     await log.append([appended])
@@ -50,7 +50,7 @@ async def test_what_is_read_is_what_was_appended(log: NewsLog) -> None:
     assert await log.by_id(appended.item.id) == record
 
 
-async def test_the_same_link_or_id_is_a_duplicate_with_the_first_seq(log: NewsLog) -> None:
+async def test_same_url_or_id_is_a_duplicate(log: NewsLog) -> None:
     await fill(log, 2)
     same_link = entry(2, id="rss_other")
     same_id = entry(9)._replace(item=entry(1).item)
@@ -62,13 +62,13 @@ async def test_the_same_link_or_id_is_a_duplicate_with_the_first_seq(log: NewsLo
     assert log.head == 3
 
 
-async def test_a_duplicate_within_one_append_is_found(log: NewsLog) -> None:
+async def test_duplicate_within_one_append_is_found(log: NewsLog) -> None:
     results = await log.append([entry(1), entry(1)])
 
     assert [(result.seq, result.is_duplicate) for result in results] == [(1, False), (1, True)]
 
 
-async def test_appends_at_the_same_time_get_their_own_results(log: NewsLog) -> None:
+async def test_concurrent_appends_get_their_own_results(log: NewsLog) -> None:
     async with asyncio.TaskGroup() as tasks:
         appends = [tasks.create_task(log.append([entry(number), entry(number + 100)])) for number in range(50)]
 
@@ -79,7 +79,7 @@ async def test_appends_at_the_same_time_get_their_own_results(log: NewsLog) -> N
         assert [result.id for result in pair] == [entry(number).item.id, entry(number + 100).item.id]
 
 
-async def test_reading_gives_items_after_a_seq_in_order(log: NewsLog) -> None:
+async def test_read_returns_items_after_a_seq(log: NewsLog) -> None:
     await fill(log, 5)
 
     assert [record.seq for record in await log.read(2, 2)] == [3, 4]
@@ -87,7 +87,7 @@ async def test_reading_gives_items_after_a_seq_in_order(log: NewsLog) -> None:
     assert await log.read(5, 10) == []
 
 
-async def test_following_gives_what_is_there_and_then_what_comes(log: NewsLog) -> None:
+async def test_follow_yields_stored_and_then_new_items(log: NewsLog) -> None:
     await fill(log, 3)
     following = asyncio.create_task(take(log, after=1, count=4))
     await asyncio.sleep(0)
@@ -98,7 +98,7 @@ async def test_following_gives_what_is_there_and_then_what_comes(log: NewsLog) -
     assert [record.seq for record in await following] == [2, 3, 4, 5]
 
 
-async def test_several_can_follow(log: NewsLog) -> None:
+async def test_several_readers_can_follow(log: NewsLog) -> None:
     async with asyncio.TaskGroup() as tasks:
         followers = [tasks.create_task(take(log, after=0, count=10)) for _ in range(3)]
         for number in range(10):
@@ -152,7 +152,7 @@ QUERIES = [
 
 
 @pytest.mark.parametrize(("query", "expected"), QUERIES)
-async def test_queries_select_newest_first(library: NewsLog, query: NewsQuery, expected: list[int]) -> None:
+async def test_queries_return_newest_first(library: NewsLog, query: NewsQuery, expected: list[int]) -> None:
     selected = await library.select(query)
 
     assert [record.seq for record in selected] == expected
@@ -161,14 +161,14 @@ async def test_queries_select_newest_first(library: NewsLog, query: NewsQuery, e
     )
 
 
-async def test_totals_count_all_and_the_recent(library: NewsLog) -> None:
+async def test_totals_count_all_and_recent(library: NewsLog) -> None:
     totals = await library.totals(since=15.0)
 
     assert (totals.items, totals.items_since) == (3, 2)
     assert totals.average_impact == pytest.approx(160 / 3)
 
 
-async def test_pruning_by_age_keeps_what_is_young(log: NewsLog) -> None:
+async def test_prune_by_age_keeps_recent_items(log: NewsLog) -> None:
     await log.append([entry(number, accepted_at=float(number)) for number in range(1, 11)])
 
     dropped = await log.prune(accepted_before=4.0, keep_items=1_000, limit=100)
@@ -179,14 +179,14 @@ async def test_pruning_by_age_keeps_what_is_young(log: NewsLog) -> None:
     assert await log.count(NewsQuery()) == 7
 
 
-async def test_pruning_by_number_keeps_the_newest(log: NewsLog) -> None:
+async def test_prune_by_count_keeps_newest_items(log: NewsLog) -> None:
     await fill(log, 10)
 
     assert await log.prune(accepted_before=0.0, keep_items=4, limit=100) == 6
     assert log.oldest == 7
 
 
-async def test_pruning_goes_in_steps_and_never_takes_the_newest(log: NewsLog) -> None:
+async def test_prune_is_stepwise_and_keeps_the_newest(log: NewsLog) -> None:
     await fill(log, 10)
 
     dropped = [await log.prune(accepted_before=9e9, keep_items=0, limit=4) for _ in range(4)]
@@ -195,14 +195,14 @@ async def test_pruning_goes_in_steps_and_never_takes_the_newest(log: NewsLog) ->
     assert (log.oldest, log.head) == (10, 10)
 
 
-async def test_a_clock_that_went_back_leaves_no_hole(log: NewsLog) -> None:
+async def test_backward_clock_leaves_no_hole(log: NewsLog) -> None:
     await log.append([entry(1, accepted_at=5.0), entry(2, accepted_at=50.0), entry(3, accepted_at=6.0), entry(4)])
 
     assert await log.prune(accepted_before=10.0, keep_items=1_000, limit=100) == 1
     assert [record.seq for record in await log.read(0, 10)] == [2, 3, 4]
 
 
-async def test_a_pruned_link_is_news_again(log: NewsLog) -> None:
+async def test_pruned_url_can_be_published_again(log: NewsLog) -> None:
     await fill(log, 3)
     await log.prune(accepted_before=9e9, keep_items=0, limit=1)
 

@@ -43,7 +43,7 @@ def path(tmp_path: Path) -> str:
     return str(tmp_path / "news.db")
 
 
-async def test_the_log_goes_on_after_a_restart(path: str) -> None:
+async def test_log_continues_after_restart(path: str) -> None:
     async with open_database(path, Stats()) as database:
         log = await open_log(database)
         epoch = log.epoch
@@ -57,7 +57,7 @@ async def test_the_log_goes_on_after_a_restart(path: str) -> None:
     assert (again.seq, again.is_duplicate, fresh.seq) == (1, True, 3)
 
 
-async def test_another_file_is_another_epoch(tmp_path: Path) -> None:
+async def test_new_file_has_a_new_epoch(tmp_path: Path) -> None:
     epochs = set()
     for name in ("a.db", "b.db"):
         async with open_database(str(tmp_path / name), Stats()) as database:
@@ -66,7 +66,7 @@ async def test_another_file_is_another_epoch(tmp_path: Path) -> None:
     assert len(epochs) == 2
 
 
-async def test_every_commit_is_on_the_disk(path: str) -> None:
+async def test_commits_are_durable(path: str) -> None:
     async with open_database(path, Stats()) as database:
         await (await open_log(database)).append([entry(1)])
         for pragma, wanted in (("synchronous", 2), ("journal_mode", "wal")):
@@ -97,7 +97,7 @@ async def test_waiting_appends_share_a_commit(database: Database, monkeypatch: p
     assert commits <= 3
 
 
-async def test_publishers_are_answered_before_their_items_go_out(database: Database) -> None:
+async def test_publishers_are_answered_before_fanout(database: Database) -> None:
     log = await open_log(database)
     happened: list[str] = []
 
@@ -121,7 +121,7 @@ async def test_publishers_are_answered_before_their_items_go_out(database: Datab
     assert happened == ["answered"] * 3 + ["out"] * 3
 
 
-async def test_an_append_that_nobody_waits_for_any_more_is_stored_all_the_same(database: Database) -> None:
+async def test_append_is_stored_although_its_caller_left(database: Database) -> None:
     log = await open_log(database)
     gone = asyncio.create_task(log.append([entry(1)]))
     staying = asyncio.create_task(log.append([entry(2)]))
@@ -134,7 +134,7 @@ async def test_an_append_that_nobody_waits_for_any_more_is_stored_all_the_same(d
     assert gone.cancelled()
 
 
-async def test_reading_is_the_same_from_memory_and_from_disk(database: Database) -> None:
+async def test_memory_and_disk_reads_are_equal(database: Database) -> None:
     log = await open_log(database)
     for start in range(0, TAIL_ITEMS + 200, 100):
         await log.append([entry(number) for number in range(start, start + 100)])
@@ -150,7 +150,7 @@ async def test_reading_is_the_same_from_memory_and_from_disk(database: Database)
     assert await reopened.read(log.head - 10, 100) == from_memory
 
 
-async def test_a_failed_append_leaves_nothing_and_the_next_one_works(database: Database) -> None:
+async def test_failed_append_stores_nothing_and_next_succeeds(database: Database) -> None:
     log = await open_log(database)
     await database._writer.execute("CREATE TRIGGER no BEFORE INSERT ON news_log BEGIN SELECT RAISE(ABORT, 'no'); END")
     with pytest.raises(ServerError) as caught:
@@ -163,7 +163,7 @@ async def test_a_failed_append_leaves_nothing_and_the_next_one_works(database: D
     assert (result.seq, log.head) == (1, 1)
 
 
-async def test_a_full_disk_is_storage_full_and_heals(database: Database) -> None:
+async def test_full_disk_is_reported_and_heals(database: Database) -> None:
     log = await open_log(database)
     [(pages,)] = await database.read(Operation.READ_HISTORY, "PRAGMA page_count")
     await database._writer.execute(f"PRAGMA max_page_count = {pages}")
@@ -181,7 +181,7 @@ async def test_a_full_disk_is_storage_full_and_heals(database: Database) -> None
     assert [result.seq for result in await log.append([entry(1)])] == [1]
 
 
-async def test_on_a_full_disk_what_is_too_old_still_goes_and_acks_are_kept(
+async def test_full_disk_allows_pruning_and_acks(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = await open_log(database)
@@ -199,7 +199,7 @@ async def test_on_a_full_disk_what_is_too_old_still_goes_and_acks_are_kept(
     assert not database.is_writable()
 
 
-async def test_free_pages_are_given_back_to_a_full_disk(database: Database, path: str) -> None:
+async def test_free_pages_are_returned_to_a_full_disk(database: Database, path: str) -> None:
     log = await open_log(database)
     for start in range(0, 1_000, 100):
         await log.append([entry(number, content="x" * 4_000) for number in range(start, start + 100)])
@@ -215,7 +215,7 @@ async def test_free_pages_are_given_back_to_a_full_disk(database: Database, path
     assert after["wal"] == 0
 
 
-async def test_after_a_failed_fsync_nothing_is_acknowledged_any_more(
+async def test_failed_fsync_stops_acknowledging(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = await open_log(database)
@@ -239,7 +239,7 @@ async def test_after_a_failed_fsync_nothing_is_acknowledged_any_more(
     assert [record.seq for record in await log.read(0, 10)] == [1]
 
 
-async def test_a_disk_without_room_for_the_reserve_takes_nothing(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_disk_without_space_for_ballast_stores_nothing(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_path: Path, _data: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -252,7 +252,7 @@ async def test_a_disk_without_room_for_the_reserve_takes_nothing(path: str, monk
             assert database.is_writable()
 
 
-async def test_the_reserve_of_a_server_that_was_killed_lets_the_next_one_start(
+async def test_ballast_of_killed_server_lets_next_one_start(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ballast = Path(f"{path}.ballast")
@@ -270,7 +270,7 @@ async def test_the_reserve_of_a_server_that_was_killed_lets_the_next_one_start(
         assert (await open_log(database)).head == 0
 
 
-async def test_a_caller_who_gives_up_does_not_undo_the_others(database: Database) -> None:
+async def test_cancelled_caller_does_not_affect_others(database: Database) -> None:
     log = await open_log(database)
     impatient = asyncio.create_task(log.append([entry(1)]))
     patient = asyncio.create_task(log.append([entry(2)]))
@@ -282,7 +282,7 @@ async def test_a_caller_who_gives_up_does_not_undo_the_others(database: Database
     assert log.head == 2
 
 
-async def test_a_database_that_is_held_by_another_program_is_free_again_when_it_is_let_go(path: str) -> None:
+async def test_locked_database_recovers(path: str) -> None:
     async with open_database(path, Stats()) as database:
         log = await open_log(database)
         await database._writer.execute("PRAGMA busy_timeout = 10")
@@ -300,7 +300,7 @@ async def test_a_database_that_is_held_by_another_program_is_free_again_when_it_
     assert result.seq == 1
 
 
-async def test_a_job_that_fails_in_any_way_is_its_callers_failure_and_no_other(database: Database) -> None:
+async def test_failing_job_affects_only_its_caller(database: Database) -> None:
     async def broken(_connection: aiosqlite.Connection) -> None:
         raise KeyError("a bug")
 
@@ -311,7 +311,7 @@ async def test_a_job_that_fails_in_any_way_is_its_callers_failure_and_no_other(d
     assert (await (await open_log(database)).append([entry(1)]))[0].seq == 1
 
 
-async def test_a_row_whose_times_are_text_can_be_replaced(database: Database) -> None:
+async def test_row_with_text_times_can_be_replaced(database: Database) -> None:
     store = SqliteSubscriptionStore(database)
     await store.save(Subscription("u", "default", Filter(), (), 1.0, 1.0))
     await database._writer.execute("UPDATE user_subscriptions SET created_at = 'yesterday', updated_at = 'x'")
@@ -322,7 +322,7 @@ async def test_a_row_whose_times_are_text_can_be_replaced(database: Database) ->
     assert await store.load("u", "default") is not None
 
 
-async def test_a_second_server_on_the_same_file_is_refused(path: str) -> None:
+async def test_second_server_on_same_file_is_refused(path: str) -> None:
     async with open_database(path, Stats()):
         with pytest.raises(CannotOpen, match="another server"):
             async with open_database(path, Stats()):
@@ -330,20 +330,20 @@ async def test_a_second_server_on_the_same_file_is_refused(path: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["nowhere/news.db", "."])
-async def test_a_path_that_cannot_be_a_file_is_named(tmp_path: Path, name: str) -> None:
+async def test_path_that_is_not_a_file_is_reported(tmp_path: Path, name: str) -> None:
     with pytest.raises(CannotOpen, match="NEWS_DATABASE"):
         async with open_database(str(tmp_path / name), Stats()):
             pass
 
 
-async def test_a_damaged_log_is_refused(path: str) -> None:
+async def test_corrupt_log_is_refused(path: str) -> None:
     async with open_database(path, Stats()) as database:
         await database._writer.execute("DROP TABLE news_log")
         with pytest.raises(CorruptStateError, match="cannot be read"):
             await open_log(database)
 
 
-async def test_searches_that_take_too_long_are_broken_off_and_few_may_wait(
+async def test_slow_searches_are_interrupted_and_bounded(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.adapters.sqlite.database._SEARCH_S", 0.2)
@@ -364,7 +364,7 @@ async def refused(database: Database, sql: str) -> ErrorCode:
     return caught.value.code
 
 
-async def test_the_originals_rows_are_read_as_they_are(path: str) -> None:
+async def test_original_rows_are_read(path: str) -> None:
     with closing(sqlite3.connect(path)) as original:
         original.executescript(ORIGINAL)
 
@@ -399,7 +399,7 @@ async def test_the_originals_rows_are_read_as_they_are(path: str) -> None:
     ("column", "value"),
     [("keywords", "not json"), ("categories", '{"a":1}'), ("rss_feeds", "[1]"), ("impact_threshold", "high")],
 )
-async def test_a_row_that_cannot_be_read_is_said_to_be_corrupt(database: Database, column: str, value: str) -> None:
+async def test_unreadable_row_is_reported_as_corrupt(database: Database, column: str, value: str) -> None:
     store = SqliteSubscriptionStore(database)
     await store.save(Subscription("u", "default", Filter(), (), 1.0, 1.0))
     await database._writer.execute(f"UPDATE user_subscriptions SET {column} = ?", (value,))
@@ -408,7 +408,7 @@ async def test_a_row_that_cannot_be_read_is_said_to_be_corrupt(database: Databas
         await store.load("u", "default")
 
 
-async def test_a_channel_that_cannot_be_read_is_said_to_be_corrupt(database: Database) -> None:
+async def test_unreadable_channel_is_reported_as_corrupt(database: Database) -> None:
     store = SqliteSubscriptionStore(database)
     await store.save(Subscription("u", "btc", Filter(), (), 1.0, 1.0))
     await database._writer.execute("UPDATE subscription_channels SET filter = '[]'")
@@ -417,7 +417,7 @@ async def test_a_channel_that_cannot_be_read_is_said_to_be_corrupt(database: Dat
         await store.load("u", "btc")
 
 
-async def test_a_file_that_is_no_database_is_refused(path: str) -> None:
+async def test_non_database_file_is_refused(path: str) -> None:
     Path(path).write_bytes(b"this is not a database" * 100)
 
     with pytest.raises(CorruptStateError, match="cannot be used"):
@@ -425,7 +425,7 @@ async def test_a_file_that_is_no_database_is_refused(path: str) -> None:
             pass
 
 
-async def test_a_layout_from_the_future_is_refused(path: str) -> None:
+async def test_future_schema_is_refused(path: str) -> None:
     async with aiosqlite.connect(path) as connection:
         await connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
 

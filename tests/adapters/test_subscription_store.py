@@ -22,19 +22,19 @@ def subscription(
     return Subscription(user_id, channel, wanted, ("terminal",), at, at)
 
 
-async def test_an_unknown_user_has_nothing(store: SubscriptionStore) -> None:
+async def test_unknown_user_has_no_subscription(store: SubscriptionStore) -> None:
     assert await store.load("u", "default") is None
     assert not await store.delete("u")
 
 
-async def test_what_is_loaded_is_what_was_saved(store: SubscriptionStore) -> None:
+async def test_load_returns_what_was_saved(store: SubscriptionStore) -> None:
     for channel in ("default", "btc"):
         saved = await store.save(subscription(channel=channel))
 
         assert await store.load("u", channel) == saved == subscription(channel=channel)
 
 
-async def test_saving_again_replaces_everything_but_the_beginning(store: SubscriptionStore) -> None:
+async def test_saving_again_keeps_only_the_creation_time(store: SubscriptionStore) -> None:
     for channel in ("default", "btc"):
         await store.save(subscription(channel=channel))
 
@@ -44,7 +44,7 @@ async def test_saving_again_replaces_everything_but_the_beginning(store: Subscri
         assert (saved.filter, saved.created_at, saved.updated_at) == (Filter(), 10.0, 20.0)
 
 
-async def test_users_and_channels_do_not_touch_each_other(store: SubscriptionStore) -> None:
+async def test_users_and_channels_are_independent(store: SubscriptionStore) -> None:
     for user in ("a", "b"):
         for channel in ("z", "default", "y"):
             await store.save(subscription(user, channel))

@@ -59,7 +59,7 @@ async def result_of(given: str, **settings: Any) -> tuple[TokenCheck, ErrorCode 
 
 
 @pytest.mark.parametrize(("key", "algorithm"), [(RSA, "RS256"), (EC, "ES256"), (ED, "EdDSA")])
-async def test_a_public_key_believes_the_algorithm_of_its_kind(key: Any, algorithm: str) -> None:
+async def test_public_key_accepts_only_its_algorithm(key: Any, algorithm: str) -> None:
     believes = verifier(jwt_public_key=pem(key))
 
     identity = await believes.verify(token("alice", key=key, algorithm=algorithm, scope="news:publish other"))
@@ -69,7 +69,7 @@ async def test_a_public_key_believes_the_algorithm_of_its_kind(key: Any, algorit
     assert identity.expires_at == pytest.approx(time.time() + 600, abs=5)
 
 
-async def test_what_the_command_signs_is_believed() -> None:
+async def test_signed_token_is_accepted() -> None:
     signed = sign(SECRET, "bob", ["news:admin"], time.time(), 3_600, {"aud": "news", "iss": "us"})
 
     identity = await verifier(jwt_audience="news", jwt_issuer="us").verify(signed)
@@ -126,27 +126,27 @@ REFUSED: list[tuple[str, str, TokenCheck]] = [
 
 
 @pytest.mark.parametrize(("given", "result"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
-async def test_a_token_that_is_not_right_is_refused(given: str, result: TokenCheck) -> None:
+async def test_invalid_token_is_refused(given: str, result: TokenCheck) -> None:
     code = ErrorCode.TOKEN_EXPIRED if result is TokenCheck.EXPIRED else ErrorCode.UNAUTHORIZED
 
     assert await result_of(given) == (result, code)
 
 
-async def test_a_token_may_be_late_by_the_leeway_and_name_any_kid_where_there_is_one_key() -> None:
+async def test_leeway_and_single_key_without_kid() -> None:
     late = token(life_s=-20, header={"kid": "../../etc/passwd"})
 
     assert await result_of(late) == (TokenCheck.OK, None)
 
 
 @pytest.mark.parametrize("key", [RSA, EC, ED])
-async def test_a_public_key_is_nobodys_secret(key: Any) -> None:
+async def test_public_key_is_not_an_hmac_secret(key: Any) -> None:
     for written in (pem(key), pem(key).strip()):
         confused = by_hmac({"alg": "HS256", "typ": "JWT"}, written.encode())
 
         assert await result_of(confused, jwt_public_key=pem(key)) == (BAD_SIGNATURE, ErrorCode.UNAUTHORIZED)
 
 
-async def test_deep_json_is_refused_and_not_fatal() -> None:
+async def test_deeply_nested_json_is_refused() -> None:
     deep = f"{'[' * 3_000}{']' * 3_000}"
     header = jwt.utils.base64url_encode(deep.encode()).decode()
 
@@ -164,7 +164,7 @@ WHOM = [
 
 
 @pytest.mark.parametrize(("claims", "result"), WHOM)
-async def test_a_token_has_to_be_for_us_and_from_whom_we_know(claims: dict[str, Any], result: TokenCheck) -> None:
+async def test_audience_and_issuer_must_match(claims: dict[str, Any], result: TokenCheck) -> None:
     found, _ = await result_of(token(**claims), jwt_audience="news", jwt_issuer="us")
 
     assert found is result
@@ -179,18 +179,18 @@ async def test_a_token_has_to_be_for_us_and_from_whom_we_know(claims: dict[str, 
         ({"jwt_public_key": pem(rsa.generate_private_key(public_exponent=65_537, key_size=1_024))}, "want RSA of 2048"),
     ],
 )
-def test_a_key_that_is_too_weak_stops_the_start_and_is_not_shown(settings: dict[str, Any], wanted: str) -> None:
+def test_weak_key_stops_the_start_without_showing_it(settings: dict[str, Any], wanted: str) -> None:
     with pytest.raises(InvalidSetting, match=wanted) as caught:
         create_verifier(Settings(**settings), nothing_revoked(), FakeClock(), Stats())
 
     assert "hunter2" not in str(caught.value)
 
 
-def test_no_key_asks_for_no_tokens() -> None:
+def test_no_key_means_no_tokens() -> None:
     assert create_verifier(Settings(), nothing_revoked(), FakeClock(), Stats()) is None
 
 
-def test_an_operator_may_ask_for_everybody_and_connect_as_nobody_else() -> None:
+def test_operator_sees_all_users_but_connects_as_itself() -> None:
     operator = Identity("ann", frozenset({Scope.ADMIN}))
 
     operator.check_user("bob")
@@ -241,7 +241,7 @@ def signed(kid: str | None, key: Any, algorithm: str) -> str:
     return token(key=key, algorithm=algorithm, header={"kid": kid} if kid else None)
 
 
-async def test_published_keys_are_fetched_once_and_found_by_their_id() -> None:
+async def test_published_keys_are_cached_by_id() -> None:
     async with publishing() as (published, url):
         published.keys |= {"ec": EC, "ed": ED}
         believes = verifier(jwks_url=url)
@@ -258,7 +258,7 @@ async def test_published_keys_are_fetched_once_and_found_by_their_id() -> None:
     assert published.requests == 1
 
 
-async def test_a_new_key_is_found_at_once_and_strange_ones_cost_one_look_in_half_a_minute() -> None:
+async def test_new_key_is_fetched_and_unknown_ones_limited() -> None:
     clock = FakeClock(time.time())
     async with publishing() as (published, url):
         believes = verifier(clock=clock, jwks_url=url)
@@ -296,7 +296,7 @@ async def _heap() -> web.StreamResponse:
 
 
 @pytest.mark.parametrize("answer", [_fail, _move, _rubbish, _nothing, _heap])
-async def test_keys_stay_while_their_address_answers_otherwise(
+async def test_keys_survive_bad_answers_of_their_url(
     answer: Callable[[], Awaitable[web.StreamResponse]],
 ) -> None:
     clock = FakeClock(time.time())
@@ -310,7 +310,7 @@ async def test_keys_stay_while_their_address_answers_otherwise(
         assert published.requests == 2
 
 
-async def test_without_any_key_nobody_is_believed_and_it_is_tried_again_in_a_second() -> None:
+async def test_without_keys_all_are_refused_and_fetch_retried() -> None:
     clock, stats = FakeClock(time.time()), Stats()
     async with publishing() as (published, url):
         published.answer = _fail

@@ -90,26 +90,26 @@ WRONGS = ("wrong_clients", "disordered", "unstamped")
     ],
     ids="plain joined cut among-others missing one-too-many swapped doubled gap unstamped".split(),
 )
-async def test_what_is_wrong_with_a_client_is_said(load: Path, frames: list[bytes], wrong: tuple[str, ...]) -> None:
+async def test_client_errors_are_reported(load: Path, frames: list[bytes], wrong: tuple[str, ...]) -> None:
     result = await result_of(load, frames)
 
     assert {name for name in WRONGS if result[name]} == set(wrong)
 
 
-async def test_bystander_who_gets_an_item_is_wrong(load: Path) -> None:
+async def test_bystander_that_gets_an_item_fails(load: Path) -> None:
     result = await result_of(load, [frame(1), frame(2)], "-x", "1")
 
     assert result["wrong_clients"]
 
 
-async def test_server_that_closes_is_noticed(load: Path) -> None:
+async def test_disconnect_by_the_server_is_noticed(load: Path) -> None:
     result = await result_of(load, [frame(1)], is_closed=True)
 
     assert (result["closed"], result["wrong_clients"]) == (1, 1)
 
 
 @pytest.mark.parametrize(("seqs", "disordered"), [((1, 2), 0), ((1, 3), 1)])
-async def test_deflated_items_are_inflated_and_held_to_their_order(
+async def test_deflated_items_are_checked_for_order(
     load: Path, seqs: tuple[int, int], disordered: int
 ) -> None:
     result = await result_of(load, [deflated(seq) for seq in seqs], "-d")

@@ -43,7 +43,7 @@ async def page() -> AsyncIterator[Page]:
         await browser.close()
 
 
-async def test_the_page_shows_news_as_it_comes_and_never_as_markup(server: RunningServer, page: Page) -> None:
+async def test_page_shows_news_as_text(server: RunningServer, page: Page) -> None:
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
@@ -60,7 +60,7 @@ async def test_the_page_shows_news_as_it_comes_and_never_as_markup(server: Runni
     assert problems == []
 
 
-async def test_the_page_comes_back_to_where_it_was(tmp_path: Path, page: Page) -> None:
+async def test_page_resumes_after_disconnect(tmp_path: Path, page: Page) -> None:
     start = ("--port", str(free_port()), "--database", str(tmp_path / "news.db"))
     async with server_process(*start) as running:
         await page.goto(running.server.url)
@@ -90,7 +90,7 @@ CLIENT = """
 """
 
 
-async def test_a_browsers_own_websocket_pings_and_receives(server: RunningServer, page: Page) -> None:
+async def test_browser_websocket_pings_and_receives(server: RunningServer, page: Page) -> None:
     await page.goto(server.url)
     seen = asyncio.create_task(page.evaluate(CLIENT, f"{server.ws_url}?user_id=browser_client"))
     while not await server.metric("news_client_messages_total", type="ping"):
@@ -101,7 +101,7 @@ async def test_a_browsers_own_websocket_pings_and_receives(server: RunningServer
     assert await seen == ["pong", "Story 1"]
 
 
-async def test_where_tokens_are_asked_for_the_page_takes_one_from_its_fragment(page: Page) -> None:
+async def test_page_takes_token_from_fragment(page: Page) -> None:
     environment = {"NEWS_JWT_SECRET": SECRET}
     async with server_process("--database", ":memory:", environment=environment) as running:
         server = running.server

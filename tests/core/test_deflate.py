@@ -29,7 +29,7 @@ offers = st.builds(lambda given: "; ".join(["permessage-deflate", *given]), para
 
 
 @given(st.lists(offers, min_size=1, max_size=3))
-def test_an_offer_is_met_where_another_implementation_meets_it(lines: list[str]) -> None:
+def test_negotiation_agrees_with_another_implementation(lines: list[str]) -> None:
     # zlib can do no window of 8 bits, and websockets asks nothing of the client but what it was told to.
     met = [bits for line in lines if (bits := _window_by_websockets(line)) is not None and bits > 8]
 
@@ -65,27 +65,27 @@ def _window_by_websockets(offer: str) -> int | None:
         ([], None),
     ],
 )
-def test_what_is_agreed(lines: list[str], window_bits: int | None) -> None:
+def test_negotiated_parameters(lines: list[str], window_bits: int | None) -> None:
     agreement = negotiate(lines)
 
     assert (agreement and agreement.response_header) == (window_bits and f"{ANSWER}{window_bits}")
 
 
 @given(st.binary(max_size=9_000), st.integers(9, 12))
-def test_a_payload_comes_back_with_the_window_that_was_agreed_and_no_larger_one(data: bytes, bits: int) -> None:
+def test_payload_decompresses_with_the_negotiated_window(data: bytes, bits: int) -> None:
     packed = deflate(data, bits)
 
     assert zlib.decompressobj(-bits).decompress(packed + b"\x00\x00\xff\xff") == data
 
 
-def test_one_after_the_other_can_be_read_by_a_client_that_keeps_its_window() -> None:
+def test_messages_decompress_with_context_takeover() -> None:
     inflater = zlib.decompressobj(-12)
     texts = [b"rates stay where they are", b"rates stay where they are, again"]
 
     assert [inflater.decompress(deflate(text, 12) + b"\x00\x00\xff\xff") for text in texts] == texts
 
 
-def test_each_frame_of_a_message_is_made_once() -> None:
+def test_each_frame_is_encoded_once() -> None:
     message = frames.EncodedMessage(b"a story " * 99)
 
     assert message.frame(12) is message.frame(12)

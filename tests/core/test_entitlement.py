@@ -30,13 +30,13 @@ POST = item(source=Source.NITTER, source_account="@WhaleAlert", category=Categor
         ({"sources": []}, WIRE, Outcome.SOURCE),
     ],
 )
-def test_a_token_keeps_from_its_bearer_what_it_does_not_name(
+def test_token_hides_what_it_does_not_name(
     claim: dict[str, Any], news: NewsItem, outcome: Outcome | None
 ) -> None:
     assert why_not(news, MATCH_ALL, parse_entitlement(claim)) is outcome
 
 
-def test_an_entitlement_adds_to_a_filter_and_never_widens_it() -> None:
+def test_entitlement_never_widens_a_filter() -> None:
     entitled = parse_entitlement({"categories": ["crypto", "economics"], "sources": ["rss", "nitter"]})
 
     assert why_not(WIRE, Filter(impact_threshold=0, categories=("crypto",)), entitled) is Outcome.CATEGORY
@@ -58,7 +58,7 @@ def test_an_entitlement_adds_to_a_filter_and_never_widens_it() -> None:
         ({"max_items": 3}, "/ent/max_items"),
     ],
 )
-def test_what_cannot_be_kept_to_is_refused(claim: object, pointer: str) -> None:
+def test_unenforceable_claim_is_refused(claim: object, pointer: str) -> None:
     with pytest.raises(ClientError) as caught:
         parse_entitlement(claim)
 
@@ -66,7 +66,7 @@ def test_what_cannot_be_kept_to_is_refused(claim: object, pointer: str) -> None:
     assert [bad.pointer for bad in caught.value.fields] == [pointer]
 
 
-def test_a_token_that_says_nothing_keeps_nothing_back() -> None:
+def test_token_without_claim_is_unrestricted() -> None:
     assert parse_entitlement({}) == UNRESTRICTED
     assert not UNRESTRICTED.hides_items
     assert UNRESTRICTED.max_channels_within(32) == 32
@@ -74,7 +74,7 @@ def test_a_token_that_says_nothing_keeps_nothing_back() -> None:
     assert parse_entitlement({"max_channels": 99}).max_channels_within(32) == 32
 
 
-def test_a_delay_is_counted_from_acceptance() -> None:
+def test_delay_counts_from_acceptance() -> None:
     entitled = parse_entitlement({"min_delay_s": 60})
 
     assert entitled.hides_items

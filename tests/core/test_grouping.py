@@ -12,7 +12,7 @@ many = st.lists(st.sets(st.integers(0, 400), max_size=200).map(BitMap), min_size
 
 
 @given(few | many)
-def test_every_slot_is_in_the_one_group_that_has_its_items(wanted: list[BitMap]) -> None:
+def test_every_slot_is_in_exactly_one_group(wanted: list[BitMap]) -> None:
     groups = group_by_items(wanted)
 
     by_slot: dict[int, tuple[int, ...]] = {}
@@ -26,7 +26,7 @@ def test_every_slot_is_in_the_one_group_that_has_its_items(wanted: list[BitMap])
 
 
 @given(many)
-def test_looking_at_each_slot_comes_to_the_same(wanted: list[BitMap]) -> None:
+def test_slot_by_slot_grouping_is_equal(wanted: list[BitMap]) -> None:
     def sets(groups: list[SlotGroup]) -> set[tuple[tuple[int, ...], frozenset[int]]]:
         return {(items, frozenset(slots)) for slots, items in groups}
 
@@ -36,14 +36,14 @@ def test_looking_at_each_slot_comes_to_the_same(wanted: list[BitMap]) -> None:
     assert sets(whole) == sets(one_by_one)
 
 
-def test_one_item_is_one_group_and_none_is_none() -> None:
+def test_one_item_is_one_group() -> None:
     assert group_by_items([]) == []
     assert group_by_items([BitMap()]) == []
     [only] = group_by_items([BitMap([3, 5])])
     assert (list(only.slots), only.items) == ([3, 5], (0,))
 
 
-def test_where_nearly_everybody_wants_another_set_each_slot_is_looked_at() -> None:
+def test_many_distinct_sets_are_grouped_slot_by_slot() -> None:
     wanted = [BitMap(slot for slot in range(256) if slot >> place & 1) for place in range(8)]
 
     groups = group_by_items(wanted)

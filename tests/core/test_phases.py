@@ -11,7 +11,7 @@ LIMITS = Limits().with_values({"delivery.max_lag_items": 100, "delivery.stall_ti
 
 
 @given(st.lists(st.sampled_from(PhaseEvent)))
-def test_whatever_happens_a_connection_is_closed_for_good_once_it_ended(events: list[PhaseEvent]) -> None:
+def test_ended_connection_stays_closed(events: list[PhaseEvent]) -> None:
     phase = Phase.REPLAYING
     for event in events:
         is_over = phase is Phase.CLOSED
@@ -23,7 +23,7 @@ def test_whatever_happens_a_connection_is_closed_for_good_once_it_ended(events: 
         assert event is not PhaseEvent.ENDED or phase is Phase.CLOSED
 
 
-def test_every_phase_is_reached_and_every_open_one_may_end() -> None:
+def test_every_phase_is_reachable_and_can_end() -> None:
     assert set(NEXT_PHASE.values()) == set(Phase)
     assert {phase for phase, event in NEXT_PHASE if event is PhaseEvent.ENDED} == set(Phase)
     assert {phase for (phase, event), after in NEXT_PHASE.items() if after is Phase.LIVE} == {
@@ -42,7 +42,7 @@ def test_every_phase_is_reached_and_every_open_one_may_end() -> None:
         (Phase.REPLAYING, 0, 30.1, True),
     ],
 )
-def test_who_takes_nothing_or_lags_too_far_is_hopeless(
+def test_stalled_or_lagging_client_is_disconnected(
     phase: Phase, behind_items: int, stalled_s: float, expected: bool
 ) -> None:
     assert should_disconnect(phase, behind_items, stalled_s, LIMITS.delivery) is expected

@@ -45,7 +45,7 @@ senses = st.builds(
 
 
 @given(st.lists(senses, max_size=30), senses, st.floats(0, 40), st.floats(0, 1e7))
-def test_more_evidence_never_lowers_a_score_and_none_leaves_the_range(
+def test_more_evidence_never_lowers_a_score(
     found: list[VocabularyEntry], more: VocabularyEntry, authority: float, age_s: float
 ) -> None:
     before = scoring.score(EntityMatches(tuple(found), ()), (), Category.OTHER, authority, age_s)
@@ -55,14 +55,14 @@ def test_more_evidence_never_lowers_a_score_and_none_leaves_the_range(
     assert 0 <= before.relevance <= after.relevance <= 100
 
 
-def test_old_news_moves_less() -> None:
+def test_impact_decays_with_age() -> None:
     shares = [scoring.freshness(hours * 3600) for hours in (0, 12, 36, 100, 1_000)]
 
     assert shares == sorted(shares, reverse=True)
     assert (shares[0], shares[-1]) == (1.0, 0.5)
 
 
-def test_a_sense_in_the_title_is_not_counted_again_for_the_content() -> None:
+def test_title_match_is_not_counted_again_in_content() -> None:
     vocabulary = Vocabulary([VocabularyEntry("goal", EntryKind.CATEGORY, "sports", 5.0)])
 
     once = entities.find_entities(vocabulary, tokenize("goal"), tokenize(""))
@@ -72,7 +72,7 @@ def test_a_sense_in_the_title_is_not_counted_again_for_the_content() -> None:
     assert all(once.of_kind(kind) == twice.of_kind(kind) for kind in EntryKind)
 
 
-def test_a_category_that_is_not_certain_is_other() -> None:
+def test_uncertain_category_is_other() -> None:
     vocabulary = Vocabulary(
         [
             VocabularyEntry("goal", EntryKind.CATEGORY, "sports", 5.0),
@@ -90,7 +90,7 @@ def test_a_category_that_is_not_certain_is_other() -> None:
     assert category("", "") is Category.OTHER
 
 
-def test_cashtags_are_tickers_and_amounts_are_not() -> None:
+def test_cashtags_are_tickers_but_amounts_are_not() -> None:
     nothing = EntityMatches((), ())
 
     assert entities.find_tickers(nothing, "$TSLA and $BRK.B up, $5 and $1bn not", "A$AP no, ($QQQ) yes") == (
@@ -100,6 +100,6 @@ def test_cashtags_are_tickers_and_amounts_are_not() -> None:
     )
 
 
-def test_a_term_without_letters_is_a_bug_in_a_table() -> None:
+def test_term_without_letters_raises() -> None:
     with pytest.raises(ValueError, match="no letter or digit"):
         Vocabulary([VocabularyEntry("!!", EntryKind.TAG, "x", 0.0)])

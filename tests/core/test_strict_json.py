@@ -52,7 +52,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("body", "part"), REFUSED)
-def test_what_is_refused_is_refused_in_words(body: bytes, part: str) -> None:
+def test_errors_are_described_in_words(body: bytes, part: str) -> None:
     with pytest.raises(ClientError) as caught:
         decode_object(body)
 
@@ -78,12 +78,12 @@ ACCEPTED: list[tuple[bytes, object]] = [
 
 
 @pytest.mark.parametrize(("body", "expected"), ACCEPTED)
-def test_what_is_well_formed_is_read(body: bytes, expected: object) -> None:
+def test_well_formed_json_is_decoded(body: bytes, expected: object) -> None:
     assert decode_object(body) == expected
 
 
 @given(st.binary(max_size=200) | st.text('{}[]":,\\1eu0\0 ', max_size=60).map(str.encode))
-def test_any_bytes_are_read_or_refused_and_never_more(body: bytes) -> None:
+def test_arbitrary_bytes_are_decoded_or_refused(body: bytes) -> None:
     try:
         document = decode_object(body)
     except ClientError:
@@ -102,7 +102,7 @@ JSON = st.recursive(
 
 
 @given(st.lists(st.tuples(st.text("ab:", max_size=2), JSON), max_size=4).map(Pairs), st.booleans())
-def test_a_key_that_stands_twice_is_refused_however_its_text_is_written(pairs: "Pairs", escapes: bool) -> None:
+def test_duplicate_keys_are_refused(pairs: "Pairs", escapes: bool) -> None:
     body = pairs.text(escapes)
     seen: list[bool] = []
     json.loads(body, object_pairs_hook=lambda found: seen.append(len({key for key, _ in found}) < len(found)))
@@ -115,7 +115,7 @@ def test_a_key_that_stands_twice_is_refused_however_its_text_is_written(pairs: "
 
 
 @pytest.mark.parametrize("body", [b"[1,2]", b'"text"', b"null", b"5"])
-def test_json_that_is_no_object_is_refused_as_what_it_should_have_been(body: bytes) -> None:
+def test_non_object_is_refused(body: bytes) -> None:
     with pytest.raises(ClientError) as caught:
         decode_object(body, ErrorCode.INVALID_MESSAGE)
 

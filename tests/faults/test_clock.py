@@ -25,7 +25,7 @@ def faketime() -> Path:
     return found[0]
 
 
-async def test_a_clock_that_jumps_changes_nothing(tmp_path: Path) -> None:
+async def test_clock_jump_changes_nothing(tmp_path: Path) -> None:
     ledger, port, set_to = Ledger("clock jumps"), free_port(), tmp_path / "time"
     set_to.write_text("+0")
     environment = {

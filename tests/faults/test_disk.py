@@ -31,7 +31,7 @@ async def storage(server: RunningServer) -> tuple[int, bool]:
         return answer.status, (await answer.json())["checks"]["storage"]
 
 
-async def test_a_full_disk_is_said_survived_and_left_behind(small_disk: Path) -> None:
+async def test_full_disk_is_reported_and_survived(small_disk: Path) -> None:
     ledger, port = Ledger("disk full"), free_port()
     start = ("--port", str(port), "--database", str(small_disk / "news.db"))
     hog = small_disk / "hog"
@@ -64,7 +64,7 @@ async def test_a_full_disk_is_said_survived_and_left_behind(small_disk: Path) ->
     assert set(ledger.refusals) == {507}
 
 
-async def test_a_server_starts_and_serves_readers_on_a_disk_that_is_full(small_disk: Path) -> None:
+async def test_server_starts_and_serves_reads_on_full_disk(small_disk: Path) -> None:
     ledger, port = Ledger("start on a full disk"), free_port()
     start = ("--port", str(port), "--database", str(small_disk / "news.db"))
     async with terminals(port, 10) as around:

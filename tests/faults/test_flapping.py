@@ -11,7 +11,7 @@ from tests.support.process import free_port, server_process
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
 
-async def test_flapping_terminals_miss_and_double_nothing(tmp_path: Path) -> None:
+async def test_flapping_clients_miss_and_repeat_nothing(tmp_path: Path) -> None:
     ledger, port = Ledger(f"{scale(60, 200)} flapping terminals at {scale(250, 500)} items/s"), free_port()
     start = ("--port", str(port), "--database", str(tmp_path / "news.db"))
     async with server_process(*start) as running:

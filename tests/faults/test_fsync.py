@@ -14,7 +14,7 @@ from tests.support.process import free_port, server_process
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
 
-async def test_after_a_failed_fsync_nothing_is_said_yes_to_until_a_restart(tmp_path: Path) -> None:
+async def test_failed_fsync_refuses_writes_until_restart(tmp_path: Path) -> None:
     strace = shutil.which("strace")
     if strace is None:
         assert not os.environ.get("CI"), "CI must have strace"

@@ -7,5 +7,5 @@ from tests.faults.run_mutants import has_place
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.bug)
-def test_every_planted_bug_has_its_place(mutant: Mutant) -> None:
+def test_every_mutant_applies(mutant: Mutant) -> None:
     assert has_place(mutant)

@@ -62,7 +62,7 @@ async def tried(*loops: Loop) -> int:
     return max(loop.attempts - earlier for loop, earlier in zip(loops, before, strict=True))
 
 
-async def test_through_restarts(tmp_path: Path) -> None:
+async def test_original_client_survives_restarts(tmp_path: Path) -> None:
     port = free_port()
     start = ("--port", str(port), "--database", str(tmp_path / "news.db"))
     loop = Loop(f"ws://127.0.0.1:{port}/ws/news?user_id=u")
@@ -77,7 +77,7 @@ async def test_through_restarts(tmp_path: Path) -> None:
     assert loop.connections == 2
 
 
-async def test_through_a_fight_for_one_place() -> None:
+async def test_original_client_survives_contention_for_one_place() -> None:
     async with running(connection_policy="one") as server:
         mine, theirs = Loop(f"{server.ws_url}?user_id=u"), Loop(f"{server.ws_url}?user_id=u")
         async with looping(mine, theirs):
@@ -88,7 +88,7 @@ async def test_through_a_fight_for_one_place() -> None:
     assert attempts <= 3
 
 
-async def test_through_the_limit_of_places_and_of_messages() -> None:
+async def test_original_client_survives_connection_and_message_limits() -> None:
     async with running(max_connections_per_user=1) as server:
         first = Loop(f"{server.ws_url}?user_id=u")
         second, flooding = Loop(f"{server.ws_url}?user_id=u"), Loop(f"{server.ws_url}?user_id=f", floods=True)

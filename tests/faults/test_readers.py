@@ -11,7 +11,7 @@ from tests.support.process import free_port, server_process
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
 
-async def test_readers_that_stall_or_are_slow_lose_nothing_and_delay_nobody(tmp_path: Path) -> None:
+async def test_stalled_and_slow_readers_lose_and_delay_nothing(tmp_path: Path) -> None:
     ledger, port = Ledger(f"readers that stall for {scale(6, 45)} s or are slow"), free_port()
     start = ("--port", str(port), "--database", str(tmp_path / "news.db"))
     crowd = terminals(port, 12, greedy=4, acks=lambda number: number in (3, 6))

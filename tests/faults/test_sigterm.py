@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 STOPS = scale(2, 10)
 
 
-async def test_a_restart_under_load_with_stalled_clients_loses_nothing(tmp_path: Path) -> None:
+async def test_restart_under_load_with_stalled_clients_loses_nothing(tmp_path: Path) -> None:
     ledger, port = Ledger("SIGTERM under load with stalled clients"), free_port()
     start = ("--port", str(port), "--database", str(tmp_path / "news.db"))
     async with terminals(port, 20, acks=lambda number: number % 4 == 1) as around:

@@ -21,7 +21,7 @@ STOPPED_S = scale(3, 45)
 PER_S = 50
 
 
-async def test_stopped_clients_go_on_where_they_were(tmp_path: Path) -> None:
+async def test_stopped_clients_continue_where_they_were(tmp_path: Path) -> None:
     ledger = Ledger(f"clients stopped for {STOPPED_S} s")
     total = STOPPED_S * PER_S + 1
     async with server_process("--database", str(tmp_path / "news.db")) as running:

@@ -37,7 +37,7 @@ async def restarted(harness: Harness) -> Harness:
     return Harness(harness.limits, harness.stores)
 
 
-async def test_an_ack_is_answered_where_it_has_an_id_and_counted_with_its_latency(harness: Harness) -> None:
+async def test_ack_with_id_is_answered_and_measured(harness: Harness) -> None:
     session, link = await arrive(harness)
     await harness.publish(3)
     harness.clock.move(2)
@@ -52,7 +52,7 @@ async def test_an_ack_is_answered_where_it_has_an_id_and_counted_with_its_latenc
     assert harness.stats.recovery.ack_times.total == 2.0
 
 
-async def test_an_ack_for_what_was_never_sent_is_an_error(harness: Harness) -> None:
+async def test_ack_for_unsent_item_is_an_error(harness: Harness) -> None:
     session, link = await arrive(harness)
     await harness.publish(3)
 
@@ -64,7 +64,7 @@ async def test_an_ack_for_what_was_never_sent_is_an_error(harness: Harness) -> N
     assert harness.stats.recovery.acks == {AckResult.UNKNOWN: 1}
 
 
-async def test_an_ack_without_ack_mode_is_an_error(harness: Harness) -> None:
+async def test_ack_without_ack_mode_is_an_error(harness: Harness) -> None:
     session, link = await harness.arrive()
 
     await harness.send(session, {"type": "ack", "seq": 0})
@@ -72,7 +72,7 @@ async def test_an_ack_without_ack_mode_is_an_error(harness: Harness) -> None:
     assert link.messages[-1]["code"] == "invalid_message"
 
 
-async def test_what_is_not_acknowledged_in_time_comes_again_and_is_marked(harness: Harness) -> None:
+async def test_unacknowledged_item_is_redelivered_with_a_mark(harness: Harness) -> None:
     session, link = await arrive(harness)
     async with harness.reading():
         await harness.publish(3)
@@ -89,7 +89,7 @@ async def test_what_is_not_acknowledged_in_time_comes_again_and_is_marked(harnes
     assert harness.stats.recovery.redelivered == {Redelivery.TIMEOUT: 2}
 
 
-async def test_what_comes_again_for_want_of_an_ack_counts_so_also_when_some_of_it_is_acknowledged_then(
+async def test_redeliveries_are_counted_despite_a_partial_ack(
     harness: Harness,
 ) -> None:
     session, link = await arrive(harness)
@@ -104,7 +104,7 @@ async def test_what_comes_again_for_want_of_an_ack_counts_so_also_when_some_of_i
     assert harness.stats.recovery.redelivered == {Redelivery.TIMEOUT: 4}
 
 
-async def test_an_item_that_fills_the_buffer_is_waited_for_too(harness: Harness) -> None:
+async def test_item_that_fills_the_buffer_awaits_ack_too(harness: Harness) -> None:
     harness = Harness(LIMITS.with_values({"delivery.write_high_water_bytes": 100}))
     link = RecordingLink(stalled=True)
     session, _ = await harness.arrive(link=link, device_id="laptop", uses_acks=True)
@@ -116,7 +116,7 @@ async def test_an_item_that_fills_the_buffer_is_waited_for_too(harness: Harness)
     assert (len(session.window), session.window.sent) == (1, 1)
 
 
-async def test_who_never_acknowledges_is_ended_after_three_more_attempts(harness: Harness) -> None:
+async def test_client_that_never_acks_is_disconnected(harness: Harness) -> None:
     _, link = await arrive(harness)
     async with harness.reading():
         await harness.publish(2)
@@ -131,7 +131,7 @@ async def test_who_never_acknowledges_is_ended_after_three_more_attempts(harness
     assert harness.stats.recovery.redeliveries_exhausted == 1
 
 
-async def test_an_ack_gives_the_next_item_all_attempts_again(harness: Harness) -> None:
+async def test_ack_resets_the_attempts(harness: Harness) -> None:
     session, link = await arrive(harness)
     async with harness.reading():
         await harness.publish(2)
@@ -146,7 +146,7 @@ async def test_an_ack_gives_the_next_item_all_attempts_again(harness: Harness) -
     assert harness.stats.recovery.acks == {AckResult.LATE: 2}
 
 
-async def test_a_full_window_gets_nothing_new_until_it_is_acknowledged(harness: Harness) -> None:
+async def test_full_window_gets_nothing_until_acked(harness: Harness) -> None:
     session, link = await arrive(harness)
     async with harness.reading():
         await harness.publish(12)
@@ -163,7 +163,7 @@ async def test_a_full_window_gets_nothing_new_until_it_is_acknowledged(harness: 
     assert harness.stats.connections.slow == {SlowAction.WINDOW_FULL: 1, SlowAction.CAUGHT_UP: 1}
 
 
-async def test_a_device_that_comes_back_goes_on_behind_its_last_ack(harness: Harness) -> None:
+async def test_returning_device_continues_after_its_last_ack(harness: Harness) -> None:
     session, _ = await arrive(harness)
     await harness.publish(3)
     await harness.send(session, {"type": "ack", "seq": 2})
@@ -179,7 +179,7 @@ async def test_a_device_that_comes_back_goes_on_behind_its_last_ack(harness: Har
     assert harness.stats.recovery.redelivered == {Redelivery.RECONNECT: 1}
 
 
-async def test_a_device_that_takes_over_goes_on_where_the_old_connection_was(harness: Harness) -> None:
+async def test_takeover_continues_where_the_old_connection_was(harness: Harness) -> None:
     session, old = await arrive(harness)
     await harness.publish(4)
     await harness.send(session, {"type": "ack", "seq": 3})
@@ -194,7 +194,7 @@ async def test_a_device_that_takes_over_goes_on_where_the_old_connection_was(har
     assert new.seqs == [4, 5]
 
 
-async def test_a_connection_that_is_gone_waits_for_nothing_and_its_successor_is_not_disturbed(harness: Harness) -> None:
+async def test_closed_connection_does_not_disturb_its_successor(harness: Harness) -> None:
     old, _ = await arrive(harness)
     await harness.publish(3)
     new, link = await arrive(harness)
@@ -210,7 +210,7 @@ async def test_a_connection_that_is_gone_waits_for_nothing_and_its_successor_is_
     assert link.seqs == [1, 2, 3, 4]
 
 
-async def test_acknowledging_every_item_of_a_burst_is_not_too_fast(harness: Harness) -> None:
+async def test_acking_every_item_of_a_burst_is_allowed(harness: Harness) -> None:
     harness = Harness(LIMITS.with_values({"delivery.ack_window_items": 1_000}))
     session, link = await arrive(harness)
     await harness.publish(300)
@@ -225,7 +225,7 @@ async def test_acknowledging_every_item_of_a_burst_is_not_too_fast(harness: Harn
     assert link.endings == [DisconnectReason.RATE_LIMITED]
 
 
-async def test_explain_says_what_is_acknowledged_and_what_is_not_sent_yet(harness: Harness) -> None:
+async def test_explain_reports_acked_and_unsent_items(harness: Harness) -> None:
     session, link = await arrive(harness)
     await harness.publish(2)
     await harness.store(1)
@@ -239,7 +239,7 @@ async def test_explain_says_what_is_acknowledged_and_what_is_not_sent_yet(harnes
     assert [one["connections"][0]["state"] for one in told] == ["acked", "written", "pending"]
 
 
-async def test_each_device_has_its_own_cursor(harness: Harness) -> None:
+async def test_devices_have_their_own_cursors(harness: Harness) -> None:
     laptop, _ = await arrive(harness)
     phone, _ = await arrive(harness, "phone")
     await harness.publish(3)
@@ -255,7 +255,7 @@ async def test_each_device_has_its_own_cursor(harness: Harness) -> None:
     assert phone_link.seqs == [1, 2, 3]
 
 
-async def test_a_restart_forgets_no_ack_that_was_flushed(harness: Harness) -> None:
+async def test_restart_keeps_flushed_acks(harness: Harness) -> None:
     session, _ = await arrive(harness)
     await harness.publish(4)
     await harness.send(session, {"type": "ack", "seq": 3})
@@ -269,7 +269,7 @@ async def test_a_restart_forgets_no_ack_that_was_flushed(harness: Harness) -> No
     assert link.seqs == [4]
 
 
-async def test_a_crash_before_the_flush_sends_again_and_skips_nothing(harness: Harness) -> None:
+async def test_crash_before_flush_repeats_and_skips_nothing(harness: Harness) -> None:
     session, _ = await arrive(harness)
     await harness.clients.acks.flush()
     await harness.publish(4)
@@ -284,7 +284,7 @@ async def test_a_crash_before_the_flush_sends_again_and_skips_nothing(harness: H
 
 
 @pytest.mark.parametrize("resumes_at", [None, 2])
-async def test_a_crash_right_after_a_device_came_first_forgets_nothing_of_what_was_due(
+async def test_crash_after_first_connect_loses_nothing(
     harness: Harness, resumes_at: int | None
 ) -> None:
     await harness.publish(4)
@@ -300,7 +300,7 @@ async def test_a_crash_right_after_a_device_came_first_forgets_nothing_of_what_w
     assert link.seqs == [5, 6] if resumes_at is None else [3, 4, 5, 6]
 
 
-async def test_cursors_that_cannot_be_written_are_written_later(
+async def test_failed_cursor_writes_are_retried(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, _ = await arrive(harness)
@@ -322,7 +322,7 @@ async def test_cursors_that_cannot_be_written_are_written_later(
     assert (before.position.seq, stored.position.seq) == (0, 1)
 
 
-async def test_a_cursor_of_a_log_that_is_gone_is_a_gap(harness: Harness) -> None:
+async def test_cursor_of_another_log_is_a_gap(harness: Harness) -> None:
     session, _ = await arrive(harness)
     await harness.publish(2)
     await harness.send(session, {"type": "ack", "seq": 1})
@@ -338,7 +338,7 @@ async def test_a_cursor_of_a_log_that_is_gone_is_a_gap(harness: Harness) -> None
     assert (gap["from_seq"], gap["to_seq"]) == (1, 7)
 
 
-async def test_where_a_device_says_it_stands_counts_more_than_its_cursor(harness: Harness) -> None:
+async def test_resume_position_overrides_the_cursor(harness: Harness) -> None:
     session, _ = await arrive(harness)
     await harness.publish(5)
     await harness.send(session, {"type": "ack", "seq": 4})
@@ -369,7 +369,7 @@ STEPS = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(steps=STEPS)
-def test_every_item_comes_at_least_once_and_in_order_whatever_happens(steps: list[tuple[str, int]]) -> None:
+def test_items_arrive_at_least_once_in_order(steps: list[tuple[str, int]]) -> None:
     asyncio.run(_live_through(steps))
 
 

@@ -21,7 +21,7 @@ from tests.support.harness import Connections
 from tests.support.items import entry, item
 
 
-async def test_items_go_out_in_log_order_through_a_queue_that_is_too_small() -> None:
+async def test_items_keep_log_order_through_a_small_queue() -> None:
     log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
     connections = Connections(send_many, Limits(), clock, stats)
     queue = BroadcastQueue(2)
@@ -41,7 +41,7 @@ async def test_items_go_out_in_log_order_through_a_queue_that_is_too_small() -> 
     assert stats.broadcast.broadcast[Broadcast.DELIVERED] == 20
 
 
-async def test_what_was_stored_before_the_start_is_not_sent_again() -> None:
+async def test_items_stored_before_start_are_not_sent() -> None:
     log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
     await log.append([entry(1)])
     connections = Connections(send_many, Limits(), clock, stats, position=log.head)
@@ -56,7 +56,7 @@ async def test_what_was_stored_before_the_start_is_not_sent_again() -> None:
     assert taken.seq == 2
 
 
-async def test_an_item_that_cannot_be_matched_goes_to_nobody_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unmatchable_item_is_skipped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
     connections = Connections(send_many, Limits(), clock, stats)
     broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections.live, clock, stats)
@@ -77,7 +77,7 @@ async def test_an_item_that_cannot_be_matched_goes_to_nobody_and_is_counted(monk
     assert stats.broadcast.broadcast == {Broadcast.ERROR: 1, Broadcast.DELIVERED: 1}
 
 
-async def test_the_queue_knows_how_long_its_first_item_has_waited() -> None:
+async def test_queue_reports_the_oldest_wait() -> None:
     log, queue = MemoryNewsLog(), BroadcastQueue(5)
     assert queue.oldest_age_s(now=10.0) == 0.0
     await log.append([entry(1, accepted_at=3.0), entry(2, accepted_at=9.0)])
@@ -87,7 +87,7 @@ async def test_the_queue_knows_how_long_its_first_item_has_waited() -> None:
     assert queue.oldest_age_s(now=10.0) == 7.0
 
 
-async def test_retention_prunes_every_minute_what_is_too_old() -> None:
+async def test_retention_prunes_old_items_every_minute() -> None:
     log, clock = MemoryNewsLog(), FakeClock(now=100.0)
     await log.append([entry(number, accepted_at=100.0 + number) for number in range(5)])
     stores = memory_stores(log)
@@ -103,7 +103,7 @@ async def test_retention_prunes_every_minute_what_is_too_old() -> None:
     assert log.oldest == 4
 
 
-async def test_retention_leaves_what_was_not_broadcast_yet() -> None:
+async def test_retention_keeps_items_not_broadcast_yet() -> None:
     log, clock = MemoryNewsLog(), FakeClock(now=1_000_000.0)
     await log.append([entry(number, accepted_at=0.0) for number in range(5)])
     connections = Connections(send_many, Limits(), clock, Stats(), position=2)
@@ -114,7 +114,7 @@ async def test_retention_leaves_what_was_not_broadcast_yet() -> None:
     assert log.oldest == 3
 
 
-async def test_a_broadcaster_that_does_not_turn_makes_the_server_neither_alive_nor_ready() -> None:
+async def test_stuck_broadcaster_is_neither_alive_nor_ready() -> None:
     log, clock, stats, limits = MemoryNewsLog(), FakeClock(), Stats(), Limits()
     stores = memory_stores(log)
     connections = Connections(send_many, limits, clock, stats)
@@ -133,7 +133,7 @@ async def test_a_broadcaster_that_does_not_turn_makes_the_server_neither_alive_n
     }
 
 
-async def test_a_disk_that_takes_nothing_makes_the_server_not_ready_but_alive() -> None:
+async def test_full_disk_is_alive_but_not_ready() -> None:
     log, clock, limits = MemoryNewsLog(), FakeClock(), Limits()
     stores = memory_stores(log)._replace(is_writable=lambda: False)
     connections = Connections(send_many, limits, clock, Stats())
@@ -145,7 +145,7 @@ async def test_a_disk_that_takes_nothing_makes_the_server_not_ready_but_alive() 
     assert not readiness.checks()["storage"]
 
 
-async def test_items_that_are_stored_and_do_not_go_out_make_the_server_neither_alive_nor_ready() -> None:
+async def test_stuck_items_make_server_neither_alive_nor_ready() -> None:
     log, clock, stats, limits, queue = MemoryNewsLog(), FakeClock(), Stats(), Limits(), BroadcastQueue()
     stores = memory_stores(log)
     connections = Connections(send_many, limits, clock, stats)

@@ -70,7 +70,7 @@ class World:
             await asyncio.sleep(0)
 
 
-async def test_a_probe_arrives_at_the_canary_and_is_counted_nowhere_else() -> None:
+async def test_probe_reaches_only_the_canary() -> None:
     world = World()
 
     async with world.running():
@@ -97,7 +97,7 @@ async def test_a_probe_arrives_at_the_canary_and_is_counted_nowhere_else() -> No
     assert (first["type"], first["seq"], first["data"]["id"]) == ("news_item", 0, "canary_1")
 
 
-async def test_probes_are_lost_while_the_broadcaster_does_not_turn_and_late_ones_are_not_taken_for_new() -> None:
+async def test_late_probes_are_not_taken_for_new() -> None:
     world = World()
 
     async with world.running(broadcasting=False):
@@ -115,7 +115,7 @@ async def test_probes_are_lost_while_the_broadcaster_does_not_turn_and_late_ones
     assert heard == ["canary_1", "canary_4"] or heard[:2] == ["canary_1", "canary_5"]
 
 
-async def test_an_item_that_cannot_be_matched_is_a_probe_that_never_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unmatchable_item_loses_the_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     monkeypatch.setattr(world.connections.live.index, "match", lambda _item: 1 / 0)
 
@@ -125,7 +125,7 @@ async def test_an_item_that_cannot_be_matched_is_a_probe_that_never_arrives(monk
     assert world.link.frames == []
 
 
-async def test_a_lost_connection_is_an_error_and_made_again() -> None:
+async def test_lost_connection_is_an_error_and_reopened() -> None:
     world = World()
 
     async with world.running():
@@ -140,7 +140,7 @@ async def test_a_lost_connection_is_an_error_and_made_again() -> None:
     assert world.session.disconnect_reason is DisconnectReason.NETWORK
 
 
-async def test_a_connection_that_is_made_anew_before_the_old_one_is_known_to_be_lost_stays() -> None:
+async def test_reconnect_before_the_old_connection_ends_is_kept() -> None:
     world = World()
     new = RecordingLink()
 
@@ -151,7 +151,7 @@ async def test_a_connection_that_is_made_anew_before_the_old_one_is_known_to_be_
     assert (new.frames, world.link.frames) == ([b"frame"], [])
 
 
-async def test_what_is_no_item_is_an_error_and_ends_nothing_else() -> None:
+async def test_malformed_message_is_an_error_only() -> None:
     world = World()
 
     async with world.running():
@@ -160,7 +160,7 @@ async def test_what_is_no_item_is_an_error_and_ends_nothing_else() -> None:
         await world.probes(ProbeResult.OK, 1)
 
 
-async def test_a_server_that_lets_nobody_in_is_an_error_each_time() -> None:
+async def test_refused_connection_is_an_error_each_time() -> None:
     world = World()
 
     def refused() -> AbstractAsyncContextManager[World]:
@@ -171,7 +171,7 @@ async def test_a_server_that_lets_nobody_in_is_an_error_each_time() -> None:
     running.cancel()
 
 
-def test_the_canary_answers_pings_and_ends_who_breaks_the_protocol() -> None:
+def test_canary_handler_answers_pings_and_closes_on_violation() -> None:
     world = World()
 
     world.end.on_ping(world.session, b"x")

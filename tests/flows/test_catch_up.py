@@ -40,7 +40,7 @@ def at(harness: Harness, seq: int) -> Position:
     return Position(harness.stores.log.epoch, seq)
 
 
-async def test_who_was_away_gets_what_it_missed_and_then_what_comes(harness: Harness) -> None:
+async def test_resumed_client_gets_missed_then_new_items(harness: Harness) -> None:
     await harness.publish(30)
     session, link = await harness.arrive(resume=at(harness, 10), is_v2=True)
     async with harness.reading():
@@ -59,7 +59,7 @@ async def test_who_was_away_gets_what_it_missed_and_then_what_comes(harness: Har
     assert harness.stats.recovery.replayed_items == 20
 
 
-async def test_who_missed_nothing_is_live_at_once(harness: Harness) -> None:
+async def test_client_that_missed_nothing_is_live_at_once(harness: Harness) -> None:
     await harness.publish(3)
 
     session, link = await harness.arrive(resume=at(harness, 3), is_v2=True)
@@ -69,7 +69,7 @@ async def test_who_missed_nothing_is_live_at_once(harness: Harness) -> None:
     assert harness.stats.recovery.resumes == {Resume.EMPTY: 1}
 
 
-async def test_only_what_the_filter_wants_is_replayed(harness: Harness) -> None:
+async def test_replay_is_filtered(harness: Harness) -> None:
     for number in range(20):
         await harness.publish(1, impact_score=float(number * 5))
     _, link = await harness.arrive(wanted=Filter(impact_threshold=50), resume=at(harness, 5))
@@ -79,7 +79,7 @@ async def test_only_what_the_filter_wants_is_replayed(harness: Harness) -> None:
     assert link.seqs == list(range(11, 21))
 
 
-async def test_a_classic_client_that_asks_for_what_it_missed_gets_items_and_no_new_words(harness: Harness) -> None:
+async def test_classic_client_resumes_without_v2_messages(harness: Harness) -> None:
     await harness.publish(5)
     _, link = await harness.arrive(resume=at(harness, 2))
     async with harness.reading():
@@ -100,7 +100,7 @@ async def test_a_classic_client_that_asks_for_what_it_missed_gets_items_and_no_n
         (ResumeAfter(7), [8, 9, 10]),
     ],
 )
-async def test_a_connection_begins_at_a_time_or_so_many_items_back(
+async def test_connection_starts_at_a_time_or_last_items(
     harness: Harness, asked: ResumeRequest, expected: list[int]
 ) -> None:
     for _ in range(10):
@@ -113,7 +113,7 @@ async def test_a_connection_begins_at_a_time_or_so_many_items_back(
     assert link.seqs == expected
 
 
-async def test_last_counts_the_items_that_match(harness: Harness) -> None:
+async def test_last_counts_matching_items(harness: Harness) -> None:
     for number in range(30):
         await harness.publish(1, impact_score=90.0 if number % 10 == 0 else 10.0)
     _, link = await harness.arrive(wanted=Filter(impact_threshold=50), resume=ResumeLast(2))
@@ -123,7 +123,7 @@ async def test_last_counts_the_items_that_match(harness: Harness) -> None:
     assert link.seqs == [11, 21]
 
 
-async def test_what_is_not_stored_any_more_is_a_gap_and_the_rest_is_replayed(harness: Harness) -> None:
+async def test_expired_items_are_a_gap(harness: Harness) -> None:
     await harness.publish(20)
     await harness.stores.log.prune(0.0, 10, 100)
     _, link = await harness.arrive(resume=at(harness, 4), is_v2=True)
@@ -139,7 +139,7 @@ async def test_what_is_not_stored_any_more_is_a_gap_and_the_rest_is_replayed(har
     assert harness.stats.recovery.resumes == {Resume.GAP: 1}
 
 
-async def test_a_position_of_another_log_is_a_gap_of_everything(harness: Harness) -> None:
+async def test_position_of_another_log_is_a_full_gap(harness: Harness) -> None:
     await harness.publish(5)
     session, link = await harness.arrive(resume=Position("other", 3))
     [record] = await harness.stores.log.read(2, 1)
@@ -151,7 +151,7 @@ async def test_a_position_of_another_log_is_a_gap_of_everything(harness: Harness
     assert (gap["from_seq"], gap["to_seq"], gap["reason"]) == (1, 5, "epoch_changed")
 
 
-async def test_who_wants_no_gap_is_refused_one(harness: Harness) -> None:
+async def test_required_resume_with_a_gap_is_refused(harness: Harness) -> None:
     await harness.publish(5)
 
     with pytest.raises(NewsError) as caught:
@@ -161,7 +161,7 @@ async def test_who_wants_no_gap_is_refused_one(harness: Harness) -> None:
     assert harness.admission.users == 0
 
 
-async def test_a_slow_client_reads_the_log_at_its_own_pace_and_comes_back_live(harness: Harness) -> None:
+async def test_slow_client_reads_the_log_and_returns_live(harness: Harness) -> None:
     link = RecordingLink(stalled=True)
     session, _ = await harness.arrive(link=link, is_v2=True)
     async with harness.reading():
@@ -184,7 +184,7 @@ async def test_a_slow_client_reads_the_log_at_its_own_pace_and_comes_back_live(h
     assert harness.stats.connections.slow == {SlowAction.LAGGING: 1, SlowAction.CAUGHT_UP: 1}
 
 
-async def test_a_client_that_takes_nothing_stays_behind_however_slowly_items_come(harness: Harness) -> None:
+async def test_client_that_reads_nothing_stays_behind(harness: Harness) -> None:
     link = RecordingLink(stalled=True)
     session, _ = await harness.arrive(link=link)
     async with harness.reading():
@@ -197,7 +197,7 @@ async def test_a_client_that_takes_nothing_stays_behind_however_slowly_items_com
     assert harness.stats.connections.slow == {SlowAction.LAGGING: 1}
 
 
-async def test_a_client_that_takes_no_byte_for_thirty_seconds_is_given_up(harness: Harness) -> None:
+async def test_client_without_progress_is_disconnected(harness: Harness) -> None:
     link = RecordingLink(stalled=True)
     session, _ = await harness.arrive(link=link)
     async with harness.reading():
@@ -216,7 +216,7 @@ async def test_a_client_that_takes_no_byte_for_thirty_seconds_is_given_up(harnes
     assert session.phase is Phase.CLOSED
 
 
-async def test_a_client_that_takes_a_little_each_time_is_kept(harness: Harness) -> None:
+async def test_client_with_little_progress_is_kept(harness: Harness) -> None:
     link = RecordingLink(stalled=True)
     await harness.arrive(link=link)
     async with harness.reading():
@@ -230,7 +230,7 @@ async def test_a_client_that_takes_a_little_each_time_is_kept(harness: Harness) 
     assert link.endings == []
 
 
-async def test_who_sees_everything_late_and_takes_nothing_is_given_up_however_little_it_is(harness: Harness) -> None:
+async def test_stalled_delayed_client_is_disconnected(harness: Harness) -> None:
     link = RecordingLink(stalled=True)
     late = Entitlement(min_delay_s=1)
     session, _ = await harness.arrive(link=link, entitled=late)
@@ -246,7 +246,7 @@ async def test_who_sees_everything_late_and_takes_nothing_is_given_up_however_li
     assert link.endings == [DisconnectReason.SLOW_CONSUMER]
 
 
-async def test_who_sees_everything_late_and_takes_it_slowly_is_kept(harness: Harness) -> None:
+async def test_slow_delayed_client_is_kept(harness: Harness) -> None:
     link = RecordingLink(stalled=True)
     await harness.arrive(link=link, entitled=Entitlement(min_delay_s=1))
     async with harness.reading():
@@ -260,7 +260,7 @@ async def test_who_sees_everything_late_and_takes_it_slowly_is_kept(harness: Har
     assert link.endings == []
 
 
-async def test_a_client_that_lags_further_than_it_may_is_given_up(harness: Harness) -> None:
+async def test_client_that_lags_too_far_is_disconnected(harness: Harness) -> None:
     link = RecordingLink(stalled=True)
     await harness.arrive(link=link)
     async with harness.reading():
@@ -274,7 +274,7 @@ async def test_a_client_that_lags_further_than_it_may_is_given_up(harness: Harne
     assert link.endings == [DisconnectReason.SLOW_CONSUMER]
 
 
-async def test_what_goes_out_of_the_log_before_a_slow_client_read_it_is_a_gap(harness: Harness) -> None:
+async def test_items_pruned_before_slow_client_are_a_gap(harness: Harness) -> None:
     links = {word: RecordingLink(stalled=True) for word in ("v2", "classic")}
     for word, link in links.items():
         await harness.arrive(word, link=link, is_v2=word == "v2")
@@ -294,7 +294,7 @@ async def test_what_goes_out_of_the_log_before_a_slow_client_read_it_is_a_gap(ha
     assert links["classic"].endings == [DisconnectReason.SLOW_CONSUMER]
 
 
-async def test_where_all_that_was_broadcast_is_pruned_the_reader_waits_for_the_next_broadcast(harness: Harness) -> None:
+async def test_reader_waits_if_all_broadcast_items_are_pruned(harness: Harness) -> None:
     await harness.publish(10)
     _, link = await harness.arrive(resume=at(harness, 0), is_v2=True)
     await harness.store(1)
@@ -311,7 +311,7 @@ async def test_where_all_that_was_broadcast_is_pruned_the_reader_waits_for_the_n
     assert link.seqs == [11]
 
 
-async def test_an_item_that_is_stored_and_not_broadcast_yet_reaches_a_new_client_once(harness: Harness) -> None:
+async def test_stored_item_reaches_a_new_client_once(harness: Harness) -> None:
     await harness.publish(3)
     await harness.store(4)
     session, link = await harness.arrive(resume=at(harness, 5))
@@ -327,7 +327,7 @@ async def test_an_item_that_is_stored_and_not_broadcast_yet_reaches_a_new_client
     assert session.phase is Phase.LIVE
 
 
-async def test_a_log_that_cannot_be_read_is_asked_again(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failed_log_read_is_retried(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     await harness.publish(5)
     read, failures = harness.stores.log.read, [1, 2]
 
@@ -348,7 +348,7 @@ async def test_a_log_that_cannot_be_read_is_asked_again(harness: Harness, monkey
     assert link.seqs == [1, 2, 3, 4, 5]
 
 
-async def test_a_bug_while_reading_back_ends_that_connection_and_no_other(
+async def test_bug_during_replay_ends_only_that_connection(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await harness.publish(5)
@@ -366,7 +366,7 @@ async def test_a_bug_while_reading_back_ends_that_connection_and_no_other(
     assert healthy.seqs == [1, 2, 3, 4, 5]
 
 
-async def test_a_filter_that_fails_while_reading_back_lets_nothing_through_and_is_counted(
+async def test_failing_filter_during_replay_is_counted(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await harness.publish(3)
@@ -380,7 +380,7 @@ async def test_a_filter_that_fails_while_reading_back_lets_nothing_through_and_i
     assert session.phase is Phase.LIVE
 
 
-async def test_a_broken_stored_filter_lets_nothing_through_while_reading_back(harness: Harness) -> None:
+async def test_broken_stored_filter_replays_nothing(harness: Harness) -> None:
     await harness.publish(3)
     _, link = await harness.arrive(wanted=MATCH_ALL, resume=at(harness, 0))
     harness.manager.open_sessions()[0].channels[0].filter = None
@@ -390,7 +390,7 @@ async def test_a_broken_stored_filter_lets_nothing_through_while_reading_back(ha
     assert link.seqs == []
 
 
-async def test_a_client_that_leaves_while_it_reads_back_ends_its_reader(harness: Harness) -> None:
+async def test_client_that_leaves_ends_its_reader(harness: Harness) -> None:
     await harness.publish(100)
     link = RecordingLink(stalled=True)
     session, _ = await harness.arrive(link=link, resume=at(harness, 0))
@@ -402,7 +402,7 @@ async def test_a_client_that_leaves_while_it_reads_back_ends_its_reader(harness:
         assert len(asyncio.all_tasks()) == tasks - 1
 
 
-async def test_a_client_that_wants_little_is_told_how_far_it_was_read_for(harness: Harness) -> None:
+async def test_replay_without_matches_sends_checkpoints(harness: Harness) -> None:
     harness = Harness(LIMITS.with_values({"replays.page_items": 500}))
     await harness.publish(2_100, impact_score=1.0)
     _, link = await harness.arrive(wanted=Filter(impact_threshold=50), resume=at(harness, 0))
@@ -414,7 +414,7 @@ async def test_a_client_that_wants_little_is_told_how_far_it_was_read_for(harnes
     assert stands == [1_000, 2_000]
 
 
-async def test_long_replays_are_metered_and_short_ones_are_not() -> None:
+async def test_long_replays_are_metered_but_short_are_not() -> None:
     harness = Harness(LIMITS.with_values({"replays.unmetered_items": 10, "replays.max_long_per_min": 2}))
     await harness.publish(20)
     for _ in range(10):
@@ -450,7 +450,7 @@ STEPS = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(steps=STEPS, before=st.integers(0, 40), resumes_at=st.integers(0, 40), threshold=st.sampled_from([0, 50]))
-def test_the_seam_holds_whatever_happens_when(
+def test_replay_and_live_join_without_gap_or_repeat(
     steps: list[tuple[str, int]], before: int, resumes_at: int, threshold: int
 ) -> None:
     asyncio.run(_live_through(steps, before, min(resumes_at, before), threshold))

@@ -31,7 +31,7 @@ async def ask(harness: Harness, session: Session, link: RecordingLink, message: 
     return next(answer for answer in reversed(link.messages) if answer.get("id") == "q")
 
 
-async def test_an_item_comes_once_with_the_channels_that_want_it(harness: Harness) -> None:
+async def test_item_comes_once_with_its_channels(harness: Harness) -> None:
     session, link = await harness.arrive(wanted=Filter(impact_threshold=60))
     await ask(harness, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
 
@@ -49,7 +49,7 @@ async def test_an_item_comes_once_with_the_channels_that_want_it(harness: Harnes
     assert harness.stats.broadcast.sends == {Sent.WRITTEN: 3, Sent.MERGED: 1, Sent.CLOSED: 0}
 
 
-async def test_a_connection_with_the_default_channel_alone_is_told_no_channels(harness: Harness) -> None:
+async def test_default_channel_alone_is_not_named(harness: Harness) -> None:
     session, link = await harness.arrive()
     await ask(harness, session, link, {"type": "subscribe", "filters": LOUD})
 
@@ -58,7 +58,7 @@ async def test_a_connection_with_the_default_channel_alone_is_told_no_channels(h
     assert "channels" not in link.messages[-1]
 
 
-async def test_a_stored_channel_follows_what_any_connection_stores(harness: Harness) -> None:
+async def test_stored_channel_follows_every_stored_change(harness: Harness) -> None:
     first, first_link = await harness.arrive()
     await ask(harness, first, first_link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
     second, second_link = await harness.arrive(channels=(Channel("btc"),))
@@ -71,7 +71,7 @@ async def test_a_stored_channel_follows_what_any_connection_stores(harness: Harn
     assert second_link.seqs == []
 
 
-async def test_a_channel_of_a_connections_own_is_not_stored(harness: Harness) -> None:
+async def test_own_filter_of_a_connection_is_not_stored(harness: Harness) -> None:
     session, link = await harness.arrive()
 
     await ask(harness, session, link, {"type": "subscribe", "channel": "x", "filters": LOUD, "persist": False})
@@ -81,7 +81,7 @@ async def test_a_channel_of_a_connections_own_is_not_stored(harness: Harness) ->
     assert (own["channel"], own["stored"], own["matched"]) == ("x", False, 0)
 
 
-async def test_a_channel_without_filters_takes_the_stored_one_and_an_unknown_one_is_an_error(harness: Harness) -> None:
+async def test_channel_without_filters_uses_the_stored_one(harness: Harness) -> None:
     session, link = await harness.arrive()
     await ask(harness, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
     await ask(harness, session, link, {"type": "unsubscribe", "channel": "btc"})
@@ -93,7 +93,7 @@ async def test_a_channel_without_filters_takes_the_stored_one_and_an_unknown_one
     assert (unknown["type"], unknown["code"]) == ("error", "unknown_channel")
 
 
-async def test_a_channel_that_is_left_gets_nothing_and_is_forgotten_on_demand(harness: Harness) -> None:
+async def test_left_channel_gets_nothing_and_can_be_forgotten(harness: Harness) -> None:
     session, link = await harness.arrive()
     await ask(harness, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
 
@@ -111,7 +111,7 @@ async def test_a_channel_that_is_left_gets_nothing_and_is_forgotten_on_demand(ha
     assert gone["code"] == "unknown_channel"
 
 
-async def test_a_channel_that_is_joined_again_counts_anew_and_the_connection_goes_on_counting(harness: Harness) -> None:
+async def test_rejoined_channel_counts_from_zero(harness: Harness) -> None:
     session, link = await harness.arrive()
     few = harness.limits.delivery.checkpoint_interval_items * 2 // 3
     await harness.publish(few)
@@ -125,7 +125,7 @@ async def test_a_channel_that_is_joined_again_counts_anew_and_the_connection_goe
     assert told["delivered"] == harness.limits.delivery.checkpoint_interval_items
 
 
-async def test_a_connection_without_channels_still_hears_where_it_stands(harness: Harness) -> None:
+async def test_connection_without_channels_gets_checkpoints(harness: Harness) -> None:
     session, link = await harness.arrive()
     await ask(harness, session, link, {"type": "unsubscribe", "channel": "default"})
     await harness.publish(3)
@@ -135,7 +135,7 @@ async def test_a_connection_without_channels_still_hears_where_it_stands(harness
     assert (link.messages[-1]["type"], link.messages[-1]["seq"]) == ("keep_alive", 3)
 
 
-async def test_a_user_who_is_forgotten_keeps_named_channels_as_their_connections_own(harness: Harness) -> None:
+async def test_deleted_user_keeps_named_channels_open(harness: Harness) -> None:
     session, link = await harness.arrive(channels=(Channel("default"),))
     await ask(harness, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
 
@@ -145,7 +145,7 @@ async def test_a_user_who_is_forgotten_keeps_named_channels_as_their_connections
     assert [(one["channel"], one["stored"]) for one in states] == [("default", True), ("btc", False)]
 
 
-async def test_so_many_channels_and_not_one_more(harness: Harness) -> None:
+async def test_channels_are_limited(harness: Harness) -> None:
     session, link = await harness.arrive()
     for name in ("a", "b"):
         await ask(harness, session, link, {"type": "subscribe", "channel": name, "filters": {}})
@@ -157,7 +157,7 @@ async def test_so_many_channels_and_not_one_more(harness: Harness) -> None:
     assert again["type"] == "subscribed"
 
 
-async def test_a_filter_counts_from_behind_the_seq_that_the_answer_names(harness: Harness) -> None:
+async def test_filter_applies_after_the_confirmed_seq(harness: Harness) -> None:
     session, link = await harness.arrive(wanted=Filter(impact_threshold=100))
     await harness.publish(4)
 
@@ -183,7 +183,7 @@ async def test_since_last_is_limited() -> None:
 @pytest.mark.parametrize(
     ("since", "expected"), [({"seq": 2}, [3, 4, 5]), ({"time": 1_000_003.0}, [4, 5]), ({"last": 1}, [5])]
 )
-async def test_a_channels_past_comes_first(harness: Harness, since: dict[str, Any], expected: list[int]) -> None:
+async def test_past_of_a_channel_comes_first(harness: Harness, since: dict[str, Any], expected: list[int]) -> None:
     session, link = await harness.arrive(wanted=Filter(impact_threshold=100))
     for _ in range(5):
         await harness.publish()
@@ -203,7 +203,7 @@ async def test_a_channels_past_comes_first(harness: Harness, since: dict[str, An
     assert all(message["channels"] == ["p"] for message in link.messages if message["type"] == "news_item")
 
 
-async def test_a_channels_past_that_is_gone_is_a_gap(harness: Harness) -> None:
+async def test_expired_past_of_a_channel_is_a_gap(harness: Harness) -> None:
     session, link = await harness.arrive(is_v2=True)
     await harness.publish(10)
     await harness.stores.log.prune(0.0, 4, 100)
@@ -215,7 +215,7 @@ async def test_a_channels_past_that_is_gone_is_a_gap(harness: Harness) -> None:
     assert (gap["from_seq"], gap["to_seq"]) == (1, 6)
 
 
-async def test_another_channel_misses_and_doubles_nothing_while_one_reads_its_past(harness: Harness) -> None:
+async def test_other_channels_are_unaffected_by_a_past(harness: Harness) -> None:
     session, link = await harness.arrive()
     await harness.publish(5)
     async with harness.reading():
@@ -237,7 +237,7 @@ async def test_another_channel_misses_and_doubles_nothing_while_one_reads_its_pa
     assert by_channel == {"default": list(range(1, 12)), "p": list(range(2, 12))}
 
 
-async def test_channels_are_listed_with_what_they_matched(harness: Harness) -> None:
+async def test_channels_are_listed_with_match_counts(harness: Harness) -> None:
     session, link = await harness.arrive(wanted=MATCH_ALL)
     await harness.publish(2)
     await ask(harness, session, link, {"type": "subscribe", "channel": "btc", "filters": CRYPTO})
@@ -284,7 +284,7 @@ STEPS = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(steps=STEPS)
-def test_each_channel_has_what_each_of_its_filters_wanted_in_its_time(steps: list[tuple[str, int]]) -> None:
+def test_each_channel_gets_what_its_filters_matched(steps: list[tuple[str, int]]) -> None:
     asyncio.run(_live_through(steps))
 
 

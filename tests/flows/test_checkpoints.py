@@ -34,7 +34,7 @@ def check(link: RecordingLink, most_at_once: int) -> None:
         assert had < EVERY + most_at_once
 
 
-async def test_it_stands_in_the_write_with_the_items() -> None:
+async def test_checkpoint_shares_the_write_with_items() -> None:
     harness = hall_of()
     _, link = await harness.arrive()
     await harness.publish(EVERY - 1)
@@ -48,7 +48,7 @@ async def test_it_stands_in_the_write_with_the_items() -> None:
     assert (link.messages[-1]["seq"], link.messages[-1]["delivered"]) == (EVERY + 2, EVERY + 2)
 
 
-async def test_those_who_came_at_other_times_are_told_at_other_times() -> None:
+async def test_connections_opened_apart_get_checkpoints_apart() -> None:
     harness = hall_of()
     links = []
     for _ in range(EVERY):
@@ -62,7 +62,7 @@ async def test_those_who_came_at_other_times_are_told_at_other_times() -> None:
         check(link, 1)
 
 
-async def test_who_is_closing_is_not_told_and_had_nothing() -> None:
+async def test_closing_connection_gets_no_checkpoint() -> None:
     harness = hall_of()
     session, link = await harness.arrive()
     await harness.publish(EVERY - 1)
@@ -74,7 +74,7 @@ async def test_who_is_closing_is_not_told_and_had_nothing() -> None:
     assert (session.sent, session.checkpoint_seq) == (0, 0)
 
 
-async def test_what_was_told_is_counted_in_all_that_was_sent() -> None:
+async def test_checkpointed_items_count_as_sent() -> None:
     harness = hall_of()
     session, _ = await harness.arrive()
 
@@ -96,7 +96,7 @@ STEPS = st.lists(
 
 @settings(deadline=None)
 @given(STEPS)
-def test_everybody_is_told_to_the_item_what_he_had(steps: list[tuple[str, int]]) -> None:
+def test_checkpoints_report_exact_delivered_counts(steps: list[tuple[str, int]]) -> None:
     asyncio.run(play(steps))
 
 

@@ -57,7 +57,7 @@ def harness() -> Harness:
     return Harness(LIMITS)
 
 
-def test_everybody_who_matches_gets_the_same_bytes(harness: Harness) -> None:
+def test_all_matching_connections_get_the_same_bytes(harness: Harness) -> None:
     links = [harness.join(user)[1] for user in "abc"]
     _, picky = harness.join("d", Filter(impact_threshold=100))
 
@@ -69,7 +69,7 @@ def test_everybody_who_matches_gets_the_same_bytes(harness: Harness) -> None:
     assert sum(harness.stats.broadcast.decisions.values()) == 4
 
 
-def test_a_place_is_given_back_once(harness: Harness) -> None:
+def test_place_is_freed_once(harness: Harness) -> None:
     session, _ = harness.join()
 
     harness.manager.release(session, DisconnectReason.CLIENT)
@@ -80,7 +80,7 @@ def test_a_place_is_given_back_once(harness: Harness) -> None:
     assert harness.stats.connections.closed == {DisconnectReason.CLIENT: 1}
 
 
-def test_an_unused_seat_is_given_back_without_a_trace(harness: Harness) -> None:
+def test_unused_place_is_freed_without_a_trace(harness: Harness) -> None:
     session = harness.admission.admit("u")
 
     harness.manager.release(session, DisconnectReason.NETWORK)
@@ -89,7 +89,7 @@ def test_an_unused_seat_is_given_back_without_a_trace(harness: Harness) -> None:
     assert harness.stats.connections.opened == sum(harness.stats.connections.closed.values()) == 0
 
 
-def test_slots_are_used_again(harness: Harness) -> None:
+def test_slots_are_reused(harness: Harness) -> None:
     first, _ = harness.join("a")
     slot = first.channels[0].slot
     harness.manager.release(first, DisconnectReason.CLIENT)
@@ -101,7 +101,7 @@ def test_slots_are_used_again(harness: Harness) -> None:
     assert len(link.frames) == 1
 
 
-def test_seats_are_counted_before_connections_open(harness: Harness) -> None:
+def test_places_are_counted_before_connections_open(harness: Harness) -> None:
     harness.admission.admit("a")
     harness.admission.admit("a")
     with pytest.raises(NewsError) as third_of_a:
@@ -115,7 +115,7 @@ def test_seats_are_counted_before_connections_open(harness: Harness) -> None:
     assert fifth.value.code is ErrorCode.AT_CAPACITY
 
 
-def test_a_client_that_takes_nothing_falls_behind_and_delays_nobody(harness: Harness) -> None:
+def test_slow_client_falls_behind_without_delaying_others(harness: Harness) -> None:
     slow, link = harness.join("slow", stalled=True)
     _, healthy = harness.join("fast")
 
@@ -131,7 +131,7 @@ def test_a_client_that_takes_nothing_falls_behind_and_delays_nobody(harness: Har
     assert send_buffers.measure(harness.manager, harness.live) == (208, 208, 0, 6, 0)
 
 
-async def test_a_connection_lasts_a_day_less_up_to_a_tenth_and_is_told_where_to_go_on() -> None:
+async def test_connection_age_is_limited_with_reconnect_advice() -> None:
     harness = Harness(Limits())
     arrived = [await harness.arrive(f"u{number}", is_v2=True) for number in range(50)]
     await harness.publish(3)
@@ -155,7 +155,7 @@ async def test_a_connection_lasts_a_day_less_up_to_a_tenth_and_is_told_where_to_
     assert 0 <= farewell["after_ms"] <= 1_000
 
 
-def test_silence_is_answered_with_a_ping_and_then_with_the_end(harness: Harness) -> None:
+def test_silent_client_is_pinged_and_then_closed(harness: Harness) -> None:
     session, link = harness.join()
 
     harness.clock.move(14)
@@ -175,7 +175,7 @@ def test_silence_is_answered_with_a_ping_and_then_with_the_end(harness: Harness)
     assert harness.stats.connections.beats == {Beat.TIMEOUT: 1}
 
 
-async def test_everybody_is_looked_after_within_half_a_second_and_never_all_at_once() -> None:
+async def test_sweeps_are_spread_over_half_a_second() -> None:
     harness = Harness(Limits())
     links = [harness.join(f"u{number}")[1] for number in range(40)]
     harness.clock.move(16)
@@ -191,7 +191,7 @@ async def test_everybody_is_looked_after_within_half_a_second_and_never_all_at_o
     assert pinged == list(range(8, 48, 8))
 
 
-async def test_who_comes_when_a_sweep_has_begun_is_looked_after_within_a_second() -> None:
+async def test_connection_opened_during_a_sweep_is_swept_soon() -> None:
     harness = Harness(Limits())
     sweeping = asyncio.create_task(harness.clients.housekeeping.run_sweeps())
     await asyncio.sleep(0)
@@ -206,7 +206,7 @@ async def test_who_comes_when_a_sweep_has_begun_is_looked_after_within_a_second(
     assert PING in link.frames
 
 
-def test_who_answers_lives_on(harness: Harness) -> None:
+def test_client_that_answers_pings_stays(harness: Harness) -> None:
     session, link = harness.join()
 
     for _ in range(10):
@@ -218,7 +218,7 @@ def test_who_answers_lives_on(harness: Harness) -> None:
     assert link.endings == []
 
 
-def test_a_quiet_client_gets_a_keep_alive_that_says_where_it_stands(harness: Harness) -> None:
+def test_quiet_client_gets_a_keep_alive(harness: Harness) -> None:
     _, link = harness.join(wanted=Filter(impact_threshold=100))
     harness.write_item(seq=41)
     harness.clients.housekeeping.sweep()
@@ -235,7 +235,7 @@ def test_a_quiet_client_gets_a_keep_alive_that_says_where_it_stands(harness: Har
     assert len(link.messages) == 1
 
 
-def test_a_checkpoint_comes_at_least_every_hundred_items() -> None:
+def test_checkpoint_comes_every_hundred_items() -> None:
     harness = Harness(Limits().with_values({"delivery.write_high_water_bytes": 10**9}))
     _, busy = harness.join("busy")
     _, idle = harness.join("idle", Filter(impact_threshold=100))
@@ -251,7 +251,7 @@ def test_a_checkpoint_comes_at_least_every_hundred_items() -> None:
     assert [message["seq"] for message in idle.messages] == [100, 200]
 
 
-def test_a_new_filter_reaches_those_who_follow_it(harness: Harness) -> None:
+def test_new_filter_reaches_tracking_connections(harness: Harness) -> None:
     follower, _ = harness.join()
     own, _ = harness.join()
     own.channels[0].tracks_stored = False
@@ -262,7 +262,7 @@ def test_a_new_filter_reaches_those_who_follow_it(harness: Harness) -> None:
     assert follower.channels[0].filter == Filter(impact_threshold=100)
 
 
-async def test_draining_ends_everybody_with_a_restart_and_seats_nobody(harness: Harness) -> None:
+async def test_draining_closes_all_and_admits_none(harness: Harness) -> None:
     links = [harness.join(user)[1] for user in "abc"]
 
     await drain(harness)
@@ -273,7 +273,7 @@ async def test_draining_ends_everybody_with_a_restart_and_seats_nobody(harness: 
     assert refused.value.code is ErrorCode.DRAINING
 
 
-def test_latency_is_counted_once_a_send(harness: Harness) -> None:
+def test_latency_is_counted_once_per_send(harness: Harness) -> None:
     harness.join("a")
     harness.join("b")
 
@@ -283,7 +283,7 @@ def test_latency_is_counted_once_a_send(harness: Harness) -> None:
     assert not harness.stats.broadcast.delivery.examples
 
 
-def test_a_slow_delivery_leaves_its_trace(harness: Harness) -> None:
+def test_slow_delivery_records_its_trace(harness: Harness) -> None:
     harness.join("a")
     accepted_at = harness.clock.wall() - 0.2
 
@@ -295,7 +295,7 @@ def test_a_slow_delivery_leaves_its_trace(harness: Harness) -> None:
     assert example.value == pytest.approx(0.2)
 
 
-def test_a_client_that_asks_and_never_reads_is_cut_off(harness: Harness) -> None:
+def test_client_that_never_reads_answers_is_closed(harness: Harness) -> None:
     session, link = harness.join(stalled=True)
 
     for _ in range(20):
@@ -306,7 +306,7 @@ def test_a_client_that_asks_and_never_reads_is_cut_off(harness: Harness) -> None
     assert harness.stats.connections.slow == {SlowAction.LAGGING: 1, SlowAction.DISCONNECTED: 1}
 
 
-def test_a_frame_for_a_closing_socket_is_not_counted_as_written(harness: Harness) -> None:
+def test_frame_for_a_closing_socket_is_not_written(harness: Harness) -> None:
     _, link = harness.join()
     link.is_closing = True
 
@@ -315,7 +315,7 @@ def test_a_frame_for_a_closing_socket_is_not_counted_as_written(harness: Harness
     assert harness.stats.broadcast.sends == {Sent.WRITTEN: 0, Sent.CLOSED: 1, Sent.MERGED: 0}
 
 
-async def test_a_seat_that_opens_during_the_drain_ends_at_once(harness: Harness) -> None:
+async def test_place_that_opens_while_draining_ends_at_once(harness: Harness) -> None:
     session = harness.admission.admit("u")
     link = RecordingLink()
 
@@ -329,7 +329,7 @@ async def test_a_seat_that_opens_during_the_drain_ends_at_once(harness: Harness)
     assert harness.stats.connections.closed == {DisconnectReason.SHUTDOWN: 1}
 
 
-def test_connections_are_counted_by_their_filter(harness: Harness) -> None:
+def test_connections_are_counted_by_filter(harness: Harness) -> None:
     harness.join("a")
     harness.join("b", Filter(impact_threshold=5))
     harness.manager.open(harness.admission.admit("c"), RecordingLink())
@@ -338,7 +338,7 @@ def test_connections_are_counted_by_their_filter(harness: Harness) -> None:
     assert send_buffers.measure(harness.manager, harness.live) == (0, 0, 0, 0, 0)
 
 
-def test_the_same_device_takes_over_and_no_item_goes_to_both_or_to_neither(harness: Harness) -> None:
+def test_takeover_delivers_each_item_exactly_once(harness: Harness) -> None:
     first, old = harness.join(device_id="laptop")
     harness.write_item(1)
     _, new = harness.join(device_id="laptop")
@@ -351,7 +351,7 @@ def test_the_same_device_takes_over_and_no_item_goes_to_both_or_to_neither(harne
     assert len(harness.manager) == 1
 
 
-def test_a_device_that_comes_back_finds_its_place_where_all_are_taken(harness: Harness) -> None:
+def test_returning_device_replaces_itself_at_the_limit(harness: Harness) -> None:
     harness.join(device_id="laptop")
     harness.join(device_id="phone")
 
@@ -362,7 +362,7 @@ def test_a_device_that_comes_back_finds_its_place_where_all_are_taken(harness: H
     assert caught.value.code is ErrorCode.TOO_MANY_CONNECTIONS
 
 
-def test_a_handshake_that_fails_takes_nobodys_place(harness: Harness) -> None:
+def test_failed_handshake_frees_its_place(harness: Harness) -> None:
     _, old = harness.join(device_id="laptop")
 
     session = harness.admission.admit("u", "laptop")
@@ -373,7 +373,7 @@ def test_a_handshake_that_fails_takes_nobodys_place(harness: Harness) -> None:
     assert len(old.frames) == 1
 
 
-def test_another_users_device_of_the_same_name_is_another_device(harness: Harness) -> None:
+def test_same_device_of_another_user_is_independent(harness: Harness) -> None:
     _, theirs = harness.join("a", device_id="laptop")
 
     harness.join("b", device_id="laptop")
@@ -381,7 +381,7 @@ def test_another_users_device_of_the_same_name_is_another_device(harness: Harnes
     assert theirs.endings == []
 
 
-def test_with_one_connection_a_user_the_next_one_replaces_it() -> None:
+def test_one_per_user_replaces_the_connection() -> None:
     harness = Harness(
         LIMITS.with_values(
             {"connections.one_per_user": True, "connections.max_per_user": 1, "connections.max_total": 1}
@@ -397,7 +397,7 @@ def test_with_one_connection_a_user_the_next_one_replaces_it() -> None:
     assert caught.value.code is ErrorCode.AT_CAPACITY
 
 
-def test_a_full_user_has_its_connections_doubted_and_ghosts_go_in_seconds(harness: Harness) -> None:
+def test_user_at_limit_gets_ghosts_probed(harness: Harness) -> None:
     _, ghost_link = harness.join()
     alive, alive_link = harness.join()
     harness.clock.move(1)
@@ -416,7 +416,7 @@ def test_a_full_user_has_its_connections_doubted_and_ghosts_go_in_seconds(harnes
     harness.join()
 
 
-def test_of_two_handshakes_of_one_device_the_one_that_is_open_first_stays(harness: Harness) -> None:
+def test_earlier_opened_of_two_handshakes_stays(harness: Harness) -> None:
     late = harness.admission.admit("u", "laptop")
     _, first = harness.join(device_id="laptop")
     late_link = RecordingLink()

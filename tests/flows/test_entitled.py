@@ -49,7 +49,7 @@ def phase_of(session: Session) -> Phase:
     return session.phase
 
 
-async def test_live_and_read_back_only_what_the_token_names_arrives(harness: Harness) -> None:
+async def test_live_and_replayed_items_respect_the_token(harness: Harness) -> None:
     mixed = (Category.CRYPTO, Category.POLITICS, Category.CRYPTO, Category.SPORTS)
     for category in mixed:
         await harness.publish(category=category)
@@ -64,7 +64,7 @@ async def test_live_and_read_back_only_what_the_token_names_arrives(harness: Har
 
 
 @pytest.mark.parametrize("asked", [None, ResumeLast(2)])
-async def test_who_sees_everything_late_gets_each_item_when_it_is_due_and_none_twice(
+async def test_delayed_user_gets_each_item_once_when_due(
     harness: Harness, asked: ResumeRequest | None
 ) -> None:
     await harness.publish(2)
@@ -91,7 +91,7 @@ async def test_who_sees_everything_late_gets_each_item_when_it_is_due_and_none_t
     assert send_buffers.measure(harness.manager, harness.live).max_behind_items == 0
 
 
-async def test_what_was_due_long_ago_does_not_come_unasked(harness: Harness) -> None:
+async def test_delayed_user_gets_no_unrequested_past(harness: Harness) -> None:
     await harness.publish(3)
     await pass_time(harness, 90)
     await harness.publish(1)
@@ -107,7 +107,7 @@ async def test_what_was_due_long_ago_does_not_come_unasked(harness: Harness) -> 
     assert harness.stats.recovery.resumes == {Resume.COMPLETE: 1}
 
 
-async def test_a_late_reader_with_acks_goes_on_behind_what_it_acknowledged(harness: Harness) -> None:
+async def test_delayed_user_with_acks_continues_after_them(harness: Harness) -> None:
     late = may(min_delay_s=60)
     first, link = await harness.arrive(entitled=late, uses_acks=True)
     await harness.publish(3)
@@ -123,7 +123,7 @@ async def test_a_late_reader_with_acks_goes_on_behind_what_it_acknowledged(harne
     assert again.seqs == [3]
 
 
-async def test_a_newer_token_changes_what_is_seen_from_the_next_item_on(harness: Harness) -> None:
+async def test_newer_token_applies_from_the_next_item(harness: Harness) -> None:
     session, link = await harness.arrive()
     async with harness.reading():
         await harness.publish(1)
@@ -148,7 +148,7 @@ async def test_a_newer_token_changes_what_is_seen_from_the_next_item_on(harness:
     assert phase_of(session) is Phase.LIVE
 
 
-async def test_a_token_bounds_the_channels_of_a_connection(harness: Harness) -> None:
+async def test_token_limits_channels_of_a_connection(harness: Harness) -> None:
     session, link = await harness.arrive(entitled=may(max_channels=2))
     for request_id, name in enumerate(("a", "b", "a")):
         await harness.send(
@@ -174,7 +174,7 @@ async def test_a_token_bounds_the_channels_of_a_connection(harness: Harness) -> 
     assert session.token.entitled == may(max_channels=2)
 
 
-async def test_why_not_is_answered_without_showing_what_is_kept_back(harness: Harness) -> None:
+async def test_explain_does_not_reveal_hidden_items(harness: Harness) -> None:
     await harness.publish(1, category=Category.POLITICS, title="kept back")
     [record] = await harness.stores.log.read(0, 1)
     barred, link = await harness.arrive(entitled=may(sources=[]))

@@ -55,7 +55,7 @@ def news(number: int, **changes: object) -> RawNews:
     return parse_raw(raw(number, **changes))
 
 
-async def test_feeds_and_publishers_end_in_one_log() -> None:
+async def test_feeds_and_publishers_share_one_log() -> None:
     one = desk()
     working = asyncio.create_task(one.processor.run())
     for number in range(3):
@@ -69,7 +69,7 @@ async def test_feeds_and_publishers_end_in_one_log() -> None:
     assert one.stats.intake.accepted == {Intake.RSS: 3, Intake.API: 1}
 
 
-async def test_duplicates_are_counted_apart() -> None:
+async def test_duplicates_are_counted_separately() -> None:
     one = desk()
 
     await one.processor.publish([news(1), news(1), news(2)])
@@ -78,7 +78,7 @@ async def test_duplicates_are_counted_apart() -> None:
     assert one.stats.intake.rejected[Rejection.DUPLICATE] == 1
 
 
-async def test_stories_of_before_the_start_are_known() -> None:
+async def test_stories_from_before_the_start_are_known() -> None:
     words = "A long enough story about the federal reserve and what it did to rates on Tuesday"
     before = desk()
     await before.processor.publish([news(1, content=words)])
@@ -92,7 +92,7 @@ async def test_stories_of_before_the_start_are_known() -> None:
     assert record.item.duplicate_of == (await before.log.read(0, 1))[0].item.id
 
 
-async def test_a_full_intake_refuses_and_stores_nothing() -> None:
+async def test_full_intake_refuses_and_stores_nothing() -> None:
     one = desk(limits=Limits().with_values({"publishing.max_pending_items": 2}))
 
     with pytest.raises(ServerError) as caught:
@@ -103,7 +103,7 @@ async def test_a_full_intake_refuses_and_stores_nothing() -> None:
     assert one.stats.intake.rejected[Rejection.QUEUE_FULL] == 3
 
 
-async def test_feeds_wait_while_the_disk_is_full_and_lose_nothing() -> None:
+async def test_feeds_wait_while_the_disk_is_full() -> None:
     log = FullLog()
     one = desk(log)
     working = asyncio.create_task(one.processor.run())
@@ -121,7 +121,7 @@ async def test_feeds_wait_while_the_disk_is_full_and_lose_nothing() -> None:
     assert log.head == 1
 
 
-async def test_a_closed_desk_takes_nothing_from_publishers_and_finishes_what_it_has() -> None:
+async def test_closed_intake_refuses_publishers_and_finishes_queue() -> None:
     one = desk()
     await one.queue.put(IncomingItem(news(1), Intake.RSS))
 
@@ -136,7 +136,7 @@ async def test_a_closed_desk_takes_nothing_from_publishers_and_finishes_what_it_
     assert one.log.head == 1
 
 
-async def test_a_title_is_made_of_a_long_content_at_a_word() -> None:
+async def test_title_is_cut_from_content_at_a_word() -> None:
     one = desk()
 
     await one.processor.publish([news(1, title="", content="word " * 100)])
@@ -146,7 +146,7 @@ async def test_a_title_is_made_of_a_long_content_at_a_word() -> None:
     assert len(record.item.content) == 499
 
 
-async def test_a_content_of_nothing_but_markup_falls_back_to_the_link() -> None:
+async def test_content_without_text_falls_back_to_url() -> None:
     one = desk()
 
     await one.processor.publish([news(1, title="", content="<img src=x>")])
@@ -155,7 +155,7 @@ async def test_a_content_of_nothing_but_markup_falls_back_to_the_link() -> None:
     assert record.item.content == record.item.title == record.item.url
 
 
-async def test_no_item_is_the_duplicate_of_one_that_nobody_can_read() -> None:
+async def test_unstored_item_is_not_an_original() -> None:
     one = desk()
     words = "A long enough story about the federal reserve and what it did to rates on Tuesday"
     await one.processor.publish([news(1, content=words)])
@@ -171,7 +171,7 @@ async def test_no_item_is_the_duplicate_of_one_that_nobody_can_read() -> None:
     assert last.item.duplicate_of is None
 
 
-async def test_an_item_of_a_feed_that_cannot_be_completed_is_dropped_alone() -> None:
+async def test_broken_feed_item_is_dropped_alone() -> None:
     one = desk()
     bad = msgspec.structs.replace(news(1), url="https://[")
     for each in (bad, news(2)):

@@ -14,7 +14,7 @@ def ending_of(session: Session) -> DisconnectReason | None:
     return session.disconnect_reason
 
 
-async def test_who_shakes_hands_while_its_token_is_revoked_ends_as_it_opens() -> None:
+async def test_revocation_during_handshake_ends_the_connection() -> None:
     harness = Harness(Limits())
     revocations = Revocations(MemoryRevocationStore(), harness.clock)
     open_one, link = await harness.arrive("eve")
@@ -33,7 +33,7 @@ async def test_who_shakes_hands_while_its_token_is_revoked_ends_as_it_opens() ->
     )
 
 
-async def test_what_no_token_can_outlive_is_forgotten_and_the_rest_known_again() -> None:
+async def test_revocations_survive_restart_until_outdated() -> None:
     harness, store = Harness(Limits()), MemoryRevocationStore()
     revocations = Revocations(store, harness.clock)
     now = harness.clock.wall()

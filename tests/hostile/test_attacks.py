@@ -135,7 +135,7 @@ async def suffer(server: RunningServer, public: Public, attack: Attack) -> list[
     return [f"{attack.name}: {what}" for what, is_wrong in wrong.items() if is_wrong]
 
 
-async def test_every_attacker_is_gone_in_time_and_the_others_get_their_news(tmp_path: Path) -> None:
+async def test_attackers_are_stopped_and_others_served(tmp_path: Path) -> None:
     async with server_process("--database", str(tmp_path / "news.db")) as running:
         async with published_to(running.server) as public:
             wrong = [what for attack in ATTACKS for what in await suffer(running.server, public, attack)]

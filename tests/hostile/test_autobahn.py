@@ -44,7 +44,7 @@ async def echoing(module: str) -> AsyncIterator[str]:
 
 
 @pytest.mark.skipif(not WSTEST.exists(), reason="Autobahn is not built: make autobahn, where pyenv has Python 2.7")
-async def test_no_case_goes_worse_than_with_plain_aiohttp(tmp_path: Path) -> None:
+async def test_no_case_is_worse_than_plain_aiohttp(tmp_path: Path) -> None:
     async with echoing("tests.support.echo") as ours, echoing("tests.support.plain_echo") as plain:
         servers = [{"agent": "ours", "url": ours}, {"agent": "aiohttp", "url": plain}]
         spec = {"outdir": str(tmp_path), "servers": servers, "cases": CASES, "exclude-cases": []}

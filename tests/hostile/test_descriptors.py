@@ -17,7 +17,7 @@ HELD_S = 2.0
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
 
-async def test_who_takes_every_descriptor_keeps_nobody_from_the_news(tmp_path: Path) -> None:
+async def test_exhausted_descriptors_do_not_stop_delivery(tmp_path: Path) -> None:
     async with server_process("--database", str(tmp_path / "news.db")) as process:
         server = process.server
         address = urlsplit(server.url)

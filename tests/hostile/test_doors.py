@@ -101,7 +101,7 @@ async def call(server: RunningServer, method: str, path: str, headers: dict[str,
         return answer.status, document.get("code", "")
 
 
-async def test_wrong_papers_open_no_door(closed: RunningServer) -> None:
+async def test_invalid_tokens_are_refused_everywhere(closed: RunningServer) -> None:
     operator = bearer(token("ann", scope="news:admin", **SIGNED))
     assert (await call(closed, "DELETE", "users/revoked/tokens", operator))[0] == 200
     assert await at_the_upgrade(closed, additional_headers=bearer(token("eve", **SIGNED))) == (101, "")
@@ -117,7 +117,7 @@ async def test_wrong_papers_open_no_door(closed: RunningServer) -> None:
     assert await closed.metric("news_connections_opened_total") == opened
 
 
-async def test_a_users_papers_open_nothing_of_anothers(closed: RunningServer) -> None:
+async def test_token_of_one_user_opens_nothing_else(closed: RunningServer) -> None:
     alice = bearer(token("alice", **SIGNED))
     wishes = {"user_id": "bob", "impact_threshold": 0}
     tried = {
@@ -159,7 +159,7 @@ STRANGE_PAGES = [
 ]
 
 
-async def test_pages_of_strange_origins_open_no_socket() -> None:
+async def test_foreign_origins_are_refused() -> None:
     environment = {"NEWS_ALLOWED_ORIGINS": "https://trader.example"}
     async with server_process("--database", ":memory:", environment=environment) as process:
         for origin in STRANGE_PAGES:

@@ -114,7 +114,7 @@ async def bombard(address: str, tokens: Sequence[str]) -> Counter[bytes]:
     return statuses
 
 
-async def test_no_name_whatever_becomes_a_series_or_a_line_of_its_own() -> None:
+async def test_hostile_names_add_no_series_or_lines() -> None:
     environment = {"NEWS_JWT_SECRET": SECRET, "NEWS_LOG_LEVEL": "debug"}
     process = await spawn("serve", "--port", "0", "--database", ":memory:", environment=environment)
     assert process.stderr is not None

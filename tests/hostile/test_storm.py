@@ -37,7 +37,7 @@ async def storm(server: RunningServer, answers: Counter[bytes], kept: list[async
             kept.remove(writer)
 
 
-async def test_an_address_that_storms_is_told_to_wait_and_the_others_get_their_news(tmp_path: Path) -> None:
+async def test_storming_address_is_limited_and_others_served(tmp_path: Path) -> None:
     limits = {"NEWS_CONNECT_RATE_PER_IP": str(A_S), "NEWS_MAX_CONNECTIONS_PER_IP": str(MOST)}
     answers: Counter[bytes] = Counter()
     kept: list[asyncio.StreamWriter] = []

@@ -20,7 +20,7 @@ async def receive(socket: ClientConnection) -> Any:
 
 
 @pytest.mark.parametrize("window_bits", [None, 15, 12, 11, 10, 9])
-async def test_items_come_with_the_window_that_a_client_can_have(
+async def test_items_use_the_negotiated_window(
     server: RunningServer, window_bits: int | None
 ) -> None:
     offer = ClientPerMessageDeflateFactory(server_max_window_bits=window_bits)
@@ -36,7 +36,7 @@ async def test_items_come_with_the_window_that_a_client_can_have(
     assert [message["data"]["content"] for message in messages] == [CONTENT.strip()] * 2
 
 
-async def test_a_window_that_cannot_be_had_leaves_the_connection_uncompressed(server: RunningServer) -> None:
+async def test_impossible_window_means_no_compression(server: RunningServer) -> None:
     offer = {"Sec-WebSocket-Extensions": "permessage-deflate; server_max_window_bits=8"}
     async with connect(f"{server.ws_url}?user_id=u", compression=None, additional_headers=offer) as socket:
         await server.publish(raw(1))
@@ -47,7 +47,7 @@ async def test_a_window_that_cannot_be_had_leaves_the_connection_uncompressed(se
     assert message["type"] == "news_item"
 
 
-async def test_what_a_client_says_may_be_compressed_too(server: RunningServer) -> None:
+async def test_client_messages_may_be_compressed(server: RunningServer) -> None:
     keywords = [f"keyword number {number}" for number in range(150)]
     async with server.http.ws_connect(f"{server.ws_url}?user_id=u", compress=15) as socket:
         await socket.send_json({"type": "subscribe", "id": 1, "filters": {"keywords": keywords}})
@@ -60,7 +60,7 @@ async def test_what_a_client_says_may_be_compressed_too(server: RunningServer) -
     assert item["data"]["title"] == "Keyword number 7"
 
 
-async def test_a_small_message_that_inflates_beyond_the_limit_ends_the_connection(server: RunningServer) -> None:
+async def test_decompressed_message_is_limited(server: RunningServer) -> None:
     async with server.http.ws_connect(f"{server.ws_url}?user_id=u", compress=15) as socket:
         await socket.send_str("x" * 1_000_000)
         message = await socket.receive(timeout=5)
@@ -69,7 +69,7 @@ async def test_a_small_message_that_inflates_beyond_the_limit_ends_the_connectio
     assert message.data == 1009
 
 
-async def test_replayed_items_and_those_with_channels_are_compressed_too(server: RunningServer) -> None:
+async def test_replayed_and_channel_items_are_compressed(server: RunningServer) -> None:
     await server.publish(raw(1, content=CONTENT))
     async with (
         connect(f"{server.ws_url}?user_id=late&last=1") as late,
@@ -93,7 +93,7 @@ async def test_replayed_items_and_those_with_channels_are_compressed_too(server:
     assert await server.metric("news_sent_wire_bytes_total", encoding="deflate") < payload / 2
 
 
-async def test_operators_see_who_is_compressed(server: RunningServer) -> None:
+async def test_operators_see_compression(server: RunningServer) -> None:
     async with (
         connect(f"{server.ws_url}?user_id=packed"),
         connect(f"{server.ws_url}?user_id=plain", compression=None),

@@ -49,7 +49,7 @@ async def items(socket: ClientConnection, quiet_s: float = 0.5) -> list[str]:
             found.append(message["data"]["category"])
 
 
-async def test_a_socket_gets_only_what_its_token_names(closed: RunningServer) -> None:
+async def test_socket_gets_only_entitled_items(closed: RunningServer) -> None:
     limited = bearer("alice", ent={"categories": ["crypto", "sports"]})
     async with connect(closed.ws_url, additional_headers=limited) as socket:
         await publish(closed)
@@ -65,7 +65,7 @@ async def test_a_socket_gets_only_what_its_token_names(closed: RunningServer) ->
     assert await closed.metric("news_filter_decisions_total", outcome="category") == 1
 
 
-async def test_rest_shows_only_what_the_token_names(closed: RunningServer) -> None:
+async def test_rest_shows_only_entitled_items(closed: RunningServer) -> None:
     await publish(closed)
     all_news = (await call(closed, bearer("bob"), "GET", "news?impact_min=0"))[1]["items"]
     limited = bearer("alice", ent={"categories": ["crypto"]})
@@ -85,7 +85,7 @@ async def test_rest_shows_only_what_the_token_names(closed: RunningServer) -> No
     assert all_news[0]["title"] not in json.dumps(said)
 
 
-async def test_a_delayed_token_sees_nothing_before_its_time_anywhere(closed: RunningServer) -> None:
+async def test_delayed_token_sees_nothing_early(closed: RunningServer) -> None:
     late = bearer("alice", ent={"min_delay_s": 2})
     async with connect(closed.ws_url, additional_headers=late) as socket:
         await publish(closed)
@@ -103,7 +103,7 @@ async def test_a_delayed_token_sees_nothing_before_its_time_anywhere(closed: Run
     assert len((await call(closed, late, "GET", "news"))[1]["items"]) == 3
 
 
-async def test_a_token_bounds_the_channels_that_a_url_asks_for(closed: RunningServer) -> None:
+async def test_token_limits_channels_in_the_url(closed: RunningServer) -> None:
     limited = bearer("alice", ent={"max_channels": 1})
     with pytest.raises(InvalidStatus) as refused:
         await connect(f"{closed.ws_url}?channels=a,b", additional_headers=limited)
@@ -116,7 +116,7 @@ async def test_a_token_bounds_the_channels_that_a_url_asks_for(closed: RunningSe
 
 
 @pytest.mark.parametrize("ent", ["all", {"categories": ["weather"]}, {"max_items": 3}, {"min_delay_s": -1}])
-async def test_what_the_server_cannot_keep_to_lets_nobody_in(closed: RunningServer, ent: object) -> None:
+async def test_unenforceable_claim_is_refused(closed: RunningServer, ent: object) -> None:
     status, problem = await call(closed, bearer("alice", ent=ent), "GET", "news")
 
     assert (status, problem["code"]) == (401, "unauthorized")

@@ -35,7 +35,7 @@ async def answer_to(client: ClientConnection, kind: str, message: dict[str, Any]
     raise AssertionError("closed")
 
 
-async def test_a_user_learns_which_step_rejected_and_what_it_wanted(server: RunningServer) -> None:
+async def test_user_learns_the_rejecting_step(server: RunningServer) -> None:
     await server.subscribe("picky", impact_threshold=50, categories=["sports"])
     async with connect(f"{server.ws_url}?user_id=picky"):
         item_id = await publish(server, 1, impact_score=80, category="crypto")
@@ -59,7 +59,7 @@ async def test_a_user_learns_which_step_rejected_and_what_it_wanted(server: Runn
     assert (connection["state"], connection["verdict"], connection["filter"]) == ("rejected", "category", "stored")
 
 
-async def test_each_connection_says_where_it_stands(server: RunningServer) -> None:
+async def test_each_connection_reports_its_status(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as early:
         item_id = await publish(server, 1, impact_score=80)
         async with connect(f"{server.ws_url}?user_id=u&filters={OWN}"), connect(f"{server.ws_url}?user_id=u"):
@@ -76,7 +76,7 @@ async def test_each_connection_says_where_it_stands(server: RunningServer) -> No
     assert [one["state"] for one in changed["connections"]] == ["filter_changed", "rejected", "filter_changed"]
 
 
-async def test_a_connection_asks_for_itself(server: RunningServer) -> None:
+async def test_connection_explains_for_itself(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u&filters={OWN}") as client, connect(f"{server.ws_url}?user_id=u"):
         item_id = await publish(server, 1, impact_score=80)
 
@@ -87,7 +87,7 @@ async def test_a_connection_asks_for_itself(server: RunningServer) -> None:
     assert await server.metric("news_client_messages_total", type="explain") == 1
 
 
-async def test_an_item_that_is_not_stored_is_unknown(server: RunningServer) -> None:
+async def test_unknown_item_is_reported(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as client:
         told = await answer_to(client, "error", {"type": "explain", "id": "x", "item": "rss_0"})
     async with server.http.get(f"{server.url}/api/v1/news/rss_0/explain?user_id=u") as answer:
@@ -98,7 +98,7 @@ async def test_an_item_that_is_not_stored_is_unknown(server: RunningServer) -> N
 
 
 @pytest.mark.parametrize(("query", "pointer"), [("", "user_id"), ("?user_id=/", "user_id")])
-async def test_a_question_without_a_user_is_refused(server: RunningServer, query: str, pointer: str) -> None:
+async def test_missing_user_is_refused(server: RunningServer, query: str, pointer: str) -> None:
     async with server.http.get(f"{server.url}/api/v1/news/rss_0/explain{query}") as answer:
         problem = await answer.json()
 
@@ -106,7 +106,7 @@ async def test_a_question_without_a_user_is_refused(server: RunningServer, query
     assert problem["errors"][0]["pointer"] == pointer
 
 
-async def test_a_filter_that_cannot_be_read_is_an_error_for_every_item(tmp_path: Path) -> None:
+async def test_unreadable_filter_is_an_error_for_every_item(tmp_path: Path) -> None:
     database = tmp_path / "news.db"
     async with running(database=str(database)) as server:
         await server.subscribe("u", impact_threshold=0)

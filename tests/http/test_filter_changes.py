@@ -11,7 +11,7 @@ WISHES = {"impact_threshold": 0}
 CHANGES = 20
 
 
-async def test_a_user_changes_filters_twenty_times_a_minute_on_all_ways_together() -> None:
+async def test_filter_changes_are_limited_per_user() -> None:
     async with running(jwt_secret=SECRET) as server:
         alice, bob = ({"Authorization": f"Bearer {token(user)}"} for user in ("alice", "bob"))
         async with connect(server.ws_url, additional_headers=alice) as socket:
@@ -31,7 +31,7 @@ async def test_a_user_changes_filters_twenty_times_a_minute_on_all_ways_together
     assert 0 < refused["retry_after_ms"] <= 3_000
 
 
-async def test_without_tokens_nobody_can_use_up_anothers_changes(server: RunningServer) -> None:
+async def test_anonymous_users_have_separate_limits(server: RunningServer) -> None:
     statuses = {await _store(server, "alice", {}) for _ in range(CHANGES + 5)}
 
     assert statuses == {200, 201}

@@ -41,7 +41,7 @@ async def test_bytes_sent_with_the_upgrade_are_not_lost(server: RunningServer, c
     assert (message["type"], message["id"]) == ("pong", 1)
 
 
-async def test_aiohttp_leaves_the_socket_open_and_no_task_behind() -> None:
+async def test_aiohttp_leaves_the_socket_open_and_no_task() -> None:
     async with running() as server:
         before = len(asyncio.all_tasks())
         sockets = [await connect(f"{server.ws_url}?user_id=u{number}") for number in range(20)]

@@ -33,7 +33,7 @@ async def receive(socket: ClientConnection) -> Any:
     return json.loads(await asyncio.wait_for(socket.recv(), 5))
 
 
-async def test_a_token_opens_a_socket_for_its_user_and_nobody_else(closed: RunningServer) -> None:
+async def test_token_opens_sockets_for_its_user_only(closed: RunningServer) -> None:
     alice, operator = bearer(token("alice")), bearer(token("ann", scope=ADMIN))
 
     assert await status_of(closed, additional_headers=alice) == (101, "")
@@ -54,7 +54,7 @@ REFUSED: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize(("given", "words"), list(REFUSED.items()), ids=range(len(REFUSED)))
-async def test_without_a_right_token_nobody_gets_in_and_nothing_is_done(
+async def test_invalid_token_is_refused_without_effect(
     closed: RunningServer, given: str, words: tuple[str, str]
 ) -> None:
     code, reason = words
@@ -69,7 +69,7 @@ async def test_without_a_right_token_nobody_gets_in_and_nothing_is_done(
     assert await closed.metric("news_items_rejected_total", reason="unauthorized") == 1
 
 
-async def test_a_browser_gives_its_token_as_a_subprotocol_and_gets_it_back_nowhere(closed: RunningServer) -> None:
+async def test_browser_token_subprotocol_is_not_echoed(closed: RunningServer) -> None:
     given = token("alice")
     async with connect(closed.ws_url, subprotocols=["news.v2.json", f"bearer.{given}"]) as socket:  # type: ignore[list-item] # a NewType of str
         welcome = await receive(socket)
@@ -81,7 +81,7 @@ async def test_a_browser_gives_its_token_as_a_subprotocol_and_gets_it_back_nowhe
 
 
 @pytest.mark.parametrize(("is_taken", "status"), [(True, 101), (False, 401)])
-async def test_a_token_in_the_query_counts_only_where_the_settings_say_so(is_taken: bool, status: int) -> None:
+async def test_query_token_needs_the_setting(is_taken: bool, status: int) -> None:
     async with running(jwt_secret=SECRET, token_in_query=is_taken) as server:
         assert (await status_of(server, f"?token={token('alice')}"))[0] == status
 
@@ -91,7 +91,7 @@ async def rest(server: RunningServer, method: str, path: str, given: str, **more
         return answer.status, await answer.json(content_type=None)
 
 
-async def test_publishing_and_operating_want_their_scopes(closed: RunningServer) -> None:
+async def test_publishing_and_operating_need_scopes(closed: RunningServer) -> None:
     reader, publisher, operator = token("r"), token("p", scope=f"x {PUBLISH}"), token("o", scope=ADMIN)
 
     for given, may_publish, may_operate in ((reader, 403, 403), (publisher, 202, 403), (operator, 403, 200)):
@@ -103,7 +103,7 @@ async def test_publishing_and_operating_want_their_scopes(closed: RunningServer)
     assert await closed.metric("news_auth_attempts_total", result="ok") == 12
 
 
-async def test_nobody_touches_what_is_anothers(closed: RunningServer) -> None:
+async def test_other_users_resources_are_forbidden(closed: RunningServer) -> None:
     alice, bob, operator = token("alice"), token("bob"), token("ann", scope=ADMIN)
     body = {"user_id": "bob", "impact_threshold": 10}
 
@@ -117,13 +117,13 @@ async def test_nobody_touches_what_is_anothers(closed: RunningServer) -> None:
     assert (await rest(closed, "GET", "subscriptions/bob", bob))[1]["impact_threshold"] == 10
 
 
-async def test_health_and_metrics_ask_for_nothing(closed: RunningServer) -> None:
+async def test_health_and_metrics_need_no_token(closed: RunningServer) -> None:
     for path in ("/health", "/livez", "/readyz", "/metrics", "/openapi.json", "/"):
         async with closed.http.get(closed.url + path) as answer:
             assert answer.status == 200
 
 
-async def test_a_token_that_ends_is_told_and_then_ends_the_connection(closed: RunningServer) -> None:
+async def test_expiring_token_is_announced_and_then_closes(closed: RunningServer) -> None:
     # Half a minute of grace is nearly over.
     nearly = token("alice", life_s=-28)
     async with connect(f"{closed.ws_url}?v=2", additional_headers=bearer(nearly)) as socket:
@@ -137,7 +137,7 @@ async def test_a_token_that_ends_is_told_and_then_ends_the_connection(closed: Ru
     assert await closed.metric("news_connections_closed_total", reason="token_expired") == 1
 
 
-async def test_a_newer_token_of_the_same_user_lets_the_connection_stay(closed: RunningServer) -> None:
+async def test_refresh_with_newer_token_keeps_the_connection(closed: RunningServer) -> None:
     async with connect(closed.ws_url, additional_headers=bearer(token("alice", life_s=-28))) as socket:
         await socket.send(json.dumps({"type": "refresh", "id": 1, "token": token("bob")}))
         of_another = await receive(socket)
@@ -155,14 +155,14 @@ async def test_a_newer_token_of_the_same_user_lets_the_connection_stay(closed: R
     assert pong["id"] == 4
 
 
-async def test_where_no_tokens_are_asked_for_a_refresh_says_so(server: RunningServer) -> None:
+async def test_refresh_without_tokens_is_reported(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         await socket.send(json.dumps({"type": "refresh", "id": 1, "token": token()}))
 
         assert (await receive(socket))["code"] == "invalid_message"
 
 
-async def test_an_operator_ends_a_connection_for_good(closed: RunningServer) -> None:
+async def test_operator_closes_connections_for_good(closed: RunningServer) -> None:
     operator = token("ann", scope=ADMIN)
     async with connect(f"{closed.ws_url}?v=2", additional_headers=bearer(token("alice"))) as socket:
         connection_id = (await receive(socket))["connection_id"]

@@ -11,7 +11,7 @@ from tests.support.items import raw
 from tests.support.server import running
 
 
-async def test_a_limit_that_was_set_is_in_force_and_shown() -> None:
+async def test_changed_limits_are_enforced_and_shown() -> None:
     changed = {"filters.max_channels": 2, "messages.max_bytes": 600, "publishing.max_body_bytes": 100}
     async with running(limits=changed, max_connections_per_user=1) as server:
         limits = (await server.get("/api/v1/limits"))["limits"]

@@ -15,7 +15,7 @@ async def probed(server: RunningServer) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_the_canary_probes_and_no_user_facing_count_knows_of_it() -> None:
+async def test_canary_probes_count_in_no_user_metric() -> None:
     async with running() as server:
         await probed(server)
 
@@ -31,7 +31,7 @@ async def test_the_canary_probes_and_no_user_facing_count_knows_of_it() -> None:
         assert (await server.get("/api/v1/news"))["total"] == 0
 
 
-async def test_a_user_never_hears_a_probe() -> None:
+async def test_users_never_receive_a_probe() -> None:
     async with running() as server, connect(f"{server.ws_url}?user_id=u") as client:
         await probed(server)
         await client.send('{"type":"ping"}')
@@ -40,7 +40,7 @@ async def test_a_user_never_hears_a_probe() -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Canary-Key": "guess"}, {"X-Canary-Key": "\u00fc"}])
-async def test_for_everybody_else_the_canary_has_no_door(headers: dict[str, str]) -> None:
+async def test_canary_endpoint_needs_its_key(headers: dict[str, str]) -> None:
     async with running() as server:
         with pytest.raises(ConnectionError, match="404"):
             async with open_receiver(f"{server.url}/ws/canary", headers):
@@ -48,7 +48,7 @@ async def test_for_everybody_else_the_canary_has_no_door(headers: dict[str, str]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
-async def test_the_canarys_address_answers_strangers_like_one_that_is_not_there(method: str) -> None:
+async def test_canary_endpoint_looks_like_an_unknown_path(method: str) -> None:
     async with running() as server:
         answers = []
         for path in ("/ws/canary", "/ws/nothing"):
@@ -61,7 +61,7 @@ async def test_the_canarys_address_answers_strangers_like_one_that_is_not_there(
     assert answers[0][0] == 404
 
 
-async def test_with_a_port_of_their_own_metrics_are_on_no_other() -> None:
+async def test_separate_metrics_port_is_the_only_one() -> None:
     async with running(metrics_port=0) as server:
         assert await server.metric("news_ready") == 1
         async with server.http.get(f"{server.url}/metrics") as public:

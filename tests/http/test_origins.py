@@ -47,7 +47,7 @@ async def status_of(server: RunningServer, *origins: str) -> int:
 
 
 @pytest.mark.parametrize("origin", REFUSED)
-async def test_a_strange_page_is_refused(server: RunningServer, origin: str) -> None:
+async def test_foreign_page_is_refused(server: RunningServer, origin: str) -> None:
     assert await status_of(server, origin) == 403
     assert await server.metric("news_handshake_failures_total", reason="forbidden_origin") == 1
     assert await server.metric("news_connections_opened_total") == 0
@@ -56,26 +56,26 @@ async def test_a_strange_page_is_refused(server: RunningServer, origin: str) -> 
 @pytest.mark.parametrize(
     "origin", ["http://localhost:3000", "HTTP://LOCALHOST", "http://127.0.0.1:8000", "http://[::1]"]
 )
-async def test_pages_of_this_machine_may_connect_where_nothing_is_set(server: RunningServer, origin: str) -> None:
+async def test_local_pages_may_connect_by_default(server: RunningServer, origin: str) -> None:
     assert await status_of(server, origin) == 101
 
 
-async def test_who_is_no_browser_may_connect(server: RunningServer) -> None:
+async def test_client_without_origin_may_connect(server: RunningServer) -> None:
     assert await status_of(server) == 101
 
 
-async def test_two_origins_are_none(server: RunningServer) -> None:
+async def test_two_origin_headers_are_refused(server: RunningServer) -> None:
     assert await status_of(server, "http://localhost", "http://localhost") == 403
 
 
-async def test_where_pages_are_named_exactly_those_may_connect() -> None:
+async def test_configured_origins_are_exact() -> None:
     async with running(allowed_origins=(DESK,)) as server:
         answers = {origin: await status_of(server, origin) for origin in NAMED}
 
     assert answers == NAMED
 
 
-async def test_the_servers_own_page_may_connect_where_it_was_asked_for_by_an_address(server: RunningServer) -> None:
+async def test_own_page_requested_by_ip_may_connect(server: RunningServer) -> None:
     async def status(host: str, origin: str) -> int:
         headers = {"Host": host, "Origin": origin, "Connection": "Upgrade", "Upgrade": "websocket"}
         handshake = {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}

@@ -18,7 +18,7 @@ async def post(server: RunningServer, path: str, body: bytes | str, headers: dic
         return answer.status, await answer.json(content_type=None)
 
 
-async def test_an_item_is_accepted_with_its_seq_and_found_by_its_id(server: RunningServer) -> None:
+async def test_accepted_item_is_found_by_id(server: RunningServer) -> None:
     async with server.http.post(f"{server.url}/api/v1/news", json=raw(1, impact_score=33, tickers=["BTC"])) as answer:
         receipt = await answer.json()
 
@@ -28,7 +28,7 @@ async def test_an_item_is_accepted_with_its_seq_and_found_by_its_id(server: Runn
     assert (item["id"], item["seq"], item["impact_score"], item["tickers"]) == (receipt["id"], 1, 33.0, ["BTC"])
 
 
-async def test_publishing_again_gives_the_first_seq(server: RunningServer) -> None:
+async def test_republishing_returns_the_first_seq(server: RunningServer) -> None:
     [first] = await server.publish(raw(1))
     [again] = await server.publish(raw(1, title="Other words", url="http://www.example.com/1/?utm_source=x#top"))
 
@@ -36,7 +36,7 @@ async def test_publishing_again_gives_the_first_seq(server: RunningServer) -> No
     assert (await server.get("/api/v1/stats"))["total_news_items"] == 1
 
 
-async def test_what_is_missing_is_computed_and_what_is_given_is_kept(server: RunningServer) -> None:
+async def test_missing_fields_are_computed_and_given_ones_kept(server: RunningServer) -> None:
     bare = {
         "source": "nitter",
         "content": "<p>BREAKING: Fed cuts rates, $BTC jumps, Jerome Powell says &amp; more</p><script>x()</script>",
@@ -55,7 +55,7 @@ async def test_what_is_missing_is_computed_and_what_is_given_is_kept(server: Run
     assert "fed" in item["tags"]
 
 
-async def test_a_near_duplicate_is_flagged_and_delivered(server: RunningServer) -> None:
+async def test_near_duplicate_is_flagged_and_delivered(server: RunningServer) -> None:
     text = "The Federal Reserve cut its benchmark rate by fifty basis points on Tuesday in a surprise move."
     one, other = await server.publish(
         raw(1, title="Fed cuts", content=text), raw(2, title="Fed cuts", content=text + " AP")
@@ -67,7 +67,7 @@ async def test_a_near_duplicate_is_flagged_and_delivered(server: RunningServer) 
     assert (item["is_duplicate"], item["duplicate_of"]) == (True, one["id"])
 
 
-async def test_a_batch_is_all_or_none(server: RunningServer) -> None:
+async def test_batch_is_all_or_nothing(server: RunningServer) -> None:
     body = b'{"source":"rss","content":"x","url":"https://e.com/1","published_at":1}\n{"source":"fax"}\nnot json\n'
 
     status, problem = await post(server, "/api/v1/news", body, NDJSON)
@@ -102,7 +102,7 @@ BAD_BODIES: list[tuple[bytes, dict[str, str], int, str]] = [
 
 
 @pytest.mark.parametrize(("body", "headers", "status", "code"), BAD_BODIES)
-async def test_a_bad_body_gets_a_problem_and_is_counted(
+async def test_invalid_body_is_a_counted_problem(
     server: RunningServer, body: bytes, headers: dict[str, str], status: int, code: str
 ) -> None:
     got, problem = await post(server, "/api/v1/news", body, headers)
@@ -116,7 +116,7 @@ async def test_a_bad_body_gets_a_problem_and_is_counted(
     assert await server.metric("news_items_rejected_total", reason=reason) == 1
 
 
-async def test_a_chunked_body_is_cut_off_at_the_limit(server: RunningServer) -> None:
+async def test_chunked_body_is_limited(server: RunningServer) -> None:
     async def endless() -> Any:
         for _ in range(100):
             yield b" " * 10_000
@@ -155,7 +155,7 @@ QUERIES = [
 
 
 @pytest.mark.parametrize(("query", "expected"), QUERIES)
-async def test_queries_give_what_they_ask_for(library: RunningServer, query: str, expected: list[int]) -> None:
+async def test_queries_return_what_they_select(library: RunningServer, query: str, expected: list[int]) -> None:
     page = await library.get(f"/api/v1/news?{query}")
 
     assert [item["seq"] for item in page["items"]] == expected
@@ -163,7 +163,7 @@ async def test_queries_give_what_they_ask_for(library: RunningServer, query: str
 
 
 @pytest.mark.parametrize("start", ["/api/v1/news?limit=2", "/api/v1/news?limit=2&after_seq=0&category=crypto"])
-async def test_following_next_gives_everything_once(library: RunningServer, start: str) -> None:
+async def test_next_links_return_everything_once(library: RunningServer, start: str) -> None:
     await library.publish(*(raw(number, category="crypto", published_at=50.0 + number) for number in range(10, 15)))
     seqs, link = [], start
     while link:
@@ -174,7 +174,7 @@ async def test_following_next_gives_everything_once(library: RunningServer, star
     assert len(seqs) == len(set(seqs)) == (8 if "category" not in start else 7)
 
 
-async def test_a_users_view_is_what_their_filter_lets_through(library: RunningServer) -> None:
+async def test_user_view_applies_the_users_filter(library: RunningServer) -> None:
     await library.subscribe("u", impact_threshold=0, keywords=["alpha"])
 
     page = await library.get("/api/v1/news?user_id=u")
@@ -205,7 +205,7 @@ BAD_QUERIES = [
 
 
 @pytest.mark.parametrize(("query", "names"), BAD_QUERIES)
-async def test_every_bad_parameter_is_named(server: RunningServer, query: str, names: set[str]) -> None:
+async def test_every_wrong_parameter_is_reported(server: RunningServer, query: str, names: set[str]) -> None:
     async with server.http.get(f"{server.url}/api/v1/news?{query}") as answer:
         problem = await answer.json(content_type="application/problem+json")
 
@@ -214,7 +214,7 @@ async def test_every_bad_parameter_is_named(server: RunningServer, query: str, n
     assert all(error["detail"].startswith("want ") for error in problem["errors"])
 
 
-async def test_a_subscription_is_created_updated_read_and_deleted(server: RunningServer) -> None:
+async def test_subscription_create_read_update_delete(server: RunningServer) -> None:
     body = b'{"user_id":"a.b:c@d-e_1","nitter_accounts":["@x"],"keywords":["fed"],"alert_channels":["terminal","mail"]}'
     created, first = await post(server, "/api/v1/subscriptions", body)
     stored = await server.get("/api/v1/subscriptions/a.b:c@d-e_1")
@@ -248,7 +248,7 @@ BAD_SUBSCRIPTIONS: list[tuple[bytes, int, str, set[str]]] = [
 
 
 @pytest.mark.parametrize(("body", "status", "code", "pointers"), BAD_SUBSCRIPTIONS)
-async def test_a_bad_subscription_is_refused_and_not_stored(
+async def test_invalid_subscription_is_refused_and_not_stored(
     server: RunningServer, body: bytes, status: int, code: str, pointers: set[str]
 ) -> None:
     got, problem = await post(server, "/api/v1/subscriptions", body)
@@ -258,7 +258,7 @@ async def test_a_bad_subscription_is_refused_and_not_stored(
     assert (await server.http.get(f"{server.url}/api/v1/subscriptions/u")).status == 404
 
 
-async def test_a_preview_says_what_a_filter_would_have_let_through(server: RunningServer) -> None:
+async def test_preview_reports_what_a_filter_matches(server: RunningServer) -> None:
     await server.publish(*(raw(number, impact_score=number * 10, published_at=4e9) for number in range(1, 6)))
 
     status, preview = await post(server, "/api/v1/subscriptions/preview", b'{"impact_threshold":35,"hours":2}')
@@ -272,7 +272,7 @@ async def test_a_preview_says_what_a_filter_would_have_let_through(server: Runni
     assert {error["pointer"] for error in problem["errors"]} == {"/impact_threshold", "/hours"}
 
 
-async def test_what_is_no_http_gets_400_and_leaves_no_trace_of_a_bug(
+async def test_malformed_http_gets_400_without_details(
     server: RunningServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     host, port = server.url.removeprefix("http://").split(":")
@@ -286,7 +286,7 @@ async def test_what_is_no_http_gets_400_and_leaves_no_trace_of_a_bug(
     assert [record for record in caplog.records if record.levelname == "CRITICAL"] == []
 
 
-async def test_requests_are_counted_under_their_template(server: RunningServer) -> None:
+async def test_requests_are_counted_by_route_template(server: RunningServer) -> None:
     for path in ("/api/v1/news/a", "/api/v1/news/b", "/nowhere/<script>"):
         await server.http.get(server.url + path)
 
@@ -295,7 +295,7 @@ async def test_requests_are_counted_under_their_template(server: RunningServer) 
     assert await server.metric("news_http_request_duration_seconds_count", route="/api/v1/news/{id}") == 2
 
 
-async def test_every_kind_of_mistake_is_named_at_once(server: RunningServer) -> None:
+async def test_all_kinds_of_mistakes_are_reported_together(server: RunningServer) -> None:
     body = b'{"user_id":"u","categories":["zz"],"impact_threshold":"x","keywords":["*"],"exclude":{"tickers":["$"]}}'
 
     _, problem = await post(server, "/api/v1/subscriptions", body)
@@ -304,20 +304,20 @@ async def test_every_kind_of_mistake_is_named_at_once(server: RunningServer) -> 
     assert pointers == {"/categories/0", "/impact_threshold", "/keywords/0", "/exclude/tickers/0"}
 
 
-async def test_a_misspelt_key_of_exclude_is_a_warning(server: RunningServer) -> None:
+async def test_unknown_key_of_exclude_is_a_warning(server: RunningServer) -> None:
     _, stored = await post(server, "/api/v1/subscriptions", b'{"user_id":"u","exclude":{"keyword":["ipo"]},"a/b":1}')
 
     assert {warning["pointer"] for warning in stored["warnings"]} == {"/exclude/keyword", "/a~1b"}
 
 
-async def test_of_many_first_subscriptions_one_is_the_first(server: RunningServer) -> None:
+async def test_one_of_many_first_subscriptions_is_first(server: RunningServer) -> None:
     async with asyncio.TaskGroup() as tasks:
         posts = [tasks.create_task(post(server, "/api/v1/subscriptions", b'{"user_id":"u"}')) for _ in range(5)]
 
     assert sorted(answer.result()[0] for answer in posts) == [200, 200, 200, 200, 201]
 
 
-async def test_links_that_differ_in_bytes_that_are_no_utf_8_are_different_stories(server: RunningServer) -> None:
+async def test_urls_with_different_invalid_utf8_are_different(server: RunningServer) -> None:
     one, other = await server.publish(raw(1, url="https://e.com/?id=%CF%F0"), raw(2, url="https://e.com/?id=%D0%F1"))
 
     assert one["id"] != other["id"]
@@ -352,11 +352,11 @@ async def test_unknown_paths_and_methods_are_problems(
     assert (answer.status, problem["status"]) == (status, status)
 
 
-async def test_an_unknown_item_is_not_found(server: RunningServer) -> None:
+async def test_unknown_item_is_not_found(server: RunningServer) -> None:
     assert (await server.http.get(f"{server.url}/api/v1/news/rss_none")).status == 404
 
 
-async def test_the_page_says_where_everything_is_and_runs_nothing_inline(server: RunningServer) -> None:
+async def test_page_links_everything_without_inline_scripts(server: RunningServer) -> None:
     async with server.http.get(server.url) as answer:
         text = await answer.text()
 
@@ -367,7 +367,7 @@ async def test_the_page_says_where_everything_is_and_runs_nothing_inline(server:
         assert (await server.http.get(server.url + path)).status == 200
 
 
-async def test_other_origins_may_use_the_rest_api_only_where_configured() -> None:
+async def test_other_origins_need_cors_configuration() -> None:
     async with running(cors_origins=("https://desk.example",)) as server:
         for origin, allowed in (("https://desk.example", True), ("https://evil.example", False)):
             async with server.http.get(f"{server.url}/api/v1/stats", headers={"Origin": origin}) as answer:
@@ -382,7 +382,7 @@ async def test_other_origins_may_use_the_rest_api_only_where_configured() -> Non
             assert answer.headers["Access-Control-Allow-Origin"] == "https://desk.example"
 
 
-async def test_metrics_are_there_from_the_start_in_both_formats(server: RunningServer) -> None:
+async def test_metrics_exist_from_start_in_both_formats(server: RunningServer) -> None:
     assert await server.metric("news_filter_decisions_total", outcome="matched") == 0
     assert await server.metric("news_delivery_latency_seconds_count") == 0
     async with server.http.get(
@@ -393,7 +393,7 @@ async def test_metrics_are_there_from_the_start_in_both_formats(server: RunningS
     assert text.endswith("# EOF\n")
 
 
-async def test_what_nobody_expected_is_a_500_without_details(
+async def test_unexpected_error_is_500_without_details(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_arguments: object) -> None:
@@ -409,7 +409,7 @@ async def test_what_nobody_expected_is_a_500_without_details(
     assert "secret detail" not in text
 
 
-async def test_health_says_when_the_database_does_not_answer(
+async def test_health_reports_an_unresponsive_database(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_arguments: object) -> None:
@@ -423,12 +423,12 @@ async def test_health_says_when_the_database_does_not_answer(
             assert (await answer.json())[key] == value
 
 
-async def test_a_redirect_or_a_lone_surrogate_in_a_path_breaks_nothing(server: RunningServer) -> None:
+async def test_redirect_or_surrogate_in_path_is_harmless(server: RunningServer) -> None:
     async with server.http.get(f"{server.url}/%ED%A0%80/nowhere") as answer:
         assert answer.status == 404
 
 
-async def test_a_body_that_does_not_arrive_is_given_up() -> None:
+async def test_body_that_does_not_arrive_times_out() -> None:
     async def stalled() -> Any:
         yield b"{"
         await asyncio.sleep(1)
@@ -440,7 +440,7 @@ async def test_a_body_that_does_not_arrive_is_given_up() -> None:
     assert (answer.status, problem["code"]) == (408, "request_timeout")
 
 
-async def test_operators_see_who_is_connected_and_why_others_went(server: RunningServer) -> None:
+async def test_operators_see_open_and_closed_connections(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=a") as staying, connect(f"{server.ws_url}?user_id=b") as going:
         await server.publish(raw(1))
         await staying.recv()

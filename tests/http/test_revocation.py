@@ -29,7 +29,7 @@ async def read_news(server: RunningServer, headers: dict[str, str]) -> int:
         return answer.status
 
 
-async def test_what_was_issued_is_refused_from_then_on_also_after_a_restart(tmp_path: Path) -> None:
+async def test_revoked_tokens_stay_refused_after_restart(tmp_path: Path) -> None:
     now = int(time.time())
     old, undated, newer = bearer("eve", iat=now - 5), bearer("eve"), bearer("eve", iat=now + 20)
     async with running(jwt_secret=SECRET, database=str(tmp_path / "news.db")) as server:
@@ -60,7 +60,7 @@ async def test_what_was_issued_is_refused_from_then_on_also_after_a_restart(tmp_
             pass
 
 
-async def test_a_revoked_token_keeps_no_connection_by_refreshing(closed: RunningServer) -> None:
+async def test_revoked_token_cannot_refresh(closed: RunningServer) -> None:
     before = int(time.time()) - 5
     await revoke(closed, "eve", ADMIN)
     async with connect(closed.ws_url, additional_headers=bearer("eve", iat=before + 25)) as socket:
@@ -69,7 +69,7 @@ async def test_a_revoked_token_keeps_no_connection_by_refreshing(closed: Running
         assert json.loads(await socket.recv())["code"] == "unauthorized"
 
 
-async def test_only_operators_revoke_and_only_where_tokens_are_asked_for(
+async def test_only_operators_revoke_and_only_with_tokens(
     server: RunningServer, closed: RunningServer
 ) -> None:
     assert (await revoke(server, "eve", {}))[0] == 404

@@ -61,7 +61,7 @@ async def given_up(server: RunningServer) -> float:
     return await server.metric("news_limit_hits_total", limit="slow_request")
 
 
-async def test_a_head_in_drips_is_given_up(server: RunningServer, streams: Streams) -> None:
+async def test_slow_head_is_aborted(server: RunningServer, streams: Streams) -> None:
     streams[1].write(HEAD)
 
     said, seconds = await drip(streams, b"x", HEAD_TIMEOUT_S / 4)
@@ -71,7 +71,7 @@ async def test_a_head_in_drips_is_given_up(server: RunningServer, streams: Strea
     assert await given_up(server) == 1
 
 
-async def test_also_behind_a_request_that_was_answered(server: RunningServer, streams: Streams) -> None:
+async def test_slow_head_after_a_request_is_aborted(server: RunningServer, streams: Streams) -> None:
     reader, writer = streams
     writer.write(HEAD + b"\r\n")
     await reader.readuntil(b"}")
@@ -84,7 +84,7 @@ async def test_also_behind_a_request_that_was_answered(server: RunningServer, st
     assert await given_up(server) == 1
 
 
-async def test_a_head_in_pieces_is_whole_in_time_and_its_connection_stays(
+async def test_head_in_pieces_is_accepted_in_time(
     server: RunningServer, streams: Streams
 ) -> None:
     reader, writer = streams
@@ -100,7 +100,7 @@ async def test_a_head_in_pieces_is_whole_in_time_and_its_connection_stays(
 
 
 @pytest.mark.parametrize("begun", [b"", b"{"])
-async def test_a_body_that_does_not_come_is_given_up_in_words(
+async def test_stalled_body_gets_a_408(
     server: RunningServer, streams: Streams, begun: bytes
 ) -> None:
     streams[1].write(POST)
@@ -113,7 +113,7 @@ async def test_a_body_that_does_not_come_is_given_up_in_words(
     assert await given_up(server) == 1
 
 
-async def test_a_body_that_comes_at_a_pace_is_read_to_its_end(server: RunningServer, streams: Streams) -> None:
+async def test_steady_slow_body_is_read(server: RunningServer, streams: Streams) -> None:
     reader, writer = streams
     writer.write(POST)
     for _ in range(10):
@@ -124,7 +124,7 @@ async def test_a_body_that_comes_at_a_pace_is_read_to_its_end(server: RunningSer
     assert await given_up(server) == 0
 
 
-async def test_it_may_not_take_for_ever_though(streams: Streams) -> None:
+async def test_total_body_time_is_limited(streams: Streams) -> None:
     streams[1].write(POST.replace(b"1000", b"99999"))
 
     said, seconds = await drip(streams, b"x" * 100, HEAD_TIMEOUT_S / 2.5)

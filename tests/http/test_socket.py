@@ -35,7 +35,7 @@ async def settled(socket: ClientConnection) -> None:
     assert (await ask(socket, {"type": "ping", "id": "settled"}))["id"] == "settled"
 
 
-async def test_the_first_answer_is_to_the_first_message(server: RunningServer) -> None:
+async def test_first_answer_is_to_the_first_message(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         answer = await ask(socket, {"type": "ping"})
 
@@ -43,14 +43,14 @@ async def test_the_first_answer_is_to_the_first_message(server: RunningServer) -
     assert isinstance(answer["timestamp"], float)
 
 
-async def test_a_pong_brings_back_what_the_ping_carried(server: RunningServer) -> None:
+async def test_pong_returns_what_the_ping_carried(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         answer = await ask(socket, {"type": "ping", "t": 1.25, "id": 7})
 
     assert (answer["t"], answer["id"], answer["seq"]) == (1.25, 7, 0)
 
 
-async def test_a_user_without_a_subscription_gets_everything(server: RunningServer) -> None:
+async def test_user_without_subscription_gets_everything(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         [receipt] = await server.publish(raw(impact_score=1))
         message = await receive(socket)
@@ -60,7 +60,7 @@ async def test_a_user_without_a_subscription_gets_everything(server: RunningServ
     assert message["data"]["impact_score"] == 1
 
 
-async def test_a_stored_subscription_filters(server: RunningServer) -> None:
+async def test_stored_subscription_filters(server: RunningServer) -> None:
     await server.subscribe("u", impact_threshold=50)
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         await server.publish(raw(1, impact_score=10), raw(2, impact_score=90))
@@ -68,7 +68,7 @@ async def test_a_stored_subscription_filters(server: RunningServer) -> None:
         assert (await receive(socket))["data"]["title"] == "Story 2"
 
 
-async def test_subscribing_on_the_socket_is_silent_stored_and_live_at_once(server: RunningServer) -> None:
+async def test_subscribe_is_stored_and_live_at_once(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         await socket.send('{"type":"subscribe","filters":{"impact_threshold":50,"min_impact":75}}')
         await settled(socket)
@@ -78,7 +78,7 @@ async def test_subscribing_on_the_socket_is_silent_stored_and_live_at_once(serve
     assert (await server.get("/api/v1/subscriptions/u"))["impact_threshold"] == 50
 
 
-async def test_a_subscribe_with_an_id_is_confirmed_with_its_normal_form(server: RunningServer) -> None:
+async def test_subscribe_with_id_is_confirmed_in_normal_form(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         answer = await ask(socket, {"type": "subscribe", "id": 1, "filters": {"categories": ["CRYPTO"], "colour": 1}})
         again = await ask(socket, {"type": "subscribe", "id": 2})
@@ -90,7 +90,7 @@ async def test_a_subscribe_with_an_id_is_confirmed_with_its_normal_form(server: 
     assert again["filters"] == answer["filters"]
 
 
-async def test_a_change_over_rest_reaches_every_connection_of_the_user(server: RunningServer) -> None:
+async def test_rest_change_reaches_all_connections(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as one, connect(f"{server.ws_url}?user_id=u") as other:
         await server.subscribe("u", impact_threshold=50)
         await server.publish(raw(1, impact_score=10), raw(2, impact_score=90))
@@ -104,7 +104,7 @@ async def test_a_change_over_rest_reaches_every_connection_of_the_user(server: R
     assert after["data"]["title"] == "Story 3"
 
 
-async def test_a_filter_in_the_url_is_for_that_connection_alone(server: RunningServer) -> None:
+async def test_url_filter_applies_to_that_connection_only(server: RunningServer) -> None:
     await server.subscribe("u", impact_threshold=90)
     query = urlencode({"user_id": "u", "filters": json.dumps({"impact_threshold": 0, "keywords": ["two"]})})
     async with connect(f"{server.ws_url}?{query}") as own, connect(f"{server.ws_url}?user_id=u") as stored:
@@ -133,7 +133,7 @@ BAD_MESSAGES = [
 
 
 @pytest.mark.parametrize(("message", "code"), BAD_MESSAGES)
-async def test_a_bad_message_gets_its_error_and_the_connection_lives_on(
+async def test_bad_message_gets_an_error_and_connection_stays(
     server: RunningServer, message: str, code: str
 ) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
@@ -145,7 +145,7 @@ async def test_a_bad_message_gets_its_error_and_the_connection_lives_on(
     assert isinstance(error["timestamp"], float)
 
 
-async def test_invalid_json_is_answered_in_the_originals_words(server: RunningServer) -> None:
+async def test_invalid_json_gets_the_originals_text(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         error = await ask(socket, "{")
 
@@ -160,7 +160,7 @@ CLOSING = [
 
 
 @pytest.mark.parametrize(("message", "code", "reason"), CLOSING)
-async def test_what_cannot_be_answered_closes_with_its_code(
+async def test_unanswerable_frames_close_with_their_code(
     server: RunningServer, message: str | bytes, code: int, reason: str
 ) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
@@ -173,7 +173,7 @@ async def test_what_cannot_be_answered_closes_with_its_code(
     assert await server.metric("news_connections_closed_total", reason=reason) == 1
 
 
-async def test_a_message_of_exactly_the_limit_is_read(server: RunningServer) -> None:
+async def test_message_of_exactly_the_limit_is_read(server: RunningServer) -> None:
     ping = '{"type":"ping","pad":""}'
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         answer = await ask(socket, ping.replace('""', f'"{"x" * (16_384 - len(ping))}"'))
@@ -181,7 +181,7 @@ async def test_a_message_of_exactly_the_limit_is_read(server: RunningServer) -> 
     assert answer["type"] == "pong"
 
 
-async def test_fragments_with_control_frames_between_them_are_one_message(server: RunningServer) -> None:
+async def test_fragments_with_control_frames_are_one_message(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
 
         async def fragments() -> AsyncIterator[str]:
@@ -201,7 +201,7 @@ async def test_protocol_pings_are_answered_with_their_payload(server: RunningSer
         await asyncio.wait_for(await socket.ping(b"payload"), 5)
 
 
-async def test_a_client_that_closes_is_answered_and_forgotten(server: RunningServer) -> None:
+async def test_client_close_is_answered(server: RunningServer) -> None:
     socket = await connect(f"{server.ws_url}?user_id=u")
 
     await socket.close(1000)
@@ -212,7 +212,7 @@ async def test_a_client_that_closes_is_answered_and_forgotten(server: RunningSer
     assert await server.metric("news_filter_slots") == 0
 
 
-async def test_a_client_that_vanishes_is_forgotten(server: RunningServer) -> None:
+async def test_vanished_client_is_released(server: RunningServer) -> None:
     socket = await connect(f"{server.ws_url}?user_id=u")
     socket.transport.abort()
 
@@ -222,7 +222,7 @@ async def test_a_client_that_vanishes_is_forgotten(server: RunningServer) -> Non
     assert await server.metric("news_connections_closed_total", reason="network") == 1
 
 
-async def test_messages_are_answered_in_their_order(server: RunningServer) -> None:
+async def test_messages_are_answered_in_order(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         for number in range(10):
             kind = "subscribe" if number % 2 else "ping"
@@ -231,7 +231,7 @@ async def test_messages_are_answered_in_their_order(server: RunningServer) -> No
         assert [(await receive(socket))["id"] for _ in range(10)] == list(range(10))
 
 
-async def test_too_many_messages_are_refused_and_then_the_connection_goes(server: RunningServer) -> None:
+async def test_flooding_client_is_refused_and_then_closed(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as flooder, connect(f"{server.ws_url}?user_id=v") as other:
         for _ in range(100):
             await flooder.send('{"type":"ping"}')
@@ -264,7 +264,7 @@ REFUSED: list[tuple[str, dict[str, str], int, str]] = [
 
 
 @pytest.mark.parametrize(("query", "headers", "status", "code"), REFUSED)
-async def test_an_upgrade_is_refused_by_status_before_the_101(
+async def test_upgrade_is_refused_by_status(
     server: RunningServer, query: str, headers: dict[str, str], status: int, code: str
 ) -> None:
     async with server.http.get(f"{server.url}/ws/news{query}", headers=headers) as answer:
@@ -293,7 +293,7 @@ async def test_http_1_0_is_refused(server: RunningServer) -> None:
     assert b" 426 " in status
 
 
-async def test_a_user_has_at_most_five_places(server: RunningServer) -> None:
+async def test_user_has_at_most_five_connections(server: RunningServer) -> None:
     url = f"{server.ws_url}?user_id=u"
     sockets = [await connect(url) for _ in range(5)]
 
@@ -309,7 +309,7 @@ async def test_a_user_has_at_most_five_places(server: RunningServer) -> None:
         await socket.close()
 
 
-async def test_a_device_that_comes_back_takes_over_its_connection(server: RunningServer) -> None:
+async def test_returning_device_replaces_its_connection(server: RunningServer) -> None:
     url = f"{server.ws_url}?user_id=u&device_id=laptop"
     async with connect(url) as old, connect(url) as new:
         await server.publish(raw(1, impact_score=90))
@@ -323,7 +323,7 @@ async def test_a_device_that_comes_back_takes_over_its_connection(server: Runnin
     assert [one["device_id"] for one in closed["connections"]] == ["laptop"] * closed["total"]
 
 
-async def test_with_the_policy_one_a_user_has_one_connection() -> None:
+async def test_policy_one_allows_one_connection() -> None:
     async with running(connection_policy="one") as server, connect(f"{server.ws_url}?user_id=u") as first:
         async with connect(f"{server.ws_url}?user_id=u"):
             with pytest.raises(websockets.ConnectionClosed) as caught:
@@ -334,7 +334,7 @@ async def test_with_the_policy_one_a_user_has_one_connection() -> None:
     assert caught.value.rcvd.code == 4504
 
 
-async def test_a_ghost_keeps_its_user_out_for_no_more_than_five_seconds(server: RunningServer) -> None:
+async def test_ghost_blocks_its_user_for_seconds_only(server: RunningServer) -> None:
     """The ghosts are sockets that nobody reads: no pong ever comes."""
     ghosts = [await open_raw(server.ws_url, "u") for _ in range(5)]
     with pytest.raises(websockets.InvalidStatus) as refused:
@@ -356,7 +356,7 @@ async def is_let_in(server: RunningServer, user: str) -> bool:
         return False
 
 
-async def test_a_full_server_says_so() -> None:
+async def test_full_server_refuses_with_503() -> None:
     async with running(max_connections=1) as server, connect(f"{server.ws_url}?user_id=a"):
         with pytest.raises(websockets.InvalidStatus) as caught:
             await connect(f"{server.ws_url}?user_id=b")
@@ -365,7 +365,7 @@ async def test_a_full_server_says_so() -> None:
         assert (await server.http.get(f"{server.url}/readyz")).status == 503
 
 
-async def test_what_a_client_sends_with_the_handshake_is_read(server: RunningServer) -> None:
+async def test_early_bytes_after_handshake_are_read(server: RunningServer) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     lines = ["GET /ws/news?user_id=u HTTP/1.1", "Host: x", *(f"{key}: {value}" for key, value in UPGRADE.items())]
@@ -395,25 +395,25 @@ async def speak(server: RunningServer, *frames: bytes) -> bytes:
     return received
 
 
-async def test_an_unmasked_frame_is_a_protocol_error(server: RunningServer) -> None:
+async def test_unmasked_frame_is_a_protocol_error(server: RunningServer) -> None:
     assert await speak(server, b'\x81\x0f{"type":"ping"}') == b"\x88\x10\x03\xeaprotocol_error"
 
 
 @pytest.mark.parametrize("code", [999, 1004, 1005, 1006, 1015, 2000, 5000, 65_535])
-async def test_a_code_that_must_not_be_sent_is_not_sent_back(server: RunningServer, code: int) -> None:
+async def test_invalid_close_code_is_not_echoed(server: RunningServer, code: int) -> None:
     answer = await speak(server, b"\x88\x82\0\0\0\0" + code.to_bytes(2, "big"))
 
     assert answer.startswith(b"\x88")
     assert answer[2:4] == (1002).to_bytes(2, "big")
 
 
-async def test_an_upgrade_to_something_like_websocket_is_refused(server: RunningServer) -> None:
+async def test_upgrade_to_another_protocol_is_refused(server: RunningServer) -> None:
     headers = {**UPGRADE, "Upgrade": "notwebsocketatall"}
     async with server.http.get(f"{server.url}/ws/news?user_id=u", headers=headers) as answer:
         assert answer.status == 426
 
 
-async def test_a_client_that_only_asks_and_never_reads_is_cut_off() -> None:
+async def test_client_that_never_reads_answers_is_closed() -> None:
     limits = {"delivery.write_high_water_bytes": 4_096, "messages.rate_per_s": 1e6, "messages.burst": 10**6}
     async with running(limits=limits) as server:
         deaf = await open_raw(server.ws_url, "deaf")
@@ -426,7 +426,7 @@ async def test_a_client_that_only_asks_and_never_reads_is_cut_off() -> None:
         deaf.close()
 
 
-async def test_keys_of_a_subscribe_that_nobody_reads_are_a_warning(server: RunningServer) -> None:
+async def test_unknown_keys_of_subscribe_are_warnings(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         answer = await ask(socket, {"type": "subscribe", "id": 1, "presist": False, "filters": {}})
         huge = await ask(socket, '{"type":"ping","id":1e300}')
@@ -438,21 +438,21 @@ async def test_keys_of_a_subscribe_that_nobody_reads_are_a_warning(server: Runni
     assert "id" not in long
 
 
-async def test_a_message_full_of_mistakes_gets_a_short_answer(server: RunningServer) -> None:
+async def test_message_full_of_errors_gets_short_answer(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         error = await ask(socket, '{"type":"subscribe","filters":{"keywords":[' + "1," * 7_000 + "1]}}")
 
     assert len(error["errors"]) == 20
 
 
-async def test_statistics_count_the_connections(server: RunningServer) -> None:
+async def test_statistics_count_connections(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=a"), connect(f"{server.ws_url}?user_id=b"):
         stats = await server.get("/api/v1/stats")
 
     assert (stats["active_connections"], stats["connected_users"]) == (2, 2)
 
 
-async def test_a_filter_that_cannot_be_read_lets_nothing_through_and_says_so(tmp_path: Path) -> None:
+async def test_unreadable_filter_matches_nothing_and_is_reported(tmp_path: Path) -> None:
     path = str(tmp_path / "news.db")
     async with running(database=path) as server:
         await server.subscribe("u", impact_threshold=0)
@@ -475,7 +475,7 @@ async def test_a_filter_that_cannot_be_read_lets_nothing_through_and_says_so(tmp
     assert mended["data"]["title"] == "Story 2"
 
 
-async def test_a_bug_of_ours_ends_that_connection_with_1011_and_no_other(
+async def test_internal_error_closes_only_that_connection(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket, connect(f"{server.ws_url}?user_id=v") as other:
@@ -490,7 +490,7 @@ async def test_a_bug_of_ours_ends_that_connection_with_1011_and_no_other(
     assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (1011, "internal_error;retry_after_ms=5000")
 
 
-async def test_a_subscription_that_cannot_be_stored_is_not_confirmed(
+async def test_unstorable_subscription_is_not_confirmed(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def full(*_arguments: object) -> None:
@@ -512,7 +512,7 @@ async def test_a_subscription_that_cannot_be_stored_is_not_confirmed(
     assert item["type"] == "news_item"
 
 
-async def test_a_flood_of_protocol_pings_is_a_flood(server: RunningServer) -> None:
+async def test_protocol_ping_flood_is_limited(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         with pytest.raises(websockets.ConnectionClosed) as caught:
             _pongs = [await socket.ping() for _ in range(200)]
@@ -522,14 +522,14 @@ async def test_a_flood_of_protocol_pings_is_a_flood(server: RunningServer) -> No
     assert caught.value.rcvd.code == 4029
 
 
-async def test_the_server_pings_the_silent_and_drops_who_does_not_answer() -> None:
+async def test_silent_client_is_pinged_and_dropped() -> None:
     async with running(heartbeat_s=1.0) as server:
         async with connect(f"{server.ws_url}?user_id=alive"):
             await asyncio.sleep(2.5)
             assert await server.metric("news_connections") == 1
 
 
-async def test_who_goes_on_saying_what_nobody_can_read_is_closed_for_good(server: RunningServer) -> None:
+async def test_repeated_bad_messages_close_for_good(server: RunningServer) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         for bad in ("{", "[]", '{"type":7}', '{"type":"ping","id":{}}', "nothing"):
             assert (await ask(socket, bad))["type"] == "error"
@@ -543,7 +543,7 @@ async def test_who_goes_on_saying_what_nobody_can_read_is_closed_for_good(server
     assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (4503, "too_many_bad_messages")
 
 
-async def test_a_message_without_an_end_is_a_flood(server: RunningServer) -> None:
+async def test_endless_message_is_limited(server: RunningServer) -> None:
     crumb = masked(0x0, b"")
     raw_socket = await open_raw(server.ws_url, "u")
     loop = asyncio.get_running_loop()
@@ -558,7 +558,7 @@ async def test_a_message_without_an_end_is_a_flood(server: RunningServer) -> Non
 
 
 @pytest.mark.parametrize("payload", [b"x", (999).to_bytes(2), (1000).to_bytes(2) + b"\xff"])
-async def test_a_wrong_close_frame_is_answered_and_ends_the_tcp_connection_at_once(
+async def test_invalid_close_frame_is_answered_and_closes_tcp(
     server: RunningServer, payload: bytes
 ) -> None:
     raw_socket = await open_raw(server.ws_url, "u")

@@ -41,7 +41,7 @@ async def epoch(server: RunningServer) -> str:
 
 
 @pytest.mark.parametrize("ways", [{"subprotocols": [Subprotocol("other"), Subprotocol("news.v2.json")]}, {}])
-async def test_a_welcome_comes_first_and_says_what_a_client_has_to_know(
+async def test_welcome_comes_first(
     server: RunningServer, ways: dict[str, Any]
 ) -> None:
     await server.publish(raw(1), raw(2))
@@ -57,7 +57,7 @@ async def test_a_welcome_comes_first_and_says_what_a_client_has_to_know(
     assert (welcome["heartbeat_ms"], welcome["limits"]["channels"]) == (15_000, 32)
 
 
-async def test_a_classic_client_hears_no_word_of_v2(server: RunningServer) -> None:
+async def test_classic_client_gets_no_v2_messages(server: RunningServer) -> None:
     async with connect(url(server)) as socket:
         await server.publish(raw(1))
         message = await receive(socket)
@@ -65,7 +65,7 @@ async def test_a_classic_client_hears_no_word_of_v2(server: RunningServer) -> No
     assert message["type"] == "news_item"
 
 
-async def test_a_client_resumes_behind_what_it_had(server: RunningServer) -> None:
+async def test_client_resumes_after_its_position(server: RunningServer) -> None:
     await server.publish(*map(raw, range(1, 301)))
     while await server.metric("news_broadcast_sequence") < 300:
         await asyncio.sleep(0.01)
@@ -88,7 +88,7 @@ async def test_a_client_resumes_behind_what_it_had(server: RunningServer) -> Non
     assert await server.metric("news_replayed_items_total") == 180
 
 
-async def test_a_client_resumes_across_a_restart(tmp_path: Path) -> None:
+async def test_client_resumes_across_a_restart(tmp_path: Path) -> None:
     database = str(tmp_path / "news.db")
     async with running(database=database) as server:
         await server.publish(*map(raw, range(1, 31)))
@@ -101,7 +101,7 @@ async def test_a_client_resumes_across_a_restart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("query", "seqs"), [("last=3", [8, 9, 10]), ("since=0", list(range(1, 11)))])
-async def test_a_client_begins_so_many_items_or_so_long_ago(server: RunningServer, query: str, seqs: list[int]) -> None:
+async def test_client_starts_at_last_items_or_time(server: RunningServer, query: str, seqs: list[int]) -> None:
     await server.publish(*map(raw, range(1, 11)))
     async with connect(url(server, query)) as socket:
         replayed = await items(socket, len(seqs))
@@ -122,7 +122,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("query", "status", "code", "parameter"), BAD)
-async def test_what_cannot_be_had_is_refused_before_the_upgrade(
+async def test_impossible_requests_are_refused_before_upgrade(
     server: RunningServer, query: str, status: int, code: str, parameter: str
 ) -> None:
     with pytest.raises(InvalidStatus) as caught:
@@ -136,7 +136,7 @@ async def test_what_cannot_be_had_is_refused_before_the_upgrade(
     assert (await server.get("/api/v1/stats"))["connected_users"] == 0
 
 
-async def test_acks_are_kept_across_a_restart_and_items_come_again_until_then(tmp_path: Path) -> None:
+async def test_acks_survive_restart_and_unacked_items_repeat(tmp_path: Path) -> None:
     database = str(tmp_path / "news.db")
     query = ("ack=1", "device_id=laptop", "v=2")
     async with running(database=database) as server:
@@ -155,7 +155,7 @@ async def test_acks_are_kept_across_a_restart_and_items_come_again_until_then(tm
     assert [message["seq"] for message in again] == [4, 5]
 
 
-async def test_a_device_that_comes_again_ends_its_older_connection_with_a_word(server: RunningServer) -> None:
+async def test_preempted_connection_is_told(server: RunningServer) -> None:
     query = ("device_id=laptop", "v=2")
     async with connect(url(server, *query)) as old:
         await receive(old)
@@ -169,7 +169,7 @@ async def test_a_device_that_comes_again_ends_its_older_connection_with_a_word(s
     assert old.close_code == 4504
 
 
-async def test_who_speaks_v2_is_told_when_and_where_to_come_back() -> None:
+async def test_v2_client_gets_reconnect_advice() -> None:
     async with running() as server:
         async with connect(url(server, "v=2")) as v2, connect(f"{server.ws_url}?user_id=classic") as classic:
             await receive(v2)
@@ -188,7 +188,7 @@ async def test_who_speaks_v2_is_told_when_and_where_to_come_back() -> None:
     assert v2.close_code == classic.close_code == 1012
 
 
-async def test_stored_channels_are_asked_for_in_the_url(server: RunningServer) -> None:
+async def test_stored_channels_are_requested_in_the_url(server: RunningServer) -> None:
     async with connect(url(server)) as socket:
         await socket.send(
             json.dumps({"type": "subscribe", "id": 1, "channel": "btc", "filters": {"keywords": ["coin"]}})
@@ -203,7 +203,7 @@ async def test_stored_channels_are_asked_for_in_the_url(server: RunningServer) -
     assert first["channels"] == ["btc"]
 
 
-async def test_a_client_that_stalls_falls_behind_and_gets_everything_when_it_reads_again(server: RunningServer) -> None:
+async def test_stalled_client_falls_behind_and_gets_everything(server: RunningServer) -> None:
     long = "x" * 16_000
     raw_socket = await connected(server.url, receive_buffer_bytes=65_536)
     async with connect(url(server, "v=2"), sock=raw_socket, max_queue=1, compression=None) as slow:

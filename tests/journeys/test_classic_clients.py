@@ -39,7 +39,7 @@ async def server() -> AsyncIterator[RunningServer]:
         yield server
 
 
-async def test_a_client_with_websockets_that_waits_for_the_next_message(server: RunningServer) -> None:
+async def test_websockets_client_with_recv(server: RunningServer) -> None:
     async with websockets.connect(f"{server.ws_url}?user_id=python_client") as socket:
         await server.publish(raw(1, impact_score=85.5))
         data = json.loads(await asyncio.wait_for(socket.recv(), 5))
@@ -50,7 +50,7 @@ async def test_a_client_with_websockets_that_waits_for_the_next_message(server: 
     assert data["data"]["is_high_signal"] is True
 
 
-async def test_a_client_with_websockets_that_iterates_until_the_end(server: RunningServer) -> None:
+async def test_websockets_client_with_iteration(server: RunningServer) -> None:
     seen = []
     async with websockets.connect(f"{server.ws_url}?user_id=loop_client") as socket:
         await socket.send(json.dumps({"type": "ping"}))
@@ -64,7 +64,7 @@ async def test_a_client_with_websockets_that_iterates_until_the_end(server: Runn
     assert set(seen) <= KNOWN_TYPES
 
 
-async def test_a_client_with_aiohttp_that_iterates_over_text_messages(server: RunningServer) -> None:
+async def test_aiohttp_client_with_iteration(server: RunningServer) -> None:
     titles: list[str] = []
     async with aiohttp.ClientSession() as session:
         async with session.ws_connect(f"{server.url}/ws/news?user_id=alice@example.com") as socket:
@@ -78,7 +78,7 @@ async def test_a_client_with_aiohttp_that_iterates_over_text_messages(server: Ru
     assert titles == ["Story 1", "Story 2"]
 
 
-async def test_nothing_comes_unasked_but_what_the_original_sends(server: RunningServer) -> None:
+async def test_classic_client_gets_only_original_messages(server: RunningServer) -> None:
     async with websockets.connect(f"{server.ws_url}?user_id=quiet&v=1") as socket:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(socket.recv(), 0.2)
@@ -90,7 +90,7 @@ async def test_nothing_comes_unasked_but_what_the_original_sends(server: Running
         assert json.loads(await asyncio.wait_for(socket.recv(), 5)).keys() >= {"type", "timestamp"}
 
 
-async def test_reading_news_and_statistics_as_the_originals_examples_do(server: RunningServer) -> None:
+async def test_original_rest_examples_work(server: RunningServer) -> None:
     await server.publish(raw(1, category="politics"))
 
     async with server.http.get(f"{server.url}/api/v1/news", params={"category": "politics", "limit": 20}) as answer:

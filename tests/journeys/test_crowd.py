@@ -21,7 +21,7 @@ PAUSE_S = 0.05
 
 @pytest.mark.process
 @pytest.mark.timeout(90)
-async def test_a_thousand_clients_get_everything_while_one_never_reads(tmp_path: Path) -> None:
+async def test_thousand_clients_get_everything_despite_one_stalled(tmp_path: Path) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     async with server_process("--database", str(tmp_path / "news.db")) as running:

@@ -50,7 +50,7 @@ def as_item(number: int, row: dict[str, str]) -> dict[str, Any]:
 
 @pytest.mark.real_data
 @pytest.mark.timeout(120)
-async def test_every_headline_reaches_exactly_the_clients_that_want_it(tmp_path: Path) -> None:
+async def test_headlines_reach_exactly_the_matching_clients(tmp_path: Path) -> None:
     items = [as_item(number, row) for number, row in enumerate(ROWS)]
 
     async with running(database=str(tmp_path / "news.db")) as server, listening(server, WISHES) as listeners:

@@ -24,7 +24,7 @@ from tests.support.tokens import SECRET
 pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 
 
-async def test_sigterm_drains_in_order_and_exits_with_0(tmp_path: Path) -> None:
+async def test_sigterm_drains_in_order_and_exits_0(tmp_path: Path) -> None:
     async with server_process("--database", str(tmp_path / "news.db")) as running:
         server = running.server
         async with connect(f"{server.ws_url}?user_id=u") as socket:
@@ -53,7 +53,7 @@ async def test_sigterm_drains_in_order_and_exits_with_0(tmp_path: Path) -> None:
     assert code == 0
 
 
-async def test_a_second_sigterm_stops_at_once(tmp_path: Path) -> None:
+async def test_second_sigterm_stops_at_once(tmp_path: Path) -> None:
     async with server_process("--database", str(tmp_path / "news.db")) as running:
         ghost = await open_raw(running.server.ws_url, "ghost")
         running.process.send_signal(signal.SIGTERM)
@@ -65,7 +65,7 @@ async def test_a_second_sigterm_stops_at_once(tmp_path: Path) -> None:
     assert code == 1
 
 
-async def test_ctrl_c_ends_it_too(tmp_path: Path) -> None:
+async def test_ctrl_c_stops_the_server(tmp_path: Path) -> None:
     async with server_process("--database", str(tmp_path / "news.db")) as running:
         assert await running.end(signal.SIGINT) == 0
 
@@ -78,7 +78,7 @@ async def publish_for_ever(server: RunningServer, first: int, acknowledged: dict
             acknowledged[receipt["id"]] = receipt["seq"]
 
 
-async def test_kill_9_under_load_loses_nothing_acknowledged(tmp_path: Path) -> None:
+async def test_kill_9_loses_no_acknowledged_item(tmp_path: Path) -> None:
     path = str(tmp_path / "news.db")
     acknowledged: dict[str, int] = {}
     for kill in range(3):
@@ -105,7 +105,7 @@ async def test_kill_9_under_load_loses_nothing_acknowledged(tmp_path: Path) -> N
     assert sorted(stored.values()) == list(range(1, len(stored) + 1))
 
 
-async def test_publish_and_listen_work_from_the_command_line(tmp_path: Path) -> None:
+async def test_publish_and_listen_work_on_the_command_line(tmp_path: Path) -> None:
     async with server_process("--database", ":memory:") as running:
         server = running.server
         listener = await spawn(
@@ -138,7 +138,7 @@ async def test_publish_and_listen_work_from_the_command_line(tmp_path: Path) -> 
     assert "[BTC]" in heard
 
 
-async def test_a_token_from_the_command_line_opens_what_it_is_for() -> None:
+async def test_token_command_signs_a_usable_token() -> None:
     environment = {"NEWS_JWT_SECRET": SECRET}
 
     async def signed(*scope: str) -> dict[str, str]:
@@ -174,7 +174,7 @@ async def test_a_token_from_the_command_line_opens_what_it_is_for() -> None:
     assert "24 at most" in for_too_long.err
 
 
-async def test_a_listener_gets_what_it_missed_while_the_server_was_away(tmp_path: Path) -> None:
+async def test_listen_resumes_after_a_restart(tmp_path: Path) -> None:
     port = free_port()
     start = ("--port", str(port), "--database", str(tmp_path / "news.db"))
     address = f"http://127.0.0.1:{port}"
@@ -198,7 +198,7 @@ async def test_a_listener_gets_what_it_missed_while_the_server_was_away(tmp_path
     assert [line.decode().split("Story ")[1][0] for line in heard] == ["1", "2", "3", "4"]
 
 
-async def test_listen_stops_where_the_server_will_not_have_it(tmp_path: Path) -> None:
+async def test_listen_stops_when_refused(tmp_path: Path) -> None:
     async with server_process("--database", ":memory:") as running:
         refused = await run_command("listen", "--user", "a b", "--server", running.server.url)
 
@@ -206,7 +206,7 @@ async def test_listen_stops_where_the_server_will_not_have_it(tmp_path: Path) ->
     assert "400" in refused.err
 
 
-async def test_publish_names_a_file_that_is_not_there() -> None:
+async def test_publish_reports_a_missing_file() -> None:
     finished = await run_command("publish", "/nowhere/items.ndjson")
 
     assert finished.code == 1
@@ -223,7 +223,7 @@ BAD_SETTINGS = [
 
 
 @pytest.mark.parametrize(("environment", "part"), BAD_SETTINGS)
-async def test_a_wrong_setting_stops_the_start_with_its_name(
+async def test_invalid_setting_stops_the_start(
     tmp_path: Path, environment: dict[str, str], part: str
 ) -> None:
     finished = await run_command("serve", "--database", str(tmp_path / "news.db"), environment=environment)
@@ -233,7 +233,7 @@ async def test_a_wrong_setting_stops_the_start_with_its_name(
     assert "Traceback" not in finished.err
 
 
-async def test_a_damaged_database_refuses_to_start_with_3(tmp_path: Path) -> None:
+async def test_corrupt_database_exits_with_3(tmp_path: Path) -> None:
     path = tmp_path / "news.db"
     path.write_bytes(os.urandom(8192))
 
@@ -243,7 +243,7 @@ async def test_a_damaged_database_refuses_to_start_with_3(tmp_path: Path) -> Non
     assert str(path) in finished.err
 
 
-async def test_a_database_that_cannot_be_had_is_named(tmp_path: Path) -> None:
+async def test_unusable_database_path_is_reported(tmp_path: Path) -> None:
     finished = await run_command("serve", "--database", str(tmp_path / "nowhere" / "news.db"))
 
     assert finished.code == 1
@@ -251,7 +251,7 @@ async def test_a_database_that_cannot_be_had_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in finished.err
 
 
-async def test_a_port_that_is_taken_is_named_and_nothing_hangs(tmp_path: Path) -> None:
+async def test_used_port_is_reported_without_hanging(tmp_path: Path) -> None:
     async with server_process("--database", ":memory:") as running:
         port = running.server.url.rsplit(":", 1)[1]
 
@@ -262,7 +262,7 @@ async def test_a_port_that_is_taken_is_named_and_nothing_hangs(tmp_path: Path) -
     assert "Traceback" not in finished.err
 
 
-async def test_the_settings_that_result_can_be_printed() -> None:
+async def test_effective_settings_can_be_printed() -> None:
     finished = await run_command(
         "serve", "--print-config", "--sample-wire", "--port", "9000", environment={"NEWS_PORT": "8500"}
     )
@@ -272,7 +272,7 @@ async def test_the_settings_that_result_can_be_printed() -> None:
     assert "NEWS_SAMPLE_WIRE=1\n" in finished.out
 
 
-async def test_the_sample_wire_plays_without_any_network(tmp_path: Path) -> None:
+async def test_sample_wire_plays_without_a_network(tmp_path: Path) -> None:
     async with server_process("--database", ":memory:", "--sample-wire") as running:
         async with connect(f"{running.server.ws_url}?user_id=u") as socket:
             message = json.loads(await asyncio.wait_for(socket.recv(), 5))
@@ -280,7 +280,7 @@ async def test_the_sample_wire_plays_without_any_network(tmp_path: Path) -> None
     assert message["type"] == "news_item"
 
 
-async def test_a_database_of_the_original_opens_and_decides(tmp_path: Path) -> None:
+async def test_original_database_opens_and_filters(tmp_path: Path) -> None:
     path = tmp_path / "news_api.db"
     with closing(sqlite3.connect(path)) as original:
         original.executescript(

@@ -52,7 +52,7 @@ async def publishers() -> AsyncIterator[Publishers]:
 
 @pytest.mark.real_data
 @pytest.mark.timeout(120)
-async def test_every_feed_reaches_exactly_the_clients_that_want_it(tmp_path: Path, publishers: Publishers) -> None:
+async def test_feeds_reach_exactly_the_matching_clients(tmp_path: Path, publishers: Publishers) -> None:
     files = [path.name for path in sorted((REAL_DATA / "feeds").iterdir()) if path.suffix != ".json"]
     catalogue = tmp_path / "feeds.toml"
     catalogue.write_text("".join(f'[[feed]]\nurl = "{publishers.server.make_url("/" + name)}"\n' for name in files))

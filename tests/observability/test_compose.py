@@ -29,7 +29,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 RULES = sum((ROOT / "grafana/rules" / name).read_text().count("  expr:") for name in ("alerts.yml", "recording.yml"))
 
 
-def test_the_file_is_what_the_compose_specification_wants() -> None:
+def test_file_is_valid_compose() -> None:
     checked = subprocess.run(
         [
             *(str(Path(sys.executable).parent / "check-jsonschema"), "--builtin-schema"),
@@ -45,7 +45,7 @@ def test_the_file_is_what_the_compose_specification_wants() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_is_pinned_watched_and_closed(name: str) -> None:
+def test_services_are_pinned_checked_and_closed(name: str) -> None:
     service = SERVICES[name]
 
     assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+", service["image"])
@@ -59,13 +59,13 @@ def test_a_service_is_pinned_watched_and_closed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_what_is_mounted_is_there(name: str) -> None:
+def test_mounted_files_exist(name: str) -> None:
     for volume in SERVICES[name]["volumes"]:
         source = volume.split(":")[0]
         assert (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
 
 
-def test_the_image_holds_what_the_lock_names_and_is_nobody() -> None:
+def test_image_is_locked_and_unprivileged() -> None:
     locked, runtime = (
         set(re.findall(r"^\S+==\S+", (ROOT / name).read_text(), re.MULTILINE))
         for name in ("requirements.lock", "requirements.runtime.lock")
@@ -142,7 +142,7 @@ async def answer(http: aiohttp.ClientSession, url: str) -> Any:
 
 @pytest.mark.prometheus
 @pytest.mark.timeout(60)
-async def test_the_same_commands_and_configuration_run_here(tmp_path: Path) -> None:
+async def test_same_commands_and_configuration_run_here(tmp_path: Path) -> None:
     port, metrics_port, prometheus_port, manager_port = (free_port() for _ in range(4))
     addresses = {
         "news:9100": f"127.0.0.1:{metrics_port}",

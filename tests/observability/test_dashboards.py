@@ -19,13 +19,13 @@ ENUMERATIONS = [one for one in vars(labels).values() if isinstance(one, type) an
 UNITS = {"short", "cps", "s", "percentunit", "bytes", "Bps", "ops", "reqps"}
 
 
-def test_what_is_committed_is_what_the_code_makes() -> None:
+def test_committed_dashboards_are_up_to_date() -> None:
     for name, text in generate().items():
         assert (FOLDER / name).read_text() == text, f"grafana/{name}: run make grafana"
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_dashboard_can_be_provisioned_and_chosen_from(name: str) -> None:
+def test_dashboard_has_inputs_and_variables(name: str) -> None:
     dashboard = ALL[name]
     variables = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
 
@@ -43,7 +43,7 @@ def test_a_dashboard_can_be_provisioned_and_chosen_from(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_panels_neither_overlap_nor_leave_gaps_nor_share_an_id(name: str) -> None:
+def test_panels_do_not_overlap_or_share_ids(name: str) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in panels(ALL[name]):
         place = panel["gridPos"]
@@ -61,7 +61,7 @@ EVERY_PANEL = [pytest.param(panel, id=f"{name}-{panel['title']}") for name, one 
 
 
 @pytest.mark.parametrize("panel", EVERY_PANEL)
-def test_a_panel_says_what_it_shows_in_which_unit(panel: dict[str, Any]) -> None:
+def test_panels_have_descriptions_and_units(panel: dict[str, Any]) -> None:
     assert panel["title"]
     assert panel["description"].endswith(".")
     assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
@@ -70,7 +70,7 @@ def test_a_panel_says_what_it_shows_in_which_unit(panel: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("target", list(targets()), ids=lambda target: f"{target.dashboard}-{target.panel}")
-def test_a_query_is_valid_bounded_and_follows_the_choice(target: Target) -> None:
+def test_queries_are_valid_bounded_and_filtered(target: Target) -> None:
     expression = target.expression
     counters = re.findall(r"\b\w+_total\b", expression)
 
@@ -83,7 +83,7 @@ def test_a_query_is_valid_bounded_and_follows_the_choice(target: Target) -> None
 
 
 @pytest.mark.parametrize("panel", EVERY_PANEL)
-def test_no_two_words_of_a_panel_look_alike(panel: dict[str, Any]) -> None:
+def test_series_of_a_panel_have_distinct_colors(panel: dict[str, Any]) -> None:
     colours = {
         override["matcher"]["options"]: change["value"]["fixedColor"]
         for override in panel["fieldConfig"]["overrides"]
@@ -95,7 +95,7 @@ def test_no_two_words_of_a_panel_look_alike(panel: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("enumeration", [DisconnectReason, Outcome, *ENUMERATIONS], ids=lambda one: one.__name__)
-def test_every_word_of_a_closed_set_has_a_colour_of_its_own(enumeration: type[StrEnum]) -> None:
+def test_every_label_value_has_a_color(enumeration: type[StrEnum]) -> None:
     colours = colours_of(word.value for word in enumeration)
 
     assert len(set(colours.values())) == len(enumeration)

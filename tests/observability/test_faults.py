@@ -99,7 +99,7 @@ def leave(clients: list[CountingClient]) -> None:
         client.close()
 
 
-async def test_four_faults_reach_whoever_is_on_call(tmp_path: Path) -> None:
+async def test_four_faults_reach_the_on_call(tmp_path: Path) -> None:
     async with watch(tmp_path) as watching:
         quiet = await watching.server("quiet")
         async with asyncio.TaskGroup() as faults:

@@ -82,7 +82,7 @@ async def without_data(watching: Prometheus) -> list[Target]:
     return [one for one in targets() if not await watching.query(concrete(one.expression, "10s"))]
 
 
-async def test_every_panel_has_data_and_every_family_is_shown(tmp_path: Path) -> None:
+async def test_every_panel_has_data(tmp_path: Path) -> None:
     async with server_process(
         "--database", str(tmp_path / "news.db"), "--sample-wire", "--heartbeat-s", "1"
     ) as running:

@@ -41,7 +41,7 @@ async def samples(server: RunningServer) -> dict[str, float]:
     }
 
 
-async def test_every_series_is_there_from_the_start_at_zero() -> None:
+async def test_every_series_starts_at_zero() -> None:
     async with running() as server:
         found = await samples(server)
 
@@ -86,7 +86,7 @@ async def be_users(server: RunningServer, first: int, end: int) -> None:
 
 @pytest.mark.load
 @pytest.mark.timeout(90)
-async def test_ten_thousand_users_have_as_many_series_as_ten() -> None:
+async def test_series_do_not_grow_with_users() -> None:
     async with running() as server:
         await be_users(server, 0, 10)
         of_ten = (await samples(server)).keys()
@@ -101,7 +101,7 @@ async def test_ten_thousand_users_have_as_many_series_as_ten() -> None:
 
 
 @pytest.mark.prometheus
-async def test_promtool_has_nothing_to_say_about_names_helps_and_units() -> None:
+async def test_promtool_accepts_names_helps_and_units() -> None:
     async with running() as server, server.http.get(f"{server.url}/metrics") as answer:
         text = await answer.read()
     pipe = asyncio.subprocess.PIPE
@@ -119,7 +119,7 @@ NUMBERS = st.floats() | st.integers(0, 10**12).map(float)
 
 
 @given(st.dictionaries(HOSTILE_WORDS, NUMBERS, max_size=5), HOSTILE_WORDS, NUMBERS, st.floats(0, 2e9))
-def test_what_is_rendered_is_what_prometheus_client_writes(
+def test_rendering_equals_prometheus_client(
     values: dict[str, float], text: str, seen: float, at: float
 ) -> None:
     stats = Stats()
@@ -143,7 +143,7 @@ def without_time(exposition: bytes) -> list[bytes]:
     return [line for line in exposition.splitlines() if not line.startswith(changing)]
 
 
-def test_a_gauge_that_fails_is_counted_and_takes_nothing_with_it() -> None:
+def test_failing_gauge_is_counted_and_isolated() -> None:
     stats = Stats()
     registry = build_registry(
         stats, [gauge("news_broken", "Broken.", lambda: 1 / 0), gauge("news_fine", "F.", lambda: 7)], {}
@@ -156,7 +156,7 @@ def test_a_gauge_that_fails_is_counted_and_takes_nothing_with_it() -> None:
     assert stats.server.scrape_errors == 1
 
 
-def test_process_metrics_that_cannot_be_read_take_nothing_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_process_metrics_are_isolated(monkeypatch: pytest.MonkeyPatch) -> None:
     stats = Stats()
     registry = build_registry(stats, [], {})
 
@@ -172,21 +172,21 @@ def test_process_metrics_that_cannot_be_read_take_nothing_with_them(monkeypatch:
     assert stats.server.scrape_errors == 1
 
 
-def test_entries_are_counted_also_where_the_kernel_does_not_say_how_many() -> None:
+def test_descriptor_count_works_on_older_kernels() -> None:
     threads = Path("/proc/self/task")
 
     assert threads.stat().st_size == 0
     assert count_entries(threads) == len(list(threads.iterdir())) > 0
 
 
-async def test_only_the_metrics_that_are_asked_for_are_given() -> None:
+async def test_name_parameter_selects_metrics() -> None:
     async with running() as server, server.http.get(f"{server.url}/metrics?name[]=news_ready") as answer:
         text = await answer.text()
 
     assert [line for line in text.splitlines() if not line.startswith("#")] == ["news_ready 1.0"]
 
 
-def test_a_slow_delivery_shows_its_trace_as_an_exemplar() -> None:
+def test_slow_delivery_has_an_exemplar() -> None:
     stats = Stats()
     stats.server.register_routes([("/x", Method.GET)])
     stats.broadcast.delivery.observe(0.2)

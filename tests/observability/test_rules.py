@@ -22,12 +22,12 @@ def run(*command: str) -> str:
 
 
 @pytest.mark.prometheus
-def test_the_rules_are_valid() -> None:
+def test_rules_are_valid() -> None:
     run(tool("promtool"), "check", "rules", *(str(path) for path in sorted((GRAFANA / "rules").glob("*.yml"))))
 
 
 @pytest.mark.prometheus
-def test_prometheus_and_alertmanager_take_their_configuration() -> None:
+def test_prometheus_and_alertmanager_accept_their_configuration() -> None:
     run(tool("promtool"), "check", "config", "prometheus.yml")
     run(tool("amtool"), "check-config", "grafana/alertmanager.yml")
     for severity, receiver in (("critical", "pager"), ("warning", "tickets"), ("none", "deadman"), ("info", "nobody")):
@@ -40,14 +40,14 @@ def test_prometheus_and_alertmanager_take_their_configuration() -> None:
 @pytest.mark.prometheus
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("cases", CASE_FILES, ids=lambda path: path.stem)
-def test_every_alert_fires_when_it_should_and_only_then(cases: Path) -> None:
+def test_alerts_fire_exactly_when_they_should(cases: Path) -> None:
     run(tool("promtool"), "test", "rules", str(cases))
     questions = cases.read_text().count("eval_time:")
     note("rules", f"promtool test rules, {cases.stem}", f"{questions} questions answered as they should be")
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_an_alert_has_words_a_page_and_cases(name: str) -> None:
+def test_alerts_have_text_runbook_and_cases(name: str) -> None:
     alert = ALERTS[name]
     headings = re.findall(r"^## (\w+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
     mentions = re.findall(rf"alertname: {name}\b(.*?)(?=alertname:|$)", CASES, re.DOTALL)

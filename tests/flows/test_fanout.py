@@ -27,7 +27,7 @@ def harness() -> Harness:
     return Harness(LIMITS)
 
 
-async def test_each_connection_gets_what_it_wants_in_one_write(harness: Harness) -> None:
+async def test_connection_gets_its_batch_in_one_write(harness: Harness) -> None:
     _, everything = harness.join("a")
     _, loud = harness.join("b", Filter(impact_threshold=50))
     _, nothing = harness.join("c", Filter(impact_threshold=100))
@@ -45,7 +45,7 @@ async def test_each_connection_gets_what_it_wants_in_one_write(harness: Harness)
     assert harness.live.position == 4
 
 
-async def test_a_batch_in_which_one_item_fails_loses_only_that_one(
+async def test_failing_item_is_the_only_one_lost(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, link = harness.join()
@@ -65,7 +65,7 @@ async def test_a_batch_in_which_one_item_fails_loses_only_that_one(
     assert harness.stats.broadcast.decisions[Outcome.ERROR] == 1
 
 
-async def test_a_batch_that_cannot_be_written_is_counted_and_the_next_one_goes_out(
+async def test_failed_batch_is_counted_and_next_succeeds(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, link = harness.join()
@@ -79,7 +79,7 @@ async def test_a_batch_that_cannot_be_written_is_counted_and_the_next_one_goes_o
     assert harness.stats.broadcast.broadcast == {Broadcast.ERROR: 2, Broadcast.DELIVERED: 1}
 
 
-async def test_named_channels_and_acks_get_the_items_of_a_batch_in_order(harness: Harness) -> None:
+async def test_channels_and_acks_get_batches_in_order(harness: Harness) -> None:
     session, by_name = harness.join("a", Filter(impact_threshold=50))
     harness.manager.join_channel(session, Channel("all", Filter(impact_threshold=0)))
     careful, acking = await harness.arrive("b", uses_acks=True)
@@ -96,7 +96,7 @@ async def test_named_channels_and_acks_get_the_items_of_a_batch_in_order(harness
     assert harness.stats.broadcast.sends == {Sent.WRITTEN: 4, Sent.CLOSED: 0, Sent.MERGED: 1}
 
 
-async def test_who_is_too_slow_for_a_batch_falls_behind_with_all_of_it(harness: Harness) -> None:
+async def test_slow_client_falls_behind_with_whole_batch(harness: Harness) -> None:
     session, link = await harness.arrive(link=RecordingLink(stalled=True))
     await harness.store(12)
 
@@ -106,7 +106,7 @@ async def test_who_is_too_slow_for_a_batch_falls_behind_with_all_of_it(harness: 
     assert (session.phase, session.cursor) == (Phase.LAGGING, 12)
 
 
-async def test_a_checkpoint_that_is_due_within_a_batch_comes_once(harness: Harness) -> None:
+async def test_due_checkpoint_comes_once_in_a_batch(harness: Harness) -> None:
     harness = Harness(Limits().with_values({"delivery.checkpoint_interval_items": 5}))
     _, link = harness.join()
     await harness.store(8)
@@ -130,7 +130,7 @@ async def records(log: MemoryNewsLog, count: int, content: str = "x") -> list[Re
     return await log.read(0, count)
 
 
-async def test_what_waits_is_taken_together_up_to_what_a_write_may_hold(harness: Harness) -> None:
+async def test_batch_is_bounded_by_write_size(harness: Harness) -> None:
     log, queue = MemoryNewsLog(), BroadcastQueue()
     _, link = harness.join()
     for record in await records(log, 12, content="x" * 10_000):
@@ -142,7 +142,7 @@ async def test_what_waits_is_taken_together_up_to_what_a_write_may_hold(harness:
     assert len(queue.items()) == 5
 
 
-async def test_a_probe_keeps_its_place_among_items(harness: Harness) -> None:
+async def test_probe_keeps_its_place_among_items(harness: Harness) -> None:
     log, queue = MemoryNewsLog(), BroadcastQueue()
     order: list[str] = []
     session, link = harness.join()

@@ -10,7 +10,7 @@ def sent(*seqs: int, acked: int = 0) -> AckWindow:
     return window
 
 
-def test_an_ack_is_one_for_everything_before_it() -> None:
+def test_ack_covers_everything_before_it() -> None:
     window = sent(1, 4, 9)
 
     assert window.acknowledge(4, passed=9) == AckOutcome(AckResult.OK, 104.0)
@@ -19,7 +19,7 @@ def test_an_ack_is_one_for_everything_before_it() -> None:
     assert window.oldest_wait_s(10.0) == 1.0
 
 
-def test_an_ack_between_two_items_names_the_one_before() -> None:
+def test_ack_between_items_names_the_earlier_one() -> None:
     window = sent(1, 4, 9)
 
     assert window.acknowledge(8, passed=20) == AckOutcome(AckResult.OK, 104.0)
@@ -27,11 +27,11 @@ def test_an_ack_between_two_items_names_the_one_before() -> None:
     assert window.oldest_wait_s(100.0) == 0.0
 
 
-def test_an_ack_for_nothing_that_waits_names_no_item() -> None:
+def test_ack_without_pending_items_names_none() -> None:
     assert sent(acked=3).acknowledge(7, passed=9) == AckOutcome(AckResult.OK, None)
 
 
-def test_the_same_ack_again_is_a_duplicate_and_one_for_the_future_is_unknown() -> None:
+def test_repeated_ack_is_duplicate_and_future_one_unknown() -> None:
     window = sent(1, 2)
     window.acknowledge(2, passed=5)
 
@@ -40,7 +40,7 @@ def test_the_same_ack_again_is_a_duplicate_and_one_for_the_future_is_unknown() -
     assert window.acked == 2
 
 
-def test_an_ack_after_a_redelivery_is_late_and_takes_the_attempts_back() -> None:
+def test_ack_after_redelivery_is_late_and_resets_attempts() -> None:
     window = sent(1, 2)
     window.rewind()
     assert (len(window), window.attempts, window.was_sent(1), window.was_sent(3)) == (0, 1, True, False)
@@ -52,7 +52,7 @@ def test_an_ack_after_a_redelivery_is_late_and_takes_the_attempts_back() -> None
     assert not window.was_sent(1)
 
 
-def test_an_item_of_the_past_is_not_waited_for() -> None:
+def test_past_item_is_not_expected_to_be_acked() -> None:
     window = sent(5, 7, acked=4)
     window.add(3, 103.0, 8.0)
     window.add(6, 106.0, 8.0)
@@ -60,7 +60,7 @@ def test_an_item_of_the_past_is_not_waited_for() -> None:
     assert len(window) == 2
 
 
-def test_a_window_at_rest_knows_what_was_sent_and_waits_for_nothing() -> None:
+def test_suspended_window_remembers_what_was_sent() -> None:
     window = sent(1, 2, 3)
     window.acknowledge(1, passed=3)
 

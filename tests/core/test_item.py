@@ -8,7 +8,7 @@ from app.core.news.urls import canonical, item_id
 from tests.support.items import raw
 
 
-def test_four_fields_are_enough() -> None:
+def test_four_fields_are_required() -> None:
     parsed = parse_raw({"source": "nitter", "content": "BTC", "url": "https://x.com/a/1", "published_at": 5})
 
     assert parsed.source is Source.NITTER
@@ -16,7 +16,7 @@ def test_four_fields_are_enough() -> None:
     assert parsed.impact_score is None
 
 
-def test_what_the_publisher_gives_is_kept() -> None:
+def test_publisher_values_are_kept() -> None:
     parsed = parse_raw(
         raw(impact_score=12.5, category="sports", tickers=["BTC"], prediction_markets=[{"id": 1}], extra=1)
     )
@@ -50,7 +50,7 @@ BAD: list[tuple[dict[str, Any], set[str]]] = [
 
 
 @pytest.mark.parametrize(("changes", "pointers"), BAD)
-def test_every_bad_field_is_named_at_once(changes: dict[str, Any], pointers: set[str]) -> None:
+def test_all_wrong_fields_are_reported(changes: dict[str, Any], pointers: set[str]) -> None:
     with pytest.raises(ClientError) as caught:
         parse_raw(raw(**changes))
 
@@ -58,7 +58,7 @@ def test_every_bad_field_is_named_at_once(changes: dict[str, Any], pointers: set
     assert all(error.detail for error in caught.value.fields)
 
 
-def test_missing_fields_are_named_together() -> None:
+def test_all_missing_fields_are_reported() -> None:
     with pytest.raises(ClientError) as caught:
         parse_raw({})
 
@@ -79,11 +79,11 @@ OTHER_STORY = [
 
 
 @pytest.mark.parametrize(("one", "other"), SAME_STORY)
-def test_links_that_differ_in_nothing_a_reader_sees_are_one_item(one: str, other: str) -> None:
+def test_equivalent_urls_are_one_item(one: str, other: str) -> None:
     assert canonical(one) == canonical(other)
     assert item_id("rss", canonical(one)) == item_id("rss", canonical(other))
 
 
 @pytest.mark.parametrize(("one", "other"), OTHER_STORY)
-def test_links_to_different_stories_stay_different(one: str, other: str) -> None:
+def test_different_urls_stay_different(one: str, other: str) -> None:
     assert canonical(one) != canonical(other)

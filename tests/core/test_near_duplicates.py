@@ -12,14 +12,14 @@ def nearest(stories: NearDuplicateIndex, item_id: str, title: str, content: str,
     return stories.find_or_add(item_id, tokenize(title), tokenize(content), published_at)
 
 
-def test_the_same_story_in_nearly_the_same_words_is_near() -> None:
+def test_same_story_in_similar_words_is_near() -> None:
     stories = NearDuplicateIndex()
     nearest(stories, "a", TITLE, TEXT, 0.0)
 
     assert nearest(stories, "b", TITLE, TEXT.replace("on Tuesday", "Tuesday"), 60.0) == "a"
 
 
-def test_another_story_is_not_near() -> None:
+def test_different_story_is_not_near() -> None:
     stories = NearDuplicateIndex()
     nearest(stories, "a", TITLE, TEXT, 0.0)
 
@@ -29,34 +29,34 @@ def test_another_story_is_not_near() -> None:
     )
 
 
-def test_an_item_is_never_its_own_duplicate() -> None:
+def test_item_is_not_its_own_duplicate() -> None:
     stories = NearDuplicateIndex()
 
     assert nearest(stories, "a", TITLE, TEXT, 0.0) is None
     assert nearest(stories, "a", TITLE, TEXT, 0.0) is None
 
 
-def test_short_texts_repeat_nothing() -> None:
+def test_short_texts_have_no_duplicates() -> None:
     stories = NearDuplicateIndex()
     nearest(stories, "a", "BTC up", "", 0.0)
 
     assert nearest(stories, "b", "BTC up", "", 0.0) is None
 
 
-def test_a_story_from_last_week_is_news_again() -> None:
+def test_old_story_is_new_again() -> None:
     stories = NearDuplicateIndex()
     nearest(stories, "a", TITLE, TEXT, 0.0)
 
     assert nearest(stories, "b", TITLE, TEXT, 7 * 86_400.0) is None
 
 
-def test_the_first_of_its_kind_stands_for_all() -> None:
+def test_first_item_represents_all_duplicates() -> None:
     stories = NearDuplicateIndex()
 
     assert [nearest(stories, name, TITLE, TEXT, 0.0) for name in "abc"] == [None, "a", "a"]
 
 
-def test_a_story_that_is_taken_back_is_nobodys_original() -> None:
+def test_discarded_story_is_not_an_original() -> None:
     stories = NearDuplicateIndex()
     nearest(stories, "a", TITLE, TEXT, 0.0)
     half = " ".join(TEXT.split()[:9])
@@ -68,7 +68,7 @@ def test_a_story_that_is_taken_back_is_nobodys_original() -> None:
     assert nearest(stories, "c", TITLE, TEXT, 0.0) is None
 
 
-def test_what_stands_under_everything_neither_hides_a_story_nor_makes_it_dear() -> None:
+def test_boilerplate_neither_hides_nor_slows() -> None:
     """A publisher ends each item with the same forty words: they are in most sketches, and tell nothing."""
     boilerplate = " ".join(f"terms{number} apply" for number in range(20))
     stories = NearDuplicateIndex()
@@ -84,7 +84,7 @@ def test_what_stands_under_everything_neither_hides_a_story_nor_makes_it_dear() 
     assert list(stories._candidates(tuple(held))) == []
 
 
-def test_what_is_forgotten_leaves_nothing_behind() -> None:
+def test_evicted_items_leave_nothing_behind() -> None:
     stories = NearDuplicateIndex()
 
     for number in range(near_duplicates.MAX_ITEMS + 10):

@@ -38,7 +38,7 @@ async def holding(server: RunningServer, count: int, forwarded: str = "") -> Asy
         yield statuses
 
 
-async def test_an_address_has_so_many_connections_and_a_place_comes_back() -> None:
+async def test_connections_per_ip_are_limited_and_freed() -> None:
     async with running(max_connections_per_ip=3, connect_rate_per_ip=1_000.0) as server:
         async with holding(server, 5) as statuses:
             assert statuses == [101, 101, 101, 429, 429]
@@ -47,7 +47,7 @@ async def test_an_address_has_so_many_connections_and_a_place_comes_back() -> No
             assert statuses == [101, 101, 101]
 
 
-async def test_an_address_connects_so_often() -> None:
+async def test_connect_rate_per_ip_is_limited() -> None:
     async with running(connect_rate_per_ip=0.1) as server:
         async with holding(server, 4) as statuses:
             assert statuses == [101, 429, 429, 429]
@@ -55,7 +55,7 @@ async def test_an_address_connects_so_often() -> None:
         assert await server.metric("news_handshake_failures_total", reason="rate_limited") == 3
 
 
-async def test_this_machine_may_have_as_many_as_it_wants_where_nothing_is_set(server: RunningServer) -> None:
+async def test_loopback_is_unlimited_by_default(server: RunningServer) -> None:
     async with holding(server, 120) as statuses:
         assert statuses == [101] * 120
 
@@ -78,7 +78,7 @@ FORWARDED: list[tuple[dict[str, Any], list[str], list[int]]] = [
 
 
 @pytest.mark.parametrize(("settings", "forwarded", "statuses"), FORWARDED)
-async def test_behind_a_proxy_callers_are_told_apart_by_what_it_says(
+async def test_proxy_headers_distinguish_clients(
     settings: dict[str, Any], forwarded: list[str], statuses: list[int]
 ) -> None:
     async with (

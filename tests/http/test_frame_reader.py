@@ -124,7 +124,7 @@ def test_too_long_frame_is_refused_by_its_head() -> None:
     assert reader.violation is DisconnectReason.MESSAGE_TOO_BIG
 
 
-def test_after_a_violation_only_the_answering_close_is_reported() -> None:
+def test_only_close_is_reported_after_a_violation() -> None:
     reader = MessageReader(MAX_BYTES)
     list(reader.feed(masked(FIN | 0x3, b"?")))
 

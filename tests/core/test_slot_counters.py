@@ -15,7 +15,7 @@ STEPS = st.one_of(st.tuples(SLOTS, st.integers(0, 70)), st.integers(0, 40), SLOT
 
 
 @given(st.lists(STEPS, max_size=12), st.integers(1, 200), SLOTS)
-def test_it_counts_what_one_by_one_would_count(
+def test_counters_agree_with_a_plain_dict(
     steps: list[tuple[set[int], int] | int | set[int]], least: int, some: set[int]
 ) -> None:
     tally, truth = SlotCounters(), Counter[int]()
@@ -38,7 +38,7 @@ def test_it_counts_what_one_by_one_would_count(
     assert set(tally.at_least(least)) == {slot for slot, times in truth.items() if times >= least}
 
 
-def test_what_is_counted_stays_the_callers() -> None:
+def test_counted_slots_stay_the_callers() -> None:
     tally, slots = SlotCounters(), BitMap([1, 2])
     tally.add(slots, 1)
 

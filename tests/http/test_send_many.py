@@ -45,7 +45,7 @@ def fill(full: socket.socket) -> None:
             full.send(b"-")
 
 
-def test_who_is_full_or_gone_takes_nothing_and_the_others_take_all(
+def test_full_or_closed_sockets_do_not_affect_others(
     pairs: list[tuple[socket.socket, socket.socket]],
 ) -> None:
     fill(pairs[1][0])
@@ -57,7 +57,7 @@ def test_who_is_full_or_gone_takes_nothing_and_the_others_take_all(
     assert [pairs[place][1].recv(2_000) for place in (0, 3)] == [FRAME, FRAME]
 
 
-def test_a_part_is_told_as_a_part(pairs: list[tuple[socket.socket, socket.socket]]) -> None:
+def test_partial_write_is_reported(pairs: list[tuple[socket.socket, socket.socket]]) -> None:
     ours, theirs = pairs[0]
     frame = bytes(range(256)) * 40_000
 
@@ -88,7 +88,7 @@ class Listener(BaseHandler):
 
 
 @pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_a_transport_says_at_once_what_waits_and_keeps_its_descriptor_until_it_has_told_of_its_end(
+def test_transport_reports_pending_bytes_and_keeps_its_descriptor(
     loop_factory: type, pairs: list[tuple[socket.socket, socket.socket]]
 ) -> None:
     ours, theirs = pairs[0]
@@ -137,7 +137,7 @@ def test_a_transport_says_at_once_what_waits_and_keeps_its_descriptor_until_it_h
 
 
 @pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_what_is_written_to_who_has_gone_went_nowhere(
+def test_write_to_a_closed_socket_is_reported(
     loop_factory: type, pairs: list[tuple[socket.socket, socket.socket]]
 ) -> None:
     ours, theirs = pairs[0]
@@ -160,7 +160,7 @@ def read(end: socket.socket, size: int) -> None:
         size -= len(end.recv(min(size, 1 << 20)))
 
 
-async def test_what_a_client_reads_late_is_whole_and_in_order(server: RunningServer) -> None:
+async def test_late_reader_gets_everything_in_order(server: RunningServer) -> None:
     slow = await open_raw(server.ws_url, "slow")
     content = "x" * 3_000
     for number in range(60):
@@ -194,7 +194,7 @@ def step(parsing: object) -> Frame | None:
     return None
 
 
-async def test_whoever_gets_a_descriptor_next_gets_nothing_that_was_meant_for_the_last(server: RunningServer) -> None:
+async def test_reused_descriptor_gets_no_old_bytes(server: RunningServer) -> None:
     await server.subscribe("picky", impact_threshold=100)
     async with connect(f"{server.ws_url}?user_id=witness") as witness:
         for number in range(12):

@@ -9,7 +9,7 @@ from tests.support.link import payload_of
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
-def test_a_frame_declares_its_length_in_the_shortest_form(size: int) -> None:
+def test_frame_length_uses_the_shortest_encoding(size: int) -> None:
     frame = frames.text_frame(b"x" * size)
 
     assert frame[0] == 0x81
@@ -17,7 +17,7 @@ def test_a_frame_declares_its_length_in_the_shortest_form(size: int) -> None:
     assert len(frame) - size == (2 if size < 126 else 4 if size < 65_536 else 10)
 
 
-def test_a_news_item_message_carries_the_stored_json_unchanged() -> None:
+def test_news_item_contains_stored_json_unchanged() -> None:
     stored = msgspec.json.encode(item())
 
     message = msgspec.json.decode(frames.news_item(7, 12.5, stored))
@@ -26,7 +26,7 @@ def test_a_news_item_message_carries_the_stored_json_unchanged() -> None:
     assert msgspec.json.encode(message["data"]) == stored
 
 
-def test_an_error_message_says_where_what_and_when_to_try_again() -> None:
+def test_error_message_has_pointer_detail_and_retry_time() -> None:
     error = ClientError(
         ErrorCode.RATE_LIMITED, "Too many requests", retry_after_s=1.5, fields=(FieldError("/a", "want b"),)
     )
@@ -46,7 +46,7 @@ def test_an_error_message_says_where_what_and_when_to_try_again() -> None:
 
 
 @pytest.mark.parametrize("ending", [ending for ending in DisconnectReason if ending not in CLIENT_REASONS])
-def test_what_the_server_closes_with_has_a_code_clients_back_off_on(ending: DisconnectReason) -> None:
+def test_server_close_codes_make_clients_back_off(ending: DisconnectReason) -> None:
     payload = payload_of(frames.close_frame(ending))
 
     assert int.from_bytes(payload[:2], "big") == CLOSE_CODES[ending].code
@@ -55,24 +55,24 @@ def test_what_the_server_closes_with_has_a_code_clients_back_off_on(ending: Disc
     assert len(payload) <= 125
 
 
-def test_every_ending_has_a_row_and_every_code_a_verdict() -> None:
+def test_every_reason_and_error_code_has_a_row() -> None:
     assert set(CLOSE_CODES) == set(DisconnectReason)
     assert set(ERROR_SPECS) == set(ErrorCode)
     assert close_codes.reason_of_client_code(1001) is DisconnectReason.GOING_AWAY
     assert close_codes.reason_of_client_code(1000) is close_codes.reason_of_client_code(0) is DisconnectReason.CLIENT
 
 
-def test_a_close_frame_is_answered_with_its_own_code_or_none() -> None:
+def test_close_frame_is_answered_with_its_code() -> None:
     assert payload_of(frames.close_reply_frame(1000)) == b"\x03\xe8"
     assert payload_of(frames.close_reply_frame(0)) == b""
 
 
-def test_a_ping_is_read() -> None:
+def test_ping_is_parsed() -> None:
     assert client_messages.decode('{"type":"ping"}') == client_messages.Ping()
     assert client_messages.decode('{"type":"ping","t":1.5,"id":"a","x":{}}') == client_messages.Ping("a", 1.5)
 
 
-def test_a_subscribe_is_read() -> None:
+def test_subscribe_is_parsed() -> None:
     read = client_messages.decode('{"type":"subscribe","id":4,"filters":{"categories":["crypto"]}}')
 
     assert isinstance(read, client_messages.Subscribe)
@@ -108,7 +108,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "code", "request_id", "pointers"), REFUSED)
-def test_a_refused_message_says_why_and_keeps_its_id(
+def test_refused_message_has_reason_and_id(
     text: str, code: ErrorCode, request_id: object, pointers: list[str]
 ) -> None:
     with pytest.raises(client_messages.InvalidMessage) as caught:

@@ -1,7 +1,7 @@
 from app.core.rate_limiter import KeyedRateLimiter, TokenBucket
 
 
-def test_a_burst_passes_and_then_only_the_rate() -> None:
+def test_burst_passes_and_then_the_rate() -> None:
     bucket = TokenBucket(burst=3, now=0.0)
 
     left = [bucket.take(0.0, rate_per_s=10, burst=3) for _ in range(4)]
@@ -10,7 +10,7 @@ def test_a_burst_passes_and_then_only_the_rate() -> None:
     assert bucket.take(0.2, rate_per_s=10, burst=3) == 0.0
 
 
-def test_debt_has_a_bottom_and_is_paid_off_by_time() -> None:
+def test_debt_is_bounded_and_repaid_over_time() -> None:
     bucket = TokenBucket(burst=2, now=0.0)
 
     least = min(bucket.take(0.0, rate_per_s=1, burst=2) for _ in range(100))
@@ -20,7 +20,7 @@ def test_debt_has_a_bottom_and_is_paid_off_by_time() -> None:
     assert bucket.take(1_000.0, rate_per_s=1, burst=2) == 1.0
 
 
-def test_each_key_has_a_rate_of_its_own_and_waits_as_long_as_it_is_told() -> None:
+def test_keys_have_independent_rates() -> None:
     meter = KeyedRateLimiter(rate_per_s=0.1, burst=2)
 
     waits = [meter.acquire("a", 0.0) for _ in range(4)]
@@ -30,7 +30,7 @@ def test_each_key_has_a_rate_of_its_own_and_waits_as_long_as_it_is_told() -> Non
     assert meter.acquire("a", 10.0) == 0.0
 
 
-def test_the_key_used_least_lately_is_forgotten_first() -> None:
+def test_least_recently_used_key_is_evicted() -> None:
     meter = KeyedRateLimiter(rate_per_s=0.1, burst=1, max_keys=2)
     for key in ("a", "b", "a", "c"):
         meter.acquire(key, 0.0)

@@ -16,7 +16,7 @@ from tests.support.items import item
 
 
 @given(st.lists(filters, max_size=8), st.lists(items, max_size=4))
-def test_an_item_read_back_is_wanted_by_whom_the_index_names(wanted: list[Filter], news: list[NewsItem]) -> None:
+def test_replay_filter_agrees_with_the_index(wanted: list[Filter], news: list[NewsItem]) -> None:
     index, judge = FilterIndex(), ReplayFilter(Stats())
     channels = [Channel(str(slot), wants) for slot, wants in enumerate(wanted)]
     for slot, wants in enumerate(wanted):
@@ -28,7 +28,7 @@ def test_an_item_read_back_is_wanted_by_whom_the_index_names(wanted: list[Filter
         assert asked == list(index.match(one).recipients)
 
 
-def test_readings_are_forgotten_and_made_again() -> None:
+def test_cache_is_bounded_and_refilled() -> None:
     judge, channel = ReplayFilter(Stats()), Channel("default", Filter(impact_threshold=0, keywords=("needle",)))
     news = [item(title=f"needle {seq}" if seq % 2 else f"hay {seq}") for seq in range(1_200)]
 

@@ -40,7 +40,7 @@ async def until_closed(socket: ClientConnection) -> tuple[list[Any], int, str]:
     return messages, ended.value.rcvd.code, ended.value.rcvd.reason
 
 
-async def test_a_first_message_says_who_it_is_and_what_follows_is_done_in_order(closed: RunningServer) -> None:
+async def test_auth_identifies_and_later_messages_wait(closed: RunningServer) -> None:
     async with connect(f"{closed.ws_url}?v=2&last=1") as socket:
         await socket.send(auth(token("alice"), id=1))
         await socket.send(json.dumps({"type": "ping", "id": 2}))
@@ -59,7 +59,7 @@ async def test_a_first_message_says_who_it_is_and_what_follows_is_done_in_order(
     assert await closed.metric("news_client_messages_total", type="auth") == 1
 
 
-async def test_a_subprotocol_of_v2_is_enough_to_be_let_in_and_classic_clients_are_told_by_status(
+async def test_v2_subprotocol_may_authenticate_later(
     closed: RunningServer,
 ) -> None:
     async with connect(closed.ws_url, subprotocols=["news.v2.json"]) as socket:  # type: ignore[list-item]
@@ -86,7 +86,7 @@ async def test_a_subprotocol_of_v2_is_enough_to_be_let_in_and_classic_clients_ar
         ("no json", "invalid_json", 4502, "unauthenticated"),
     ],
 )
-async def test_whoever_says_anything_else_first_is_told_why_and_ended(
+async def test_other_first_message_is_answered_and_closed(
     closed: RunningServer, said: str, error: str, code: int, reason: str
 ) -> None:
     async with connect(f"{closed.ws_url}?v=2&user_id=alice") as socket:
@@ -99,7 +99,7 @@ async def test_whoever_says_anything_else_first_is_told_why_and_ended(
     assert await closed.metric("news_connections") == 0
 
 
-async def test_whoever_says_nothing_is_ended_in_five_seconds_and_gets_no_news_before(closed: RunningServer) -> None:
+async def test_silent_connection_is_closed_without_news(closed: RunningServer) -> None:
     async with connect(f"{closed.ws_url}?v=2") as socket:
         publisher = {"Authorization": f"Bearer {token('p', scope='news:publish')}"}
         await closed.http.post(f"{closed.url}/api/v1/news", json=raw(1), headers=publisher)
@@ -114,7 +114,7 @@ async def test_whoever_says_nothing_is_ended_in_five_seconds_and_gets_no_news_be
     assert await closed.metric("news_handshake_failures_total", reason="bad_token") == 1
 
 
-async def test_a_seat_that_cannot_be_had_any_more_is_told_with_when_to_come_again(closed: RunningServer) -> None:
+async def test_lost_place_is_reported_with_retry_time(closed: RunningServer) -> None:
     async with AsyncExitStack() as others:
         for _ in range(2):
             header = {"Authorization": f"Bearer {token('alice')}"}
@@ -128,7 +128,7 @@ async def test_a_seat_that_cannot_be_had_any_more_is_told_with_when_to_come_agai
     assert (code, reason) == (4029, "rate_limited;retry_after_ms=30000")
 
 
-async def test_a_guest_that_floods_is_ended_at_once(closed: RunningServer) -> None:
+async def test_flooding_pending_connection_is_closed(closed: RunningServer) -> None:
     async with connect(f"{closed.ws_url}?v=2") as socket:
         for _ in range(Limits().messages.burst + 1):
             _pong = await socket.ping()
@@ -137,14 +137,14 @@ async def test_a_guest_that_floods_is_ended_at_once(closed: RunningServer) -> No
     assert code == 4029
 
 
-async def test_a_wrong_query_is_refused_while_that_can_be_said_by_status(closed: RunningServer) -> None:
+async def test_invalid_query_is_refused_by_status(closed: RunningServer) -> None:
     for query in ("last=0", "user_id=a%20b", "channels=%20"):
         with pytest.raises(InvalidStatus) as refused:
             await connect(f"{closed.ws_url}?v=2&{query}")
         assert refused.value.response.status_code == 400
 
 
-async def test_who_is_authenticated_already_may_say_it_again(closed: RunningServer) -> None:
+async def test_authenticated_client_may_send_auth_again(closed: RunningServer) -> None:
     async with connect(f"{closed.ws_url}?v=2", additional_headers={"Authorization": f"Bearer {token('a')}"}) as socket:
         await socket.send(auth(token("a"), id=1))
         await socket.send(auth(token("b"), id=2))

@@ -34,7 +34,7 @@ async def asked(together: BatchLoader[int], *keys: str) -> list[asyncio.Task[int
     return tasks
 
 
-async def test_what_is_asked_for_while_a_query_runs_is_one_more_query() -> None:
+async def test_requests_during_a_query_share_the_next() -> None:
     table = Table()
     together = BatchLoader(table.find)
     first = await asked(together, "a")
@@ -45,7 +45,7 @@ async def test_what_is_asked_for_while_a_query_runs_is_one_more_query() -> None:
     assert table.queries == [["a"], ["b", "nobody", "a"]]
 
 
-async def test_who_asks_after_a_change_gets_the_change_although_a_query_was_under_way() -> None:
+async def test_request_after_a_change_sees_the_change() -> None:
     table = Table()
     together = BatchLoader(table.find)
     [before] = await asked(together, "a")
@@ -56,7 +56,7 @@ async def test_who_asks_after_a_change_gets_the_change_although_a_query_was_unde
     assert (await before, await after) == (1, 7)
 
 
-async def test_a_query_that_fails_is_everybodys_answer_and_the_next_one_works() -> None:
+async def test_failed_query_fails_all_callers_but_not_next() -> None:
     table = Table()
     together = BatchLoader(table.find)
     table.error = OSError("no disk")
@@ -70,7 +70,7 @@ async def test_a_query_that_fails_is_everybodys_answer_and_the_next_one_works() 
     assert await together.get("a") == 1
 
 
-async def test_who_goes_away_takes_nothing_from_the_others() -> None:
+async def test_cancelled_caller_does_not_affect_others() -> None:
     table = Table()
     together = BatchLoader(table.find)
     goes, stays = await asked(together, "a", "a")
@@ -81,7 +81,7 @@ async def test_who_goes_away_takes_nothing_from_the_others() -> None:
     assert await stays == 1
 
 
-async def test_more_than_fit_into_a_query_are_several() -> None:
+async def test_too_many_keys_become_several_queries() -> None:
     table = Table()
     table.values = {str(number): number for number in range(1_201)}
     together = BatchLoader(table.find)

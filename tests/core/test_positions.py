@@ -29,11 +29,11 @@ ASKED = [
 
 
 @pytest.mark.parametrize(("asked", "start"), ASKED)
-def test_a_position_is_resumed_or_the_gap_is_named(asked: Position, start: LogRange) -> None:
+def test_position_is_resumed_or_the_gap_named(asked: Position, start: LogRange) -> None:
     assert resume(asked, LOG) == start
 
 
-def test_nothing_is_missed_in_an_empty_log() -> None:
+def test_empty_log_has_no_gap() -> None:
     empty = LogBounds("a1", oldest=1, head=0)
 
     assert resume(Position("a1", 0), empty) == LogRange(0)
@@ -43,7 +43,7 @@ def test_nothing_is_missed_in_an_empty_log() -> None:
 
 
 @given(seq=st.integers(0, 60), oldest=st.integers(1, 30), size=st.integers(0, 30))
-def test_what_follows_a_seq_is_replayed_or_announced_and_nothing_else(seq: int, oldest: int, size: int) -> None:
+def test_resume_after_seq_replays_or_announces_everything(seq: int, oldest: int, size: int) -> None:
     log = LogBounds("a1", oldest, oldest + size - 1)
 
     start = resume_after(seq, log)
@@ -56,13 +56,13 @@ def test_what_follows_a_seq_is_replayed_or_announced_and_nothing_else(seq: int, 
 
 
 @pytest.mark.parametrize("text", ["a1:0", "abcDEF012:9007199254740992"])
-def test_a_position_is_read_back_as_it_was_written(text: str) -> None:
+def test_position_round_trips(text: str) -> None:
     assert str(parse_position(text)) == text
 
 
 @pytest.mark.parametrize(
     "text", ["", "a1", "a1:", ":1", "a1:-1", "a1:1.5", "a1:1 ", "a 1:1", "a1:1:1", "a1:١", "a1:1\n"]
 )
-def test_what_is_no_position_is_refused(text: str) -> None:
+def test_invalid_position_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         parse_position(text)

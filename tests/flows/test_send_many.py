@@ -56,7 +56,7 @@ async def arrive(harness: Harness, handle: int, **wishes: object) -> tuple[Sessi
     return await harness.arrive(f"u{handle}", link=Unsplit(send_handle=handle), **wishes)  # type: ignore[arg-type]
 
 
-async def test_whose_link_is_free_gets_items_past_it(harness: Harness, sockets: Sockets) -> None:
+async def test_writable_socket_is_written_directly(harness: Harness, sockets: Sockets) -> None:
     (one, first), (two, second) = await arrive(harness, 1), await arrive(harness, 2)
 
     await harness.publish(3)
@@ -67,7 +67,7 @@ async def test_whose_link_is_free_gets_items_past_it(harness: Harness, sockets: 
     assert [harness.delivered(one), harness.delivered(two)] == [3, 3]
 
 
-async def test_of_what_a_socket_takes_in_part_the_rest_goes_by_the_link(harness: Harness, sockets: Sockets) -> None:
+async def test_rest_of_a_partial_write_uses_the_link(harness: Harness, sockets: Sockets) -> None:
     session, link = await arrive(harness, 1)
     await arrive(harness, 2)
     sockets.takes[1] = 10
@@ -78,7 +78,7 @@ async def test_of_what_a_socket_takes_in_part_the_rest_goes_by_the_link(harness:
     assert harness.delivered(session) == 1
 
 
-async def test_while_something_waits_everything_goes_behind_it(harness: Harness, sockets: Sockets) -> None:
+async def test_pending_bytes_keep_their_order(harness: Harness, sockets: Sockets) -> None:
     session, link = await arrive(harness, 1)
     harness.clients.dispatcher.on_pause(session)
 
@@ -90,7 +90,7 @@ async def test_while_something_waits_everything_goes_behind_it(harness: Harness,
     assert (len(sockets.got[1]), link.writes, harness.delivered(session)) == (1, 2, 3)
 
 
-async def test_who_falls_behind_gets_no_volley_until_it_is_level(harness: Harness, sockets: Sockets) -> None:
+async def test_lagging_session_is_skipped_until_caught_up(harness: Harness, sockets: Sockets) -> None:
     session, link = await arrive(harness, 1)
     sockets.takes[1] = 0
     link.untaken = LIMITS.delivery.write_high_water_bytes + 1
@@ -105,7 +105,7 @@ async def test_who_falls_behind_gets_no_volley_until_it_is_level(harness: Harnes
     assert (link.writes, len(sockets.got[1]), session.phase) == (3, 1, "live")
 
 
-async def test_a_closing_link_is_counted_as_not_reached(harness: Harness, sockets: Sockets) -> None:
+async def test_closing_link_counts_as_closed(harness: Harness, sockets: Sockets) -> None:
     session, link = await arrive(harness, 1)
     sockets.takes[1] = 0
     link.is_closing = True
@@ -115,7 +115,7 @@ async def test_a_closing_link_is_counted_as_not_reached(harness: Harness, socket
     assert harness.delivered(session) == 0
 
 
-async def test_who_left_is_in_no_volley_and_its_handle_is_the_next_ones(harness: Harness, sockets: Sockets) -> None:
+async def test_slot_of_a_closed_session_is_reused(harness: Harness, sockets: Sockets) -> None:
     before, _ = await arrive(harness, 1)
     harness.leave(before)
     after, _ = await arrive(harness, 1, wants=HIGH)
@@ -127,7 +127,7 @@ async def test_who_left_is_in_no_volley_and_its_handle_is_the_next_ones(harness:
     assert [harness.delivered(before), harness.delivered(after)] == [0, 1]
 
 
-async def test_who_joins_a_named_channel_is_told_by_the_link_from_there_on(harness: Harness, sockets: Sockets) -> None:
+async def test_named_channel_switches_to_the_link(harness: Harness, sockets: Sockets) -> None:
     session, link = await arrive(harness, 1)
     await harness.publish()
     await harness.send(session, {"type": "subscribe", "id": 1, "channel": "btc", "filters": {}})
@@ -139,7 +139,7 @@ async def test_who_joins_a_named_channel_is_told_by_the_link_from_there_on(harne
     assert b'"channels":["btc","default"]' in link.frames[said]
 
 
-async def test_who_acknowledges_gets_no_volley(harness: Harness, sockets: Sockets) -> None:
+async def test_ack_mode_uses_the_link(harness: Harness, sockets: Sockets) -> None:
     _, link = await arrive(harness, 1, uses_acks=True)
 
     await harness.publish()
@@ -147,7 +147,7 @@ async def test_who_acknowledges_gets_no_volley(harness: Harness, sockets: Socket
     assert (sockets.got, link.writes) == ({}, 1)
 
 
-async def test_whose_count_is_kept_beside_it_knows_it_when_it_leaves_or_stops_being_like_the_others(
+async def test_separate_counts_survive_leaving_shared_frames(
     harness: Harness,
 ) -> None:
     (leaving, _), (naming, _) = await arrive(harness, 1), await arrive(harness, 2)
@@ -163,7 +163,7 @@ async def test_whose_count_is_kept_beside_it_knows_it_when_it_leaves_or_stops_be
     assert [channel.matched for channel in naming.channels] == [4, 1]
 
 
-async def test_what_was_read_from_the_log_counts_towards_the_next_checkpoint() -> None:
+async def test_replayed_items_count_towards_the_next_checkpoint() -> None:
     harness = Harness(Limits().with_values({"delivery.checkpoint_interval_items": 5}))
     await harness.store(3)
     await harness.broadcast()
@@ -178,7 +178,7 @@ async def test_what_was_read_from_the_log_counts_towards_the_next_checkpoint() -
     assert harness.delivered(session) == 0
 
 
-async def test_a_client_that_got_an_item_is_not_quiet(harness: Harness, sockets: Sockets) -> None:
+async def test_delivery_postpones_keep_alive(harness: Harness, sockets: Sockets) -> None:
     _, busy = await arrive(harness, 1)
     _, idle = await arrive(harness, 2, wants=HIGH)
     for _ in range(3):

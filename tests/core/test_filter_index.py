@@ -73,7 +73,7 @@ TestIndexUnderChange = IndexUnderChange.TestCase
 
 
 @given(st.lists(st.tuples(filters, entitlements), min_size=1, max_size=8), st.lists(items, min_size=1, max_size=4))
-def test_the_index_gives_the_recipients_and_counts_of_the_truth(
+def test_index_agrees_with_the_reference_matcher(
     wishes: list[tuple[Filter, Entitlement]], news: list[NewsItem]
 ) -> None:
     index = FilterIndex()
@@ -86,14 +86,14 @@ def test_the_index_gives_the_recipients_and_counts_of_the_truth(
 
 
 @given(filters, items)
-def test_the_truth_agrees_with_the_oracle(wants: Filter, news: NewsItem) -> None:
+def test_reference_matcher_agrees_with_the_oracle(wants: Filter, news: NewsItem) -> None:
     asked = msgspec.to_builtins(wants)
 
     assert (why_not(news, wants) is None) is oracle.wants(asked, msgspec.to_builtins(news))
 
 
 @given(st.lists(st.tuples(filters, entitlements), min_size=1, max_size=6))
-def test_dropped_filters_leave_nothing_behind(wishes: list[tuple[Filter, Entitlement]]) -> None:
+def test_removed_filters_leave_nothing_behind(wishes: list[tuple[Filter, Entitlement]]) -> None:
     index = FilterIndex()
     for slot, (wants, entitled) in enumerate(wishes):
         index.put(slot, wants, entitled)
@@ -106,7 +106,7 @@ def test_dropped_filters_leave_nothing_behind(wishes: list[tuple[Filter, Entitle
     assert not index.match(item()).recipients
 
 
-def test_an_impact_between_two_whole_numbers_meets_the_lower_threshold() -> None:
+def test_fractional_impact_meets_the_lower_threshold() -> None:
     index = FilterIndex()
     index.put(1, Filter(impact_threshold=70))
 
@@ -115,7 +115,7 @@ def test_an_impact_between_two_whole_numbers_meets_the_lower_threshold() -> None
     assert index.match(item(impact_score=100.0)).recipients
 
 
-def test_a_broken_filter_matches_nothing_and_counts_as_an_error() -> None:
+def test_broken_filter_matches_nothing_and_counts_as_error() -> None:
     index = FilterIndex()
     index.put(1, MATCH_ALL)
     index.put_broken(1)
@@ -126,7 +126,7 @@ def test_a_broken_filter_matches_nothing_and_counts_as_an_error() -> None:
     assert match.error == 1
 
 
-def test_a_thousand_phrases_with_one_beginning_cost_the_text_and_not_the_phrases() -> None:
+def test_shared_phrase_starts_do_not_multiply_cost() -> None:
     index = FilterIndex()
     for slot in range(1_000):
         index.put(slot, Filter(impact_threshold=0, keywords=(f"the fed number {slot}",)))
@@ -136,7 +136,7 @@ def test_a_thousand_phrases_with_one_beginning_cost_the_text_and_not_the_phrases
     assert list(match.recipients) == [77]
 
 
-def test_of_two_phrases_alike_in_beginning_and_length_one_can_go() -> None:
+def test_similar_phrases_are_removed_independently() -> None:
     index = FilterIndex()
     index.put(1, Filter(impact_threshold=0, keywords=("the fed one",)))
     index.put(2, Filter(impact_threshold=0, keywords=("the fed two",)))
@@ -147,7 +147,7 @@ def test_of_two_phrases_alike_in_beginning_and_length_one_can_go() -> None:
     assert not index.match(item(title="the fed one")).recipients
 
 
-def test_a_term_that_two_listed_is_found_until_both_are_gone() -> None:
+def test_shared_term_is_found_until_both_are_removed() -> None:
     index = FilterIndex()
     wants = Filter(impact_threshold=0, keywords=("fed*", "rate cut", "rate cu*", "欧洲央行", "美"))
     told = item(title="Federal Reserve: 欧洲央行", impact_score=90)
@@ -164,7 +164,7 @@ def test_a_term_that_two_listed_is_found_until_both_are_gone() -> None:
     assert index.sizes()["keyword"] == 0
 
 
-def test_stems_that_begin_alike_do_not_go_with_one_another() -> None:
+def test_shared_prefix_stems_are_removed_independently() -> None:
     index = FilterIndex()
     for slot, keyword in enumerate(("fed*", "feder*", "f*")):
         index.put(slot, Filter(impact_threshold=0, keywords=(keyword,)))

@@ -10,7 +10,7 @@ async def greet(client: ServerConnection) -> None:
     await client.send(f"hello {client.request.headers['X-Name'] if client.request else ''}")
 
 
-async def test_a_receiver_gives_text_and_says_when_the_connection_is_lost() -> None:
+async def test_receiver_yields_text_and_raises_on_disconnect() -> None:
     async with serve(greet, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         async with open_receiver(url, {"X-Name": "canary"}) as receiver:
@@ -19,7 +19,7 @@ async def test_a_receiver_gives_text_and_says_when_the_connection_is_lost() -> N
                 await receiver.receive()
 
 
-async def test_a_receiver_that_finds_nobody_says_so() -> None:
+async def test_receiver_raises_if_the_server_is_down() -> None:
     with pytest.raises(OSError, match="Cannot connect"):
         async with open_receiver("http://127.0.0.1:1/", {}):
             pytest.fail("connected to nobody")

@@ -6,23 +6,23 @@ from app.core.errors import ClientError, ErrorCode
 from app.core.filters.filter import DEFAULT_THRESHOLD, MATCH_ALL, Filter, parse_filter
 
 
-def test_an_empty_filter_asks_for_the_default_impact_and_nothing_else() -> None:
+def test_empty_filter_has_only_the_default_impact() -> None:
     assert parse_filter({}).filter == Filter(impact_threshold=DEFAULT_THRESHOLD)
     assert MATCH_ALL.impact_threshold == 0
 
 
-def test_categories_are_read_in_any_case_and_once() -> None:
+def test_categories_are_normalized_and_deduplicated() -> None:
     checked = parse_filter({"categories": ["Crypto", "CRYPTO ", "sports"], "exclude": {"categories": ["Other"]}})
 
     assert checked.filter.categories == ("crypto", "sports")
     assert checked.filter.exclude.categories == ("other",)
 
 
-def test_an_integral_float_is_a_whole_number() -> None:
+def test_integral_float_is_an_integer() -> None:
     assert parse_filter({"impact_threshold": 55.0}).filter.impact_threshold == 55
 
 
-def test_keys_that_nobody_reads_are_a_warning() -> None:
+def test_unknown_keys_are_warnings() -> None:
     checked = parse_filter({"impact_threshold": 70, "min_impact": 75}, "/filters")
 
     assert [warning.pointer for warning in checked.warnings] == ["/filters/min_impact"]
@@ -50,7 +50,7 @@ BAD: list[tuple[dict[str, Any], set[str]]] = [
 
 
 @pytest.mark.parametrize(("wishes", "pointers"), BAD)
-def test_every_bad_field_of_a_filter_is_named_at_once(wishes: dict[str, Any], pointers: set[str]) -> None:
+def test_all_wrong_fields_are_reported(wishes: dict[str, Any], pointers: set[str]) -> None:
     with pytest.raises(ClientError) as caught:
         parse_filter(wishes)
 

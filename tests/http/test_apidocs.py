@@ -12,7 +12,7 @@ from tests.support.process import ROOT, server_process
 from tests.support.server import RunningServer
 
 
-async def test_the_documents_are_served_and_every_reference_in_them_leads_somewhere(server: RunningServer) -> None:
+async def test_documents_are_served_with_valid_references(server: RunningServer) -> None:
     openapi, asyncapi = await server.get("/openapi.json"), await server.get("/asyncapi.json")
 
     assert (openapi["openapi"], asyncapi["asyncapi"]) == ("3.1.0", "3.0.0")
@@ -32,7 +32,7 @@ def _references(document: Any) -> set[str]:
     return set().union(*map(_references, document)) if isinstance(document, list) else set()
 
 
-async def test_every_described_call_is_there(server: RunningServer) -> None:
+async def test_every_described_call_exists(server: RunningServer) -> None:
     described = {(method.upper(), path) for path, calls in contract.OPENAPI["paths"].items() for method in calls}
 
     for method, path in described:
@@ -44,7 +44,7 @@ async def test_every_described_call_is_there(server: RunningServer) -> None:
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/errors"])
-async def test_the_pages_need_nothing_from_outside(server: RunningServer, path: str) -> None:
+async def test_pages_need_no_other_server(server: RunningServer, path: str) -> None:
     async with server.http.get(server.url + path) as answer:
         page = await answer.text()
 
@@ -55,7 +55,7 @@ async def test_the_pages_need_nothing_from_outside(server: RunningServer, path: 
     assert "<script" not in page
 
 
-async def test_an_errors_type_points_to_its_words(server: RunningServer) -> None:
+async def test_error_type_links_to_its_description(server: RunningServer) -> None:
     async with server.http.get(f"{server.url}/api/v1/news?limit=x") as answer:
         problem = await answer.json(content_type="application/problem+json")
     page, _, anchor = problem["type"].partition("#")
@@ -63,7 +63,7 @@ async def test_an_errors_type_points_to_its_words(server: RunningServer) -> None
         assert f'id="{anchor}"' in await told.text()
 
 
-async def test_answers_are_held_against_the_documents(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_responses_match_the_documents(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[tuple[object, ...]] = []
     monkeypatch.setattr(contract, "check_answer", lambda *given: checked.append(given[:3]))
 
@@ -77,12 +77,12 @@ async def test_answers_are_held_against_the_documents(server: RunningServer, mon
     "frame",
     [b'{"type":"nonsense"}', b'{"type":"ping"}', b'{"type":"live","seq":"1","replayed":0}', b'{"type":"live","seq":1}'],
 )
-def test_a_frame_that_is_not_described_is_found(frame: bytes) -> None:
+def test_undescribed_frame_is_found(frame: bytes) -> None:
     with pytest.raises(AssertionError):
         contract.check_frame(frame)
 
 
-def test_an_answer_that_is_not_described_is_found() -> None:
+def test_undescribed_response_is_found() -> None:
     json = "application/json"
     contract.check_answer("GET", "/livez", 200, json, b'{"status":"alive"}')
     for status, kind, body in ((200, json, b'{"status":"dead"}'), (201, json, b"{}"), (200, "text/plain", b"{}")):

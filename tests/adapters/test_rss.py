@@ -45,7 +45,7 @@ RDF = """<?xml version="1.0"?><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-r
 <item rdf:about="https://e.com/r"><title>R</title><link>https://e.com/r</link></item></rdf:RDF>"""
 
 
-def test_entries_come_oldest_first_and_unusable_ones_not_at_all() -> None:
+def test_entries_are_oldest_first_without_unusable_ones() -> None:
     raws = parse(RSS.encode(), "", NOW, 200)
 
     assert [raw.url for raw in raws] == ["https://e.com/1", "https://e.com/2", "https://e.com/3"]
@@ -56,21 +56,21 @@ def test_entries_come_oldest_first_and_unusable_ones_not_at_all() -> None:
     assert "Two" in raws[1].content
 
 
-def test_a_name_of_the_operators_replaces_the_feeds_own() -> None:
+def test_configured_name_replaces_the_feeds_own() -> None:
     assert parse(ATOM.encode(), "Desk", NOW, 200)[0].source_account == "Desk"
 
 
-def test_what_the_fast_parser_finds_nothing_in_the_forgiving_one_reads() -> None:
+def test_forgiving_parser_reads_what_the_fast_one_misses() -> None:
     [raw] = parse(RDF.encode(), "", NOW, 200)
 
     assert (raw.url, raw.source_account, raw.published_at) == ("https://e.com/r", "RDF wire", NOW)
 
 
-def test_a_feed_without_entries_is_a_feed() -> None:
+def test_feed_without_entries_is_valid() -> None:
     assert parse(b'<rss version="2.0"><channel><title>Quiet</title></channel></rss>', "", NOW, 200) == []
 
 
-def test_no_more_entries_than_the_limit() -> None:
+def test_entries_are_limited() -> None:
     assert len(parse(RSS.encode(), "", NOW, 1)) == 1
 
 
@@ -88,7 +88,7 @@ BOMB = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa">]>' + RSS.split("?>"
         BOMB.encode("utf-16"),
     ],
 )
-def test_what_is_no_feed_or_must_not_be_parsed_is_refused(body: bytes) -> None:
+def test_invalid_or_unsafe_feeds_are_rejected(body: bytes) -> None:
     with pytest.raises(ParseFailed):
         parse(body, "", NOW, 200)
 
@@ -108,7 +108,7 @@ ODDITIES = [
 
 
 @pytest.mark.parametrize("body", ODDITIES)
-def test_a_json_feed_may_hold_anything_anywhere(body: bytes) -> None:
+def test_json_feed_with_wrong_types_is_tolerated(body: bytes) -> None:
     try:
         raws = parse(body, "", NOW, 200)
     except ParseFailed:
@@ -117,7 +117,7 @@ def test_a_json_feed_may_hold_anything_anywhere(body: bytes) -> None:
     assert all(isinstance(raw.title, str) and isinstance(raw.content, str) for raw in raws)
 
 
-def test_a_catalogue_is_read(tmp_path: Path) -> None:
+def test_feeds_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "feeds.toml"
     path.write_text(
         '[[feed]]\nurl = "https://e.com/a.xml"\n[[feed]]\nurl = "http://e.com/b"\nname = "B"\nevery_s = 5\n'
@@ -142,7 +142,7 @@ BAD_CATALOGUES = [
 
 
 @pytest.mark.parametrize(("text", "part"), BAD_CATALOGUES)
-def test_a_bad_catalogue_is_named_with_its_place(tmp_path: Path, text: str, part: str) -> None:
+def test_invalid_feeds_file_is_reported_with_its_place(tmp_path: Path, text: str, part: str) -> None:
     path = tmp_path / "feeds.toml"
     path.write_text(text)
 
@@ -152,7 +152,7 @@ def test_a_bad_catalogue_is_named_with_its_place(tmp_path: Path, text: str, part
     assert part in str(caught.value)
 
 
-def test_a_missing_catalogue_is_named() -> None:
+def test_missing_feeds_file_is_reported() -> None:
     with pytest.raises(InvalidFeedsFile, match="nowhere"):
         read_feeds("/nowhere/feeds.toml")
 
@@ -191,7 +191,7 @@ async def fetch_once(feeds: FeedServer, limits: Limits = Limits(), known: Valida
         return (await fetch(session, feeds.url(), known, limits.feeds)).body
 
 
-async def test_validators_go_back_and_304_means_unchanged(feeds: FeedServer) -> None:
+async def test_validators_are_sent_and_304_means_unchanged(feeds: FeedServer) -> None:
     feeds.answer = lambda _request: web.Response(status=304)
 
     body = await fetch_once(feeds, known=Validators('"v1"', "Mon, 01 Jan 2024 10:00:00 GMT"))
@@ -201,7 +201,7 @@ async def test_validators_go_back_and_304_means_unchanged(feeds: FeedServer) -> 
     assert feeds.requests[0].headers["If-Modified-Since"] == "Mon, 01 Jan 2024 10:00:00 GMT"
 
 
-async def test_a_small_body_that_unpacks_to_a_large_one_is_cut_off(feeds: FeedServer) -> None:
+async def test_decompressed_body_is_limited(feeds: FeedServer) -> None:
     bomb = gzip.compress(b" " * 10_000_000)
     feeds.answer = lambda _request: web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
 
@@ -217,7 +217,7 @@ async def test_a_small_body_that_unpacks_to_a_large_one_is_cut_off(feeds: FeedSe
         (web.Response(body=b"no gzip at all" * 9, headers={"Content-Encoding": "gzip"}), "Error"),
     ],
 )
-async def test_a_failed_fetch_says_why(feeds: FeedServer, answer: web.Response, part: str) -> None:
+async def test_failed_fetch_reports_the_reason(feeds: FeedServer, answer: web.Response, part: str) -> None:
     feeds.answer = lambda _request: web.Response(body=answer.body, status=answer.status, headers=answer.headers)
 
     with pytest.raises(FetchFailed, match=part):
@@ -233,7 +233,7 @@ async def test_a_failed_fetch_says_why(feeds: FeedServer, answer: web.Response, 
         "http://[::ffff:127.0.0.3]:{port}/",
     ],
 )
-async def test_a_feed_leads_to_no_private_address_that_nobody_named(feeds: FeedServer, elsewhere: str) -> None:
+async def test_feed_cannot_reach_private_addresses(feeds: FeedServer, elsewhere: str) -> None:
     location = elsewhere.format(port=feeds.server.port)
     feeds.answer = lambda _request: web.Response(status=302, headers={"Location": location})
 
@@ -245,7 +245,7 @@ async def test_a_feed_leads_to_no_private_address_that_nobody_named(feeds: FeedS
 
 @pytest.mark.parametrize("name", ["feeds.example", "bücher.example"])
 @pytest.mark.parametrize("is_private", [False, True])
-async def test_a_name_leads_to_a_private_address_only_where_the_catalogue_says_so(
+async def test_host_name_reaches_private_address_only_if_configured(
     feeds: FeedServer, monkeypatch: pytest.MonkeyPatch, is_private: bool, name: str
 ) -> None:
     async def resolve(_self: object, host: str, port: int, _family: int) -> list[dict[str, object]]:
@@ -288,11 +288,11 @@ async def test_a_name_leads_to_a_private_address_only_where_the_catalogue_says_s
         ("2001:0:7f00:1::", False),
     ],
 )
-def test_what_a_public_address_is(address: str, is_everybodys: bool) -> None:
+def test_public_address_classification(address: str, is_everybodys: bool) -> None:
     assert is_public(address) is is_everybodys
 
 
-async def test_a_feed_that_never_answers_is_given_up() -> None:
+async def test_silent_feed_times_out() -> None:
     given_up = asyncio.Event()
 
     async def silent(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -312,7 +312,7 @@ async def test_a_feed_that_never_answers_is_given_up() -> None:
     await asyncio.sleep(0.01)
 
 
-async def test_the_poller_hands_on_what_is_new_and_only_that(feeds: FeedServer) -> None:
+async def test_poller_passes_on_new_entries_only(feeds: FeedServer) -> None:
     queue: asyncio.Queue[IncomingItem] = asyncio.Queue()
     clock, stats = FakeClock(NOW), Stats()
     poller = RssPoller([FeedConfig(url=feeds.url(), every_s=60)], queue, Limits().feeds, clock, stats)
@@ -331,7 +331,7 @@ async def test_the_poller_hands_on_what_is_new_and_only_that(feeds: FeedServer) 
     assert queue.empty()
 
 
-async def test_a_failing_feed_is_left_alone_for_longer_and_longer_and_then_read_again(feeds: FeedServer) -> None:
+async def test_failing_feed_backs_off_and_recovers(feeds: FeedServer) -> None:
     queue: asyncio.Queue[IncomingItem] = asyncio.Queue()
     clock, stats = FakeClock(NOW), Stats()
     poller = RssPoller([FeedConfig(url=feeds.url(), every_s=10)], queue, Limits().feeds, clock, stats)
@@ -370,7 +370,7 @@ async def test_retry_after_is_respected(feeds: FeedServer) -> None:
     assert stats.intake.fetches[Fetch.FAILED] == 1
 
 
-async def test_the_sample_wire_plays_its_items_over_and_over_as_new_ones() -> None:
+async def test_sample_wire_repeats_with_new_items() -> None:
     items = WIRE[:2]
     queue: asyncio.Queue[IncomingItem] = asyncio.Queue()
     clock = FakeClock(NOW)
@@ -385,7 +385,7 @@ async def test_the_sample_wire_plays_its_items_over_and_over_as_new_ones() -> No
     assert len(set(links)) == 4
 
 
-def test_the_bundled_wire_is_about_everything() -> None:
+def test_sample_wire_covers_every_category() -> None:
     assert len(WIRE) == 200
     assert len({str(item["url"]) for item in WIRE}) == 200
     assert {item["source"] for item in WIRE} == {"rss", "nitter"}

@@ -25,12 +25,12 @@ CASES = [
 
 
 @pytest.mark.parametrize(("markup", "text"), CASES)
-def test_markup_becomes_what_a_reader_would_see(markup: str, text: str) -> None:
+def test_html_becomes_the_visible_text(markup: str, text: str) -> None:
     assert to_text(markup) == text
 
 
 @given(st.text("<>&;/!-\"'= apbrdivscript\n\x00", max_size=80))
-def test_any_markup_becomes_one_line_of_text(markup: str) -> None:
+def test_any_html_becomes_one_line(markup: str) -> None:
     text = to_text(markup)
 
     assert "\n" not in text

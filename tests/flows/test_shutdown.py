@@ -48,7 +48,7 @@ class Stopping:
         await self.harness.settle()
 
 
-async def test_what_is_stored_is_broadcast_before_anybody_is_sent_home() -> None:
+async def test_stored_items_are_broadcast_before_closing() -> None:
     stopping = Stopping()
     _, link = stopping.harness.join()
     await stopping.harness.store(3)
@@ -65,7 +65,7 @@ async def test_what_is_stored_is_broadcast_before_anybody_is_sent_home() -> None
     assert link.endings == []
 
 
-async def test_what_a_feed_handed_in_is_stored_first() -> None:
+async def test_queued_feed_items_are_stored_first() -> None:
     stopping = Stopping()
     raw = RawNews(source=Source.RSS, content="story", url="https://example.com/1", published_at=1.0)
     stopping.queue.put_nowait(IncomingItem(raw, Intake.RSS))
@@ -84,7 +84,7 @@ async def test_what_a_feed_handed_in_is_stored_first() -> None:
     assert stopping.harness.stores.log.head == 1
 
 
-async def test_what_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hanging_work_is_not_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.flows.operations.shutdown._FLUSH_TIMEOUT_S", 0.01)
     stopping = Stopping()
     await stopping.harness.store(1)
@@ -94,7 +94,7 @@ async def test_what_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyP
     assert stopping.harness.live.position == 0
 
 
-async def test_who_does_not_go_is_dropped() -> None:
+async def test_client_that_ignores_close_is_aborted() -> None:
     stopping = Stopping()
     _, link = stopping.harness.join()
     closing = asyncio.create_task(stopping.drain.close_all())
@@ -106,7 +106,7 @@ async def test_who_does_not_go_is_dropped() -> None:
     assert link.aborted
 
 
-async def test_who_speaks_v2_is_told_where_to_come_back_before_the_end() -> None:
+async def test_v2_client_gets_reconnect_advice() -> None:
     stopping = Stopping()
     link = RecordingLink()
     await stopping.harness.arrive(link=link, is_v2=True)

@@ -11,7 +11,7 @@ from tests.support.items import item
 
 
 @given(items, filters)
-def test_the_verdict_is_the_matchers(news: NewsItem, wants: Filter) -> None:
+def test_verdict_equals_the_matchers(news: NewsItem, wants: Filter) -> None:
     verdict = explain_filter(news, wants)
 
     assert verdict.outcome == (why_not(news, wants) or Outcome.MATCHED)
@@ -19,7 +19,7 @@ def test_the_verdict_is_the_matchers(news: NewsItem, wants: Filter) -> None:
     assert all(step.is_met for step in verdict.steps) == (verdict.outcome is Outcome.MATCHED)
 
 
-def test_every_step_says_what_it_wanted_and_what_it_got_also_behind_the_first_that_rejects() -> None:
+def test_every_step_reports_want_and_got() -> None:
     wants = Filter(
         impact_threshold=90, categories=("sports",), rss_feeds=("wsj",), exclude=Exclude(keywords=("title",))
     )
