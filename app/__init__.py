@@ -3,6 +3,7 @@
 Read `wiring.py` first: it builds every part and connects them. The layers; a layer imports only from those below it:
 
     __main__   the command line
+    serve      a server from start to shutdown
     wiring     composition root                  client   the clients of the command line
     adapters   technologies: http, sources, sqlite, memory, tokens, system, data
     flows      what the server does: delivery, connections, news, operations

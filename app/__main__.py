@@ -29,8 +29,8 @@ from app.core.access.identity import MAX_TOKEN_LIFETIME_S, Scope
 from app.core.errors import ClientError, CorruptStateError
 from app.core.validation.strict_json import decode_object
 from app.core.validation.values import did_you_mean
+from app.serve import Listening, serve
 from app.telemetry.stats import Stats
-from app.wiring import Listening, serve
 
 FAILED, WRONG, CORRUPT = 1, 2, 3
 INTERRUPTED = 130

@@ -1,4 +1,4 @@
-"""The composition root: builds every part and connects them. Read this first: it is the map.
+"""The composition root: builds every part and connects them. Read this first; `serve` runs what is built here.
 
 sources ─▶ raw_news_queue ─▶ NewsProcessor ─▶ NewsLog ─▶ follow ─▶ websocket_queue ─▶ WebSocketBroadcaster
                POST /api/v1/news ─▶ ┘                                                        │
@@ -11,8 +11,7 @@ sources ─▶ raw_news_queue ─▶ NewsProcessor ─▶ NewsLog ─▶ follow 
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -21,8 +20,6 @@ from aiohttp import __version__ as aiohttp_version
 import app
 from app.adapters.data.html_text import to_text
 from app.adapters.data.vocabularies import load_sample_wire, load_vocabularies
-from app.adapters.http.application import build_application, build_operations, routes_of
-from app.adapters.http.server import Listener, running
 from app.adapters.http.services import (
     ConnectionServices,
     Context,
@@ -32,19 +29,13 @@ from app.adapters.http.services import (
     Services,
 )
 from app.adapters.http.web.static import StaticPage, load_pages
-from app.adapters.http.websocket.canary_client import open_receiver
 from app.adapters.http.websocket.send_many import send_many
-from app.adapters.http.websocket.upgrade import CANARY_KEY, CANARY_PATH
-from app.adapters.memory.stores import memory_stores
 from app.adapters.sources.rss.config import FeedConfig, read_feeds
 from app.adapters.sources.rss.poller import RssPoller
 from app.adapters.sources.sample import SampleWire
-from app.adapters.sqlite.opening import open_database
-from app.adapters.sqlite.stores import sqlite_stores
-from app.adapters.system.clock import SystemClock
 from app.adapters.system.file_descriptors import usable_descriptors
 from app.adapters.tokens.choice import create_verifier
-from app.config import MEMORY, ConnectionPolicy, Settings
+from app.config import ConnectionPolicy, Settings
 from app.core.limits import Limits
 from app.core.news.enrichment import Enricher, Vocabularies
 from app.flows.connections.admission import Admission
@@ -83,8 +74,6 @@ from app.telemetry.stats import Stats
 
 # Descriptors that are not WebSockets: listener, database, feeds, scrapes, REST clients.
 _RESERVED_DESCRIPTORS = 256
-_REMEMBERED_ITEMS = 2_000
-_ANSWERS_TIMEOUT_S = 1.5
 _DAY_S = 86_400.0
 
 Worker = Callable[[], Coroutine[None, None, None]]
@@ -97,13 +86,6 @@ class Files(NamedTuple):
     feeds: Sequence[FeedConfig]
     sample_wire: Sequence[dict[str, object]]
     pages: Mapping[str, StaticPage]
-
-
-class Listening(NamedTuple):
-    """Where the server listens, as `http://host:port`; the second list is the separate port for /metrics."""
-
-    addresses: list[str]
-    metrics_addresses: list[str]
 
 
 class Pipeline(NamedTuple):
@@ -150,31 +132,6 @@ class Server(NamedTuple):
     sources: Sequence[RssPoller | SampleWire]
     workers: Sequence[Worker]
     pages: Mapping[str, StaticPage]
-
-
-async def serve(
-    settings: Settings, stopping: asyncio.Event, started: Callable[[Listening], None], stats: Stats
-) -> None:
-    """Run the server until `stopping` is set, then shut down. `started` is called with where it listens.
-
-    Raises CorruptStateError, InvalidFeedsFile, OSError (address in use), and ExceptionGroup if a worker fails: corrupt
-    internal state stops the server.
-    """
-    async with _open_stores(settings, stats) as stores:
-        files = await asyncio.to_thread(read_files, settings)
-        server = build(settings, stores, files, SystemClock(), stats)
-        newest = await stores.log.read(max(stores.log.head - _REMEMBERED_ITEMS, 0), _REMEMBERED_ITEMS)
-        server.services.news.processor.remember(newest)
-        await server.services.connections.revocations.load()
-        async with _listening(server) as listening, asyncio.TaskGroup() as tasks:
-            workers = [tasks.create_task(work()) for work in server.workers]
-            workers.append(tasks.create_task(_run_canary(server, listening)))
-            intake = [tasks.create_task(source.run()) for source in server.sources]
-            started(listening)
-            await stopping.wait()
-            await _shut_down(server, intake)
-            for task in workers:
-                task.cancel()
 
 
 def read_files(settings: Settings) -> Files:
@@ -330,48 +287,6 @@ def build_limits(settings: Settings) -> Limits:
     if per_ip is not None:
         values["connections.max_per_ip"] = per_ip
     return Limits().with_values(values | settings.limits)
-
-
-@asynccontextmanager
-async def _open_stores(settings: Settings, stats: Stats) -> AsyncIterator[Stores]:
-    if settings.database == MEMORY:
-        yield memory_stores()
-        return
-    async with open_database(settings.database, stats) as database:
-        yield await sqlite_stores(database)
-
-
-@asynccontextmanager
-async def _listening(server: Server) -> AsyncIterator[Listening]:
-    """Listen while the context lasts, and yield where."""
-    services, (settings, limits, *_) = server.services, server.services.context
-    stats = services.context.stats
-    users, operators = build_application(services, server.pages), build_operations(services)
-    stats.server.register_routes(routes_of(users, operators))
-    async with running(users, Listener(settings.host, settings.port), limits, stats) as addresses:
-        if settings.metrics_port is None:
-            yield Listening(addresses, [])
-            return
-        listener = Listener(settings.host, settings.metrics_port, "NEWS_METRICS_PORT")
-        async with running(operators, listener, limits, stats) as metrics_addresses:
-            yield Listening(addresses, metrics_addresses)
-
-
-async def _run_canary(server: Server, listening: Listening) -> None:
-    """Connect the canary by its own endpoint, at the address that users connect to."""
-    url, key = listening.addresses[0] + CANARY_PATH, server.services.connections.canary_key
-    await server.canary.run(lambda: open_receiver(url, {CANARY_KEY: key}))
-
-
-async def _shut_down(server: Server, intake: Sequence[asyncio.Task[None]]) -> None:
-    """Stop in order. What clients acknowledged last is on disk before the stores close."""
-    server.shutdown.begin()
-    for task in intake:
-        task.cancel()
-    await server.shutdown.flush()
-    await server.shutdown.close_all()
-    await server.clients.dispatcher.stop(_ANSWERS_TIMEOUT_S)
-    await server.clients.acks.flush()
 
 
 def _build_info(settings: Settings) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The ports, each in every implementation: one suite a port runs over all of them."""
+"""Fixtures for ports with several implementations: each suite runs against all of them."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

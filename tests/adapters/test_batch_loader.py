@@ -1,4 +1,4 @@
-"""Look-ups in batches: everybody gets his own answer, and a newer one than what was asked for before."""
+"""Batched look-ups: each caller gets its own answer, never one from before its call."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from app.adapters.sqlite.batch_loader import BatchLoader
 
 
 class Table:
-    """Values by key, and the queries that were made; each waits until it may go on."""
+    """Values by key, and the queries made so far; each query waits until it is released."""
 
     def __init__(self) -> None:
         self.values = {"a": 1, "b": 2}
@@ -27,7 +27,7 @@ class Table:
 
 
 async def asked(together: BatchLoader[int], *keys: str) -> list[asyncio.Task[int | None]]:
-    """Ask for each, and let the loop turn until all wait."""
+    """Start one look-up for each key, and run the loop until all of them wait."""
     tasks = [asyncio.create_task(together.get(key)) for key in keys]
     for _ in range(3):
         await asyncio.sleep(0)

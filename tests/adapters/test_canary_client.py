@@ -1,4 +1,4 @@
-"""The canary's receiver against a server of somebody else's."""
+"""The canary's client against a server of another library."""
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve

@@ -124,9 +124,7 @@ def restored_logging() -> Any:
     structlog.configure(**before)
 
 
-def test_log_line_is_one_json_object(
-    capsys: pytest.CaptureFixture[str], restored_logging: None
-) -> None:
+def test_log_line_is_one_json_object(capsys: pytest.CaptureFixture[str], restored_logging: None) -> None:
     set_up_logging(LogLevel.INFO, LogFormat.JSON, FakeClock().monotonic)
 
     structlog.get_logger("desk").info("something", user_id='evil"\n{"event":"forged"}\u2028')

@@ -1,4 +1,4 @@
-"""How log lines look, and how many there may be."""
+"""The format of log lines, and the limit on their number."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def counted(clock: FakeClock) -> Iterator[Counter[str]]:
-    """Set up as the server does, and count what it counts; afterwards as before."""
+    """Set up logging as the server does, count the lines, and restore the configuration afterwards."""
     before, handlers = structlog.get_config(), logging.getLogger().handlers[:]
     lines: Counter[str] = Counter()
     set_up_logging(LogLevel.INFO, LogFormat.JSON, clock.monotonic, lambda severity: lines.update([severity]))

@@ -1,4 +1,6 @@
-"""Feeds: the catalogue, fetching with its caps, parsing, and the poller against a real server on loopback."""
+"""Feeds: the configuration file, fetching with its limits, parsing, and the poller against a real
+server on loopback.
+"""
 
 import asyncio
 import gzip
@@ -161,7 +163,7 @@ Serve = Callable[[web.Request], web.StreamResponse]
 
 
 class FeedServer:
-    """A web server whose answers a test sets."""
+    """A web server whose responses a test sets."""
 
     def __init__(self) -> None:
         self.requests: list[web.Request] = []
@@ -259,7 +261,7 @@ async def test_host_name_reaches_private_address_only_if_configured(
         else:
             with pytest.raises(FetchFailed, match=r"127\.0\.0\.1 is no public address"):
                 await fetch(session, url, Validators(), Limits().feeds)
-    # A name that is admitted admits no other name.
+    # One allowed name does not allow another.
     async with session_for(FeedConfig(url="http://admitted.example/", private=True)) as session:
         with pytest.raises(FetchFailed, match="no public address"):
             await fetch(session, url, Validators(), Limits().feeds)

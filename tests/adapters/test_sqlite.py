@@ -1,4 +1,4 @@
-"""What only the SQLite file can do: last, open the original's data, refuse to be damaged."""
+"""What only the SQLite file does: durability, the original's data, refusing a corrupt file."""
 
 import asyncio
 import errno
@@ -181,9 +181,7 @@ async def test_full_disk_is_reported_and_heals(database: Database) -> None:
     assert [result.seq for result in await log.append([entry(1)])] == [1]
 
 
-async def test_full_disk_allows_pruning_and_acks(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_full_disk_allows_pruning_and_acks(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     log = await open_log(database)
     await log.append([entry(number) for number in range(10)])
     database._space.is_full = True
@@ -215,9 +213,7 @@ async def test_free_pages_are_returned_to_a_full_disk(database: Database, path: 
     assert after["wal"] == 0
 
 
-async def test_failed_fsync_stops_acknowledging(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failed_fsync_stops_acknowledging(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     log = await open_log(database)
     await log.append([entry(1)])
 
@@ -252,9 +248,7 @@ async def test_disk_without_space_for_ballast_stores_nothing(path: str, monkeypa
             assert database.is_writable()
 
 
-async def test_ballast_of_killed_server_lets_next_one_start(
-    path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_ballast_of_killed_server_lets_next_one_start(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ballast = Path(f"{path}.ballast")
     await asyncio.to_thread(ballast.write_bytes, b"reserve")
 
@@ -343,9 +337,7 @@ async def test_corrupt_log_is_refused(path: str) -> None:
             await open_log(database)
 
 
-async def test_slow_searches_are_interrupted_and_bounded(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_slow_searches_are_interrupted_and_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.adapters.sqlite.database._SEARCH_S", 0.2)
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 

@@ -1,4 +1,4 @@
-"""Which tokens are believed: everything that an attacker or a careless signer makes is refused, and says why."""
+"""Which tokens are trusted: whatever an attacker or a careless signer makes is refused with a reason."""
 
 import asyncio
 import hashlib
@@ -36,7 +36,7 @@ def nothing_revoked() -> Revocations:
 
 
 def verifier(stats: Stats | None = None, clock: FakeClock | None = None, **settings: Any) -> Verifier:
-    """Give what the settings ask for, with the time as it is."""
+    """Return the verifier that the settings ask for, with the real clock."""
     keys: dict[str, Any] = {} if settings.keys() & {"jwt_public_key", "jwks_url"} else {"jwt_secret": SECRET}
     chosen = Settings(**keys, **settings)
     found = create_verifier(chosen, nothing_revoked(), clock or FakeClock(time.time()), stats or Stats())
@@ -45,7 +45,7 @@ def verifier(stats: Stats | None = None, clock: FakeClock | None = None, **setti
 
 
 async def result_of(given: str, **settings: Any) -> tuple[TokenCheck, ErrorCode | None]:
-    """Give how a token was counted, and the error's code."""
+    """Return how a token was counted, and the error's code."""
     stats = Stats()
     detail, code = "", None
     try:
@@ -201,7 +201,7 @@ def test_operator_sees_all_users_but_connects_as_itself() -> None:
 
 
 class Published:
-    """An address that publishes keys, or does something else."""
+    """A URL that publishes keys, or does something else."""
 
     def __init__(self) -> None:
         self.keys: dict[str, Any] = {"rsa": RSA}

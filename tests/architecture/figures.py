@@ -2,7 +2,7 @@
 
     python -m tests.architecture.figures
 
-prints them beside their bounds; test_architecture.py holds the code to the bounds.
+prints them beside their bounds, which test_architecture.py enforces.
 """
 
 import ast
@@ -20,7 +20,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Figure(NamedTuple):
-    """One figure, the most it may be, and where the largest value is."""
+    """One figure, its upper bound, and where the largest value is."""
 
     name: str
     value: float
@@ -70,15 +70,16 @@ def session_attributes(modules: dict[Path, ast.Module]) -> set[str]:
 def foreign_assignments(modules: dict[Path, ast.Module]) -> Iterator[str]:
     """Yield every assignment to an attribute of Session outside its module: `path:line`.
 
-    Names tell sessions apart: an attribute of `self` is that of another class.
+    A target is taken for a session if its name contains `session`.
     """
     attributes = session_attributes(modules)
     for path, tree in modules.items():
         if path.name == "session.py":
             continue
         for node in ast.walk(tree):
-            is_stored = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del)
-            if is_stored and node.attr in attributes and "session" in ast.unparse(node.value):
+            if not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Store | ast.Del):
+                continue
+            if node.attr in attributes and "session" in ast.unparse(node.value):
                 yield f"{path.relative_to(ROOT)}:{node.lineno}"
 
 
@@ -115,10 +116,10 @@ def _percentile(values: list[int], share: float) -> int:
 
 
 def main() -> int:
-    """Print every figure; return 1 if one is out of its bound."""
+    """Print every figure; return 1 if one is out of bounds."""
     measured = figures()
     for name, value, bound, where in measured:
-        mark = "" if value <= bound else "  TOO MUCH"
+        mark = "" if value <= bound else "  OUT OF BOUNDS"
         sys.stdout.write(f"{name:44} {value:6g}  at most {bound:g}  {where}{mark}\n")
     return int(any(value > bound for _, value, bound, _ in measured))
 

@@ -1,66 +1,104 @@
-"""The architecture holds: layers, sizes, maps that are complete, a lock that names no registry."""
+"""The architecture: layers, sizes, folder maps, counters changed only by verbs, limits that limit, locks, documents."""
 
 import ast
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from importlinter.cli import lint_imports
 
-ROOT = Path(__file__).parents[2]
-APP = sorted((ROOT / "app").rglob("*.py"))
-MAX_FILE_LINES = 300
+from app.core.limits import Limits
+from tests.architecture.figures import APP, ROOT, figures, sources
+
+MODULES = sources()
+FOLDERS = sorted(path.parent for path in APP.rglob("__init__.py"))
 MAX_FUNCTION_LINES = 45
 
 
-def test_arrows_only_point_down(capsys: pytest.CaptureFixture[str]) -> None:
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_layers_hold(capsys: pytest.CaptureFixture[str]) -> None:
     assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), cache_dir=None) == 0, capsys.readouterr().out
 
 
-@pytest.mark.parametrize("path", APP, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_is_one_noun_and_says_which(path: Path) -> None:
-    source = path.read_text()
-    docstring = ast.get_docstring(ast.parse(source)) or ""
-
-    assert len(source.splitlines()) <= MAX_FILE_LINES
-    assert docstring
-    if path.name != "__init__.py":
-        assert "his file owns" in docstring or "Read this first" in docstring
+def test_figures_are_within_bounds() -> None:
+    assert [figure for figure in figures() if figure.value > figure.bound] == []
 
 
-@pytest.mark.parametrize("path", APP, ids=lambda path: str(path.relative_to(ROOT)))
-def test_functions_are_small(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+def test_every_folder_of_python_files_is_a_package() -> None:
+    folders = {path.parent for path in MODULES}
+
+    assert len(MODULES) > 150
+    assert folders == set(FOLDERS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_module_has_a_docstring_and_small_functions(path: Path) -> None:
+    tree = MODULES[path]
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     sizes = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
 
+    assert ast.get_docstring(tree)
     assert {name: lines for name, lines in sizes.items() if lines > MAX_FUNCTION_LINES} == {}
 
 
-@pytest.mark.parametrize(
-    "folder", [path.parent for path in APP if path.name == "__init__.py"][1:], ids=lambda path: path.name
-)
-def test_a_folders_docstring_names_everything_in_it(folder: Path) -> None:
-    docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
-    names = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+@pytest.mark.parametrize("folder", [folder for folder in FOLDERS if folder != APP], ids=relative)
+def test_folder_docstring_lists_its_modules(folder: Path) -> None:
+    docstring = ast.get_docstring(MODULES[folder / "__init__.py"]) or ""
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    folders = {path.parent.name for path in folder.glob("*/__init__.py")}
 
-    assert {name for name in names - {"__init__"} if not re.search(rf"^ *{name}\b", docstring, re.MULTILINE)} == set()
+    listed = {line.split()[0] for line in docstring.splitlines()[1:] if re.match(r"\w+/? +\S", line) and "  " in line}
+    assert listed == modules | {f"{name}/" for name in folders}
 
 
-def test_there_is_no_drawer_for_everything() -> None:
-    drawers = {"utils", "helpers", "common", "misc", "util"}
-
-    assert not [path for path in APP if path.stem in drawers]
+def test_no_module_has_a_vague_name() -> None:
+    assert not [path for path in MODULES if path.stem in {"utils", "helpers", "common", "misc", "util"}]
 
 
 def test_core_has_no_coroutine() -> None:
-    for path in (ROOT / "app" / "core").glob("*.py"):
-        tree = ast.parse(path.read_text())
-        assert not [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef | ast.Await)], path
+    for path, tree in MODULES.items():
+        if path.is_relative_to(APP / "core"):
+            assert not [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef | ast.Await)], path
 
 
-def test_the_lock_names_hashes_and_no_registry() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
+def test_counters_change_only_through_verbs() -> None:
+    outside = {path: tree for path, tree in MODULES.items() if not path.is_relative_to(APP / "telemetry")}
+    changed = [
+        f"{relative(path)}:{node.lineno}"
+        for path, tree in outside.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del)
+        if re.search(r"\bstats\b|\._stats\b", ast.unparse(node.value))
+    ]
+
+    assert changed == []
+
+
+def test_every_limit_is_read() -> None:
+    read = {
+        node.attr
+        for path, tree in MODULES.items()
+        if path != APP / "core" / "limits.py"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+    }
+    names = {
+        f"{group}.{field.name}"
+        for group in Limits.__struct_fields__
+        for field in msgspec.structs.fields(type(getattr(Limits(), group)))
+    }
+
+    assert len(names) > 50
+    assert {name for name in names if name.partition(".")[2] not in read} == set()
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements.runtime.lock"])
+def test_locks_have_hashes_and_no_registry(name: str) -> None:
+    lock = (ROOT / name).read_text()
     requirements = re.findall(r"^([a-z0-9][\w.-]*)==", lock, re.MULTILINE)
 
     assert "://" not in lock
@@ -68,7 +106,7 @@ def test_the_lock_names_hashes_and_no_registry() -> None:
     assert lock.count("--hash=sha256:") >= len(requirements)
 
 
-def test_every_invariant_names_a_test_that_exists() -> None:
+def test_every_invariant_names_an_existing_test() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "invariants.md").read_text())
 
     assert len(named) >= 10
@@ -76,7 +114,19 @@ def test_every_invariant_names_a_test_that_exists() -> None:
         assert re.search(rf"\b{test}\b", (ROOT / file).read_text()), f"{file}::{test}"
 
 
-def test_the_oracle_knows_nothing_of_the_app() -> None:
+def test_test_names_have_at_most_eight_words() -> None:
+    functions = [
+        node.name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+    ]
+
+    assert len(functions) > 500
+    assert [name for name in functions if name.count("_") > 8] == []
+
+
+def test_oracle_does_not_import_the_app() -> None:
     tree = ast.parse((ROOT / "tests" / "support" / "oracle.py").read_text())
     imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
 

@@ -1,1 +1,1 @@
-"""The measurements' own instruments: what must not be wrong without being noticed."""
+"""Tests of the benchmarks' own tools: their errors must not go unnoticed."""

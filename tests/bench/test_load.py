@@ -1,4 +1,4 @@
-"""The crowd of the measurements (bench/native/load.c) holds every client to getting exactly its items, in order."""
+"""The load client of the benchmarks (bench/native/load.c) checks that every client gets exactly its items, in order."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ def frame(seq: int, mark: str = "pub_ns=1000") -> bytes:
 
 
 def deflated(seq: int) -> bytes:
-    """RFC 7692: RSV1 set, the empty block at the end left away."""
+    """RFC 7692: RSV1 set, and the empty block at the end removed."""
     deflater = zlib.compressobj(wbits=-15)
     payload = (deflater.compress(news(seq)) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
     plain = frames.text_frame(payload)
@@ -47,7 +47,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def result_of(load: Path, frames: list[bytes], *options: str, is_closed: bool = False) -> dict[str, Any]:
-    """Let one client in, give it these bytes, and give what it says of them; two items are wanted."""
+    """Accept one client, send it these bytes, and return its report; it expects two items."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await reader.readuntil(b"\r\n\r\n")
@@ -109,9 +109,7 @@ async def test_disconnect_by_the_server_is_noticed(load: Path) -> None:
 
 
 @pytest.mark.parametrize(("seqs", "disordered"), [((1, 2), 0), ((1, 3), 1)])
-async def test_deflated_items_are_checked_for_order(
-    load: Path, seqs: tuple[int, int], disordered: int
-) -> None:
+async def test_deflated_items_are_checked_for_order(load: Path, seqs: tuple[int, int], disordered: int) -> None:
     result = await result_of(load, [deflated(seq) for seq in seqs], "-d")
 
     assert (result["items"], result["disordered"]) == (2, disordered)

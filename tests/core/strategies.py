@@ -1,4 +1,4 @@
-"""Small worlds in which filters and items meet often: few words, few names, every rule."""
+"""Small sets of words and names, so that random filters and items match often."""
 
 from hypothesis import strategies as st
 

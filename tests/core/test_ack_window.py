@@ -13,7 +13,7 @@ def sent(*seqs: int, acked: int = 0) -> AckWindow:
 def test_ack_covers_everything_before_it() -> None:
     window = sent(1, 4, 9)
 
-    assert window.acknowledge(4, passed=9) == AckOutcome(AckResult.OK, 104.0)
+    assert window.acknowledge(4, cursor=9) == AckOutcome(AckResult.OK, 104.0)
     assert len(window) == 1
     assert window.acked == 4
     assert window.oldest_wait_s(10.0) == 1.0
@@ -22,21 +22,21 @@ def test_ack_covers_everything_before_it() -> None:
 def test_ack_between_items_names_the_earlier_one() -> None:
     window = sent(1, 4, 9)
 
-    assert window.acknowledge(8, passed=20) == AckOutcome(AckResult.OK, 104.0)
-    assert window.acknowledge(15, passed=20) == AckOutcome(AckResult.OK, 109.0)
+    assert window.acknowledge(8, cursor=20) == AckOutcome(AckResult.OK, 104.0)
+    assert window.acknowledge(15, cursor=20) == AckOutcome(AckResult.OK, 109.0)
     assert window.oldest_wait_s(100.0) == 0.0
 
 
 def test_ack_without_pending_items_names_none() -> None:
-    assert sent(acked=3).acknowledge(7, passed=9) == AckOutcome(AckResult.OK, None)
+    assert sent(acked=3).acknowledge(7, cursor=9) == AckOutcome(AckResult.OK, None)
 
 
 def test_repeated_ack_is_duplicate_and_future_one_unknown() -> None:
     window = sent(1, 2)
-    window.acknowledge(2, passed=5)
+    window.acknowledge(2, cursor=5)
 
-    assert window.acknowledge(2, passed=5) == window.acknowledge(1, passed=5) == AckOutcome(AckResult.DUPLICATE)
-    assert window.acknowledge(6, passed=5) == AckOutcome(AckResult.UNKNOWN)
+    assert window.acknowledge(2, cursor=5) == window.acknowledge(1, passed=5) == AckOutcome(AckResult.DUPLICATE)
+    assert window.acknowledge(6, cursor=5) == AckOutcome(AckResult.UNKNOWN)
     assert window.acked == 2
 
 
@@ -46,7 +46,7 @@ def test_ack_after_redelivery_is_late_and_resets_attempts() -> None:
     assert (len(window), window.attempts, window.was_sent(1), window.was_sent(3)) == (0, 1, True, False)
 
     window.add(1, 101.0, 20.0)
-    assert window.acknowledge(1, passed=2) == AckOutcome(AckResult.LATE, 101.0)
+    assert window.acknowledge(1, cursor=2) == AckOutcome(AckResult.LATE, 101.0)
     assert window.attempts == 0
     assert window.was_sent(2)
     assert not window.was_sent(1)
@@ -62,7 +62,7 @@ def test_past_item_is_not_expected_to_be_acked() -> None:
 
 def test_suspended_window_remembers_what_was_sent() -> None:
     window = sent(1, 2, 3)
-    window.acknowledge(1, passed=3)
+    window.acknowledge(1, cursor=3)
 
     window.suspend()
 

@@ -1,4 +1,4 @@
-"""What is agreed about compression, beside what another implementation makes of it; and the compressing."""
+"""Compression: the negotiation, compared with another implementation's, and the compressed payloads."""
 
 import zlib
 
@@ -30,7 +30,7 @@ offers = st.builds(lambda given: "; ".join(["permessage-deflate", *given]), para
 
 @given(st.lists(offers, min_size=1, max_size=3))
 def test_negotiation_agrees_with_another_implementation(lines: list[str]) -> None:
-    # zlib can do no window of 8 bits, and websockets asks nothing of the client but what it was told to.
+    # zlib has no window of 8 bits, and websockets limits the client's window only if it was configured to.
     met = [bits for line in lines if (bits := _window_by_websockets(line)) is not None and bits > 8]
 
     agreement = negotiate([", ".join(lines)])
@@ -39,7 +39,7 @@ def test_negotiation_agrees_with_another_implementation(lines: list[str]) -> Non
 
 
 def _window_by_websockets(offer: str) -> int | None:
-    """Give the server's window that websockets would agree on, None where it refuses the offer."""
+    """Return the server's window that websockets would agree on, None if it refuses the offer."""
     [(_, given)] = parse_extension(offer)
     try:
         _, extension = ServerPerMessageDeflateFactory().process_request_params(given, [])

@@ -30,9 +30,7 @@ POST = item(source=Source.NITTER, source_account="@WhaleAlert", category=Categor
         ({"sources": []}, WIRE, Outcome.SOURCE),
     ],
 )
-def test_token_hides_what_it_does_not_name(
-    claim: dict[str, Any], news: NewsItem, outcome: Outcome | None
-) -> None:
+def test_token_hides_what_it_does_not_name(claim: dict[str, Any], news: NewsItem, outcome: Outcome | None) -> None:
     assert why_not(news, MATCH_ALL, parse_entitlement(claim)) is outcome
 
 

@@ -1,4 +1,4 @@
-"""The explanation of a verdict, held to the verdict itself."""
+"""The explanation of a verdict agrees with the verdict."""
 
 from hypothesis import given
 

@@ -1,4 +1,4 @@
-"""The index against the truth, and the truth against the oracle."""
+"""The index against the reference matcher, and the reference matcher against the oracle."""
 
 from collections import Counter
 
@@ -38,7 +38,7 @@ def check(match: Match, item: NewsItem, live: dict[int, Held]) -> None:
 
 
 class IndexUnderChange(RuleBasedStateMachine):
-    """Random filters put, replaced and dropped; random items matched in between."""
+    """Puts, replaces and removes random filters, and matches random items in between."""
 
     def __init__(self) -> None:
         super().__init__()

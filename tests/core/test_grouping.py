@@ -1,4 +1,4 @@
-"""Slots parted by what they want."""
+"""Slots grouped by the items that they match."""
 
 from hypothesis import given
 from hypothesis import strategies as st

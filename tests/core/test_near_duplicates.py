@@ -69,7 +69,9 @@ def test_discarded_story_is_not_an_original() -> None:
 
 
 def test_boilerplate_neither_hides_nor_slows() -> None:
-    """A publisher ends each item with the same forty words: they are in most sketches, and tell nothing."""
+    """A publisher ends each item with the same forty words: most sketches contain them, and
+    they distinguish nothing.
+    """
     boilerplate = " ".join(f"terms{number} apply" for number in range(20))
     stories = NearDuplicateIndex()
     for number in range(3_000):

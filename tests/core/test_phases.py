@@ -1,4 +1,4 @@
-"""The table of phases, walked."""
+"""The table of phases."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Where a connection begins: continuity is claimed only where it is proven."""
+"""Where a connection starts: continuity is claimed only if it is proven."""
 
 import pytest
 from hypothesis import given

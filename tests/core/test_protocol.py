@@ -108,9 +108,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "code", "request_id", "pointers"), REFUSED)
-def test_refused_message_has_reason_and_id(
-    text: str, code: ErrorCode, request_id: object, pointers: list[str]
-) -> None:
+def test_refused_message_has_reason_and_id(text: str, code: ErrorCode, request_id: object, pointers: list[str]) -> None:
     with pytest.raises(client_messages.InvalidMessage) as caught:
         client_messages.decode(text)
 

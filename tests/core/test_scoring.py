@@ -1,4 +1,4 @@
-"""The worked examples of docs/scoring.md, and the laws behind them."""
+"""The worked examples of docs/scoring.md, and the properties behind them."""
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ from app.core.text.words import tokenize
 TABLES = load_vocabularies()
 
 EXAMPLES = [
-    # title, source, category, tickers, least and most impact
+    # title, source, category, tickers, minimum and maximum impact
     ("BREAKING: Fed announces emergency rate cut of 50 basis points", "Reuters", "economics", (), 90, 100),
     ("Bitcoin ETF approved by SEC", "@deitaone", "crypto", ("BTC",), 70, 90),
     ("Ceasefire agreed in Gaza", "AP", "politics", (), 65, 90),

@@ -1,4 +1,4 @@
-"""A tally beside a dict that counts one by one."""
+"""The counters against a dict that counts one by one."""
 
 from collections import Counter
 

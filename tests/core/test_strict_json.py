@@ -9,10 +9,10 @@ from app.core.validation.strict_json import decode_object
 
 
 class Pairs(list[tuple[str, object]]):
-    """An object as it is written: a key may stand there twice."""
+    """An object as it is written: a key may occur twice."""
 
     def text(self, escapes: bool) -> str:
-        """Write it as JSON, with its colons as they are or as escapes."""
+        """Write it as JSON, with colons as they are or as escapes."""
         return "{" + ",".join(f"{_string(key, escapes)}:{_text(value, escapes)}" for key, value in self) + "}"
 
 

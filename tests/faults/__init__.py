@@ -1,5 +1,5 @@
-"""Faults provoked for real, each held against what an oracle says should have happened.
+"""Real faults, each compared with what an oracle expects.
 
-A short form runs with all other tests; `make faults` runs the long one. Each prints its line: what was published, said
-yes to and received, what was lost, doubled or out of order, and how often its fault took place.
+A short form runs with all other tests; `make faults` runs the long one. Each prints a line: what was published,
+accepted and received; what was lost, duplicated or out of order; and how often the fault occurred.
 """

@@ -1,12 +1,12 @@
-"""Bugs to plant. This file owns which: a line each, of the kinds that lose, double or disorder items, let through what
-a filter or a token keeps back, or never let go of a client.
+"""Bugs to plant, of the kinds that lose, duplicate or reorder items, reveal what a filter or a token hides, or leak
+clients.
 """
 
 from typing import NamedTuple
 
 
 class Mutant(NamedTuple):
-    """A bug: what it does, where, and the text that it takes the place of, which stands there once."""
+    """A bug: what it does, the file, and the code that it replaces, which must occur there exactly once."""
 
     bug: str
     path: str
@@ -19,7 +19,7 @@ MUTANTS = (
         "an item is sent before its commit",
         "app/adapters/sqlite/news_log.py",
         "map(_columns, fresh))\n\n        def publish() -> None:\n"
-        "            # Publishers first: their next items come in while these go out to thousands.\n"
+        "            # Publishers first: their next items arrive while these are sent to thousands.\n"
         "            batch.answer(results)\n            self._publish(fresh)\n",
         "map(_columns, fresh))\n            self._publish(fresh)\n\n        def publish() -> None:\n"
         "            batch.answer(results)\n",
@@ -55,31 +55,31 @@ MUTANTS = (
         "islice(self._tail, after + 2 - self._tail[0].seq, after",
     ),
     Mutant(
-        "a connection goes live without being level",
+        "a connection goes live without having caught up",
         "app/flows/delivery/catch_up.py",
-        "            if stands_at == position and not delay_s:\n",
-        "            if stands_at >= position - 1 and not delay_s:\n",
+        "            if cursor == position and not delay_s:\n",
+        "            if cursor >= position - 1 and not delay_s:\n",
     ),
     Mutant(
-        "a connection goes live although it takes nothing",
-        "app/flows/delivery/catch_up.py",
-        "return not session.is_window_full(self._limits) and _untaken(session) <= self._limits.delivery.write_low_water_bytes",
-        "return not session.is_window_full(self._limits)",
+        "a connection goes live although its client does not read",
+        "app/flows/delivery/live.py",
+        "return not is_full and buffered_bytes(session) <= self._limits.write_low_water_bytes",
+        "return not is_full",
     ),
     Mutant(
-        "who falls behind stays in the live set",
-        "app/flows/connections/manager.py",
-        "        self.slots.hide(session)\n        session.move(event)\n",
-        "        session.move(event)\n",
+        "a session that falls behind stays in the live set",
+        "app/flows/delivery/live.py",
+        "        self.slots.deactivate(session)\n        session.transition(event)\n",
+        "        session.transition(event)\n",
     ),
     Mutant(
-        "who falls behind reads on from one item too far",
-        "app/flows/connections/manager.py",
-        "        session.pass_to(self.position)\n",
-        "        session.pass_to(self.position + 1)\n",
+        "a session that falls behind skips one item",
+        "app/flows/delivery/live.py",
+        "        session.move_cursors(self.position)\n",
+        "        session.move_cursors(self.position + 1)\n",
     ),
     Mutant(
-        "items that were pruned before they were read are passed over in silence",
+        "items that were pruned before they were read are skipped silently",
         "app/flows/delivery/catch_up.py",
         "        if missed.items <= 0:\n",
         "        if missed.items <= 1_000_000:\n",
@@ -87,8 +87,8 @@ MUTANTS = (
     Mutant(
         "a position of another log is resumed",
         "app/core/delivery/positions.py",
-        "    if asked.epoch != log.epoch:\n",
-        "    if asked.epoch == '':\n",
+        "    if requested.epoch != log.epoch:\n",
+        "    if requested.epoch == '':\n",
     ),
     Mutant(
         "a gap of one item is no gap",
@@ -97,40 +97,40 @@ MUTANTS = (
         "    if after >= log.oldest - 2:\n",
     ),
     Mutant(
-        "a filter that cannot be read lets everything through",
+        "a filter that cannot be read matches everything",
         "app/flows/delivery/slots.py",
         "            self.index.put_broken(channel.slot)\n",
-        "            self.index.put(channel.slot, __import__('app.core.subscription').core.subscription.EVERYTHING)\n",
+        "            self.index.put(channel.slot, __import__('app.core.filters.filter', fromlist=['']).MATCH_ALL)\n",
     ),
     Mutant(
-        "a filter that fails while reading back lets everything through",
+        "a filter that fails during replay matches everything",
         "app/flows/delivery/replay_filter.py",
-        "            self._stats.recovery.replay_errors += 1\n            return False\n",
-        "            self._stats.recovery.replay_errors += 1\n            return True\n",
+        "            self._stats.recovery.record_replay_error()\n            return False\n",
+        "            self._stats.recovery.record_replay_error()\n            return True\n",
     ),
     Mutant(
-        "reading back asks no filter but the threshold",
+        "replay evaluates only the threshold of a filter",
         "app/flows/delivery/replay_filter.py",
-        "first_rejection(self._reading(record.seq, record.item), criteria) is None",
+        "first_rejection(self._analyze(record.seq, record.item), compiled) is None",
         "True",
     ),
     Mutant(
-        "an ack for one item takes none of those before it",
+        "an ack for an item does not cover those before it",
         "app/core/delivery/ack_window.py",
         "        while self._items and self._items[0].seq <= seq:\n",
         "        while self._items and self._items[0].seq == seq:\n",
     ),
     Mutant(
-        "what is not acknowledged is never sent again",
+        "unacknowledged items are never sent again",
         "app/flows/delivery/acks.py",
-        "window.waits_s(now) > self._limits.delivery.ack_timeout_s",
-        "window.waits_s(now) > 10 * self._limits.delivery.ack_timeout_s",
+        "window.oldest_wait_s(now) > self._limits.ack_timeout_s",
+        "window.oldest_wait_s(now) > 10 * self._limits.ack_timeout_s",
     ),
     Mutant(
-        "a device that comes back begins live",
+        "a returning device starts live",
         "app/flows/delivery/acks.py",
-        "        if session.asks_nothing and before is not None:\n",
-        "        if session.asks_nothing and before is None:\n",
+        "        if not resumes(session) and before is not None:\n",
+        "        if not resumes(session) and before is None:\n",
     ),
     Mutant(
         "cursors that could not be written are forgotten",
@@ -139,19 +139,19 @@ MUTANTS = (
         "            self._unsaved = {}\n",
     ),
     Mutant(
-        "a client that does not answer the close is never dropped",
+        "a client that does not answer the close frame is never aborted",
         "app/adapters/http/websocket/link.py",
-        "        self.write(wire.close_frame(ending))\n        self._abort_later()\n",
-        "        self.write(wire.close_frame(ending))\n",
+        "        self.write(frames.close_frame(reason))\n        self._abort_later()\n",
+        "        self.write(frames.close_frame(reason))\n",
     ),
     Mutant(
-        "what is written past a link overtakes what waits in it",
+        "SendMany overtakes bytes that wait in a link",
         "app/flows/connections/dispatcher.py",
-        "        self._connections.slots.use_link(session)\n",
+        "        self._live.slots.use_link(session)\n",
         "        pass\n",
     ),
     Mutant(
-        "what a socket took in part is sent again from its beginning",
+        "a partial write is repeated from its beginning",
         "app/flows/delivery/fanout.py",
         "((slot, joined[size:]) for slot",
         "((slot, joined) for slot",
@@ -159,17 +159,17 @@ MUTANTS = (
     Mutant(
         "a descriptor outlives its connection",
         "app/flows/connections/manager.py",
-        "            self.slots.take_back(channel)\n        session.ending = ending\n",
-        "            pass\n        session.ending = ending\n",
+        "            self._live.slots.free(channel)\n        session.closed(reason)\n",
+        "            pass\n        session.closed(reason)\n",
     ),
     Mutant(
-        "a client that takes no byte is kept for ever",
+        "a client that reads nothing is never disconnected",
         "app/core/delivery/phases.py",
-        "    return stuck_s > limits.delivery.stall_timeout_s or",
-        "    return stuck_s > 1000 * limits.delivery.stall_timeout_s or",
+        "    return stalled_s > limits.stall_timeout_s or",
+        "    return stalled_s > 1000 * limits.stall_timeout_s or",
     ),
     Mutant(
-        "a place is not given back",
+        "a connection stays in the register",
         "app/flows/connections/manager.py",
         "        del self._open[session.id]\n",
         "",
@@ -177,17 +177,17 @@ MUTANTS = (
     Mutant(
         "both connections of a device get items",
         "app/flows/connections/manager.py",
-        "            self.cut(old, Ending.REPLACED)\n",
-        "            old.ending = Ending.REPLACED\n",
+        "            self._live.disconnect(old, DisconnectReason.REPLACED)\n",
+        "            old.end(DisconnectReason.REPLACED)\n",
     ),
     Mutant(
-        "a channel's new filter never gets into the index",
+        "a channel's new filter is not put into the index",
         "app/flows/connections/manager.py",
-        "wants_seq = wants, self.reached(session)\n        if session.phase is Phase.LIVE:\n",
-        "wants_seq = wants, self.reached(session)\n        if session.phase is Phase.CLOSED:\n",
+        "filter_seq = wanted, self._live.decided_seq(session)\n        if session.phase is Phase.LIVE:\n",
+        "filter_seq = wanted, self._live.decided_seq(session)\n        if session.phase is Phase.CLOSED:\n",
     ),
     Mutant(
-        "a full disk is written to again at once",
+        "a full disk is written to at once again",
         "app/adapters/sqlite/disk_space.py",
         "        if self.is_full and operation not in _ALWAYS:\n",
         "        if self.is_full and operation in _ALWAYS:\n",
@@ -201,23 +201,23 @@ MUTANTS = (
     Mutant(
         "the drain does not wait for what was accepted",
         "app/flows/operations/shutdown.py",
-        "                await self._broadcaster.wait_until_level()\n",
+        "                await self._broadcaster.wait_until_caught_up()\n",
         "                pass\n",
     ),
     Mutant(
         "a token's entitlement is forgotten while matching",
         "app/flows/delivery/slots.py",
-        "self.index.put(channel.slot, channel.wants, session.token.entitled)",
-        "self.index.put(channel.slot, channel.wants)",
+        "self.index.put(channel.slot, channel.filter, session.token.entitled)",
+        "self.index.put(channel.slot, channel.filter)",
     ),
     Mutant(
-        "an entitlement holds for sockets alone",
+        "an entitlement applies to sockets only",
         "app/flows/news/history.py",
-        "if wants is None and not entitled.hides_items:",
-        "if wants is None:",
+        "if wanted is None and not entitled.hides_items:",
+        "if wanted is None:",
     ),
     Mutant(
-        "late news is not late",
+        "delayed items are sent at once",
         "app/flows/delivery/catch_up.py",
         "if not session.token.entitled.is_due(record.accepted_at, self._clock.wall()):",
         "if record.accepted_at > self._clock.wall():",
@@ -229,15 +229,15 @@ MUTANTS = (
         "(issued_at is not None and issued_at <= before)",
     ),
     Mutant(
-        "a feed leads to a private address",
+        "a feed reaches a private address",
         "app/adapters/sources/rss/public_addresses.py",
-        "if host not in self._admitted and not is_public(host):",
+        "if host not in self._allowed and not is_public(host):",
         "if not host:",
     ),
     Mutant(
-        "who says nothing is a guest for ever",
-        "app/adapters/http/websocket/pending_auth.py",
-        "call_later(self._room.limits.auth.timeout_s, self._give_up)",
-        "call_later(1e6, self._give_up)",
+        "a silent connection may stay unauthenticated",
+        "app/flows/connections/pending_auth.py",
+        "call_later(self._all.limits.timeout_s, self._time_out)",
+        "call_later(1e6, self._time_out)",
     ),
 )

@@ -1,4 +1,4 @@
-"""A terminal in a process of its own, so that it can be stopped: prints what it got once it heard the last word."""
+"""A client in a process of its own, so that it can be stopped: prints what it received after the last item."""
 
 import asyncio
 import json

@@ -1,6 +1,6 @@
-"""Do the tests bite? Plant one bug at a time into a copy of the server and run the tests until one notices.
+"""Mutation testing: plant one bug at a time into a copy of the server, and run the tests until one fails.
 
-This file owns the planting and the score; `make mutants` writes it into docs/mutants.md. Which bugs: `planted`.
+`make mutants` writes the score to docs/mutants.md. The bugs are in `mutants`.
 """
 
 import os
@@ -21,26 +21,26 @@ ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "docs" / "mutants.md"
 LEAST_SHARE = 0.9
 AT_ONCE = 2
-# The quick ones first: most bugs are noticed within seconds.
+# The quick tests first: most bugs are noticed within seconds.
 _TESTS = ("tests/core", "tests/flows", "tests/adapters", "tests/http", "tests/journeys", "tests/faults")
 _LONGEST_S = 600
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
 class Result(NamedTuple):
-    """What became of a mutant: the test that noticed it, or nothing."""
+    """The test that noticed a mutant, or None."""
 
     mutant: Mutant
     noticed_by: str
 
 
 def has_place(mutant: Mutant) -> bool:
-    """Say whether a bug can be planted: its place is there, once."""
+    """Return whether a bug can be planted: the code that it replaces occurs exactly once."""
     return (ROOT / mutant.path).read_text().count(mutant.right) == 1
 
 
 def plant(mutant: Mutant, folder: Path) -> None:
-    """Copy what git knows, with the bug."""
+    """Copy the files that git knows, with the bug."""
     names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout.decode()
     for name in filter(None, names.split("\0")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Where faults take place: terminals around a server that may go and come back. This file owns its scale."""
+"""Scenes for faults: clients around a server that may stop and come back, and how large each scene is."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ def scale(short: int, long: int) -> int:
 async def terminals(
     port: int, count: int, *, greedy: int = 1, acks: Callable[[int], bool] = lambda _number: False, **ways: Any
 ) -> AsyncIterator[list[Terminal]]:
-    """Let so many terminals be there; the first want everything. They connect as soon as there is a server."""
+    """Run `count` clients; the first have no filter. They connect as soon as there is a server."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
         around = [
             Terminal(
@@ -46,14 +46,14 @@ async def terminals(
 
 
 async def all_there(around: Sequence[Terminal]) -> None:
-    """Wait until everybody was welcomed once."""
+    """Wait until every client was welcomed once."""
     async with asyncio.timeout(15):
         while not all(terminal.position for terminal in around):
             await asyncio.sleep(0.02)
 
 
 async def publish_for(ledger: Ledger, server: RunningServer, seconds: float, per_s: int, **changes: Any) -> None:
-    """Publish at a rate, in batches of ten, for a while or until the server is gone."""
+    """Publish at a rate, in batches of ten, for some seconds or until the server is gone."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     for number in range(int(seconds * per_s / 10)):

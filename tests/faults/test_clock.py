@@ -1,4 +1,4 @@
-"""The wall clock jumps by days while news flows: no order, no time-out and no limit moves with it."""
+"""The wall clock jumps by days while news flows: no order, no timeout and no limit changes."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ JUMPS = ("+1d", "-1d", "+400d", "-400d", "+0")
 
 
 def faketime() -> Path:
-    """Give libfaketime; without it the test is skipped."""
+    """Return the path of libfaketime; without it the test is skipped."""
     found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     if not found:
         assert not os.environ.get("CI"), "CI must have faketime"

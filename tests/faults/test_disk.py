@@ -1,4 +1,4 @@
-"""A disk that is full, on a small tmpfs: 507 and never a false yes; readers stay; room heals it."""
+"""A full disk, on a small tmpfs: 507 and never a false success; readers are served; free space heals it."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount 24 MB of memory as a disk; that wants root."""
+    """Mount 24 MB of memory as a disk, which needs root."""
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", tmp_path], check=False)
     if mounted.returncode:
         pytest.skip("a tmpfs cannot be mounted: that wants root")

@@ -1,4 +1,4 @@
-"""Many terminals that come and go all the time: the seam between replay and live holds."""
+"""Many clients that reconnect all the time: the transition from replay to live holds."""
 
 from pathlib import Path
 

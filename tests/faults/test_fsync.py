@@ -1,4 +1,4 @@
-"""A disk that fails to keep what was written (fdatasync gives EIO): nothing is acknowledged from then on."""
+"""A disk that fails to store data (fdatasync returns EIO): nothing is acknowledged from then on."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""kill -9 under load: what was said yes to is there, and everybody gets it."""
+"""kill -9 under load: what was accepted is stored, and every client gets it."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""Planted bugs are planted where they are meant to be."""
+"""Every mutant applies to today's code."""
 
 import pytest
 

@@ -1,7 +1,7 @@
-"""The original's own client loop, which comes back at once after a clean end: it must never spin.
+"""The original's own client loop, which reconnects at once after a clean close, must never spin.
 
-It waits only after an error. So every ending that the server chooses must be an error to it: after 1000 or 1001 a
-thousand terminals would reconnect as fast as they can.
+It pauses only after an error. So every close that the server initiates must be an error to it: after 1000 or 1001 a
+thousand clients would reconnect as fast as they can.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ WAITS_S = 1.0
 
 
 class Loop:
-    """The pattern of the original's examples; `floods` says too much each time it is connected."""
+    """The loop of the original's examples; `floods` sends too many messages each time it is connected."""
 
     def __init__(self, url: str, *, floods: bool = False) -> None:
         self.attempts = 0
@@ -56,7 +56,7 @@ async def looping(*loops: Loop) -> AsyncIterator[None]:
 
 
 async def tried(*loops: Loop) -> int:
-    """Count the attempts of the busiest loop in some seconds; one a second is three of them."""
+    """Return the attempts of the busiest loop in some seconds; one a second would be three of them."""
     before = [loop.attempts for loop in loops]
     await asyncio.sleep(2.5)
     return max(loop.attempts - earlier for loop, earlier in zip(loops, before, strict=True))

@@ -1,4 +1,4 @@
-"""Terminals that stop reading, or read slowly: they fall behind, and get everything when they read again."""
+"""Clients that stop reading, or read slowly: they fall behind, and get everything when they read again."""
 
 from pathlib import Path
 
@@ -22,11 +22,11 @@ async def test_stalled_and_slow_readers_lose_and_delay_nothing(tmp_path: Path) -
             terminal.reads.clear()
         for terminal in slow:
             terminal.pause_s = 0.02
-        # So long that the kernel cannot hold what the stalled leave.
+        # Long enough that the kernel cannot buffer what the stalled clients do not read.
         long = "x" * 12_000
         await publish_for(ledger, running.server, 6, 100, content=long)
         behind = await running.server.metric("news_behind_max_items")
-        # At length, so long that the stalled are given up and have to resume.
+        # In the long form, long enough that stalled clients are disconnected and have to resume.
         await publish_for(ledger, running.server, scale(0, 40), 100, content=long)
         for terminal in stalled:
             terminal.reads.set()

@@ -1,4 +1,4 @@
-"""SIGTERM under load, with clients that take nothing: the server stops in time, and nobody misses an item."""
+"""SIGTERM under load, with clients that do not read: the server stops in time, and no client misses an item."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""Clients that are stopped in their tracks (SIGSTOP), as a laptop whose lid is closed."""
+"""Clients that are stopped (SIGSTOP), as a laptop with a closed lid."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""At least once: what is not acknowledged comes again, and a device goes on where it acknowledged last."""
+"""At least once: unacknowledged items are sent again, and a device continues after its last ack."""
 
 import asyncio
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ async def arrive(harness: Harness, device_id: str = "laptop") -> tuple[Session, 
 
 
 async def restarted(harness: Harness) -> Harness:
-    """Give a server that has only what the first one's stores have."""
+    """Return a server that has only what the first one's stores have."""
     return Harness(harness.limits, harness.stores)
 
 
@@ -284,9 +284,7 @@ async def test_crash_before_flush_repeats_and_skips_nothing(harness: Harness) ->
 
 
 @pytest.mark.parametrize("resumes_at", [None, 2])
-async def test_crash_after_first_connect_loses_nothing(
-    harness: Harness, resumes_at: int | None
-) -> None:
+async def test_crash_after_first_connect_loses_nothing(harness: Harness, resumes_at: int | None) -> None:
     await harness.publish(4)
     asked = None if resumes_at is None else harness.clients.resolver.position(resumes_at)
     await harness.arrive(device_id="laptop", uses_acks=True, resume=asked)
@@ -300,9 +298,7 @@ async def test_crash_after_first_connect_loses_nothing(
     assert link.seqs == [5, 6] if resumes_at is None else [3, 4, 5, 6]
 
 
-async def test_failed_cursor_writes_are_retried(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failed_cursor_writes_are_retried(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     session, _ = await arrive(harness)
     await harness.publish(2)
     await harness.send(session, {"type": "ack", "seq": 1})
@@ -385,7 +381,7 @@ async def _live_through(steps: list[tuple[str, int]]) -> None:
         await life.do("turn", 30)
     life.reader.cancel()
 
-    # Of each connection in order, and of all of them nothing is missing.
+    # In order for each connection, and over all connections nothing is missing.
     assert set(life.got) == set(range(1, life.harness.published + 1))
     for link in life.links:
         firsts = list(dict.fromkeys(link.seqs))
@@ -393,7 +389,7 @@ async def _live_through(steps: list[tuple[str, int]]) -> None:
 
 
 class _Life:
-    """A device whose server may be killed: what it got, over all of its connections."""
+    """A device whose server may be killed: what it received, over all of its connections."""
 
     def __init__(self) -> None:
         self.harness = Harness(LIMITS.with_values({"delivery.max_redeliveries": 1_000}))

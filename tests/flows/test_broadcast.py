@@ -156,7 +156,7 @@ async def test_stuck_items_make_server_neither_alive_nor_ready() -> None:
 
     async def is_alive_after(seconds: float) -> bool:
         clock.move(seconds)
-        # A probe makes the broadcaster turn; nobody follows the log.
+        # A probe makes the broadcaster tick; nothing follows the log.
         await queue.put_probe(Probe(Record(0, 0.0, item(), b"{}"), lambda _frame: None))
         while broadcaster.idle_s():
             await asyncio.sleep(0)

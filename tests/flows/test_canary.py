@@ -1,4 +1,4 @@
-"""The canary: its probes go the way of every item, and nobody but itself gets or counts them."""
+"""The canary: its probes take the path of every item, but only the canary gets or counts them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ LIMITS = Limits().with_values({"canary.timeout_s": 0.05})
 
 
 class World:
-    """A broadcaster with one user, and a canary on a link that only records; it receives what the link was given."""
+    """A broadcaster with one user, and a canary on a recording link; it receives what the link was given."""
 
     def __init__(self) -> None:
         self.clock, self.stats, queue = FakeClock(), Stats(), BroadcastQueue(10)
@@ -64,7 +64,7 @@ class World:
                 task.cancel()
 
     async def probes(self, result: ProbeResult, count: int) -> None:
-        """Wait for so many probes that ended so; time goes on meanwhile."""
+        """Wait for a number of probes with this result, while time passes."""
         while self.stats.server.probes[result] < count:
             self.clock.move(1)
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""From the log to one connection and back to live: nothing lost, nothing doubled, nothing out of order."""
+"""From the log to one connection and back to live: nothing lost, duplicated or out of order."""
 
 import asyncio
 from collections.abc import Sequence
@@ -348,9 +348,7 @@ async def test_failed_log_read_is_retried(harness: Harness, monkeypatch: pytest.
     assert link.seqs == [1, 2, 3, 4, 5]
 
 
-async def test_bug_during_replay_ends_only_that_connection(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_bug_during_replay_ends_only_that_connection(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     await harness.publish(5)
     _, healthy = await harness.arrive("a", resume=at(harness, 0))
     _, broken = await harness.arrive("b", resume=at(harness, 0))
@@ -366,9 +364,7 @@ async def test_bug_during_replay_ends_only_that_connection(
     assert healthy.seqs == [1, 2, 3, 4, 5]
 
 
-async def test_failing_filter_during_replay_is_counted(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failing_filter_during_replay_is_counted(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     await harness.publish(3)
     monkeypatch.setattr("app.flows.delivery.replay_filter.compile_filter", lambda _wants: 1 / 0)
     session, link = await harness.arrive(resume=at(harness, 0))
@@ -473,7 +469,9 @@ async def _live_through(steps: list[tuple[str, int]], before: int, resumes_at: i
 
 
 class _Life:
-    """A harness with one client, and which items it is to get: those behind where it resumes that reach the threshold."""
+    """A harness with one client, and the items that it must get: those after its resume position that reach the
+    threshold.
+    """
 
     def __init__(self, resumes_at: int, threshold: int) -> None:
         self.harness, self.link = Harness(LIMITS), RecordingLink()

@@ -1,4 +1,4 @@
-"""Named channels: each with its own filter, replaced between two seqs, with its past on demand."""
+"""Named channels: each has its own filter, replaced between two seqs, and its past on demand."""
 
 import asyncio
 from typing import Any
@@ -26,7 +26,7 @@ def harness() -> Harness:
 
 
 async def ask(harness: Harness, session: Session, link: RecordingLink, message: dict[str, Any]) -> dict[str, Any]:
-    """Say something and give the answer to it."""
+    """Send a request and return its answer."""
     await harness.send(session, {"id": "q", **message})
     return next(answer for answer in reversed(link.messages) if answer.get("id") == "q")
 
@@ -304,7 +304,7 @@ async def _live_through(steps: list[tuple[str, int]]) -> None:
 
 
 class _Life:
-    """A connection with the channel default, which wants everything, and p, whose filter changes; p's oracle."""
+    """A connection with the channel default, which matches everything, and p, whose filter changes; and p's oracle."""
 
     def __init__(self) -> None:
         self.harness = Harness(
@@ -328,7 +328,7 @@ class _Life:
         return [item["seq"] for item in items if name in item.get("channels", ["default"])]
 
     def end(self, seq: int | None = None) -> None:
-        """Note what p's filter wanted until a seq, or the end."""
+        """Add what p's filter matched up to a seq, or up to the end."""
         last = len(self.impacts) if seq is None else seq
         if self.threshold is not None:
             self.wanted += [at for at in range(self.since + 1, last + 1) if self.impacts[at - 1] >= self.threshold]
@@ -354,7 +354,7 @@ class _Life:
         if word == "subscribe":
             filters = {"impact_threshold": threshold}
             message = {"type": "subscribe", "channel": "p", "filters": filters, "persist": False}
-            # Items may be read while it is being answered: where the filter changed is for the answer to say.
+            # Items may be read during the request: the answer tells where the filter changed.
             seq = (await ask(self.harness, session, self.link, message))["seq"]
             self.end(seq)
             self.threshold, self.since = threshold, seq

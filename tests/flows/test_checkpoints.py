@@ -1,4 +1,4 @@
-"""Where a client is told that it stands while items go out: in the same write, and to the item what it had."""
+"""Checkpoints while items are sent: in the same write, with the exact number of items."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ def hall_of() -> Harness:
 
 
 def check(link: RecordingLink, most_at_once: int) -> None:
-    """Hold what a client was told to what it had."""
+    """Compare a client's checkpoints with what it received."""
     had = last = 0
     for message in link.messages:
         if message["type"] == "news_item":

@@ -1,4 +1,4 @@
-"""ConnectionManager with hand-set time and recording links."""
+"""Admission, register and live set with a test clock and recording links."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ PING = frames.ping_frame(b"")
 
 
 async def drain(harness: Harness) -> None:
-    """Send everybody home; time goes on meanwhile."""
+    """Close all connections, while time passes."""
     queue: asyncio.Queue[IncomingItem] = asyncio.Queue()
     processor = NewsProcessor(
         harness.stores.log, queue, Enricher(TABLES, str), harness.limits.publishing, harness.clock, harness.stats

@@ -1,4 +1,4 @@
-"""What a token keeps from its bearer is kept live, read back, late and after a refresh."""
+"""What a token hides stays hidden: live, replayed, delayed and after a refresh."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def may(**claim: Any) -> Entitlement:
 
 
 def channels_of(harness: Harness) -> ChannelCommands:
-    """What a `refresh` leads to."""
+    """Return the part that a `refresh` leads to."""
     return ChannelCommands(
         harness.manager,
         harness.live,
@@ -39,7 +39,7 @@ def channels_of(harness: Harness) -> ChannelCommands:
 
 
 async def pass_time(harness: Harness, seconds: int) -> None:
-    """Let time pass, a second at a time, for whoever looks at the clock."""
+    """Let time pass, a second at a time, so that every timer sees it."""
     for _ in range(seconds):
         harness.clock.move(1.0)
         await harness.settle()
@@ -64,9 +64,7 @@ async def test_live_and_replayed_items_respect_the_token(harness: Harness) -> No
 
 
 @pytest.mark.parametrize("asked", [None, ResumeLast(2)])
-async def test_delayed_user_gets_each_item_once_when_due(
-    harness: Harness, asked: ResumeRequest | None
-) -> None:
+async def test_delayed_user_gets_each_item_once_when_due(harness: Harness, asked: ResumeRequest | None) -> None:
     await harness.publish(2)
     await pass_time(harness, 45)
     await harness.publish(2)

@@ -1,4 +1,4 @@
-"""Items that wait go out together: one write a connection, the same bytes for all who want the same."""
+"""Items that wait are sent together: one write a connection, and the same bytes for all with the same matches."""
 
 import asyncio
 
@@ -45,9 +45,7 @@ async def test_connection_gets_its_batch_in_one_write(harness: Harness) -> None:
     assert harness.live.position == 4
 
 
-async def test_failing_item_is_the_only_one_lost(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failing_item_is_the_only_one_lost(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     _, link = harness.join()
     await harness.store(3)
     match = harness.live.index.match
@@ -65,9 +63,7 @@ async def test_failing_item_is_the_only_one_lost(
     assert harness.stats.broadcast.decisions[Outcome.ERROR] == 1
 
 
-async def test_failed_batch_is_counted_and_next_succeeds(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failed_batch_is_counted_and_next_succeeds(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     _, link = harness.join()
     await harness.store(2)
     with monkeypatch.context() as failing:
@@ -118,7 +114,7 @@ async def test_due_checkpoint_comes_once_in_a_batch(harness: Harness) -> None:
 
 
 async def turn(harness: Harness, queue: BroadcastQueue, log: MemoryNewsLog) -> None:
-    """Let a broadcaster take what is in a queue, in one turn."""
+    """Let a broadcaster take the contents of a queue in one tick."""
     broadcaster = WebSocketBroadcaster(log, queue, harness.live, harness.clock, harness.stats)
     running = asyncio.create_task(broadcaster.run())
     await asyncio.sleep(0)

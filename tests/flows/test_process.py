@@ -32,7 +32,7 @@ class Desk(NamedTuple):
 
 
 class FullLog(MemoryNewsLog):
-    """A log whose disk is full until it is told otherwise."""
+    """A log whose disk is full until a test frees it."""
 
     is_full = True
 

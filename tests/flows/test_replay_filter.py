@@ -1,4 +1,4 @@
-"""One filter at a time says what the index says of all of them."""
+"""One filter at a time decides as the index does for all of them."""
 
 from hypothesis import given
 from hypothesis import strategies as st

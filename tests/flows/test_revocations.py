@@ -1,4 +1,4 @@
-"""What becomes of connections whose tokens are revoked, also of those that are not open yet."""
+"""Connections whose tokens are revoked, also those that are not open yet."""
 
 from app.adapters.memory.revocation_store import MemoryRevocationStore
 from app.core.access.identity import LEEWAY_S, MAX_TOKEN_LIFETIME_S

@@ -1,4 +1,4 @@
-"""Who gets an item by a volley and who by its link, and that nothing is said twice or out of turn."""
+"""Which connections are written by `SendMany` and which by their link; nothing is sent twice or out of order."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ HIGH = Filter(impact_threshold=90)
 
 
 class Sockets:
-    """Takes volleys as the kernel does: all, or of a socket that is full only so much."""
+    """Accepts writes as the kernel does: all bytes, or only some if the socket is full."""
 
     def __init__(self) -> None:
         self.got: dict[int, list[bytes]] = {}
@@ -44,7 +44,7 @@ def harness(sockets: Sockets) -> Harness:
 
 
 class Unsplit(RecordingLink):
-    """Keeps what it is given as it is: rests of frames too."""
+    """Records what it is given unchanged, also parts of frames."""
 
     def write(self, frames: bytes) -> bool:
         self.writes += 1

@@ -1,4 +1,4 @@
-"""The drain: what was accepted goes out before anybody is sent home."""
+"""Draining: what was accepted is sent before connections are closed."""
 
 import asyncio
 

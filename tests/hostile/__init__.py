@@ -1,1 +1,1 @@
-"""One attacker at a time, while others get their news: what was tried, what was refused, what it cost the others."""
+"""One attacker at a time beside ordinary clients: what was tried and refused, and what it cost the others."""

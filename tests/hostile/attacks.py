@@ -1,4 +1,4 @@
-"""What attackers do. This file owns the bytes: raw sockets that keep to no protocol but their own."""
+"""What attackers send: raw sockets that follow no protocol."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Attack(NamedTuple):
-    """How it begins, and what it sends again and again while it may.
+    """How an attack begins, and what it sends repeatedly while it can.
 
     `refused` names the metric that must count it.
     """
@@ -68,7 +68,7 @@ def text(message: str) -> bytes:
 
 
 def bomb(size: int) -> bytes:
-    """A compressed message that is so large once it is inflated."""
+    """A compressed message that inflates to this size."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = packer.compress(b"x" * size) + packer.flush(zlib.Z_SYNC_FLUSH)
     return masked(FIN | RSV1 | TEXT, packed.removesuffix(b"\x00\x00\xff\xff"))

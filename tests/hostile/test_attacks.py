@@ -1,4 +1,4 @@
-"""Attack after attack beside fifty clients that get their news: each is gone in time, and the others notice little."""
+"""Each attack beside fifty clients: it is stopped in time, and the others are hardly delayed."""
 
 import asyncio
 import gc
@@ -21,7 +21,7 @@ GONE_WITHIN_S = 2.0
 CLIENTS = 50
 ITEMS_A_S = 20
 CALM_S = 1.0 if IS_LONG else 0.3
-# A bound for any machine; what was measured is in the table that `make hostile` prints.
+# A bound for any machine; `make hostile` prints the measured values.
 P99_S = 1.0
 MEMORY_BYTES = 32 * 1024 * 1024
 
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
 
 class Public:
-    """Clients that count, and somebody who publishes to them."""
+    """Clients that count, and a publisher."""
 
     def __init__(self, server: RunningServer, clients: Sequence[CountingClient]) -> None:
         self._server = server
@@ -38,25 +38,25 @@ class Public:
         self.is_over = False
 
     async def publish(self) -> None:
-        """Publish until it is over."""
+        """Publish until stopped."""
         while not self.is_over:
             self._published += 1
             await self._server.publish(raw(self._published, published_at=time.time(), impact_score=90))
             await asyncio.sleep(1 / ITEMS_A_S)
 
     def p99_ms(self) -> float:
-        """Give the 99th percentile of the ages of what came since the last time, publish to receipt."""
+        """Return the 99th percentile of the time from publish to receipt since the last `forget`."""
         ages = sorted(age for client in self._clients for age in client.ages_s)
         self.forget()
         return ages[int(len(ages) * 0.99)] * 1000
 
     def forget(self) -> None:
-        """Let the last time be now."""
+        """Forget the measurements so far."""
         for client in self._clients:
             client.ages_s.clear()
 
     async def has_everything(self) -> bool:
-        """Say whether everybody got every item, each once."""
+        """Return whether every client got every item exactly once."""
         for _ in range(200):
             if all(client.items == self._published for client in self._clients):
                 return True
@@ -66,7 +66,7 @@ class Public:
 
 @asynccontextmanager
 async def published_to(server: RunningServer) -> AsyncIterator[Public]:
-    # What earlier tests left behind must not be looked through while latencies are measured.
+    # Garbage of earlier tests must not be collected while latencies are measured.
     gc.collect()
     gc.freeze()
     clients = [await join(server.ws_url, f"victim-{number}") for number in range(CLIENTS)]
@@ -85,7 +85,7 @@ async def published_to(server: RunningServer) -> AsyncIterator[Public]:
 
 
 async def assault(streams: Streams, attack: Attack) -> float:
-    """Send volleys until the server closes the TCP connection; give the seconds that took."""
+    """Send until the server closes the TCP connection; return the seconds that took."""
     reader, writer = streams
     began = time.monotonic()
 
@@ -109,7 +109,7 @@ async def assault(streams: Streams, attack: Attack) -> float:
 
 
 async def suffer(server: RunningServer, public: Public, attack: Attack) -> list[str]:
-    """Bear an attack, and give what was wrong about it."""
+    """Run an attack, and return what was wrong."""
     metric, labels = attack.refused
     public.forget()
     await asyncio.sleep(CALM_S)
@@ -117,7 +117,7 @@ async def suffer(server: RunningServer, public: Public, attack: Attack) -> list[
     memory = await server.metric("process_resident_memory_bytes")
     counted = await server.metric(metric, **labels) if metric else 0.0
     gone_s = await assault(await attack.begin(server), attack)
-    # However soon it was gone: what it left behind is borne now.
+    # However soon it ended: its consequences are measured now.
     await asyncio.sleep(CALM_S)
     during_ms = public.p99_ms()
     grown = await server.metric("process_resident_memory_bytes") - memory

@@ -1,6 +1,6 @@
-"""Autobahn's fuzzing client against our framing: no case goes worse than with plain aiohttp.
+"""Autobahn's fuzzing client against the server's framing: no case is worse than with plain aiohttp.
 
-It needs Python 2.7, so `make autobahn` builds it where pyenv has one. With `make test` only a part of its cases is run.
+It needs Python 2.7, so `make autobahn` builds it if pyenv has one. `make test` runs only some of its cases.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ WSTEST = ROOT / ".autobahn" / "suite" / "bin" / "wstest"
 FRAMES = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"]
 DEFLATED = ["12.1.*", "12.4.*", "13.1.*", "13.3.*"]
 CASES = FRAMES + DEFLATED if os.environ.get("HOSTILE") == "long" else ["1.*", "2.*", "3.*", "4.*", "5.*", "7.*"]
-# From the best to the worst.
+# From best to worst.
 RANKS = ["OK", "INFORMATIONAL", "NON-STRICT", "UNIMPLEMENTED", "WRONG CODE", "UNCLEAN", "FAILED BY CLIENT", "FAILED"]
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(1_200)]
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(1_200)]
 
 @asynccontextmanager
 async def echoing(module: str) -> AsyncIterator[str]:
-    """Run an echo server, and give where it is."""
+    """Run an echo server, and yield its address."""
     port = free_port()
     process = await spawn(str(port), module=module)
     try:
@@ -71,5 +71,5 @@ async def test_no_case_is_worse_than_plain_aiohttp(tmp_path: Path) -> None:
 
 
 def worst(result: dict[str, str]) -> str:
-    """Give the worse of how a case and its close went."""
+    """Return the worse of a case's behavior and its close behavior."""
     return max(result["behavior"], result["behaviorClose"], key=RANKS.index)

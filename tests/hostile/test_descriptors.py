@@ -1,4 +1,4 @@
-"""An attacker who takes every descriptor there is: who is connected gets news, and it is over when he is gone."""
+"""An attacker who exhausts the file descriptors: connected clients get news, and the server recovers."""
 
 import asyncio
 import resource

@@ -1,6 +1,6 @@
-"""Who stands before the door with the wrong papers: each is refused at every door, by the right word.
+"""Invalid credentials are refused at every entrance, each with the right code.
 
-`make hostile` prints the tables: what was tried, and what header, first message and REST answered.
+`make hostile` prints the tables: what was tried, and how the header, the first message and REST answered.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ SIGNED: dict[str, Any] = {"key": RSA, "algorithm": "RS256", "aud": "news", "iss"
 
 
 def hmac_signed(key: bytes, **header: str) -> str:
-    """Sign with any bytes as the secret of HMAC, as PyJWT itself would not."""
+    """Sign with any bytes as the secret of HMAC, which PyJWT refuses to do."""
     claims = CLAIMS | {"aud": "news", "iss": "desk"}
     unsigned = forged({"alg": "HS256", "typ": "JWT"} | header, claims).rpartition(".")[0]
     signature = hmac.new(key, unsigned.encode(), hashlib.sha256).digest()
@@ -76,7 +76,7 @@ def bearer(given: str) -> dict[str, str]:
 
 
 async def at_the_upgrade(server: RunningServer, **options: Any) -> tuple[int, str]:
-    """Give the status of an upgrade, and the word of the refusal."""
+    """Return the status of an upgrade, and the error's code."""
     try:
         async with connect(f"{server.ws_url}?user_id=eve", **options):
             return 101, ""
@@ -85,7 +85,7 @@ async def at_the_upgrade(server: RunningServer, **options: Any) -> tuple[int, st
 
 
 async def as_first_message(server: RunningServer, given: str) -> int:
-    """Give the close code that a first message leads to."""
+    """Return the close code that a first message leads to."""
     async with connect(f"{server.ws_url}?v=2") as socket:
         await socket.send(json.dumps({"type": "auth", "token": given}))
         with pytest.raises(ConnectionClosed) as ended:

@@ -1,6 +1,6 @@
-"""Frames and messages with bytes changed by chance: whatever comes, nothing fails inside, and nothing is left behind.
+"""Randomly changed frames and messages: no internal error, and nothing is left behind.
 
-A hundred thousand with `make test`, a million with `make hostile`; the seed is the same each time.
+A hundred thousand with `make test`, a million with `make hostile`; the seed is always the same.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ pytestmark = [pytest.mark.load, pytest.mark.timeout(900)]
 
 
 class Transport:
-    """Takes everything and sends nothing."""
+    """Accepts everything and sends nothing."""
 
     def __init__(self, nowhere: socket.socket) -> None:
         self.is_over = False
@@ -85,16 +85,16 @@ class Transport:
 
 
 def mutated(chance: random.Random) -> bytes:
-    """Change a frame of the corpus, or a message inside of a frame that is right."""
+    """Change a frame of the corpus, or a message inside a valid frame."""
     if chance.random() < 0.15:
         return changed(chance.choice(CORPUS), chance)
     said = changed(json.dumps(chance.choice(SAID), ensure_ascii=False).encode(), chance)
-    # Bytes that are no text end a connection, and what follows would not be looked at.
+    # Bytes that are not text end a connection, and what follows would not be read.
     return masked(TEXT, said.decode(errors="replace").encode())
 
 
 def changed(given: bytes, chance: random.Random) -> bytes:
-    """Flip bits, cut out, double or put in bytes, or put another one's end on; or leave it as it is."""
+    """Flip bits, remove, repeat or insert bytes, or append the end of another frame; or change nothing."""
     data = bytearray(given)
     for _ in range(chance.randint(0, 3)):
         place, size = chance.randrange(len(data) + 1), chance.randint(1, 8)
@@ -113,7 +113,7 @@ def changed(given: bytes, chance: random.Random) -> bytes:
 
 
 def chunks(data: bytes, chance: random.Random) -> Iterator[bytes]:
-    """Part data as a network might."""
+    """Split data as a network might."""
     while data:
         size = chance.choice((1, 7, 100, len(data)))
         yield data[:size]
@@ -129,7 +129,7 @@ def is_answering(session: Session) -> bool:
 
 
 async def converse(harness: Harness, nowhere: socket.socket, chance: random.Random) -> None:
-    """Open a connection, send random changes of the corpus, and lose the connection."""
+    """Open a connection, send random changes of the corpus, and drop the connection."""
     window_bits = chance.choice((0, 12))
     uses_acks = chance.random() < 0.3
     request = ConnectRequest("u", "d", (Channel("default"),), options=client_options(True, uses_acks, window_bits))
@@ -148,7 +148,7 @@ async def converse(harness: Harness, nowhere: socket.socket, chance: random.Rand
 
 async def test_mutated_bytes_cause_no_internal_error() -> None:
     chance = random.Random(SEED)
-    # What meters would keep out is to come in.
+    # Rate limits must not keep messages out of this test.
     harness = Harness(
         Limits().with_values(
             {
@@ -176,8 +176,9 @@ async def test_mutated_bytes_cause_no_internal_error() -> None:
         sum(harness.stats.connections.invalid.values()),
     )
     print(  # noqa: T201 - the table of `make hostile`
-        f"\nbytes changed by chance  {COUNT:,} frames (seed {SEED}): {understood:,} messages understood,"
-        f" {refused:,} not, {sum(harness.stats.connections.closed.values()):,} connections, 0 failures; memory {grown / 1e6:+.1f} MB"
+        f"\nrandom changes  {COUNT:,} frames (seed {SEED}): {understood:,} messages understood,"
+        f" {refused:,} refused, {sum(harness.stats.connections.closed.values()):,} connections, 0 failures;"
+        f" memory {grown / 1e6:+.1f} MB"
     )
 
     assert {

@@ -1,4 +1,4 @@
-"""Whatever stands where a name should: metrics keep their series, logs their lines, and no token is anywhere.
+"""Hostile values in place of names: metrics keep their series, logs their lines, and no token is logged.
 
 A thousand requests with `make test`, ten thousand with `make hostile`.
 """
@@ -32,7 +32,7 @@ def hostile(chance: random.Random) -> str:
 
 
 def request(chance: random.Random, bearer: str) -> bytes:
-    """Make a request with something hostile in one place or in all."""
+    """Return a request with a hostile value in one place or in all."""
     name = hostile(chance)
     escaped = quote(name.encode(errors="surrogatepass"), safe="")
     path = chance.choice(
@@ -76,7 +76,7 @@ def request(chance: random.Random, bearer: str) -> bytes:
 
 
 async def ask(address: str, sent: bytes) -> bytes:
-    """Send a request and give the whole answer."""
+    """Send a request and return the whole response."""
     parts = urlsplit(address)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     writer.write(sent)
@@ -91,7 +91,7 @@ def series_of(metrics: bytes) -> set[str]:
 
 
 async def serving(stderr: asyncio.StreamReader, lines: list[str]) -> str:
-    """Wait until the server serves, and give where."""
+    """Wait until the server serves, and return its address."""
     while True:
         lines.append((await asyncio.wait_for(stderr.readline(), 15)).decode())
         event = json.loads(lines[-1])
@@ -105,7 +105,7 @@ async def read_lines(stderr: asyncio.StreamReader, lines: list[str]) -> None:
 
 
 async def bombard(address: str, tokens: Sequence[str]) -> Counter[bytes]:
-    """Send everything, and count the answers by status."""
+    """Send every request, and count the responses by status."""
     chance = random.Random(SEED)
     statuses: Counter[bytes] = Counter()
     for _ in range(COUNT):
@@ -125,7 +125,7 @@ async def test_hostile_names_add_no_series_or_lines() -> None:
         address = await serving(process.stderr, lines)
         reading = asyncio.create_task(read_lines(process.stderr, lines))
         before = series_of(await ask(address, scrape))
-        # The canary's upgrade is the one request that nobody here sends.
+        # The canary's upgrade is the only request that this test does not send.
         while not any('code="1xx"' in series for series in before):
             before = series_of(await ask(address, scrape))
         statuses = await bombard(address, tokens)

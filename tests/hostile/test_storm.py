@@ -1,4 +1,4 @@
-"""One address that connects as fast as it can: it is told to wait, and nobody else notices."""
+"""One address that connects as fast as it can is limited, and other clients are not affected."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from tests.support.process import server_process
 from tests.support.server import RunningServer
 from tests.support.sockets import upgrade_request
 
-# All of 127.0.0.0/8 is this machine; the server tells its addresses apart.
+# All of 127.0.0.0/8 is this machine; the server distinguishes its addresses.
 ATTACKER = "127.0.0.2"
 A_S, BURST, MOST = 20, 60, 80
 STORM_S = 6.0 if IS_LONG else 3.0
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
 
 async def storm(server: RunningServer, answers: Counter[bytes], kept: list[asyncio.StreamWriter]) -> None:
-    """Connect again and again, and keep whatever is given."""
+    """Connect again and again, and keep every accepted connection."""
     parts = urlsplit(server.url)
     while True:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port, local_addr=(ATTACKER, 0))

@@ -15,6 +15,6 @@ async def server(tmp_path: Path) -> AsyncIterator[RunningServer]:
 
 @pytest.fixture
 async def closed() -> AsyncIterator[RunningServer]:
-    """A server that asks for tokens."""
+    """A server that requires tokens."""
     async with running(jwt_secret=SECRET) as server:
         yield server

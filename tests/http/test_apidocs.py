@@ -1,4 +1,4 @@
-"""What the server says of its own protocol, and that it keeps to it."""
+"""The server's description of its own API, and that the server conforms to it."""
 
 import asyncio
 import sys
@@ -93,7 +93,7 @@ def test_undescribed_response_is_found() -> None:
 @pytest.mark.process
 @pytest.mark.timeout(180)
 async def test_schemathesis_finds_nothing() -> None:
-    """Every check but one: a schema cannot say what makes a URL, a phrase that can be found, or JSON that is safe."""
+    """Every check except one: a schema cannot express which URLs, phrases or JSON texts are valid."""
     async with server_process("--database", ":memory:") as running:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{running.server.url}/openapi.json"),

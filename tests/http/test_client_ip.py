@@ -1,4 +1,4 @@
-"""What one address may have: connections at once and new ones a second, also behind proxies that are believed."""
+"""Limits of one address: open connections and new ones a second, also behind trusted proxies."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,7 +23,7 @@ LOOPBACK = ("127.0.0.0/8", "10.0.0.0/8")
 
 @asynccontextmanager
 async def holding(server: RunningServer, count: int, forwarded: str = "") -> AsyncIterator[list[int]]:
-    """Try to connect so often and hold what succeeds; give the statuses, 429 with its advice."""
+    """Try to connect `count` times and hold what succeeds; return the statuses, 429 with its Retry-After."""
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
     async with AsyncExitStack() as stack:
         statuses = []
@@ -61,17 +61,17 @@ async def test_loopback_is_unlimited_by_default(server: RunningServer) -> None:
 
 
 FORWARDED: list[tuple[dict[str, Any], list[str], list[int]]] = [
-    # Callers behind a believed proxy are told apart by what it says of them, last.
+    # Clients behind a trusted proxy are distinguished by the last address that it adds.
     ({"trusted_proxies": LOOPBACK}, ["192.0.2.1", "192.0.2.2", "192.0.2.1"], [101, 101, 429]),
-    # What a caller says of itself stands before that.
+    # What a client adds itself comes before that.
     ({"trusted_proxies": LOOPBACK}, ["1.1.1.1, 192.0.2.1", "2.2.2.2, 192.0.2.1"], [101, 429]),
     # Through several proxies.
     ({"trusted_proxies": LOOPBACK}, ["192.0.2.1, 10.1.1.1", "192.0.2.1, 10.2.2.2"], [101, 429]),
     # One subscriber has a /64.
     ({"trusted_proxies": LOOPBACK}, ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"], [101, 429, 101]),
-    # What is no address is one caller.
+    # Values that are not addresses count as one client.
     ({"trusted_proxies": LOOPBACK}, ["x", "y"], [101, 429]),
-    # A proxy that nobody believes says nothing.
+    # Headers of an untrusted proxy are ignored.
     ({}, ["192.0.2.1", "192.0.2.2"], [101, 429]),
     ({"trusted_proxies": LOOPBACK[1:]}, ["192.0.2.1", "192.0.2.2"], [101, 429]),
 ]

@@ -1,4 +1,4 @@
-"""Compressed connections, spoken to by other people's clients: the same news, fewer bytes, whatever was agreed."""
+"""Compressed connections with other libraries' clients: the same news in fewer bytes, whatever was negotiated."""
 
 import asyncio
 import json
@@ -20,9 +20,7 @@ async def receive(socket: ClientConnection) -> Any:
 
 
 @pytest.mark.parametrize("window_bits", [None, 15, 12, 11, 10, 9])
-async def test_items_use_the_negotiated_window(
-    server: RunningServer, window_bits: int | None
-) -> None:
+async def test_items_use_the_negotiated_window(server: RunningServer, window_bits: int | None) -> None:
     offer = ClientPerMessageDeflateFactory(server_max_window_bits=window_bits)
     async with connect(f"{server.ws_url}?user_id=u", compression=None, extensions=[offer]) as socket:
         [agreed] = socket.protocol.extensions
@@ -86,7 +84,7 @@ async def test_replayed_and_channel_items_are_compressed(server: RunningServer) 
     assert (replayed["replay"], replayed["data"]["content"]) == (True, CONTENT.strip())
     assert live["data"]["content"] == CONTENT.strip()
     assert item["channels"] == ["a", "b", "default"]
-    # The replayed one, the live one, and the one with names; nobody was there for the first.
+    # The replayed item, the live one, and the one with names; no client was connected for the first.
     assert await server.metric("news_frames_encoded_total", encoding="deflate") == 3
     assert await server.metric("news_frames_encoded_total", encoding="identity") == 0
     payload = await server.metric("news_sent_payload_bytes_total", encoding="deflate")

@@ -1,4 +1,4 @@
-"""What a token keeps from its bearer, over real sockets and REST."""
+"""What a token hides, over real sockets and REST."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ async def call(server: RunningServer, headers: dict[str, str], method: str, path
 
 
 async def items(socket: ClientConnection, quiet_s: float = 0.5) -> list[str]:
-    """Give the categories of what comes until nothing has come for a while."""
+    """Return the categories of what arrives, until nothing arrives for a while."""
     found: list[str] = []
     while True:
         try:

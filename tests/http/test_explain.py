@@ -1,4 +1,4 @@
-"""Why did I not get this item? Asked over REST and on the socket."""
+""" "Why did I not get this item?", asked over REST and on the socket."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ OWN = quote('{"impact_threshold":90}')
 
 
 async def publish(server: RunningServer, number: int, **changes: Any) -> str:
-    """Publish an item and wait until it went out; give its id."""
+    """Publish an item and wait until it was broadcast; return its id."""
     [receipt] = await server.publish(raw(number, **changes))
     while await server.metric("news_broadcast_recipients_count") < receipt["seq"]:
         await asyncio.sleep(0.01)
@@ -26,7 +26,7 @@ async def publish(server: RunningServer, number: int, **changes: Any) -> str:
 
 
 async def answer_to(client: ClientConnection, kind: str, message: dict[str, Any]) -> dict[str, Any]:
-    """Ask, and give the answer of a kind; items that arrive before it are passed over."""
+    """Send a request and return the answer of a type; items that arrive before it are skipped."""
     await client.send(json.dumps(message))
     async for text in client:
         answer: dict[str, Any] = json.loads(text)

@@ -1,4 +1,4 @@
-"""Who gets in where tokens are asked for: on sockets and over REST, and what becomes of those that end."""
+"""Access on sockets and over REST if tokens are required, and what happens when tokens expire."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ def bearer(given: str) -> dict[str, str]:
 
 
 async def status_of(server: RunningServer, query: str = "", **options: Any) -> tuple[int, str]:
-    """Give the status of an upgrade request, and the word of the refusal."""
+    """Return the status of an upgrade request, and the error's code."""
     try:
         async with connect(f"{server.ws_url}{query}", **options):
             return 101, ""
@@ -124,7 +124,7 @@ async def test_health_and_metrics_need_no_token(closed: RunningServer) -> None:
 
 
 async def test_expiring_token_is_announced_and_then_closes(closed: RunningServer) -> None:
-    # Half a minute of grace is nearly over.
+    # The half minute of grace is nearly over.
     nearly = token("alice", life_s=-28)
     async with connect(f"{closed.ws_url}?v=2", additional_headers=bearer(nearly)) as socket:
         assert (await receive(socket))["type"] == "welcome"

@@ -1,4 +1,4 @@
-"""Limits that an operator set are in force, and are what GET /api/v1/limits says."""
+"""Limits that an operator set are enforced, and are those of GET /api/v1/limits."""
 
 import json
 

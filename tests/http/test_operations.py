@@ -1,4 +1,4 @@
-"""What operators reach: the canary's own door, and a port of its own for metrics."""
+"""What operators use: the canary's endpoint, and the separate port for metrics."""
 
 import asyncio
 

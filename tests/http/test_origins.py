@@ -7,7 +7,7 @@ from websockets.exceptions import InvalidStatus
 from tests.support.server import RunningServer, running
 
 DESK = "https://desk.example"
-# What each origin gets where only that of the desk is named.
+# The result for each origin if only that of the desk is configured.
 NAMED = {
     DESK: 101,
     "HTTPS://Desk.Example": 101,
@@ -36,7 +36,7 @@ REFUSED = [
 
 
 async def status_of(server: RunningServer, *origins: str) -> int:
-    """Give the status of an upgrade request with these Origin headers; 101 is yes."""
+    """Return the status of an upgrade request with these Origin headers; 101 is success."""
     headers = [("Origin", origin) for origin in origins]
     try:
         async with connect(f"{server.ws_url}?user_id=u", additional_headers=headers):
@@ -84,5 +84,5 @@ async def test_own_page_requested_by_ip_may_connect(server: RunningServer) -> No
 
     assert await status("192.0.2.7:8000", "http://192.0.2.7:8000") == 101
     assert await status("192.0.2.7:8000", "http://192.0.2.7") == 403
-    # A name that somebody points at this machine is that somebody's page.
+    # A name that points at this machine may belong to any page.
     assert await status("rebound.example:8000", "http://rebound.example:8000") == 403

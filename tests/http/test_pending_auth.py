@@ -1,4 +1,4 @@
-"""Clients that say after the upgrade who they are."""
+"""Clients that authenticate after the upgrade."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ async def receive(socket: ClientConnection) -> Any:
 
 
 async def until_closed(socket: ClientConnection) -> tuple[list[Any], int, str]:
-    """Give what comes, and how the server ends it."""
+    """Return what arrives, and how the server closes."""
     messages: list[Any] = []
     with pytest.raises(ConnectionClosed) as ended:
         while True:

@@ -272,9 +272,7 @@ async def test_preview_reports_what_a_filter_matches(server: RunningServer) -> N
     assert {error["pointer"] for error in problem["errors"]} == {"/impact_threshold", "/hours"}
 
 
-async def test_malformed_http_gets_400_without_details(
-    server: RunningServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_malformed_http_gets_400_without_details(server: RunningServer, caplog: pytest.LogCaptureFixture) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     for garbage in (b"BLAH\r\n\r\n", b"GET /%zz\xff HTTP/1.1\r\n\r\n", b"\x16\x03\x01 HTTP/1.1\r\n\r\n"):
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -393,9 +391,7 @@ async def test_metrics_exist_from_start_in_both_formats(server: RunningServer) -
     assert text.endswith("# EOF\n")
 
 
-async def test_unexpected_error_is_500_without_details(
-    server: RunningServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_unexpected_error_is_500_without_details(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(*_arguments: object) -> None:
         raise RuntimeError("secret detail")
 
@@ -409,9 +405,7 @@ async def test_unexpected_error_is_500_without_details(
     assert "secret detail" not in text
 
 
-async def test_health_reports_an_unresponsive_database(
-    server: RunningServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_health_reports_an_unresponsive_database(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(*_arguments: object) -> None:
         raise OSError("gone")
 

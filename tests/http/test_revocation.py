@@ -1,4 +1,4 @@
-"""Tokens that are taken back before they end."""
+"""Tokens that are revoked before they expire."""
 
 import json
 import time
@@ -69,9 +69,7 @@ async def test_revoked_token_cannot_refresh(closed: RunningServer) -> None:
         assert json.loads(await socket.recv())["code"] == "unauthorized"
 
 
-async def test_only_operators_revoke_and_only_with_tokens(
-    server: RunningServer, closed: RunningServer
-) -> None:
+async def test_only_operators_revoke_and_only_with_tokens(server: RunningServer, closed: RunningServer) -> None:
     assert (await revoke(server, "eve", {}))[0] == 404
     assert (await revoke(closed, "eve", bearer("eve")))[0] == 403
     assert (await revoke(closed, "eve", {}))[0] == 401

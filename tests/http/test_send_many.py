@@ -1,4 +1,4 @@
-"""One write to many sockets: what it says of each, and that no client notices that its link was passed by."""
+"""One write to many sockets: its result for each, and that clients get the same bytes as through their link."""
 
 import asyncio
 import json
@@ -71,7 +71,7 @@ def test_partial_write_is_reported(pairs: list[tuple[socket.socket, socket.socke
 
 
 class Listener(BaseHandler):
-    """What a link says of its transport."""
+    """Records what a transport reports to its link."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -99,7 +99,7 @@ def test_transport_reports_pending_bytes_and_keeps_its_descriptor(
 
         class Watching(SocketLink):
             def connection_lost(self, exc: Exception | None) -> None:
-                # It is still this connection's now, and nobody's afterwards.
+                # The descriptor still belongs to this connection, and afterwards to none.
                 listener.descriptors.append(-1 if handle is None else handle.fileno())
                 super().connection_lost(exc)
                 listener.descriptors.append(-1 if handle is None else handle.fileno())
@@ -185,7 +185,7 @@ async def test_late_reader_gets_everything_in_order(server: RunningServer) -> No
 
 
 def step(parsing: object) -> Frame | None:
-    """Go on parsing; None where it wants more bytes."""
+    """Continue parsing; return None if more bytes are needed."""
     try:
         next(parsing)  # type: ignore[call-overload]
     except StopIteration as done:

@@ -1,4 +1,4 @@
-"""Requests in drips: a head is whole soon or never meant to be, a body comes at a pace or not at all."""
+"""Slow requests: a head must be complete soon, a body must arrive at a minimum rate."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ async def streams(server: RunningServer) -> AsyncIterator[Streams]:
 
 
 async def drip(streams: Streams, drop: bytes, every_s: float) -> tuple[bytes, float]:
-    """Send drops until the server closes; give what it said, and after how long (s)."""
+    """Send pieces until the server closes; return its response, and after how many seconds."""
     reader, writer = streams
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -84,9 +84,7 @@ async def test_slow_head_after_a_request_is_aborted(server: RunningServer, strea
     assert await given_up(server) == 1
 
 
-async def test_head_in_pieces_is_accepted_in_time(
-    server: RunningServer, streams: Streams
-) -> None:
+async def test_head_in_pieces_is_accepted_in_time(server: RunningServer, streams: Streams) -> None:
     reader, writer = streams
     for _ in range(2):
         for piece in (HEAD[:10], HEAD[10:], b"\r\n"):
@@ -100,9 +98,7 @@ async def test_head_in_pieces_is_accepted_in_time(
 
 
 @pytest.mark.parametrize("begun", [b"", b"{"])
-async def test_stalled_body_gets_a_408(
-    server: RunningServer, streams: Streams, begun: bytes
-) -> None:
+async def test_stalled_body_gets_a_408(server: RunningServer, streams: Streams, begun: bytes) -> None:
     streams[1].write(POST)
 
     said, seconds = await drip(streams, begun, HEAD_TIMEOUT_S / 4)

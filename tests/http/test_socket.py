@@ -1,4 +1,4 @@
-"""The WebSocket endpoint, spoken to by other people's clients."""
+"""The WebSocket endpoint with other libraries' clients."""
 
 import asyncio
 import json
@@ -133,9 +133,7 @@ BAD_MESSAGES = [
 
 
 @pytest.mark.parametrize(("message", "code"), BAD_MESSAGES)
-async def test_bad_message_gets_an_error_and_connection_stays(
-    server: RunningServer, message: str, code: str
-) -> None:
+async def test_bad_message_gets_an_error_and_connection_stays(server: RunningServer, message: str, code: str) -> None:
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         error = await ask(socket, message)
         await settled(socket)
@@ -335,7 +333,7 @@ async def test_policy_one_allows_one_connection() -> None:
 
 
 async def test_ghost_blocks_its_user_for_seconds_only(server: RunningServer) -> None:
-    """The ghosts are sockets that nobody reads: no pong ever comes."""
+    """The ghosts are sockets that are never read, so no pong ever comes."""
     ghosts = [await open_raw(server.ws_url, "u") for _ in range(5)]
     with pytest.raises(websockets.InvalidStatus) as refused:
         await connect(f"{server.ws_url}?user_id=u")
@@ -382,7 +380,7 @@ async def test_early_bytes_after_handshake_are_read(server: RunningServer) -> No
 
 
 async def speak(server: RunningServer, *frames: bytes) -> bytes:
-    """Upgrade, send bytes as they are, and give everything that comes until the server closes."""
+    """Upgrade, send raw bytes, and return everything that arrives until the server closes."""
     raw_socket = await open_raw(server.ws_url, "rude")
     loop = asyncio.get_running_loop()
     for frame in frames:
@@ -490,9 +488,7 @@ async def test_internal_error_closes_only_that_connection(
     assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (1011, "internal_error;retry_after_ms=5000")
 
 
-async def test_unstorable_subscription_is_not_confirmed(
-    server: RunningServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_unstorable_subscription_is_not_confirmed(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     async def full(*_arguments: object) -> None:
         raise ServerError(ErrorCode.STORAGE_FULL, retry_after_s=30)
 
@@ -533,7 +529,7 @@ async def test_repeated_bad_messages_close_for_good(server: RunningServer) -> No
     async with connect(f"{server.ws_url}?user_id=u") as socket:
         for bad in ("{", "[]", '{"type":7}', '{"type":"ping","id":{}}', "nothing"):
             assert (await ask(socket, bad))["type"] == "error"
-        # What is only not known is no mistake.
+        # Unknown keys are not errors.
         assert (await ask(socket, {"type": "from the future"}))["code"] == "unknown_type"
         assert (await ask(socket, "{"))["type"] == "error"
         with pytest.raises(websockets.ConnectionClosed) as caught:
@@ -558,9 +554,7 @@ async def test_endless_message_is_limited(server: RunningServer) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"x", (999).to_bytes(2), (1000).to_bytes(2) + b"\xff"])
-async def test_invalid_close_frame_is_answered_and_closes_tcp(
-    server: RunningServer, payload: bytes
-) -> None:
+async def test_invalid_close_frame_is_answered_and_closes_tcp(server: RunningServer, payload: bytes) -> None:
     raw_socket = await open_raw(server.ws_url, "u")
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -571,5 +565,5 @@ async def test_invalid_close_frame_is_answered_and_closes_tcp(
     raw_socket.close()
 
     assert answered[:1] == b"\x88"
-    # It is not aborted a second later, as who does not answer a close frame is.
+    # It is not aborted a second later, as for a client that does not answer a close frame.
     assert loop.time() - began < 0.9

@@ -1,4 +1,4 @@
-"""The v2 protocol and resuming, over sockets and other people's clients."""
+"""The v2 protocol and resuming, over sockets with other libraries' clients."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ async def receive(socket: ClientConnection) -> Any:
 
 
 async def items(socket: ClientConnection, count: int) -> list[Any]:
-    """Give so many items; what comes in between is passed over."""
+    """Return `count` items; other messages are skipped."""
     found: list[Any] = []
     while len(found) < count:
         message = await receive(socket)
@@ -41,9 +41,7 @@ async def epoch(server: RunningServer) -> str:
 
 
 @pytest.mark.parametrize("ways", [{"subprotocols": [Subprotocol("other"), Subprotocol("news.v2.json")]}, {}])
-async def test_welcome_comes_first(
-    server: RunningServer, ways: dict[str, Any]
-) -> None:
+async def test_welcome_comes_first(server: RunningServer, ways: dict[str, Any]) -> None:
     await server.publish(raw(1), raw(2))
     async with connect(url(server, *([] if ways else ["v=2"])), **ways) as socket:
         welcome = await receive(socket)
@@ -208,13 +206,14 @@ async def test_stalled_client_falls_behind_and_gets_everything(server: RunningSe
     raw_socket = await connected(server.url, receive_buffer_bytes=65_536)
     async with connect(url(server, "v=2"), sock=raw_socket, max_queue=1, compression=None) as slow:
         await receive(slow)
-        # Nothing is read for as long as this takes: the kernel's buffers fill, then ours, then the log has the rest.
+        # Nothing is read for as long as this takes: the kernel's buffers fill, then ours, and the rest stays in the
+        # log.
         for start in range(1, 101, 10):
             await server.publish(*(raw(number, content=long) for number in range(start, start + 10)))
         lagging = await server.metric("news_connection_phases", phase="lagging")
         waiting = await server.metric("news_send_buffer_bytes")
         got = await items(slow, 100)
-        # What the client has not taken is in the way of the close frame.
+        # Unread bytes delay the close frame.
         while (await receive(slow))["type"] != "live":
             pass
 

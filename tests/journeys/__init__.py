@@ -1,1 +1,1 @@
-"""Whole journeys through a real server: real sockets, real files, other people's clients, real news."""
+"""Whole journeys through a real server: real sockets, real files, other libraries' clients, real news."""

@@ -1,4 +1,4 @@
-"""The original's clients, as its documentation teaches them: they know nothing of what is new."""
+"""The original's clients, as its documentation describes them, without anything of v2."""
 
 import asyncio
 import json

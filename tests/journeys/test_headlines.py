@@ -65,7 +65,7 @@ async def test_headlines_reach_exactly_the_matching_clients(tmp_path: Path) -> N
 
 
 def check_categories(found: dict[str, str], items: list[dict[str, Any]]) -> None:
-    """Hold the categories to what people said the headlines are about."""
+    """Compare the categories with those that people assigned to the headlines."""
     for category, meant in MEANT.items():
         called = [row for row, item in zip(ROWS, items, strict=True) if found[item["url"]] == category]
         right = sum(row["class"] == meant for row in called)

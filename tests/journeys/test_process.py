@@ -1,4 +1,4 @@
-"""The server as a process: starting, stopping, being killed, and the commands around it."""
+"""The server as a process: starting, stopping, being killed, and its commands."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ async def test_sigterm_drains_in_order_and_exits_0(tmp_path: Path) -> None:
             running.process.send_signal(signal.SIGTERM)
             with pytest.raises(websockets.ConnectionClosed) as closed:
                 await asyncio.wait_for(socket.recv(), 5)
-            # One client does not answer the close; until it is dropped the server is there and says what it does.
+            # One client does not answer the close frame; until it is aborted the server runs and reports its state.
             async with server.http.get(f"{server.url}/readyz") as ready:
                 checks = (await ready.json())["checks"]
             async with server.http.post(f"{server.url}/api/v1/news", json=raw(2)) as publish:
@@ -70,8 +70,8 @@ async def test_ctrl_c_stops_the_server(tmp_path: Path) -> None:
         assert await running.end(signal.SIGINT) == 0
 
 
-async def publish_for_ever(server: RunningServer, first: int, acknowledged: dict[str, int]) -> None:
-    """Publish item after item until the server is gone; note what it said yes to."""
+async def publish_until_gone(server: RunningServer, first: int, acknowledged: dict[str, int]) -> None:
+    """Publish item after item until the server is gone; record what it accepted."""
     with suppress(aiohttp.ClientError):
         for number in count(first):
             [receipt] = await server.publish(raw(number))
@@ -85,7 +85,7 @@ async def test_kill_9_loses_no_acknowledged_item(tmp_path: Path) -> None:
         async with server_process("--database", path) as running, asyncio.TaskGroup() as publishers:
             for lane in range(4):
                 first = (kill * 4 + lane) * 1_000_000
-                publishers.create_task(publish_for_ever(running.server, first, acknowledged))
+                publishers.create_task(publish_until_gone(running.server, first, acknowledged))
             await asyncio.sleep(0.4)
             assert await running.end(signal.SIGKILL) == -signal.SIGKILL
 
@@ -186,7 +186,7 @@ async def test_listen_resumes_after_a_restart(tmp_path: Path) -> None:
         await running.server.publish(raw(1))
         heard = [await asyncio.wait_for(listener.stdout.readline(), 5)]
         await running.end()
-    # What is published before the listener is back, and after.
+    # Published before the listener is back, and after.
     async with server_process(*start) as running:
         await running.server.publish(raw(2), raw(3))
         heard += [await asyncio.wait_for(listener.stdout.readline(), 10) for _ in range(2)]
@@ -223,9 +223,7 @@ BAD_SETTINGS = [
 
 
 @pytest.mark.parametrize(("environment", "part"), BAD_SETTINGS)
-async def test_invalid_setting_stops_the_start(
-    tmp_path: Path, environment: dict[str, str], part: str
-) -> None:
+async def test_invalid_setting_stops_the_start(tmp_path: Path, environment: dict[str, str], part: str) -> None:
     finished = await run_command("serve", "--database", str(tmp_path / "news.db"), environment=environment)
 
     assert finished.code == 2

@@ -29,7 +29,7 @@ WISHES: list[dict[str, object]] = [
 
 
 class Publishers:
-    """Serves the real files, once the doors are open."""
+    """Serves the real files, once it is released."""
 
     def __init__(self) -> None:
         self.doors = asyncio.Event()

@@ -1,1 +1,1 @@
-"""Metrics, rules and dashboards held to each other: what is shown is counted, what is counted is shown."""
+"""Metrics, rules and dashboards are consistent: everything shown is counted, and everything counted is shown."""

@@ -1,7 +1,7 @@
-"""Do the alerts' cases bite? Plant one bug at a time into an alert and run that alert's cases.
+"""Mutation testing of the alerts: plant one bug at a time into an alert and run its cases.
 
-A mutant is an alert with one comparison turned round, one threshold three times or a third as high, its waiting time
-gone or ten hours long, or one of its guards dropped. This file owns which bugs are planted, and the score.
+A mutant is an alert with one comparison reversed, one threshold three times as high or a third, its `for` removed or
+ten hours long, or one of its conditions removed.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class Mutant(NamedTuple):
 
 
 def mutants_of(rule: Rule) -> Iterator[Mutant]:
-    """Plant every bug that the alert has a place for."""
+    """Return every bug that the alert has a place for."""
     name, expression = rule["alert"], rule["expr"]
     for bug, changed in (*_compared(expression), *_unguarded(expression)):
         yield Mutant(name, bug, rule | {"expr": changed})
@@ -57,7 +57,7 @@ def _compared(expression: str) -> Iterator[tuple[str, str]]:
 
 
 def _unguarded(expression: str) -> Iterator[tuple[str, str]]:
-    """Drop what stands behind each `and` outside parentheses, up to the next one."""
+    """Remove what follows each `and` outside parentheses, up to the next one."""
     places = [found for found in _GUARD.finditer(expression) if _is_outside(expression[: found.start()])]
     starts = [*(found.start() for found in places), len(expression)]
     for number, (start, end) in enumerate(pairwise(starts), start=1):
@@ -69,7 +69,7 @@ def _is_outside(text: str) -> bool:
 
 
 def cases_of(alert: str) -> list[dict[str, Any]]:
-    """Give the case files with nothing in them but the scenarios and questions of one alert."""
+    """Return the case files reduced to the scenarios and checks of one alert."""
     files = []
     for path in sorted(CASES.glob("*.yml")):
         cases = yaml.safe_load(path.read_text())
@@ -83,7 +83,7 @@ def cases_of(alert: str) -> list[dict[str, Any]]:
 
 
 async def survives(mutant: Mutant, groups: dict[str, Any]) -> bool:
-    """Say whether every case still holds with the bug in place."""
+    """Return whether every case still passes with the bug."""
     planted = copy.deepcopy(groups)
     for group in planted["groups"]:
         group["rules"] = [mutant.rule if rule["alert"] == mutant.alert else rule for rule in group["rules"]]
@@ -109,7 +109,7 @@ async def _holds(cases: Path) -> bool:
 
 
 async def campaign(groups: dict[str, Any], mutants: Sequence[Mutant]) -> list[Mutant]:
-    """Try every mutant, a few at once, and give those that nothing noticed."""
+    """Try every mutant, some in parallel, and return those that passed unnoticed."""
     turns = asyncio.Semaphore(AT_ONCE)
     survivors: list[Mutant] = []
 
@@ -125,14 +125,14 @@ async def campaign(groups: dict[str, Any], mutants: Sequence[Mutant]) -> list[Mu
 
 
 def score() -> tuple[int, list[Mutant]]:
-    """Give how many mutants there were, and the survivors."""
+    """Return the number of mutants, and the survivors."""
     groups = yaml.safe_load((GRAFANA / "rules" / "alerts.yml").read_text())
     mutants = [mutant for group in groups["groups"] for rule in group["rules"] for mutant in mutants_of(rule)]
     return len(mutants), asyncio.run(campaign(groups, mutants))
 
 
 def main() -> int:
-    """Print the survivors and the score; 1 when too many survive."""
+    """Print the survivors and the score; return 1 if too many survive."""
     planted, survivors = score()
     for mutant in survivors:
         sys.stdout.write(f"survived: {mutant.alert}, {mutant.bug}\n")

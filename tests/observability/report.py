@@ -1,7 +1,7 @@
-"""`make observability`: run every check of this folder with the rules as they are, and write down what was found.
+"""`make observability`: run every check of this folder with unscaled rules, and write docs/observability-report.md.
 
-The tests tell their findings through tests/support/report.py. Beside them: the planted bugs, what metrics cost, and
-the three dashboards drawn from a day that a real Prometheus watched. This file owns docs/observability-report.md.
+The tests report their findings through tests/support/report.py. Added to them: the mutants of the alerts, the cost of
+metrics, and the three dashboards drawn from a day that a real Prometheus scraped.
 """
 
 import asyncio
@@ -43,7 +43,9 @@ Note = tuple[str, str, str]
 
 
 def run_tests(notes: Path) -> str:
-    """Run the tests of this folder with unhurried rules; give pytest's last line. CalledProcessError when one fails."""
+    """Run the tests of this folder with unscaled rules; return pytest's last line. Raises CalledProcessError if one
+    fails.
+    """
     environment = {**os.environ, "OBSERVABILITY_NOTES": str(notes), "HURRY": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "tests/observability"]
     finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -53,7 +55,7 @@ def run_tests(notes: Path) -> str:
 
 
 async def take_pictures() -> None:
-    """Play a day, have it watched, and draw the dashboards from what was seen."""
+    """Play a day, have it scraped, and draw the dashboards from the data."""
     await build()
     with tempfile.TemporaryDirectory() as name:
         arguments = ("--max-connections", str(PLACES), "--sample-wire", "--heartbeat-s", "5")
@@ -68,7 +70,7 @@ async def take_pictures() -> None:
 
 
 async def _half_past_the_minute() -> float:
-    """Wait, so that the pictures end between two ticks of their time axes; give the time."""
+    """Wait so that the pictures end between two ticks of their time axes; return the time."""
     await asyncio.sleep(-(time.time() + 30) % 60)
     return time.time()
 
@@ -83,7 +85,7 @@ async def _look(watching: Prometheus, dashboard: dict[str, object], since: float
 
 
 def write(notes: list[Note], outcome: str, planted: int, survivors: list[mutants.Mutant]) -> str:
-    """Give the report."""
+    """Return the report."""
     return "\n".join([*_head(outcome), *_found(notes), *_bugs(planted, survivors), *_costs(), *_pictures()]) + "\n"
 
 
@@ -103,7 +105,7 @@ def _machine() -> str:
 
 
 def _watchers() -> str:
-    """Name the versions of Prometheus and Alertmanager."""
+    """Return the versions of Prometheus and Alertmanager."""
     said = (
         subprocess.run([tool(name), "--version"], capture_output=True, text=True, check=True)
         for name in ("prometheus", "prometheus-alertmanager")

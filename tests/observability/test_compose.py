@@ -1,6 +1,6 @@
-"""docker-compose.yml without a Docker: valid, closed to others, and its commands start with its configuration.
+"""docker-compose.yml without Docker: valid, closed to other hosts, and its commands start with its configuration.
 
-Debian's Prometheus and Alertmanager stand for the images, our own interpreter for the Dockerfile's.
+Debian's Prometheus and Alertmanager replace the images, this interpreter the Dockerfile's.
 """
 
 import asyncio
@@ -80,20 +80,20 @@ def test_image_is_locked_and_unprivileged() -> None:
 
 
 def image_environment() -> dict[str, str]:
-    """Give what the Dockerfile sets."""
+    """Return the variables that the Dockerfile sets."""
     [block] = re.findall(r"^ENV ((?:.*\\\n)*.*)$", DOCKERFILE, re.MULTILINE)
     pairs = (pair.partition("=") for pair in block.replace("\\\n", " ").split())
     return {key: value for key, _, value in pairs if key.startswith("NEWS_") and not value.startswith("$")}
 
 
 def compose_environment(name: str) -> dict[str, str]:
-    """Give what docker-compose.yml sets, without anything of the user's."""
+    """Return the variables that docker-compose.yml sets, without the user's environment."""
     given = SERVICES[name].get("environment", {})
     return {key: re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(value)) for key, value in given.items()}
 
 
 def placed(name: str, folder: Path, addresses: dict[str, str]) -> list[str]:
-    """Lay a service's files out below a folder, and give its arguments with paths and addresses of this machine."""
+    """Copy a service's files below a folder, and return its arguments with paths and addresses of this machine."""
     for volume in SERVICES[name]["volumes"]:
         source, target, *_ = volume.split(":")
         place = folder / target.removeprefix("/")
@@ -116,7 +116,7 @@ def translated(text: str, addresses: dict[str, str]) -> str:
 
 @asynccontextmanager
 async def news(folder: Path, port: int, metrics_port: int) -> AsyncIterator[None]:
-    """Run the server with the image's environment and compose's, on ports and in a folder of this machine."""
+    """Run the server with the environment of the image and of compose, on local ports and in a local folder."""
     here = {"NEWS_HOST": "127.0.0.1", "NEWS_PORT": str(port), "NEWS_METRICS_PORT": str(metrics_port)}
     database = {"NEWS_DATABASE": str(folder / "news.db")}
     environment = image_environment() | compose_environment("news") | here | database
@@ -129,7 +129,7 @@ async def news(folder: Path, port: int, metrics_port: int) -> AsyncIterator[None
 
 
 async def answer(http: aiohttp.ClientSession, url: str) -> Any:
-    """Ask until there is an answer, which is JSON or nothing."""
+    """Repeat a request until it is answered, with JSON or nothing."""
     while True:
         try:
             async with http.get(url) as given:

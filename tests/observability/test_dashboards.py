@@ -1,4 +1,4 @@
-"""The dashboards by themselves: Grafana's own linter's rules and ours."""
+"""The dashboards alone: the rules of Grafana's own linter, and this project's."""
 
 import re
 from enum import StrEnum

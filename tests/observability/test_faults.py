@@ -1,7 +1,7 @@
-"""Four faults provoked for real: each reaches a webhook through a real Prometheus and a real Alertmanager.
+"""Four real faults: each reaches a webhook through a real Prometheus and a real Alertmanager.
 
-Durations of the rules are made HURRY times shorter, so that ten minutes pass in half a minute; `make observability`
-runs the same with the rules as they are (HURRY=1), which takes about twelve minutes.
+Durations of the rules are divided by HURRY, so that ten minutes pass in half a minute; `make observability` runs the
+same with the rules as they are (HURRY=1), which takes about twelve minutes.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from tests.support.watchers import Webhook, alertmanager, prometheus, webhook
 HURRY = float(os.environ.get("HURRY", "20"))
 CAPACITY = 20
 CROWD = 100
-# A target is looked at once before anything happens to it.
+# A target is scraped once before anything happens to it.
 SETTLE_S = 3.0
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(120 + 900 / HURRY)]
@@ -37,7 +37,7 @@ class Watch:
         self._manager = manager
 
     async def server(self, name: str, *arguments: str, module: str = "app") -> ServerProcess:
-        """Start a server and have it watched."""
+        """Start a server and have it scraped."""
         database = str(self.folder / f"{name}.db")
         running = await self._stack.enter_async_context(
             server_process("--database", database, *arguments, module=module)
@@ -48,7 +48,7 @@ class Watch:
         return running
 
     async def called(self, alert: str, within_s: float) -> None:
-        """Wait until whoever is on call was told; `within_s` is in the time of the rules."""
+        """Wait until the webhook received an alert; `within_s` is in the time of the rules."""
         receiver = "tickets" if alert == "NewsConnectionsDropped" else "pager"
         await self.told.wait_for(receiver, alert, 60 + within_s / HURRY)
         note("alerts", alert, f"{receiver} was told")

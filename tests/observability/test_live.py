@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the real server under load: every panel has data, every family is shown somewhere."""
+"""A real Prometheus scrapes the real server under load: every panel has data, and every family is on a panel."""
 
 import asyncio
 import json
@@ -24,13 +24,13 @@ REMOVED = "news_frames_encoded_total"
 
 
 async def use(server: RunningServer, user: str, until: float) -> None:
-    """Be a client: connect, speak, listen, go, and come again."""
+    """Act as a client: connect, send, listen, leave and return."""
     while time.monotonic() < until:
         async with connect(f"{server.ws_url}?user_id={user}") as client:
             await client.send('{"type":"ping"}')
             await client.send("nonsense")
             await client.send('{"type":"subscribe","filters":{"impact_threshold":20,"keywords":["story"]}}')
-            # Reading is also what answers the server's pings.
+            # Reading also answers the server's pings.
             with suppress(TimeoutError):
                 async with asyncio.timeout(3):
                     async for _ in client:
@@ -49,7 +49,7 @@ async def publish(server: RunningServer, until: float) -> None:
 
 
 async def lose_nothing(server: RunningServer, until: float) -> None:
-    """Be a client that acknowledges and comes back to what it missed, at times to what is gone."""
+    """Act as a client that acknowledges and resumes, sometimes from an expired position."""
     position = "gone:0"
     while time.monotonic() < until:
         query = f"user_id=careful&ack=1&v=2&resume={position}"
@@ -78,7 +78,7 @@ async def load(server: RunningServer) -> None:
 
 
 async def without_data(watching: Prometheus) -> list[Target]:
-    """Give the queries of all panels that have no data."""
+    """Return the queries of all panels that have no data."""
     return [one for one in targets() if not await watching.query(concrete(one.expression, "10s"))]
 
 
@@ -97,8 +97,8 @@ async def test_every_panel_has_data(tmp_path: Path) -> None:
             empty_in_control = await without_data(control)
             exported = {family(name) for name in await watching.families()}
             series = await watching.query('count({__name__=~"news_.+", job="polyfloat-news"})')
-            # Also those that only wait: most want to see more than the half minute that this lasts. NewsAbsent waits
-            # until the first scrape.
+            # Also pending alerts: most need more than the half minute that this lasts. NewsAbsent waits until the first
+            # scrape.
             rung = await watching.query(
                 'ALERTS{severity="critical", alertname!="NewsAbsent"}'
                 ' or ALERTS{alertstate="firing", severity="warning"}'
@@ -112,7 +112,7 @@ async def test_every_panel_has_data(tmp_path: Path) -> None:
     note("live", f"control without {REMOVED}", f"{len(empty_in_control)} queries without data: found")
     assert empty == []
     assert exported ^ used == set()
-    # The checks bite: where one metric is missing, exactly the queries that want it have no data, and it is named.
+    # Check of the check: without one metric, exactly the queries that use it have no data.
     assert empty_in_control == [target for target in targets() if REMOVED in target.expression] != []
     assert (exported - {family(REMOVED)}) ^ used == {family(REMOVED)}
     assert int(series[0]["values"][-1][1]) < MAX_SERIES

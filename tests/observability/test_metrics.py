@@ -1,4 +1,6 @@
-"""The exposition: complete from the start, the same for ten users and for many, alive whatever a gauge does."""
+"""The exposition: complete from the start, the same size for ten users and for many, and robust
+against failing gauges.
+"""
 
 import asyncio
 from pathlib import Path
@@ -12,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 
 from app.telemetry.catalogue import COUNTERS, HISTOGRAMS
-from app.telemetry.families import gauge, gauges
 from app.telemetry.exposition import build_registry
+from app.telemetry.families import gauge, gauges
 from app.telemetry.histogram import Example
 from app.telemetry.labels import Method
 from app.telemetry.process import ProcessMetrics, count_entries
@@ -54,7 +56,7 @@ async def test_every_series_starts_at_zero() -> None:
 
 async def test_users_items_and_paths_add_no_series() -> None:
     async with running() as server:
-        # The first scrape is itself a request that the second one shows.
+        # The first scrape is itself a request that the second one counts.
         await samples(server)
         before = (await samples(server)).keys()
         for number, user in enumerate(HOSTILE * 20):
@@ -71,7 +73,7 @@ async def test_users_items_and_paths_add_no_series() -> None:
 
 
 async def be_users(server: RunningServer, first: int, end: int) -> None:
-    """Be that many users, some at a time: each connects under a name of its own, has a filter of its own, and goes."""
+    """Act as this many users, some at a time: each connects under a name and with a filter of its own, and leaves."""
     for start in range(first, end, WAVE):
         users = [
             await join(server.ws_url, f"user-{n}", filters=f'{{"keywords":["word{n}"],"impact_threshold":{n % 101}}}')
@@ -119,9 +121,7 @@ NUMBERS = st.floats() | st.integers(0, 10**12).map(float)
 
 
 @given(st.dictionaries(HOSTILE_WORDS, NUMBERS, max_size=5), HOSTILE_WORDS, NUMBERS, st.floats(0, 2e9))
-def test_rendering_equals_prometheus_client(
-    values: dict[str, float], text: str, seen: float, at: float
-) -> None:
+def test_rendering_equals_prometheus_client(values: dict[str, float], text: str, seen: float, at: float) -> None:
     stats = Stats()
     stats.server.register_routes([("/x", Method.GET)])
     stats.broadcast.delivery.observe(0.2)
@@ -138,7 +138,7 @@ def test_rendering_equals_prometheus_client(
 
 
 def without_time(exposition: bytes) -> list[bytes]:
-    """Leave out what differs from one scrape to the next."""
+    """Remove what differs from one scrape to the next."""
     changing = (b"news_scrape_duration_seconds ", b"python_gc_")
     return [line for line in exposition.splitlines() if not line.startswith(changing)]
 

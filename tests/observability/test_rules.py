@@ -1,4 +1,4 @@
-"""Rules and alerts: valid, tested, and each with a page of the runbook."""
+"""Rules and alerts: valid, tested, and each with a section of the runbook."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Counters against the ground truth, which the clients of a scripted load keep themselves."""
+"""Counters against the truth that the clients of a scripted load record."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ ITEMS = 48
 CLIENTS = 300
 PICKY = json.dumps({"impact_threshold": 50})
 TEXT, BINARY, RESERVED, CLOSE, PING = 0x81, 0x82, 0x83, 0x88, 0x89
-# How clients leave after a round, and what the server must say of each.
+# How clients leave after a round, and the reason that the server must count for each.
 WAYS: list[tuple[DisconnectReason, bytes]] = [
     (DisconnectReason.CLIENT, masked(CLOSE, (1000).to_bytes(2, "big"))),
     (DisconnectReason.CLIENT, masked(CLOSE, b"")),
@@ -36,7 +36,7 @@ WAYS: list[tuple[DisconnectReason, bytes]] = [
 
 
 class Ledger:
-    """What happened, as the clients and the publisher know it."""
+    """What happened, as the clients and the publisher saw it."""
 
     def __init__(self) -> None:
         self.clients: list[CountingClient] = []
@@ -49,7 +49,7 @@ class Ledger:
         return self.clients + self.gone
 
     async def fill_up(self, server: RunningServer) -> None:
-        """Have everybody connected again, every other one with a filter, every third compressed; all say hello."""
+        """Reconnect every client, every other one with a filter, every third with compression; each sends a ping."""
         while len(self.clients) < CLIENTS:
             number = len(self.everybody)
             query = {"filters": PICKY} if number % 2 else {}
@@ -59,7 +59,7 @@ class Ledger:
             client.is_picky = bool(number % 2)
 
     def publishing(self) -> list[dict[str, object]]:
-        """Give a round's items, half of which the picky do not want, and book what that comes to."""
+        """Return a round's items, half of which the filters reject, and add what they lead to."""
         picky = sum(client.is_picky for client in self.clients)
         self.items += ITEMS
         self.rejected += picky * ITEMS // 2
@@ -67,7 +67,7 @@ class Ledger:
         return [raw(self.items + number, impact_score=20 if number % 2 else 90) for number in range(ITEMS)]
 
     async def part(self, server: RunningServer) -> None:
-        """Have one client leave each way, and wait until the server has noticed."""
+        """Let one client leave in each way, and wait until the server has noticed."""
         for ending, last_words in WAYS:
             client = self.clients.pop(len(self.clients) // 2)
             self.gone.append(client)
@@ -80,13 +80,13 @@ class Ledger:
             await asyncio.sleep(0.02)
 
     async def received(self) -> None:
-        """Wait until the clients have every item that is for them."""
+        """Wait until the clients have every item that matches."""
         while sum(client.items for client in self.everybody) < self.matched:
             await asyncio.sleep(0.02)
 
 
 async def misbehave(server: RunningServer) -> None:
-    """Publish twice, publish rubbish, and knock at the door without a name or with a bad one."""
+    """Publish twice, publish invalid items, and upgrade without a user or with an invalid one."""
     [receipt] = await server.publish(raw(ITEMS))
     assert receipt["duplicate"]
     async with server.http.post(f"{server.url}/api/v1/news", data=b"{", headers={"Content-Type": "application/json"}):
@@ -97,7 +97,7 @@ async def misbehave(server: RunningServer) -> None:
 
 
 def expected(ledger: Ledger, bad_rounds: int) -> dict[tuple[str, str], float]:
-    """Give what /metrics must say, by metric and label value."""
+    """Return what /metrics must report, by metric and label value."""
     opened, closed = len(ledger.everybody), len(ledger.gone)
     everybody = ledger.everybody
     deflating = [client for client in everybody if client.is_deflating]

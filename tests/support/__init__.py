@@ -1,4 +1,4 @@
-"""What tests share: builders, a hand-set clock, a recording link, a running server, and the oracle.
+"""What tests share: builders, a test clock, a recording link, a running server, and the oracle.
 
-oracle   what a filter means, written apart from the app: it imports nothing of it
+`oracle` defines what a filter means, written independently of the app: it imports nothing of it.
 """

@@ -1,10 +1,10 @@
-"""A clock that is set by hand."""
+"""A clock that tests move."""
 
 import asyncio
 
 
 class FakeClock:
-    """Time stands still until a test moves it; sleeping ends when it was moved far enough."""
+    """Time stands still until a test moves it; a sleep ends when time has moved far enough."""
 
     def __init__(self, now: float = 1_000_000.0) -> None:
         self._now = now

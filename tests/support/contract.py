@@ -1,6 +1,6 @@
-"""What the server says, held against what it says of itself: every frame and every answer of a test.
+"""The server's output checked against its own description: every frame and every response of a test.
 
-The documents are those that the server serves; the validator is other people's.
+The documents are those that the server serves; the validator is another project's.
 """
 
 import json
@@ -21,7 +21,7 @@ ASYNCAPI: Document = asyncapi(connect_params(Limits().filters.max_channels, Limi
 
 
 def _validator(document: Document, schema: Document) -> Any:
-    """Give a validator of one schema of a document, with the document's components beside it."""
+    """Return a validator of one schema of a document, with the document's components."""
     return jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})
 
 
@@ -33,14 +33,14 @@ _answers: dict[tuple[str, str, str], Any] = {}
 
 
 def check_frame(payload: bytes) -> None:
-    """Fail unless a text frame is one that /asyncapi.json describes."""
+    """Fail unless /asyncapi.json describes a text frame."""
     message = json.loads(payload)
     assert message["type"] in _HEARD, message
     _check(_MESSAGES[message["type"]], message)
 
 
 def check_answer(method: str, route: str, status: int, content_type: str, body: bytes) -> None:
-    """Fail unless an answer of a described call is one that /openapi.json describes."""
+    """Fail unless /openapi.json describes a response of a described call."""
     calls: Mapping[str, Document] = OPENAPI["paths"].get(route, {})
     if method.lower() not in calls:
         return

@@ -1,6 +1,6 @@
-"""Many cheap clients: protocols that count frames and read nothing but a time stamp, so that the server is measured.
+"""Many cheap clients: protocols that count frames and parse only a time stamp, so that the server is what is measured.
 
-What they count, they count from the bytes on the wire, and so independently of the server.
+They count from the bytes on the wire, independently of the server.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ _PING, _PONG, _DEFLATED_TEXT = 0x89, 0x8A, 0xC1
 
 
 class CountingClient(asyncio.Protocol):
-    """Upgrades, then counts the text frames it gets and how old each item was; answers pings."""
+    """Upgrades, then counts its text frames and how old each item was; answers pings."""
 
     def __init__(self, path: str, *, is_deflating: bool = False) -> None:
         self.is_deflating = is_deflating
         self.items = 0
         self.ages_s: list[float] = []
-        # Of items: the frames with their heads, and what stands under "data" in them.
+        # The bytes of items: whole frames, and what is under "data" in them.
         self.wire_bytes = self.payload_bytes = 0
         self.sent_bytes = 0
         self.is_picky = False
@@ -61,7 +61,7 @@ class CountingClient(asyncio.Protocol):
         self._transport.write(frame)
 
     def stall(self) -> None:
-        """Read nothing more."""
+        """Stop reading."""
         assert self._transport is not None
         self._transport.pause_reading()
 
@@ -108,7 +108,7 @@ def _inflate(payload: bytes) -> bytes:
 
 
 async def join(ws_url: str, user_id: str, *, is_deflating: bool = False, **query: str) -> CountingClient:
-    """Connect one client, with compressed messages or without. Raises ConnectionError where the server refuses."""
+    """Connect one client, with compression or without. Raises ConnectionError if the server refuses."""
     parts = urlsplit(ws_url)
     path = f"{parts.path}?{urlencode({'user_id': user_id, **query})}"
     assert parts.hostname is not None
@@ -121,7 +121,7 @@ async def join(ws_url: str, user_id: str, *, is_deflating: bool = False, **query
 
 
 async def join_stalled(ws_url: str, user_id: str) -> CountingClient:
-    """Connect one that reads nothing until it is told to; the kernel holds little for it."""
+    """Connect one client that does not read until it is told to, with a small receive buffer."""
     small = await connected(ws_url, receive_buffer_bytes=4_096)
     path = f"{urlsplit(ws_url).path}?{urlencode({'user_id': user_id})}"
     _, client = await asyncio.get_running_loop().create_connection(lambda: CountingClient(path), sock=small)

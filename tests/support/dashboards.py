@@ -1,4 +1,4 @@
-"""The committed dashboards and rules, as the checks look at them."""
+"""The committed dashboards and rules, in the form that the checks need."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 GRAFANA = Path(__file__).parents[2] / "grafana"
-# Not a part of a recorded name, which has colons: job:news_connections:sum.
+# Not a part of a recording rule's name, which has colons: job:news_connections:sum.
 METRIC = re.compile(r"(?<![:\w])(news_\w+|process_\w+|python_\w+)(?![:\w])")
 _SUFFIX = re.compile(r"_(bucket|sum|count|total|info)$")
 
@@ -41,19 +41,19 @@ def targets() -> Iterator[Target]:
 
 
 def rules() -> list[dict[str, Any]]:
-    """Every recording and alerting rule."""
+    """Return every recording and alerting rule."""
     files = sorted((GRAFANA / "rules").glob("*.yml"))
     return [rule for path in files for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
 
 
 def concrete(expression: str, interval: str = "1m") -> str:
-    """Put values in for Grafana's variables."""
+    """Replace Grafana's variables with values."""
     chosen = expression.replace("$__rate_interval", interval).replace("$job", ".+").replace("$instance", ".+")
     return chosen.replace("$__range", "10m")
 
 
 def family(metric: str) -> str:
-    """Give the family that a sample's name belongs to."""
+    """Return the family that a sample's name belongs to."""
     return _SUFFIX.sub("", metric)
 
 
@@ -62,7 +62,7 @@ def families_in(expression: str) -> set[str]:
 
 
 def tool(name: str) -> str:
-    """Give a tool's path; without it the test is skipped, and in CI it fails."""
+    """Return a tool's path; without it the test is skipped, and in CI it fails."""
     path = shutil.which(name)
     if path is None:
         assert not os.environ.get("CI"), f"CI must have {name}"

@@ -1,7 +1,7 @@
-"""A day at the desk in five minutes: what the pictures of the dashboards show. This file owns its script.
+"""The script of a trading day in five minutes, for the pictures of the dashboards.
 
-Terminals come, stay and change; news comes in by feed, by publisher and in a burst; clients break the rules; a network
-fails for two in five; a rush finds every place taken; one client stops reading.
+Clients connect, stay and change filters; news arrives by feed, by publisher and in a burst; clients break the rules; a
+network fails for two in five; a rush finds the server full; one client stops reading.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ OFFENCES = (masked(BINARY, b"x"), masked(TEXT, b"\xff"), masked(PING, b"") * 70,
 
 
 class Desk:
-    """Everybody's terminals."""
+    """All clients of the day."""
 
     def __init__(self, server: RunningServer, seed: int = 7) -> None:
         self.server = server
@@ -46,15 +46,15 @@ class Desk:
         self._known = 0
 
     async def arrive(self) -> None:
-        """Connect one more, or be refused."""
+        """Connect one more client, or be refused."""
         self._known += 1
         filters = FILTERS[self._known % len(FILTERS)]
-        # A refusal is what a full server answers, and the next client comes all the same.
+        # A full server answers with a refusal, and the next client connects all the same.
         with suppress(ConnectionError):
             self.clients.append(await join(self.server.ws_url, f"trader-{self._known}", filters=filters))
 
     def go(self, count: int, farewell: bytes | None = None) -> None:
-        """Have some leave, each with a close frame or without."""
+        """Let some clients leave, with a close frame or without."""
         for _ in range(min(count, len(self.clients))):
             client = self.clients.pop(self.chance.randrange(len(self.clients)))
             last_words = self.chance.choice(FAREWELLS) if farewell is None else farewell
@@ -64,7 +64,7 @@ class Desk:
                 client.close()
 
     def item(self, number: int) -> dict[str, object]:
-        """Make one piece of news."""
+        """Make one item."""
         return raw(
             number,
             title=f"{self.chance.choice(WORDS)} story {number}",
@@ -76,7 +76,7 @@ class Desk:
 
 
 async def a_day(server: RunningServer, length_s: float = LENGTH_S) -> None:
-    """Play the whole day; times below are its parts of a hundred."""
+    """Play the whole day; times below are percent of it."""
     desk = Desk(server)
     async with asyncio.TaskGroup() as tasks:
         lasting = [tasks.create_task(job) for job in (_trade(desk), _publish(desk), _err(desk))]
@@ -96,7 +96,7 @@ async def _later(delay_s: float, event: object, desk: Desk) -> None:
 
 
 async def _trade(desk: Desk) -> None:
-    """Come in the morning, and come and go all day; everybody says hello now and then."""
+    """Connect in the morning, and leave and return all day; every client sends a ping now and then."""
     while True:
         for _ in range(3 if len(desk.clients) < REGULARS else 1):
             await desk.arrive()
@@ -108,7 +108,7 @@ async def _trade(desk: Desk) -> None:
 
 
 async def _publish(desk: Desk) -> None:
-    """Publish a few items a second, now and then one twice."""
+    """Publish a few items a second, sometimes one twice."""
     for number in range(10_000, 1_000_000):
         await desk.server.publish(desk.item(number))
         if number % 40 == 0:
@@ -117,7 +117,7 @@ async def _publish(desk: Desk) -> None:
 
 
 async def _err(desk: Desk) -> None:
-    """Do wrong what can be done wrong."""
+    """Make every mistake that a client can make."""
     while True:
         url = f"{desk.server.url}/api/v1/news"
         async with desk.server.http.post(url, data=b"{", headers={"Content-Type": "application/json"}):
@@ -155,7 +155,7 @@ async def _lose_the_network(desk: Desk) -> None:
 
 
 async def _rush(desk: Desk) -> None:
-    """Find every place taken for a while."""
+    """Find the server full for a while."""
     for _ in range(60):
         rush: Sequence[asyncio.Task[None]] = [asyncio.create_task(desk.arrive()) for _ in range(4)]
         await asyncio.wait(rush)

@@ -27,7 +27,7 @@ def item(**changes: Any) -> NewsItem:
 
 
 def entry(number: int, accepted_at: float = 1_000_000.0, **changes: Any) -> Entry:
-    """An entry for the log that differs from every other number's by link and id."""
+    """Return an entry for the log with an id and a URL made from a number."""
     url = f"https://example.com/{number}"
     key = canonical(url)
     made = item(**({"id": item_id("rss", key), "url": url, "title": f"Story {number}"} | changes))
@@ -35,7 +35,7 @@ def entry(number: int, accepted_at: float = 1_000_000.0, **changes: Any) -> Entr
 
 
 def raw(number: int = 1, **changes: Any) -> dict[str, Any]:
-    """A publisher's object."""
+    """Return a publisher's object."""
     return {
         "source": "rss",
         "source_account": "Example Wire",

@@ -1,6 +1,4 @@
-"""What was published, what was said yes to, what is stored, and who should have got what. This file owns the verdict of
-a fault: its line, and that nothing is wrong in it.
-"""
+"""What was published, accepted and stored, which client should have what, and the verdict on a fault."""
 
 import asyncio
 from collections import Counter
@@ -22,17 +20,17 @@ LAST = "lastword"
 
 
 def wishes(number: int) -> dict[str, Any]:
-    """Give the filter of the terminal of this number: about a tenth of the items, and the last one."""
+    """Return the filter of the client with this number: about a tenth of the items, and the last one."""
     return {"impact_threshold": 20, "keywords": [WORDS[number % len(WORDS)], LAST]}
 
 
 def wanted(terminal: Terminal, stored: dict[int, dict[str, Any]]) -> set[int]:
-    """Give the seqs that the oracle says a terminal should have."""
+    """Return the seqs that the oracle expects for a client."""
     return {seq for seq, item in stored.items() if oracle.wants(terminal.filters, item)}
 
 
 class Verdict(NamedTuple):
-    """What a fault did. In ack mode an item may come twice: `again`, and is no duplicate."""
+    """What a fault caused. In ack mode an item may be sent twice: it counts as `again`, not as duplicated."""
 
     fault: str
     published: int
@@ -55,7 +53,7 @@ class Verdict(NamedTuple):
         )
 
     def check(self) -> None:
-        """Fail unless nothing is wrong and the fault took place."""
+        """Fail unless nothing is wrong and the fault occurred."""
         print(self)  # noqa: T201 - the line is what the test is run for
         assert self.lost == self.duplicate == self.unwanted == self.out_of_order == 0
         assert self.fired > 0
@@ -63,7 +61,7 @@ class Verdict(NamedTuple):
 
 
 class Ledger:
-    """Publishes, and remembers what became of it."""
+    """Publishes, and records the results."""
 
     def __init__(self, fault: str, seed: int = 7) -> None:
         self.fault, self.seed = fault, seed
@@ -73,7 +71,7 @@ class Ledger:
         self.fired = 0
 
     def next_item(self, **changes: Any) -> dict[str, Any]:
-        """Make the next item: one of the words, an impact that some filters reject."""
+        """Make the next item: one of the words, and an impact that some filters reject."""
         self.published += 1
         number = self.published
         word = WORDS[(number * 7) % len(WORDS)]
@@ -81,7 +79,7 @@ class Ledger:
         return raw(number, **(given | changes))
 
     async def publish(self, server: RunningServer, count: int = 1, **changes: Any) -> bool:
-        """Publish so many; say whether the server said yes. One that is gone says nothing."""
+        """Publish `count` items; return whether the server accepted them. A server that is gone accepts nothing."""
         items = [self.next_item(**changes) for _ in range(count)]
         with suppress(aiohttp.ClientError, OSError, asyncio.TimeoutError):
             return await self._post(server, items)
@@ -99,7 +97,7 @@ class Ledger:
         return True
 
     async def stored(self, server: RunningServer) -> dict[int, dict[str, Any]]:
-        """Give every stored item by its seq; what was said yes to is among them, and the seqs have no gaps."""
+        """Return every stored item by its seq; accepted ones are among them, and the seqs have no gaps."""
         found: dict[int, dict[str, Any]] = {}
         link = "/api/v1/news?limit=500&after_seq=0"
         while link:
@@ -112,7 +110,7 @@ class Ledger:
         return found
 
     async def close(self, server: RunningServer, terminals: Sequence[Terminal], within_s: float = 30.0) -> Verdict:
-        """Publish the last word, wait until every terminal has heard it, and say what each got."""
+        """Publish the last item, wait until every client has it, and return what each received."""
         while not await self.publish(server, title=LAST, impact_score=100):
             await asyncio.sleep(0.05)
         stored = await self.stored(server)
@@ -123,7 +121,7 @@ class Ledger:
         return self.verdict(stored, terminals)
 
     def verdict(self, stored: dict[int, dict[str, Any]], terminals: Sequence[Terminal]) -> Verdict:
-        """Hold what each terminal got against what the oracle says it should have."""
+        """Compare what each client received with what the oracle expects."""
         lost = duplicate = unwanted = out_of_order = 0
         for terminal in terminals:
             assert terminal.gaps == [], terminal.user

@@ -12,10 +12,10 @@ from app.ports.transport import ConnectionHandler
 
 
 class RecordingLink:
-    """Keeps the frames; a `stalled` client takes nothing until the test lets it."""
+    """Records frames; a `stalled` client reads nothing until the test lets it."""
 
     def __init__(self, *, stalled: bool = False, send_handle: object = None) -> None:
-        # A volley does not reach what is no socket: without one, everything goes by the link.
+        # SendMany writes to sockets only: without one, everything goes through the link.
         self.send_handle = send_handle
         self.frames: list[bytes] = []
         self.writes = 0
@@ -42,7 +42,7 @@ class RecordingLink:
         return self.untaken
 
     def take(self, size: int | None = None) -> None:
-        """Let the client take some bytes, or all and go on reading."""
+        """Let the client read some bytes, or read all and continue to read."""
         self.stalled = size is not None
         self.untaken -= self.untaken if size is None else size
         self.on_resume()
@@ -60,12 +60,12 @@ class RecordingLink:
 
     @property
     def seqs(self) -> list[int]:
-        """The items, by seq, as they came."""
+        """The seqs of the items, in order of arrival."""
         return [message["seq"] for message in self.messages if message["type"] == "news_item"]
 
     @property
     def kinds(self) -> list[str]:
-        """The types of all messages; a run of the same is said once."""
+        """The types of all messages; a run of the same type is listed once."""
         return [kind for kind, _ in groupby(message["type"] for message in self.messages)]
 
 
@@ -77,7 +77,7 @@ def payload_of(frame: bytes) -> bytes:
 
 
 def split(frames: bytes) -> list[bytes]:
-    """Part what is written at once into its frames."""
+    """Split what is written at once into its frames."""
     parts = []
     while frames:
         _, end = _bounds(frames)
@@ -87,7 +87,7 @@ def split(frames: bytes) -> list[bytes]:
 
 
 def _bounds(frames: bytes) -> tuple[int, int]:
-    """Give where the first frame's payload begins and ends."""
+    """Return where the first frame's payload begins and ends."""
     size = frames[1] if len(frames) > 1 else 0
     start = {126: 4, 127: 10}.get(size, 2)
     return start, start + (int.from_bytes(frames[2:start], "big") if start > 2 else size)

@@ -1,4 +1,4 @@
-"""Clients with filters, and the comparison of what they got with what the oracle says."""
+"""Clients with filters, and the comparison of what they received with what the oracle expects."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from tests.support.server import RunningServer
 
 
 class Listener(NamedTuple):
-    """A client, the filter it has, and what it received."""
+    """A client, its filter, and what it received."""
 
     socket: ClientConnection
     filters: dict[str, Any]
@@ -31,7 +31,9 @@ class Listener(NamedTuple):
 
 @asynccontextmanager
 async def listening(server: RunningServer, wishes: Sequence[dict[str, Any]]) -> AsyncIterator[list[Listener]]:
-    """Connect one client for each filter: every other one by stored subscription, the rest by URL."""
+    """Connect one client for each filter: every other one with a stored subscription, the rest with a filter in the
+    URL.
+    """
     listeners = []
     async with asyncio.TaskGroup() as tasks:
         for number, filters in enumerate(wishes):
@@ -73,7 +75,7 @@ async def check_against_oracle(server: RunningServer, listeners: Sequence[Listen
 
 
 async def everything(server: RunningServer, count: int) -> list[dict[str, Any]]:
-    """Read the whole log back over REST."""
+    """Read the whole log over REST."""
     items: list[dict[str, Any]] = []
     link = "/api/v1/news?limit=500&after_seq=0"
     while link:

@@ -1,6 +1,6 @@
-"""What a filter means, written apart from the app from docs/filters.md alone: plain dictionaries, plain loops.
+"""What a filter means, written independently of the app from docs/filters.md: plain dictionaries, plain loops.
 
-Journeys compare what clients received with what this says they should have. It must never import `app`.
+Journeys compare what clients received with what this module expects. It must never import `app`.
 """
 
 import re
@@ -19,7 +19,7 @@ UNSPACED = [
 
 
 def wants(filters: dict[str, Any], item: dict[str, Any]) -> bool:
-    """Say whether a filter, as a client writes it, wants an item, as a client gets it."""
+    """Return whether a filter, as a client writes it, matches an item, as a client receives it."""
     if item["impact_score"] < filters.get("impact_threshold", 70):
         return False
     categories = [name.lower() for name in filters.get("categories", [])]
@@ -75,7 +75,9 @@ def _person(names: list[str], item: dict[str, Any]) -> bool:
 
 
 def found(phrase: str, text: str) -> bool:
-    """Whole consecutive words; a trailing * begins the last one; a substring where scripts put no spaces."""
+    """Return whether a term occurs: whole consecutive words; a trailing * makes the last one a prefix; a substring in
+    scripts without spaces.
+    """
     sought, body = _fold(phrase).strip(), _fold(text)
     parts = re.findall(r"\w+", sought)
     if not parts:

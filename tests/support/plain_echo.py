@@ -1,4 +1,4 @@
-"""aiohttp's own WebSockets as an echo server: what ours is held against. This file owns nothing but the echo.
+"""aiohttp's own WebSockets as an echo server, which the product's framing is compared with.
 
 python -m tests.support.plain_echo 9003
 """
@@ -25,7 +25,7 @@ async def get_echo(request: web.Request) -> web.StreamResponse:
 
 
 async def main(port: int) -> None:
-    """Serve for ever."""
+    """Serve until cancelled."""
     app = web.Application()
     app.router.add_get("/", get_echo)
     runner = web.AppRunner(app, access_log=None)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def free_port() -> int:
-    """Give a port that a server can have again after it was killed."""
+    """Return a port that a server can use again after it was killed."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
@@ -61,7 +61,7 @@ class ServerProcess(NamedTuple):
     process: asyncio.subprocess.Process
 
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal and give the exit code."""
+        """Send a signal and return the exit code."""
         self.process.send_signal(number)
         return await asyncio.wait_for(self.process.wait(), 30)
 
@@ -70,7 +70,7 @@ class ServerProcess(NamedTuple):
 async def server_process(
     *arguments: str, module: str = "app", environment: Mapping[str, str] = {}
 ) -> AsyncIterator[ServerProcess]:
-    """Start a server, on a free port unless told otherwise, and end it by its own pid if the test has not."""
+    """Start a server, on a free port unless one is given, and end it by its own pid if the test has not."""
     process = await spawn("serve", "--port", "0", *arguments, module=module, environment=environment)
     assert process.stderr is not None
     address = ""
@@ -80,7 +80,7 @@ async def server_process(
         event = json.loads(line)
         if event["event"] == "serving":
             [address] = event["addresses"]
-    # What the server logs must not fill the pipe and stop it.
+    # The server's log must not fill the pipe and block it.
     drain = asyncio.create_task(_swallow(process.stderr))
     async with aiohttp.ClientSession() as http:
         try:

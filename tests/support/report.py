@@ -1,4 +1,4 @@
-"""What `make observability` writes down. Where OBSERVABILITY_NOTES names a file, tests add what they found to it."""
+"""Findings for `make observability`: if OBSERVABILITY_NOTES names a file, tests append theirs to it."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def note(section: str, what: str, found: str) -> None:
-    """Add one finding; without a report to write, forget it."""
+    """Add one finding, if there is a report to write."""
     path = os.environ.get("OBSERVABILITY_NOTES")
     if path:
         with Path(path).open("a", encoding="utf-8") as notes:

@@ -9,12 +9,12 @@ import aiohttp
 import msgspec
 
 from app.config import Settings
+from app.serve import Listening, serve
 from app.telemetry.stats import Stats
-from app.wiring import Listening, serve
 
 
 class RunningServer(NamedTuple):
-    """Where it is, and a session to talk to it."""
+    """The server's address, and a session for requests to it."""
 
     url: str
     http: aiohttp.ClientSession
@@ -31,7 +31,7 @@ class RunningServer(NamedTuple):
             return await answer.json()
 
     async def publish(self, *items: dict[str, Any]) -> list[dict[str, Any]]:
-        """Publish as NDJSON, in batches of 100; give the receipts."""
+        """Publish as NDJSON, in batches of 100; return the receipts."""
         receipts: list[dict[str, Any]] = []
         for start in range(0, len(items), 100):
             body = b"\n".join(map(msgspec.json.encode, items[start : start + 100]))
@@ -47,7 +47,7 @@ class RunningServer(NamedTuple):
             assert answer.status in (200, 201), await answer.text()
 
     async def metric(self, name: str, **labels: str) -> float:
-        """Give one sample of /metrics."""
+        """Return one sample of /metrics."""
         async with self.http.get(f"{self.metrics_url or self.url}/metrics") as answer:
             text = await answer.text()
         inner = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
@@ -63,7 +63,7 @@ async def running(**settings: Any) -> AsyncIterator[RunningServer]:
     stopping = asyncio.Event()
     listening: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(chosen, stopping, listening.set_result, Stats()))
-    # A server that cannot start says why here, instead of leaving the test waiting.
+    # A server that cannot start raises here, instead of leaving the test waiting.
     serving.add_done_callback(lambda _task: listening.cancel())
     with suppress(asyncio.CancelledError):
         await listening

@@ -14,20 +14,22 @@ _OFFER = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 
 
 def upgrade_request(path: str, *, is_deflating: bool = False) -> bytes:
-    """Give an upgrade request, with an offer of compression or without."""
+    """Return an upgrade request, with an offer of compression or without."""
     head = REQUEST.format(path=path).removesuffix("\r\n")
     return f"{head}{_OFFER if is_deflating else ''}\r\n".encode()
 
 
 def masked(first: int, payload: bytes) -> bytes:
-    """Give a client's frame (RFC 6455 section 5.2) under a mask of zeros; `first` is its first byte: FIN and opcode."""
+    """Return a client's frame (RFC 6455 section 5.2) under a mask of zeros; `first` is its first byte:
+    FIN and opcode.
+    """
     size = len(payload)
     length = bytes((0x80 | size,)) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
     return bytes((first,)) + length + bytes(4) + payload
 
 
 async def connected(url: str, receive_buffer_bytes: int) -> socket.socket:
-    """Connect with a receive buffer that soon is full."""
+    """Connect with a small receive buffer."""
     parts = urlsplit(url)
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)

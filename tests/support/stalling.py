@@ -1,4 +1,4 @@
-"""The server, with a broadcaster that stops turning at SIGUSR1: the one fault that nothing outside can cause."""
+"""The server, with a broadcaster that stops at SIGUSR1: the one fault that cannot be caused from outside."""
 
 import asyncio
 import signal

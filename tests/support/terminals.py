@@ -1,6 +1,6 @@
-"""Terminals that lose their connection and come back where they were, and remember all that they got.
+"""Clients that lose their connection, resume, and record everything they received.
 
-Nothing here imports `app`: what they should have got is for the oracle to say.
+This module does not import `app`: the oracle decides what they should have received.
 """
 
 import asyncio
@@ -17,7 +17,9 @@ _AGAIN_S = 0.02
 
 
 class Terminal:
-    """One user's client. It flaps when it is given to, and reads when it is let."""
+    """One user's client. With `stays_s` it drops its connection after a random time in that range; it reads only while
+    `reads` is set.
+    """
 
     def __init__(
         self,
@@ -45,11 +47,11 @@ class Terminal:
 
     @property
     def reached(self) -> int:
-        """Give up to where the terminal has everything, as far as it knows."""
+        """Return up to where the client has everything, as far as it knows."""
         return int(self.position.rpartition(":")[2] or 0)
 
     async def run(self) -> None:
-        """Be connected, for ever."""
+        """Stay connected until cancelled."""
         while True:
             with suppress(aiohttp.ClientError, OSError, asyncio.TimeoutError):
                 await self._connect()
@@ -61,7 +63,7 @@ class Terminal:
             query |= {"ack": "1", "device_id": "desk"}
         if self.position and not (self.acks and self.connects):
             query |= {"resume": self.position}
-        # compress=0: the frames are to be what the server would send to thousands.
+        # compress=0: the frames must be those that the server would send to thousands.
         async with self._http.ws_connect(f"{self._address()}?{urlencode(query)}", compress=0) as socket:
             self.connects += 1
             with suppress(TimeoutError):
@@ -102,7 +104,7 @@ class Terminal:
 
 
 def _break(socket: aiohttp.ClientWebSocketResponse) -> None:
-    """End a connection as a network does: without a word."""
+    """Drop a connection as a network does, without a close frame."""
     connection = socket._response.connection
     if connection is not None and connection.transport is not None:
         connection.transport.abort()

@@ -1,4 +1,4 @@
-"""Tokens as others sign them: PyJWT's own encoder and keys made here, nothing of the server's."""
+"""Tokens as others sign them: with PyJWT's own encoder and keys made here, without the server's code."""
 
 import base64
 import json
@@ -16,12 +16,12 @@ ED = ed25519.Ed25519PrivateKey.generate()
 
 
 def pem(private: Any) -> str:
-    """Give the public half of a key as PEM."""
+    """Return the public half of a key as PEM."""
     return str(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
 
 
 def token(user: str = "alice", *, key: Any = SECRET, algorithm: str = "HS256", life_s: float = 600, **more: Any) -> str:
-    """Sign a token; `header` and claims as they are given, None leaves a claim out."""
+    """Sign a token; `header` and claims as given, None omits a claim."""
     header = more.pop("header", None)
     claims = {"sub": user, "exp": int(time.time() + life_s), **more}
     kept = {name: value for name, value in claims.items() if value is not None}
@@ -29,7 +29,7 @@ def token(user: str = "alice", *, key: Any = SECRET, algorithm: str = "HS256", l
 
 
 def forged(header: dict[str, Any], claims: dict[str, Any], signature: bytes = b"") -> str:
-    """Put a token together by hand, as an attacker does."""
+    """Assemble a token by hand, as an attacker does."""
     return ".".join(map(_base64, (json.dumps(header).encode(), json.dumps(claims).encode(), signature)))
 
 

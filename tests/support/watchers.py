@@ -1,4 +1,4 @@
-"""Real watchers on free ports: Debian's Prometheus and Alertmanager with our rules, and a webhook that is told."""
+"""Real monitoring on free ports: Debian's Prometheus and Alertmanager with our rules, and a webhook."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ class Prometheus(NamedTuple):
     http: aiohttp.ClientSession
 
     async def series(self, expression: str, since: float, until: float, step_s: float) -> list[dict[str, Any]]:
-        """Evaluate over a time (Unix seconds)."""
+        """Evaluate a query over a time range (Unix seconds)."""
         parameters = urlencode({"query": expression, "start": since, "end": until, "step": step_s})
         async with self.http.get(f"{self.url}/api/v1/query_range?{parameters}") as answer:
             document = await answer.json()
@@ -37,25 +37,25 @@ class Prometheus(NamedTuple):
         return result
 
     async def query(self, expression: str) -> list[dict[str, Any]]:
-        """Evaluate over the last half minute and give the series that have any value."""
+        """Evaluate a query over the last half minute and return the series that have any value."""
         now = time.time()
         series = await self.series(expression, now - 30, now, 5)
         return [one for one in series if any(value not in ("NaN", "+Inf", "-Inf") for _, value in one["values"])]
 
     async def families(self) -> set[str]:
-        """Name every family of ours that was scraped."""
+        """Return every scraped family of the server's own."""
         async with self.http.get(f"{self.url}/api/v1/metadata") as answer:
             return {name for name in (await answer.json())["data"] if name.startswith("news_")}
 
 
 class Webhook(NamedTuple):
-    """Who Alertmanager tells, and what it was told: (receiver, alert name, instance or nothing)."""
+    """Receives Alertmanager's calls and records them: (receiver, alert name, instance or nothing)."""
 
     url: str
     told: list[tuple[str, str, str]]
 
     async def wait_for(self, receiver: str, alert: str, within_s: float) -> None:
-        """Wait until a receiver was told of an alert."""
+        """Wait until a receiver got an alert."""
         try:
             async with asyncio.timeout(within_s):
                 while not any(told[:2] == (receiver, alert) for told in self.told):
@@ -73,7 +73,7 @@ def free_port() -> int:
 
 
 def hurried(text: str, times: float) -> str:
-    """Make every duration of rules or configuration so many times shorter, but none shorter than a second."""
+    """Divide every duration of rules or configuration by a factor, with a minimum of one second."""
 
     def shorten(found: re.Match[str]) -> str:
         return f"{max(round(float(found[1]) * _UNITS[found[2]] / times), 1)}s"
@@ -91,7 +91,7 @@ async def prometheus(
     hurry: float = 1,
     without: str = "",
 ) -> AsyncIterator[Prometheus]:
-    """Run Prometheus with our rules against targets (`host:port`), and end it; one metric may be left out."""
+    """Run Prometheus with our rules against targets (`host:port`), and stop it; one metric may be dropped."""
     port = free_port()
     folder.mkdir(exist_ok=True)
     for path in (GRAFANA / "rules").glob("*.yml"):
@@ -126,7 +126,7 @@ async def prometheus(
 
 @asynccontextmanager
 async def alertmanager(folder: Path, webhook: Webhook, *, hurry: float = 1) -> AsyncIterator[str]:
-    """Run Alertmanager with our configuration, every receiver a path of the webhook; give its address."""
+    """Run Alertmanager with our configuration, every receiver a path of the webhook; yield its address."""
     port = free_port()
     config = yaml.safe_load(hurried((GRAFANA / "alertmanager.yml").read_text(), hurry))
     for receiver in config["receivers"]:

@@ -1,0 +1,100 @@
+"""Run a server from start to shutdown: open the stores, build the parts, listen, drain.
+
+The order matters: nothing is accepted before the log is read, and the stores close after the last item was broadcast.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from app.adapters.http.application import build_application, build_operations, routes_of
+from app.adapters.http.server import Listener, running
+from app.adapters.http.websocket.canary_client import open_receiver
+from app.adapters.http.websocket.upgrade import CANARY_KEY, CANARY_PATH
+from app.adapters.memory.stores import memory_stores
+from app.adapters.sqlite.opening import open_database
+from app.adapters.sqlite.stores import sqlite_stores
+from app.adapters.system.clock import SystemClock
+from app.config import MEMORY, Settings
+from app.ports.stores import Stores
+from app.telemetry.stats import Stats
+from app.wiring import Server, build, read_files
+
+# The newest items of the log, in which duplicates of new items are looked for.
+_REMEMBERED_ITEMS = 2_000
+_ANSWERS_TIMEOUT_S = 1.5
+
+
+class Listening(NamedTuple):
+    """Where the server listens, as `http://host:port`; the second list is the separate port for /metrics."""
+
+    addresses: list[str]
+    metrics_addresses: list[str]
+
+
+async def serve(
+    settings: Settings, stopping: asyncio.Event, started: Callable[[Listening], None], stats: Stats
+) -> None:
+    """Run the server until `stopping` is set, then shut down. `started` is called with where it listens.
+
+    Raises CorruptStateError, InvalidFeedsFile, OSError (address in use), and ExceptionGroup if a worker fails: corrupt
+    internal state stops the server.
+    """
+    async with _open_stores(settings, stats) as stores:
+        files = await asyncio.to_thread(read_files, settings)
+        server = build(settings, stores, files, SystemClock(), stats)
+        newest = await stores.log.read(max(stores.log.head - _REMEMBERED_ITEMS, 0), _REMEMBERED_ITEMS)
+        server.services.news.processor.remember(newest)
+        await server.services.connections.revocations.load()
+        async with _listening(server) as listening, asyncio.TaskGroup() as tasks:
+            workers = [tasks.create_task(work()) for work in server.workers]
+            workers.append(tasks.create_task(_run_canary(server, listening)))
+            intake = [tasks.create_task(source.run()) for source in server.sources]
+            started(listening)
+            await stopping.wait()
+            await _shut_down(server, intake)
+            for task in workers:
+                task.cancel()
+
+
+@asynccontextmanager
+async def _open_stores(settings: Settings, stats: Stats) -> AsyncIterator[Stores]:
+    if settings.database == MEMORY:
+        yield memory_stores()
+        return
+    async with open_database(settings.database, stats) as database:
+        yield await sqlite_stores(database)
+
+
+@asynccontextmanager
+async def _listening(server: Server) -> AsyncIterator[Listening]:
+    """Listen while the context lasts, and yield where."""
+    services, (settings, limits, *_) = server.services, server.services.context
+    stats = services.context.stats
+    users, operators = build_application(services, server.pages), build_operations(services)
+    stats.server.register_routes(routes_of(users, operators))
+    async with running(users, Listener(settings.host, settings.port), limits, stats) as addresses:
+        if settings.metrics_port is None:
+            yield Listening(addresses, [])
+            return
+        listener = Listener(settings.host, settings.metrics_port, "NEWS_METRICS_PORT")
+        async with running(operators, listener, limits, stats) as metrics_addresses:
+            yield Listening(addresses, metrics_addresses)
+
+
+async def _run_canary(server: Server, listening: Listening) -> None:
+    """Connect the canary by its own endpoint, at the address that users connect to."""
+    url, key = listening.addresses[0] + CANARY_PATH, server.services.connections.canary_key
+    await server.canary.run(lambda: open_receiver(url, {CANARY_KEY: key}))
+
+
+async def _shut_down(server: Server, intake: Sequence[asyncio.Task[None]]) -> None:
+    """Stop in order. What clients acknowledged last is on disk before the stores close."""
+    server.shutdown.begin()
+    for task in intake:
+        task.cancel()
+    await server.shutdown.flush()
+    await server.shutdown.close_all()
+    await server.clients.dispatcher.stop(_ANSWERS_TIMEOUT_S)
+    await server.clients.acks.flush()
