@@ -1,55 +1,63 @@
-# make run    the server on 127.0.0.1:8000, the sample wire playing        make setup   .venv with the command polyfloat-news
-# make test   all tests                                                    make check   format, lint, types, layers, coverage
-# make faults   the faults at length: each prints what was lost, doubled or out of order       make mutants   planted bugs, and what notices them
-# make hostile  attackers beside others: who was refused or gone when, and what it cost the others
-# make autobahn   another suite's WebSocket cases against our framing (needs Python 2.7 from pyenv)
-# make observability   metrics, alerts, dashboards: all checks and a report in docs/ (needs Prometheus, Chromium, npm)
-# make bench   our speed beside the peers', written to docs/performance.md (needs gcc, zlib, npm)     make bench-quick   in 3 minutes
-# make lock   the locks anew from pyproject.toml                           make grafana rules and dashboards anew
-
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
 BENCH := .bench
 AUTOBAHN := .autobahn
 COVERED := .coverage
-SOURCES = $(shell find app bench docs grafana tests *.toml *.yml -type f -not -name '*.pyc' -not -path '*/node_modules/*')
-# What needs more than this process, or so much of it that coverage would only be slow.
+SOURCES = $(shell find app bench docs examples grafana tests *.toml *.yml -type f -not -name '*.pyc' -not -path '*/node_modules/*')
+# Tests that need more than this process, or so much of it that coverage would only be slow.
 APART := browser or prometheus or process or load
 PYTHON27 ?= $(lastword $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/2.7*/bin/python))
 UV := $(shell command -v uv 2>/dev/null)
 
+.DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: setup run test check faults hostile autobahn mutants observability bench bench-quick format grafana lock clean
+.PHONY: help setup run test check faults hostile autobahn mutants observability bench bench-quick format grafana lock clean
 
-setup: $(STAMP)
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
-$(STAMP): requirements.lock pyproject.toml
-ifdef UV
-	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
-	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
-else
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-endif
-	touch $@
+setup: $(STAMP) ## .venv with the command polyfloat-news, and nothing else
+	@echo "Installed: $(BIN)/polyfloat-news"
 
-run: $(STAMP)
+run: $(STAMP) ## the server on 127.0.0.1:8000, with the sample wire playing
 	NEWS_LOG_FORMAT=$${NEWS_LOG_FORMAT:-console} exec $(BIN)/polyfloat-news serve --sample-wire
 
-# Coverage looks at the first part, so that `make check` need not run it again where nothing has changed.
-test: $(STAMP)
+$(STAMP): requirements.runtime.lock requirements.build.lock pyproject.toml
+	@echo "Creating $(VENV) and installing $$(grep -c == requirements.runtime.lock) runtime packages ..."
+ifdef UV
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.runtime.lock -r requirements.build.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+else
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --require-hashes \
+		-r requirements.runtime.lock -r requirements.build.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+endif
+	@touch $@
+
+$(DEV_STAMP): $(STAMP) requirements.lock
+	@echo "Adding the development packages ..."
+ifdef UV
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
+else
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+endif
+	@touch $@
+
+# Coverage measures the first part, so that `make check` need not run it again if nothing has changed.
+test: $(DEV_STAMP) ## all tests
 	rm -f $(COVERED)
 	$(MAKE) --no-print-directory $(COVERED)
 	$(BIN)/python -m pytest -m "$(APART)"
 
-$(COVERED): $(STAMP) $(SOURCES)
+$(COVERED): $(DEV_STAMP) $(SOURCES)
 	$(BIN)/coverage run -m pytest -m "not ($(APART))"
 
-check: $(STAMP)
+check: $(DEV_STAMP) ## format, lint, types, layers, coverage
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -58,17 +66,14 @@ check: $(STAMP)
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include "app/core/*" --fail-under 100
 
-# The faults of tests/faults at length, then the planted bugs: a quarter of an hour.
-faults: $(STAMP)
+faults: $(DEV_STAMP) ## the faults at length, then the mutants: a quarter of an hour
 	FAULTS=long $(BIN)/python -m pytest tests/faults -s
-	$(BIN)/python -m tests.faults.mutants
+	$(BIN)/python -m tests.faults.run_mutants
 
-# Attacks at length, and a million changed frames: three minutes, and eight more where Autobahn is built.
-hostile: $(STAMP)
+hostile: $(DEV_STAMP) ## attacks at length, and a million changed frames: three minutes, eight more with Autobahn
 	HOSTILE=long $(BIN)/python -m pytest tests/hostile -q -s
 
-# Every case of the fuzzing client that concerns us, beside plain aiohttp: eight minutes. `make hostile` has it too, once built.
-autobahn: $(STAMP) $(AUTOBAHN)/.built
+autobahn: $(DEV_STAMP) $(AUTOBAHN)/.built ## Autobahn's WebSocket cases beside plain aiohttp: eight minutes (needs Python 2.7 from pyenv)
 	HOSTILE=long $(BIN)/python -m pytest tests/hostile/test_autobahn.py -q -s
 
 $(AUTOBAHN)/.built:
@@ -79,21 +84,19 @@ $(AUTOBAHN)/.built:
 	$(AUTOBAHN)/suite/bin/pip install --quiet --disable-pip-version-check autobahntestsuite==25.10.1
 	touch $@
 
-# Bugs planted one by one, and which test notices each: eight minutes; writes docs/mutants.md.
-mutants: $(STAMP)
-	$(BIN)/python -m tests.faults.mutants
+mutants: $(DEV_STAMP) ## bugs planted one by one, and which test notices each: eight minutes; writes docs/mutants.md
+	$(BIN)/python -m tests.faults.run_mutants
 
-# Every check of metrics, alerts and dashboards with unhurried rules: 25 minutes; writes docs/observability-report.md.
-observability: $(STAMP)
+observability: $(DEV_STAMP) ## every check of metrics, alerts and dashboards: 25 minutes; writes docs/observability-report.md
 	$(BIN)/python -m tests.observability.report
 
-# The load client, the limit and the peers are built first. Nine minutes.
-bench: $(STAMP) $(BENCH)/.built
+bench: $(DEV_STAMP) $(BENCH)/.built ## speed beside the peers': nine minutes; writes docs/performance.md (needs gcc, zlib, npm)
 	$(BIN)/python -m bench
 
-bench-quick: $(STAMP) $(BENCH)/.built
+bench-quick: $(DEV_STAMP) $(BENCH)/.built ## the same in three minutes, without writing
 	$(BIN)/python -m bench --quick
 
+# The load client, the lower bound in C and the peers.
 $(BENCH)/.built: bench/native/load.c bench/native/limit.c bench/peers/requirements.lock bench/peers/package-lock.json
 	mkdir -p $(BENCH)
 	gcc -O2 -Wall -Wextra -o $(BENCH)/load bench/native/load.c -lz
@@ -103,19 +106,19 @@ $(BENCH)/.built: bench/native/load.c bench/native/limit.c bench/peers/requiremen
 	npm ci --prefix bench/peers --ignore-scripts --no-audit --no-fund --loglevel error
 	touch $@
 
-format: $(STAMP)
+format: $(DEV_STAMP) ## format and fix what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Rules and dashboards anew from grafana/src.
-grafana: $(STAMP)
+grafana: $(DEV_STAMP) ## dashboards and rules again, from grafana/src
 	$(BIN)/python -m grafana.src.build
 
-# Needs uv. The locks name packages and hashes and no registry; the second one is what the image holds.
-COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header
-lock:
-	$(COMPILE) --extra dev pyproject.toml -o requirements.lock
+# Needs uv. The locks name packages and hashes and no registry. UPGRADE=--upgrade takes newer versions.
+COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header $(UPGRADE)
+lock: ## the locks again, from pyproject.toml (needs uv)
+	$(COMPILE) --group dev pyproject.toml -o requirements.lock
 	$(COMPILE) --constraint requirements.lock pyproject.toml -o requirements.runtime.lock
+	$(COMPILE) --constraint requirements.lock --group build -o requirements.build.lock
 
-clean:
+clean: ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

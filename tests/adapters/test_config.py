@@ -7,6 +7,8 @@ import structlog
 
 from app.adapters.system.logs import set_up_logging
 from app.config import InvalidSetting, LogFormat, LogLevel, Settings, read_settings, unknown_variables
+from app.core.limits import Limits
+from app.core.validation.limit_overrides import RENAMED
 from tests.support.clock import FakeClock
 from tests.support.tokens import SECRET
 
@@ -32,34 +34,39 @@ def test_command_line_overrides_environment() -> None:
 
 
 BAD: list[tuple[dict[str, str], str]] = [
-    ({"NEWS_PORT": "70000"}, "NEWS_PORT='70000': want a whole number from 0 to 65535"),
+    ({"NEWS_PORT": "70000"}, "NEWS_PORT='70000': must be an integer between 0 and 65535"),
     ({"NEWS_PORT": ""}, "NEWS_PORT=''"),
-    ({"NEWS_HEARTBEAT_S": "nan"}, "NEWS_HEARTBEAT_S='nan': want a number from 1 to 3600"),
-    ({"NEWS_METRICS_PORT": "x"}, "NEWS_METRICS_PORT='x': want a whole number from 0 to 65535, or nothing"),
-    ({"NEWS_METRICS_PORT": "8000"}, "want another port than NEWS_PORT"),
-    ({"NEWS_LOG_LEVEL": "loud"}, "NEWS_LOG_LEVEL='loud': want debug, info, warning or error"),
-    ({"NEWS_LOG_FORMAT": "xml"}, "want json or console"),
-    ({"NEWS_SAMPLE_WIRE": "maybe"}, "want 0 or 1"),
-    ({"NEWS_LIMITS": "chanels=3"}, "want name=number"),
-    ({"NEWS_LIMITS": "channels=3.5"}, "want name=number"),
-    ({"NEWS_LIMITS": "channels=0"}, "want name=number"),
-    ({"NEWS_LIMITS": "drain_s=inf"}, "want name=number"),
-    ({"NEWS_LIMITS": "channels"}, "want name=number"),
-    ({"NEWS_LIMITS": "connections=3"}, "want name=number"),
-    ({"NEWS_CORS_ORIGINS": "desk.example"}, "want http(s) origins"),
-    ({"NEWS_DATABASE": ""}, "want a path"),
-    ({"NEWS_HOST": "::"}, "want a loopback address"),
-    ({"NEWS_HOST": "example.com"}, "want a loopback address"),
-    ({"NEWS_ALLOWED_ORIGINS": "*"}, "so no *"),
-    ({"NEWS_ALLOWED_ORIGINS": "desk.example"}, "want http(s) origins"),
-    ({"NEWS_JWT_SECRET": SECRET, "NEWS_JWKS_URL": "https://x.example/k"}, "it unset beside NEWS_JWT_SECRET"),
-    ({"NEWS_JWKS_URL": "http://x.example/keys"}, "want an https address"),
-    ({"NEWS_JWKS_URL": "https://"}, "want an https address"),
-    ({"NEWS_JWT_PUBLIC_KEY": "/nowhere/at.all"}, "want a public key"),
+    ({"NEWS_HEARTBEAT_S": "nan"}, "NEWS_HEARTBEAT_S='nan': must be a number between 1 and 3600"),
+    ({"NEWS_METRICS_PORT": "x"}, "NEWS_METRICS_PORT='x': must be an integer between 0 and 65535, or empty"),
+    ({"NEWS_METRICS_PORT": "8000"}, "must differ from NEWS_PORT, or be empty"),
+    ({"NEWS_LOG_LEVEL": "loud"}, "NEWS_LOG_LEVEL='loud': must be one of debug, info, warning, error"),
+    ({"NEWS_LOG_FORMAT": "xml"}, "must be one of json, console"),
+    ({"NEWS_SAMPLE_WIRE": "maybe"}, "must be 0 or 1"),
+    ({"NEWS_LIMITS": "filters.chanels=3"}, 'unknown limit (did you mean "filters.max_channels"?)'),
+    ({"NEWS_LIMITS": "filters.max_channels=3.5"}, "filters.max_channels must be an integer of at least 1"),
+    ({"NEWS_LIMITS": "filters.max_channels=0"}, "filters.max_channels must be an integer of at least 1"),
+    ({"NEWS_LIMITS": "shutdown.max_close_s=inf"}, "shutdown.max_close_s must be a number above 0"),
+    ({"NEWS_LIMITS": "filters.max_channels"}, "filters.max_channels must be an integer of at least 1"),
+    ({"NEWS_LIMITS": "channels=3"}, "channels is now filters.max_channels"),
+    ({"NEWS_LIMITS": "connections=3"}, "connections is now NEWS_MAX_CONNECTIONS"),
+    ({"NEWS_LIMITS": "connections.max_total=3"}, "connections.max_total is set by NEWS_MAX_CONNECTIONS"),
+    ({"NEWS_CORS_ORIGINS": "desk.example"}, "must be http(s) origins, separated by commas"),
+    ({"NEWS_DATABASE": ""}, "must be a path"),
+    ({"NEWS_HOST": "::"}, "must be a loopback address"),
+    ({"NEWS_HOST": "example.com"}, "must be a loopback address"),
+    ({"NEWS_ALLOWED_ORIGINS": "*"}, "* is not allowed"),
+    ({"NEWS_ALLOWED_ORIGINS": "desk.example"}, "must be exact http(s) origins"),
+    (
+        {"NEWS_JWT_SECRET": SECRET, "NEWS_JWKS_URL": "https://x.example/k"},
+        "must be unset, because NEWS_JWT_SECRET is set",
+    ),
+    ({"NEWS_JWKS_URL": "http://x.example/keys"}, "must be an https URL with a host"),
+    ({"NEWS_JWKS_URL": "https://"}, "must be an https URL with a host"),
+    ({"NEWS_JWT_PUBLIC_KEY": "/nowhere/at.all"}, "must be a public key in PEM"),
     ({"NEWS_JWT_AUDIENCE": "news"}, "one of NEWS_JWT_SECRET"),
     ({"NEWS_JWT_ISSUER": "us"}, "one of NEWS_JWT_SECRET"),
     ({"NEWS_TOKEN_IN_QUERY": "1"}, "one of NEWS_JWT_SECRET"),
-    ({"NEWS_JWT_SECRET": SECRET, "NEWS_ALLOW_ANONYMOUS": "1"}, "it unset where tokens are asked for"),
+    ({"NEWS_JWT_SECRET": SECRET, "NEWS_ALLOW_ANONYMOUS": "1"}, "must be 0, because NEWS_JWT_SECRET is set"),
     ({"NEWS_NATS_URL": "nats://x"}, "does not have that feature"),
 ]
 
@@ -85,10 +92,19 @@ def test_metrics_port_is_separate_if_set(text: str, port: int | None) -> None:
 
 
 def test_any_other_limit_can_be_set() -> None:
-    chosen = read_settings({"NEWS_LIMITS": "channels=3, drain_s = 0.5,"}, {}).limits
+    chosen = read_settings({"NEWS_LIMITS": "filters.max_channels=3, shutdown.max_close_s = 0.5,"}, {}).limits
 
-    assert chosen == {"channels": 3, "drain_s": 0.5}
+    assert chosen == {"filters.max_channels": 3, "shutdown.max_close_s": 0.5}
     assert read_settings({}, {}).limits == {}
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_old_limit_name_stops_the_start(old: str, new: str) -> None:
+    group, _, name = new.partition(".")
+    assert getattr(getattr(Limits(), group), name) is not None
+
+    with pytest.raises(InvalidSetting, match=f"{old} is now "):
+        read_settings({"NEWS_LIMITS": f"{old}=3"}, {})
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])

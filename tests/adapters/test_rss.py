@@ -134,10 +134,10 @@ def test_feeds_file_is_read(tmp_path: Path) -> None:
 
 BAD_CATALOGUES = [
     ("[[feed]\n", "feeds.toml"),
-    ("feed = 5\n", "want [[feed]] tables"),
+    ("feed = 5\n", "must contain [[feed]] tables"),
     ("[[feeds]]\nurl = 'https://x'\n", "unknown key 'feeds'"),
-    ("[[feed]]\nname = 'x'\n", "/feed/0/url: required"),
-    ("[[feed]]\nurl = 'ftp://x'\n", "/feed/0/url: want an http"),
+    ("[[feed]]\nname = 'x'\n", "/feed/0/url: is required"),
+    ("[[feed]]\nurl = 'ftp://x'\n", "/feed/0/url: must be an http"),
     ("[[feed]]\nurl = 'https://x'\nevery_s = 0\n", "/feed/0/every_s"),
     ("[[feed]]\nurl = 'https://x'\nevry_s = 9\n", "/feed/0/evry_s: unknown key"),
 ]
@@ -239,7 +239,7 @@ async def test_feed_cannot_reach_private_addresses(feeds: FeedServer, elsewhere:
     location = elsewhere.format(port=feeds.server.port)
     feeds.answer = lambda _request: web.Response(status=302, headers={"Location": location})
 
-    with pytest.raises(FetchFailed, match="no public address"):
+    with pytest.raises(FetchFailed, match="not a public address"):
         await fetch_once(feeds)
 
     assert len(feeds.requests) == 1
@@ -259,11 +259,11 @@ async def test_host_name_reaches_private_address_only_if_configured(
         if is_private:
             assert (await fetch(session, url, Validators(), Limits().feeds)).body == RSS.encode()
         else:
-            with pytest.raises(FetchFailed, match=r"127\.0\.0\.1 is no public address"):
+            with pytest.raises(FetchFailed, match=r"127\.0\.0\.1 is not a public address"):
                 await fetch(session, url, Validators(), Limits().feeds)
     # One allowed name does not allow another.
     async with session_for(FeedConfig(url="http://admitted.example/", private=True)) as session:
-        with pytest.raises(FetchFailed, match="no public address"):
+        with pytest.raises(FetchFailed, match="not a public address"):
             await fetch(session, url, Validators(), Limits().feeds)
 
 

@@ -421,6 +421,6 @@ async def test_future_schema_is_refused(path: str) -> None:
     async with aiosqlite.connect(path) as connection:
         await connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
 
-    with pytest.raises(CorruptStateError, match="knows up to"):
+    with pytest.raises(CorruptStateError, match="supports up to"):
         async with open_database(path, Stats()):
             pass

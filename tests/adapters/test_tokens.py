@@ -19,7 +19,7 @@ from app.adapters.memory.revocation_store import MemoryRevocationStore
 from app.adapters.tokens.choice import create_verifier
 from app.adapters.tokens.signing import sign
 from app.config import InvalidSetting, Settings
-from app.core.access.identity import Identity, Scope
+from app.core.access.identity import ANONYMOUS, Identity, Scope
 from app.core.errors import ClientError, ErrorCode, NewsError, ServerError
 from app.flows.connections.revocations import Revocations
 from app.ports.auth import Verifier
@@ -173,10 +173,10 @@ async def test_audience_and_issuer_must_match(claims: dict[str, Any], result: To
 @pytest.mark.parametrize(
     ("settings", "wanted"),
     [
-        ({"jwt_secret": "hunter2"}, "want 32 bytes"),
+        ({"jwt_secret": "hunter2"}, "must have at least 32 bytes"),
         ({"jwt_public_key": "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"}, "NEWS_JWT_PUBLIC_KEY"),
-        ({"jwt_public_key": pem(ec.generate_private_key(ec.SECP384R1()))}, "want RSA of 2048 bits"),
-        ({"jwt_public_key": pem(rsa.generate_private_key(public_exponent=65_537, key_size=1_024))}, "want RSA of 2048"),
+        ({"jwt_public_key": pem(ec.generate_private_key(ec.SECP384R1()))}, "must be RSA with at least 2048 bits"),
+        ({"jwt_public_key": pem(rsa.generate_private_key(public_exponent=65_537, key_size=1_024))}, "must be RSA"),
     ],
 )
 def test_weak_key_stops_the_start_without_showing_it(settings: dict[str, Any], wanted: str) -> None:
@@ -186,8 +186,11 @@ def test_weak_key_stops_the_start_without_showing_it(settings: dict[str, Any], w
     assert "hunter2" not in str(caught.value)
 
 
-def test_no_key_means_no_tokens() -> None:
-    assert create_verifier(Settings(), nothing_revoked(), FakeClock(), Stats()) is None
+async def test_no_key_means_no_tokens() -> None:
+    verifier = create_verifier(Settings(), nothing_revoked(), FakeClock(), Stats())
+
+    assert not verifier.requires_tokens
+    assert await verifier.verify(None) == await verifier.verify("anything") == ANONYMOUS
 
 
 def test_operator_sees_all_users_but_connects_as_itself() -> None:

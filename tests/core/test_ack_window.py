@@ -35,7 +35,7 @@ def test_repeated_ack_is_duplicate_and_future_one_unknown() -> None:
     window = sent(1, 2)
     window.acknowledge(2, cursor=5)
 
-    assert window.acknowledge(2, cursor=5) == window.acknowledge(1, passed=5) == AckOutcome(AckResult.DUPLICATE)
+    assert window.acknowledge(2, cursor=5) == window.acknowledge(1, cursor=5) == AckOutcome(AckResult.DUPLICATE)
     assert window.acknowledge(6, cursor=5) == AckOutcome(AckResult.UNKNOWN)
     assert window.acked == 2
 

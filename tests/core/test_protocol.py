@@ -99,7 +99,7 @@ REFUSED = [
     ('{"type":"subscribe","since":{}}', ErrorCode.INVALID_MESSAGE, None, ["/since"]),
     ('{"type":"subscribe","since":{"seq":1,"last":2}}', ErrorCode.INVALID_MESSAGE, None, ["/since"]),
     ('{"type":"subscribe","since":{"seq":-1}}', ErrorCode.INVALID_MESSAGE, None, ["/since/seq"]),
-    ('{"type":"subscribe","since":{"last":1001}}', ErrorCode.INVALID_MESSAGE, None, ["/since/last"]),
+    ('{"type":"subscribe","since":{"last":0}}', ErrorCode.INVALID_MESSAGE, None, ["/since/last"]),
     ('{"type":"unsubscribe"}', ErrorCode.INVALID_MESSAGE, None, ["/channel"]),
     ('{"type":"ack","id":2}', ErrorCode.INVALID_MESSAGE, 2, ["/seq"]),
     ('{"type":"ack","seq":1.5}', ErrorCode.INVALID_MESSAGE, None, ["/seq"]),

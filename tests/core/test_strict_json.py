@@ -120,4 +120,4 @@ def test_non_object_is_refused(body: bytes) -> None:
         decode_object(body, ErrorCode.INVALID_MESSAGE)
 
     assert caught.value.code is ErrorCode.INVALID_MESSAGE
-    assert caught.value.fields[0].detail == "want an object at the top"
+    assert caught.value.fields[0].detail == "must be an object"

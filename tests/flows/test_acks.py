@@ -60,7 +60,7 @@ async def test_ack_for_unsent_item_is_an_error(harness: Harness) -> None:
 
     error = link.messages[-1]
     assert (error["type"], error["code"], error["id"]) == ("error", "invalid_message", 1)
-    assert error["errors"] == [{"pointer": "/seq", "detail": "want at most 3"}]
+    assert error["errors"] == [{"pointer": "/seq", "detail": "must be at most 3"}]
     assert harness.stats.recovery.acks == {AckResult.UNKNOWN: 1}
 
 

@@ -403,7 +403,7 @@ def test_user_at_limit_gets_ghosts_probed(harness: Harness) -> None:
     harness.clock.move(1)
 
     for _ in range(3):
-        with pytest.raises(NewsError, match="connections already"):
+        with pytest.raises(NewsError, match="already has 2 connections"):
             harness.join()
     assert ghost_link.frames == alive_link.frames == [PING]
     harness.clock.move(0.5)

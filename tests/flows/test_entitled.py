@@ -164,7 +164,7 @@ async def test_token_limits_channels_of_a_connection(harness: Harness) -> None:
     assert [one["type"] for one in answers] == ["subscribed", "error", "subscribed"]
     assert (answers[1]["code"], answers[1]["errors"]) == (
         "too_many_channels",
-        [{"pointer": "/channel", "detail": "want at most 2 channels"}],
+        [{"pointer": "/channel", "detail": "must be one of at most 2 channels"}],
     )
     with pytest.raises(ClientError) as caught:
         channels_of(harness).use_token(session, TokenState(may(max_channels=1)))

@@ -52,8 +52,8 @@ class Unsplit(RecordingLink):
         return not self.is_closing
 
 
-async def arrive(harness: Harness, handle: int, **wishes: object) -> tuple[Session, RecordingLink]:
-    return await harness.arrive(f"u{handle}", link=Unsplit(send_handle=handle), **wishes)  # type: ignore[arg-type]
+async def arrive(harness: Harness, handle: int, **options: object) -> tuple[Session, RecordingLink]:
+    return await harness.arrive(f"u{handle}", link=Unsplit(send_handle=handle), **options)  # type: ignore[arg-type]
 
 
 async def test_writable_socket_is_written_directly(harness: Harness, sockets: Sockets) -> None:
@@ -118,7 +118,7 @@ async def test_closing_link_counts_as_closed(harness: Harness, sockets: Sockets)
 async def test_slot_of_a_closed_session_is_reused(harness: Harness, sockets: Sockets) -> None:
     before, _ = await arrive(harness, 1)
     harness.leave(before)
-    after, _ = await arrive(harness, 1, wants=HIGH)
+    after, _ = await arrive(harness, 1, wanted=HIGH)
 
     await harness.publish(2, impact_score=10)
     await harness.publish(impact_score=95)
@@ -180,7 +180,7 @@ async def test_replayed_items_count_towards_the_next_checkpoint() -> None:
 
 async def test_delivery_postpones_keep_alive(harness: Harness, sockets: Sockets) -> None:
     _, busy = await arrive(harness, 1)
-    _, idle = await arrive(harness, 2, wants=HIGH)
+    _, idle = await arrive(harness, 2, wanted=HIGH)
     for _ in range(3):
         harness.clock.move(LIMITS.delivery.checkpoint_interval_s / 2)
         harness.clients.housekeeping.sweep()

@@ -211,7 +211,7 @@ async def test_every_wrong_parameter_is_reported(server: RunningServer, query: s
 
     assert (answer.status, problem["code"]) == (400, "invalid_parameter")
     assert {error["pointer"] for error in problem["errors"]} == names
-    assert all(error["detail"].startswith("want ") for error in problem["errors"])
+    assert all(error["detail"].startswith("must ") for error in problem["errors"])
 
 
 async def test_subscription_create_read_update_delete(server: RunningServer) -> None:

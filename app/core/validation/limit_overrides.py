@@ -88,9 +88,9 @@ def parse_limit_overrides(text: str) -> dict[str, float]:
 
 def _parse_entry(name: str, text: str) -> tuple[str, float]:
     if name in RENAMED:
-        raise InvalidValue(f"{name} is now {RENAMED[name]}{_own_setting(RENAMED[name])}")
+        raise InvalidValue(f"{name} is now {_OWN_SETTINGS.get(RENAMED[name], RENAMED[name])}")
     if name in _OWN_SETTINGS:
-        raise InvalidValue(f"{name}{_own_setting(name)}")
+        raise InvalidValue(f"{name} is set by {_OWN_SETTINGS[name]}")
     value = _SETTABLE.get(name)
     if value is None:
         nearest = did_you_mean(name, _SETTABLE)
@@ -99,11 +99,6 @@ def _parse_entry(name: str, text: str) -> tuple[str, float]:
         return name, value.parse(text)
     except InvalidValue as error:
         raise InvalidValue(f"{name} {error}") from None
-
-
-def _own_setting(name: str) -> str:
-    setting = _OWN_SETTINGS.get(name)
-    return "" if setting is None else f" is set by {setting}"
 
 
 def _settable() -> dict[str, Value]:
