@@ -18,6 +18,9 @@ from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
 from app.ports.log import NewsLog
 from app.ports.stores import CursorStore, RevocationStore, SubscriptionStore
 from app.telemetry.stats import Stats
+from tests.support.server_checks import all_output_is_described, no_blocking_calls
+
+__all__ = ["all_output_is_described", "no_blocking_calls"]
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from app.flows.news.process import IncomingItem
 from app.telemetry.labels import Fetch
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
+from tests.support.time_limits import soon
 
 NOW = 1_800_000_000.0
 WIRE = load_sample_wire()
@@ -319,13 +320,13 @@ async def test_poller_passes_on_new_entries_only(feeds: FeedServer) -> None:
     clock, stats = FakeClock(NOW), Stats()
     poller = RssPoller([FeedConfig(url=feeds.url(), every_s=60)], queue, Limits().feeds, clock, stats)
     polling = asyncio.create_task(poller.run())
-    first = [await asyncio.wait_for(queue.get(), 5) for _ in range(3)]
+    first = [await soon(queue.get()) for _ in range(3)]
     while not stats.intake.fetches[Fetch.NEW]:
         await asyncio.sleep(0)
 
     feeds.answer = lambda _request: web.Response(text=RSS.replace("https://e.com/2", "https://e.com/9"))
     clock.move(70)
-    later = await asyncio.wait_for(queue.get(), 5)
+    later = await soon(queue.get())
     polling.cancel()
 
     assert [arrival.raw.url for arrival in first] == ["https://e.com/1", "https://e.com/2", "https://e.com/3"]
@@ -348,7 +349,7 @@ async def test_failing_feed_backs_off_and_recovers(feeds: FeedServer) -> None:
     assert stats.intake.fetches[Fetch.FAILED] == 1
     feeds.answer = lambda _request: web.Response(text=ATOM)
     clock.move(12)
-    arrival = await asyncio.wait_for(queue.get(), 5)
+    arrival = await soon(queue.get())
     while not poller.active:
         await asyncio.sleep(0.001)
     polling.cancel()
@@ -380,7 +381,7 @@ async def test_sample_wire_repeats_with_new_items() -> None:
 
     links = []
     for _ in range(4):
-        links.append(canonical((await asyncio.wait_for(queue.get(), 1)).raw.url))
+        links.append(canonical((await soon(queue.get())).raw.url))
         clock.move(1.0)
     playing.cancel()
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from app.core.protocol import frames
+from tests.support.time_limits import soon
 
 _SOURCE = Path(__file__).parents[2] / "bench" / "native" / "load.c"
 _ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n%b\r\n"
@@ -64,7 +65,7 @@ async def result_of(load: Path, frames: list[bytes], *options: str, is_closed: b
     port = server.sockets[0].getsockname()[1]
     wanted = ("-p", str(port), "-n", "1", "-e", "2", "-i", "0.2", "-t", "3", *options)
     crowd = await asyncio.create_subprocess_exec(str(load), *wanted, stdout=asyncio.subprocess.PIPE)
-    out, _ = await asyncio.wait_for(crowd.communicate(), 10)
+    out, _ = await soon(crowd.communicate())
     server.close()
     [line] = [line for line in out.decode().splitlines() if line.startswith("RESULT ")]
     found: dict[str, Any] = json.loads(line.removeprefix("RESULT "))

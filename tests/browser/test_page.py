@@ -23,7 +23,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.browser, pytest.mark.time_limit(60)]
 
 
 @pytest.fixture

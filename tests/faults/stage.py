@@ -11,6 +11,7 @@ import aiohttp
 from tests.support.ledger import Ledger, wishes
 from tests.support.server import RunningServer
 from tests.support.terminals import Terminal
+from tests.support.time_limits import within
 
 IS_LONG = os.environ.get("FAULTS") == "long"
 
@@ -47,7 +48,7 @@ async def terminals(
 
 async def all_there(around: Sequence[Terminal]) -> None:
     """Wait until every client was welcomed once."""
-    async with asyncio.timeout(15):
+    async with within():
         while not all(terminal.position for terminal in around):
             await asyncio.sleep(0.02)
 

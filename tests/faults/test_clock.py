@@ -11,7 +11,7 @@ from tests.faults.stage import all_there, publish_for, scale, terminals
 from tests.support.ledger import Ledger
 from tests.support.process import free_port, server_process
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.process, pytest.mark.time_limit(300)]
 
 JUMPS = ("+1d", "-1d", "+400d", "-400d", "+0")
 

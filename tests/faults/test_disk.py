@@ -12,8 +12,9 @@ from tests.faults.stage import all_there, terminals
 from tests.support.ledger import Ledger, wanted
 from tests.support.process import free_port, server_process
 from tests.support.server import RunningServer
+from tests.support.time_limits import within
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.time_limit(120)]
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ async def test_full_disk_is_reported_and_survived(small_disk: Path) -> None:
             assert not any(refused)
             assert newest
             hog.unlink()
-            async with asyncio.timeout(20):
+            async with within():
                 while await storage(server) != (200, True):
                     await asyncio.sleep(0.1)
             for _ in range(3):
@@ -80,7 +81,7 @@ async def test_server_starts_and_serves_reads_on_full_disk(small_disk: Path) -> 
         async with server_process(*start) as running:
             refused = not await ledger.publish(running.server)
             stored = await ledger.stored(running.server)
-            async with asyncio.timeout(20):
+            async with within():
                 while not all(wanted(one, stored) <= set(one.seqs) for one in around):
                     await asyncio.sleep(0.05)
             code = await running.end()

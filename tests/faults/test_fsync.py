@@ -10,8 +10,9 @@ import pytest
 from tests.faults.stage import all_there, terminals
 from tests.support.ledger import Ledger
 from tests.support.process import free_port, server_process
+from tests.support.time_limits import within
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.time_limit(120)]
 
 
 async def test_failed_fsync_refuses_writes_until_restart(tmp_path: Path) -> None:
@@ -30,7 +31,7 @@ async def test_failed_fsync_refuses_writes_until_restart(tmp_path: Path) -> None
                 *(strace, "-f", "-qq", "-p", str(running.process.pid), "-o", os.devnull),
                 *("-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:error=EIO"),
             )
-            async with asyncio.timeout(10):
+            async with within():
                 while await ledger.publish(running.server) and failing.returncode is None:
                     await asyncio.sleep(0.05)
             if failing.returncode is not None:

@@ -10,7 +10,7 @@ from tests.faults.stage import all_there, publish_for, scale, terminals
 from tests.support.ledger import Ledger
 from tests.support.process import free_port, server_process
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.process, pytest.mark.time_limit(600)]
 
 KILLS = scale(3, 20)
 

@@ -8,7 +8,7 @@ from tests.faults.stage import all_there, publish_for, scale, terminals
 from tests.support.ledger import Ledger
 from tests.support.process import free_port, server_process
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.process, pytest.mark.time_limit(600)]
 
 
 async def test_stalled_and_slow_readers_lose_and_delay_nothing(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from tests.faults.stage import all_there, publish_for, scale, terminals
 from tests.support.ledger import Ledger
 from tests.support.process import free_port, server_process
 from tests.support.sockets import open_raw
+from tests.support.time_limits import within
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.process, pytest.mark.time_limit(600)]
 
 STOPS = scale(2, 10)
 
@@ -26,7 +27,7 @@ async def test_restart_under_load_with_stalled_clients_loses_nothing(tmp_path: P
                 ghosts = [await open_raw(running.server.ws_url, f"ghost-{number}") for number in range(10)]
                 publishers.create_task(publish_for(ledger, running.server, 1.5, 200, content="x" * 4_000))
                 await asyncio.sleep(1.0)
-                async with asyncio.timeout(15):
+                async with within():
                     assert await running.end(signal.SIGTERM) == 0
                 ledger.fired += 1
                 for ghost in ghosts:

@@ -13,8 +13,9 @@ from tests.faults.stage import publish_for, scale
 from tests.support.ledger import LAST, Ledger, wishes
 from tests.support.process import ROOT, server_process
 from tests.support.terminals import Terminal
+from tests.support.time_limits import soon
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.process, pytest.mark.time_limit(600)]
 
 CLIENTS = scale(2, 6)
 STOPPED_S = scale(3, 45)
@@ -28,14 +29,14 @@ async def test_stopped_clients_continue_where_they_were(tmp_path: Path) -> None:
         readers = [await start_reader(running.server.ws_url, number, total) for number in range(CLIENTS)]
         for reader in readers:
             assert reader.stdout is not None
-            assert await asyncio.wait_for(reader.stdout.readline(), 15) == b"there\n"
+            assert await soon(reader.stdout.readline()) == b"there\n"
             reader.send_signal(signal.SIGSTOP)
             ledger.fired += 1
         await publish_for(ledger, running.server, STOPPED_S, PER_S, content="x" * 12_000)
         for reader in readers:
             reader.send_signal(signal.SIGCONT)
         await ledger.publish(running.server, title=LAST, impact_score=100)
-        told = [json.loads((await asyncio.wait_for(reader.communicate(), 60))[0]) for reader in readers]
+        told = [json.loads((await soon(reader.communicate()))[0]) for reader in readers]
         stored = await ledger.stored(running.server)
 
     async with aiohttp.ClientSession() as http:

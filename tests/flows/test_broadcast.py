@@ -19,6 +19,7 @@ from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
 from tests.support.harness import Connections
 from tests.support.items import entry, item
+from tests.support.time_limits import soon
 
 
 async def test_items_keep_log_order_through_a_small_queue() -> None:
@@ -49,7 +50,7 @@ async def test_items_stored_before_start_are_not_sent() -> None:
     following = asyncio.create_task(WebSocketBroadcaster(log, queue, connections.live, clock, stats).follow())
 
     await log.append([entry(2)])
-    taken = await asyncio.wait_for(queue.get(), 1)
+    taken = await soon(queue.get())
     following.cancel()
 
     assert isinstance(taken, Record)

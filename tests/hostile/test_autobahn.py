@@ -23,7 +23,7 @@ CASES = FRAMES + DEFLATED if os.environ.get("HOSTILE") == "long" else ["1.*", "2
 # From best to worst.
 RANKS = ["OK", "INFORMATIONAL", "NON-STRICT", "UNIMPLEMENTED", "WRONG CODE", "UNCLEAN", "FAILED BY CLIENT", "FAILED"]
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(1_200)]
+pytestmark = [pytest.mark.process, pytest.mark.time_limit(1_200)]
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from tests.support.process import server_process
 DESCRIPTORS, ATTEMPTS = 200, 400
 HELD_S = 2.0
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.time_limit(120)]
 
 
 async def test_exhausted_descriptors_do_not_stop_delivery(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 `make hostile` prints the tables: what was tried, and how the header, the first message and REST answered.
 """
 
-import asyncio
 import hashlib
 import hmac
 import json
@@ -18,12 +17,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.process import server_process
 from tests.support.server import RunningServer
-from tests.support.tokens import EC, ED, RSA, SECRET, forged, pem, token
+from tests.support.time_limits import soon
+from tests.support.tokens import EC, ED, LIFE_S, RSA, SECRET, forged, pem, token
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.time_limit(120)]
 
 NOW = int(time.time())
-CLAIMS = {"sub": "eve", "exp": NOW + 600}
+CLAIMS = {"sub": "eve", "exp": NOW + LIFE_S}
 PUBLIC = pem(RSA)
 SIGNED: dict[str, Any] = {"key": RSA, "algorithm": "RS256", "aud": "news", "iss": "desk"}
 
@@ -90,7 +90,7 @@ async def as_first_message(server: RunningServer, given: str) -> int:
         await socket.send(json.dumps({"type": "auth", "token": given}))
         with pytest.raises(ConnectionClosed) as ended:
             while True:
-                await asyncio.wait_for(socket.recv(), 5)
+                await soon(socket.recv())
     assert ended.value.rcvd is not None
     return ended.value.rcvd.code
 

@@ -56,7 +56,7 @@ CORPUS = [
     masked(TEXT, b'{"type":"ping","t":1e999,"x":"\\ud800"}'),
 ]
 
-pytestmark = [pytest.mark.load, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.load, pytest.mark.time_limit(900)]
 
 
 class Transport:

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from tests.support.process import spawn
+from tests.support.time_limits import soon
 from tests.support.tokens import SECRET, token
 
 COUNT = 10_000 if os.environ.get("HOSTILE") == "long" else 1_000
@@ -24,7 +25,7 @@ PIECES = [
 ]
 METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS", "TRACE", "FOO", "get"]
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.process, pytest.mark.time_limit(300)]
 
 
 def hostile(chance: random.Random) -> str:
@@ -80,7 +81,7 @@ async def ask(address: str, sent: bytes) -> bytes:
     parts = urlsplit(address)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     writer.write(sent)
-    answer = await asyncio.wait_for(reader.read(), 20)
+    answer = await soon(reader.read())
     writer.close()
     return answer
 
@@ -93,7 +94,7 @@ def series_of(metrics: bytes) -> set[str]:
 async def serving(stderr: asyncio.StreamReader, lines: list[str]) -> str:
     """Wait until the server serves, and return its address."""
     while True:
-        lines.append((await asyncio.wait_for(stderr.readline(), 15)).decode())
+        lines.append((await soon(stderr.readline())).decode())
         event = json.loads(lines[-1])
         if event["event"] == "serving":
             return str(event["addresses"][0])
@@ -131,7 +132,7 @@ async def test_hostile_names_add_no_series_or_lines() -> None:
         statuses = await bombard(address, tokens)
         after = series_of(await ask(address, scrape))
         process.terminate()
-        await asyncio.wait_for(process.wait(), 20)
+        await soon(process.wait())
         await reading
     finally:
         if process.returncode is None:

@@ -1,10 +1,15 @@
+"""Fixtures for tests over HTTP: servers with and without tokens."""
+
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.server import RunningServer, running
+from tests.support.server_checks import all_output_is_described, no_blocking_calls
 from tests.support.tokens import SECRET
+
+__all__ = ["all_output_is_described", "no_blocking_calls"]
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Compressed connections with other libraries' clients: the same news in fewer bytes, whatever was negotiated."""
 
-import asyncio
 import json
 from typing import Any
 
@@ -11,12 +10,13 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 
 from tests.support.items import raw
 from tests.support.server import RunningServer
+from tests.support.time_limits import soon
 
 CONTENT = "Officials said that borrowing costs may stay where they are for longer than markets expect. " * 8
 
 
 async def receive(socket: ClientConnection) -> Any:
-    return json.loads(await asyncio.wait_for(socket.recv(), 5))
+    return json.loads(await soon(socket.recv()))
 
 
 @pytest.mark.parametrize("window_bits", [None, 15, 12, 11, 10, 9])

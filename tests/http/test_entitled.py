@@ -11,9 +11,14 @@ from websockets.exceptions import InvalidStatus
 
 from tests.support.items import raw
 from tests.support.server import RunningServer
+from tests.support.time_limits import GUARD_S, scaled, soon
 from tests.support.tokens import token
 
 CATEGORIES = ("crypto", "politics", "sports")
+
+
+# Long enough for the requests that must come before it is over.
+DELAY_S = int(scaled(5))
 
 
 def bearer(user: str, **claims: Any) -> dict[str, str]:
@@ -37,12 +42,13 @@ async def call(server: RunningServer, headers: dict[str, str], method: str, path
         return answer.status, await answer.json()
 
 
-async def items(socket: ClientConnection, quiet_s: float = 0.5) -> list[str]:
-    """Return the categories of what arrives, until nothing arrives for a while."""
+async def items(socket: ClientConnection, count: int) -> list[str]:
+    """Return the categories of `count` items and of those that arrive soon after them."""
     found: list[str] = []
     while True:
         try:
-            message = json.loads(await asyncio.wait_for(socket.recv(), quiet_s))
+            limit_s = scaled(GUARD_S) if len(found) < count else 0.3
+            message = json.loads(await asyncio.wait_for(socket.recv(), limit_s))
         except TimeoutError:
             return found
         if message["type"] == "news_item":
@@ -53,7 +59,7 @@ async def test_socket_gets_only_entitled_items(closed: RunningServer) -> None:
     limited = bearer("alice", ent={"categories": ["crypto", "sports"]})
     async with connect(closed.ws_url, additional_headers=limited) as socket:
         await publish(closed)
-        assert await items(socket) == ["crypto", "sports"]
+        assert await items(socket, 2) == ["crypto", "sports"]
 
         await socket.send(
             json.dumps({"type": "subscribe", "filters": {"impact_threshold": 0, "categories": ["politics"]}})
@@ -61,7 +67,7 @@ async def test_socket_gets_only_entitled_items(closed: RunningServer) -> None:
         await socket.send(json.dumps({"type": "refresh", "id": 1, "token": token("alice")}))
         assert json.loads(await socket.recv())["type"] == "refreshed"
     async with connect(f"{closed.ws_url}?last=3", additional_headers=limited) as socket:
-        assert await items(socket) == []
+        assert await items(socket, 0) == []
     assert await closed.metric("news_filter_decisions_total", outcome="category") == 1
 
 
@@ -86,7 +92,7 @@ async def test_rest_shows_only_entitled_items(closed: RunningServer) -> None:
 
 
 async def test_delayed_token_sees_nothing_early(closed: RunningServer) -> None:
-    late = bearer("alice", ent={"min_delay_s": 2})
+    late = bearer("alice", ent={"min_delay_s": DELAY_S})
     async with connect(closed.ws_url, additional_headers=late) as socket:
         await publish(closed)
         began = asyncio.get_running_loop().time()
@@ -94,12 +100,12 @@ async def test_delayed_token_sees_nothing_early(closed: RunningServer) -> None:
         newest = (await call(closed, bearer("bob"), "GET", "news"))[1]["items"][0]["id"]
         assert (await call(closed, late, "GET", f"news/{newest}"))[0] == 404
         assert (await call(closed, late, "GET", f"news/{newest}/explain?user_id=alice"))[0] == 404
-        first = json.loads(await asyncio.wait_for(socket.recv(), 10))
+        first = json.loads(await soon(socket.recv()))
         waited_s = asyncio.get_running_loop().time() - began
 
         assert first["data"]["category"] == "crypto"
-        assert await items(socket, 1.0) == ["politics", "sports"]
-    assert waited_s > 1.5
+        assert await items(socket, 2) == ["politics", "sports"]
+    assert waited_s > 0.75 * DELAY_S
     assert len((await call(closed, late, "GET", "news"))[1]["items"]) == 3
 
 

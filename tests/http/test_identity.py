@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,7 +12,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.items import raw
 from tests.support.server import RunningServer, running
-from tests.support.tokens import RSA, SECRET, token
+from tests.support.time_limits import scaled, soon
+from tests.support.tokens import LIFE_S, RSA, SECRET, token
+
+# Tokens are verified with half a minute of leeway, so that one that expired a moment before still opens a connection.
+EXPIRED_S, GRACE_S = 5, scaled(5)
 
 PUBLISH, ADMIN = "news:publish", "news:admin"
 
@@ -30,7 +35,7 @@ async def status_of(server: RunningServer, query: str = "", **options: Any) -> t
 
 
 async def receive(socket: ClientConnection) -> Any:
-    return json.loads(await asyncio.wait_for(socket.recv(), 5))
+    return json.loads(await soon(socket.recv()))
 
 
 async def test_token_opens_sockets_for_its_user_only(closed: RunningServer) -> None:
@@ -123,10 +128,16 @@ async def test_health_and_metrics_need_no_token(closed: RunningServer) -> None:
             assert answer.status == 200
 
 
-async def test_expiring_token_is_announced_and_then_closes(closed: RunningServer) -> None:
-    # The half minute of grace is nearly over.
-    nearly = token("alice", life_s=-28)
-    async with connect(f"{closed.ws_url}?v=2", additional_headers=bearer(nearly)) as socket:
+@pytest.fixture
+async def expiring() -> AsyncIterator[RunningServer]:
+    """A server that closes the connections of tokens that expired a moment before."""
+    async with running(jwt_secret=SECRET, limits={"auth.expiry_grace_s": EXPIRED_S + GRACE_S}) as server:
+        yield server
+
+
+async def test_expiring_token_is_announced_and_then_closes(expiring: RunningServer) -> None:
+    expired = token("alice", life_s=-EXPIRED_S)
+    async with connect(f"{expiring.ws_url}?v=2", additional_headers=bearer(expired)) as socket:
         assert (await receive(socket))["type"] == "welcome"
         assert (await receive(socket))["type"] == "token_expiring"
         with pytest.raises(ConnectionClosed) as caught:
@@ -134,24 +145,25 @@ async def test_expiring_token_is_announced_and_then_closes(closed: RunningServer
 
     assert caught.value.rcvd is not None
     assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (4501, "token_expired")
-    assert await closed.metric("news_connections_closed_total", reason="token_expired") == 1
+    assert await expiring.metric("news_connections_closed_total", reason="token_expired") == 1
 
 
-async def test_refresh_with_newer_token_keeps_the_connection(closed: RunningServer) -> None:
-    async with connect(closed.ws_url, additional_headers=bearer(token("alice", life_s=-28))) as socket:
+async def test_refresh_with_newer_token_keeps_the_connection(expiring: RunningServer) -> None:
+    expires_at = int(time.time() + LIFE_S)
+    async with connect(expiring.ws_url, additional_headers=bearer(token("alice", life_s=-EXPIRED_S))) as socket:
         await socket.send(json.dumps({"type": "refresh", "id": 1, "token": token("bob")}))
         of_another = await receive(socket)
         await socket.send(json.dumps({"type": "refresh", "id": 2, "token": "x.y.z"}))
         of_nobody = await receive(socket)
-        await socket.send(json.dumps({"type": "refresh", "id": 3, "token": token("alice", life_s=900)}))
+        await socket.send(json.dumps({"type": "refresh", "id": 3, "token": token("alice", exp=expires_at)}))
         refreshed = await receive(socket)
-        await asyncio.sleep(3)
+        await asyncio.sleep(GRACE_S + 1)
         await socket.send(json.dumps({"type": "ping", "id": 4}))
         pong = await receive(socket)
 
     assert [(one["id"], one["code"]) for one in (of_another, of_nobody)] == [(1, "forbidden"), (2, "unauthorized")]
     assert (refreshed["type"], refreshed["id"]) == ("refreshed", 3)
-    assert refreshed["expires_at"] == pytest.approx(time.time() + 900, abs=10)
+    assert refreshed["expires_at"] == expires_at
     assert pong["id"] == 4
 
 

@@ -21,6 +21,7 @@ from app.flows.delivery.session import Session
 from tests.support.items import raw
 from tests.support.server import RunningServer
 from tests.support.sockets import open_raw
+from tests.support.time_limits import soon
 
 FRAME = b"x" * 1_000
 
@@ -133,7 +134,7 @@ def test_transport_reports_pending_bytes_and_keeps_its_descriptor(
         assert send_many([handle], FRAME) == [0]
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(asyncio.wait_for(converse(), 20))
+        runner.run(soon(converse()))
 
 
 @pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
@@ -151,7 +152,7 @@ def test_write_to_a_closed_socket_is_reported(
         assert not link.write(FRAME)
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(asyncio.wait_for(converse(), 20))
+        runner.run(soon(converse()))
 
 
 def read(end: socket.socket, size: int) -> None:
@@ -170,7 +171,7 @@ async def test_late_reader_gets_everything_in_order(server: RunningServer) -> No
     seqs: list[int] = []
 
     async def more() -> None:
-        stream.feed_data(await asyncio.wait_for(asyncio.get_running_loop().sock_recv(slow, 65_536), 5))
+        stream.feed_data(await soon(asyncio.get_running_loop().sock_recv(slow, 65_536)))
 
     while len(seqs) < 60:
         parsing = Frame.parse(stream.read_exact, mask=False)
@@ -202,8 +203,8 @@ async def test_reused_descriptor_gets_no_old_bytes(server: RunningServer) -> Non
             before.transport.abort()
             async with connect(f"{server.ws_url}?user_id=picky") as after:
                 await server.publish(raw(number, impact_score=10))
-                await asyncio.wait_for(witness.recv(), 5)
+                await soon(witness.recv())
                 await after.send('{"type":"ping"}')
-                message = json.loads(await asyncio.wait_for(after.recv(), 5))
+                message = json.loads(await soon(after.recv()))
 
             assert message["type"] == "pong"

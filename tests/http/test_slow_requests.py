@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.server import RunningServer, running
+from tests.support.time_limits import within
 
-HEAD_TIMEOUT_S = 0.2
+HEAD_TIMEOUT_S = 0.5
+BODY_RATE_BYTES_S = 100.0
 HEAD = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST /api/v1/news HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
 
@@ -20,8 +22,8 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 async def server() -> AsyncIterator[RunningServer]:
     limits = {
         "requests.head_timeout_s": HEAD_TIMEOUT_S,
-        "requests.min_body_rate_bytes_s": 500.0,
-        "requests.body_timeout_s": 1.2,
+        "requests.min_body_rate_bytes_s": BODY_RATE_BYTES_S,
+        "requests.body_timeout_s": 60,
     }
     async with running(limits=limits) as server:
         yield server
@@ -29,6 +31,12 @@ async def server() -> AsyncIterator[RunningServer]:
 
 @pytest.fixture
 async def streams(server: RunningServer) -> AsyncIterator[Streams]:
+    async with opened(server) as streams:
+        yield streams
+
+
+@asynccontextmanager
+async def opened(server: RunningServer) -> AsyncIterator[Streams]:
     parts = urlsplit(server.url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     yield reader, writer
@@ -50,7 +58,7 @@ async def drip(streams: Streams, drop: bytes, every_s: float) -> tuple[bytes, fl
 
     dripping = asyncio.create_task(drops())
     try:
-        async with asyncio.timeout(10):
+        async with within():
             said = await reader.read()
     finally:
         dripping.cancel()
@@ -67,7 +75,7 @@ async def test_slow_head_is_aborted(server: RunningServer, streams: Streams) -> 
     said, seconds = await drip(streams, b"x", HEAD_TIMEOUT_S / 4)
 
     assert said == b""
-    assert 0.9 * HEAD_TIMEOUT_S <= seconds < HEAD_TIMEOUT_S + 1
+    assert seconds >= 0.9 * HEAD_TIMEOUT_S
     assert await given_up(server) == 1
 
 
@@ -78,9 +86,8 @@ async def test_slow_head_after_a_request_is_aborted(server: RunningServer, strea
     await asyncio.sleep(2 * HEAD_TIMEOUT_S)
     writer.write(HEAD)
 
-    _, seconds = await drip((reader, writer), b"X: y\r\n", HEAD_TIMEOUT_S / 4)
+    await drip((reader, writer), b"X: y\r\n", HEAD_TIMEOUT_S / 4)
 
-    assert seconds < HEAD_TIMEOUT_S + 1
     assert await given_up(server) == 1
 
 
@@ -89,7 +96,7 @@ async def test_head_in_pieces_is_accepted_in_time(server: RunningServer, streams
     for _ in range(2):
         for piece in (HEAD[:10], HEAD[10:], b"\r\n"):
             writer.write(piece)
-            await asyncio.sleep(HEAD_TIMEOUT_S / 8)
+            await asyncio.sleep(HEAD_TIMEOUT_S / 50)
         assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
         await asyncio.sleep(2 * HEAD_TIMEOUT_S)
 
@@ -101,11 +108,10 @@ async def test_head_in_pieces_is_accepted_in_time(server: RunningServer, streams
 async def test_stalled_body_gets_a_408(server: RunningServer, streams: Streams, begun: bytes) -> None:
     streams[1].write(POST)
 
-    said, seconds = await drip(streams, begun, HEAD_TIMEOUT_S / 4)
+    said, _ = await drip(streams, begun, HEAD_TIMEOUT_S / 4)
 
     assert said.startswith(b"HTTP/1.1 408")
-    assert b"after 0.2 s it must arrive at 500 bytes a second or more, and be complete within 1.2 s" in said
-    assert seconds < HEAD_TIMEOUT_S + 1.5
+    assert b"after 0.5 s it must arrive at 100 bytes a second or more, and be complete within 60 s" in said
     assert await given_up(server) == 1
 
 
@@ -114,16 +120,17 @@ async def test_steady_slow_body_is_read(server: RunningServer, streams: Streams)
     writer.write(POST)
     for _ in range(10):
         writer.write(b"x" * 100)
-        await asyncio.sleep(HEAD_TIMEOUT_S / 2.5)
+        await asyncio.sleep(10 / BODY_RATE_BYTES_S)
 
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 400")
     assert await given_up(server) == 0
 
 
-async def test_total_body_time_is_limited(streams: Streams) -> None:
-    streams[1].write(POST.replace(b"1000", b"99999"))
-
-    said, seconds = await drip(streams, b"x" * 100, HEAD_TIMEOUT_S / 2.5)
+async def test_total_body_time_is_limited() -> None:
+    limits = {"requests.head_timeout_s": 0.2, "requests.min_body_rate_bytes_s": 1.0, "requests.body_timeout_s": 1.2}
+    async with running(limits=limits) as server, opened(server) as streams:
+        streams[1].write(POST.replace(b"1000", b"99999"))
+        said, seconds = await drip(streams, b"x" * 100, 0.1)
 
     assert said.startswith(b"HTTP/1.1 408")
-    assert 1.2 <= seconds < 3.0
+    assert seconds >= 1.2

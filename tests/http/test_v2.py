@@ -14,12 +14,13 @@ from websockets.typing import Subprotocol
 from tests.support.items import raw
 from tests.support.server import RunningServer, running
 from tests.support.sockets import connected
+from tests.support.time_limits import soon
 
 EVERYTHING = "filters=" + quote(json.dumps({"impact_threshold": 0}))
 
 
 async def receive(socket: ClientConnection) -> Any:
-    return json.loads(await asyncio.wait_for(socket.recv(), 5))
+    return json.loads(await soon(socket.recv()))
 
 
 async def items(socket: ClientConnection, count: int) -> list[Any]:

@@ -49,7 +49,7 @@ def as_item(number: int, row: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.mark.real_data
-@pytest.mark.timeout(120)
+@pytest.mark.time_limit(120)
 async def test_headlines_reach_exactly_the_matching_clients(tmp_path: Path) -> None:
     items = [as_item(number, row) for number, row in enumerate(ROWS)]
 

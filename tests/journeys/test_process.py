@@ -19,9 +19,10 @@ from tests.support.items import raw
 from tests.support.process import free_port, run_command, server_process, spawn
 from tests.support.server import RunningServer
 from tests.support.sockets import open_raw
+from tests.support.time_limits import soon
 from tests.support.tokens import SECRET
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.process, pytest.mark.time_limit(60)]
 
 
 async def test_sigterm_drains_in_order_and_exits_0(tmp_path: Path) -> None:
@@ -33,7 +34,7 @@ async def test_sigterm_drains_in_order_and_exits_0(tmp_path: Path) -> None:
             await socket.recv()
             running.process.send_signal(signal.SIGTERM)
             with pytest.raises(websockets.ConnectionClosed) as closed:
-                await asyncio.wait_for(socket.recv(), 5)
+                await soon(socket.recv())
             # One client does not answer the close frame; until it is aborted the server runs and reports its state.
             async with server.http.get(f"{server.url}/readyz") as ready:
                 checks = (await ready.json())["checks"]
@@ -41,7 +42,7 @@ async def test_sigterm_drains_in_order_and_exits_0(tmp_path: Path) -> None:
                 refusal = await publish.json(content_type="application/problem+json")
             with pytest.raises(websockets.InvalidStatus) as upgrade:
                 await connect(f"{server.ws_url}?user_id=v")
-        code = await asyncio.wait_for(running.process.wait(), 10)
+        code = await soon(running.process.wait())
         ghost.close()
 
     assert closed.value.rcvd is not None
@@ -59,7 +60,7 @@ async def test_second_sigterm_stops_at_once(tmp_path: Path) -> None:
         running.process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.1)
 
-        code = await asyncio.wait_for(running.end(), 2)
+        code = await soon(running.end())
         ghost.close()
 
     assert code == 1
@@ -126,7 +127,7 @@ async def test_publish_and_listen_work_on_the_command_line(tmp_path: Path) -> No
         single = await run_command("publish", str(one), "--server", server.url)
         bad = await run_command("publish", "-", "--server", server.url, stdin=b'{"source":"fax"}\n')
         assert listener.stdout is not None
-        heard = (await asyncio.wait_for(listener.stdout.readline(), 5)).decode()
+        heard = (await soon(listener.stdout.readline())).decode()
         listener.send_signal(signal.SIGINT)
         await listener.wait()
 
@@ -184,14 +185,14 @@ async def test_listen_resumes_after_a_restart(tmp_path: Path) -> None:
         while not await running.server.metric("news_connections"):
             await asyncio.sleep(0.02)
         await running.server.publish(raw(1))
-        heard = [await asyncio.wait_for(listener.stdout.readline(), 5)]
+        heard = [await soon(listener.stdout.readline())]
         await running.end()
     # Published before the listener is back, and after.
     async with server_process(*start) as running:
         await running.server.publish(raw(2), raw(3))
-        heard += [await asyncio.wait_for(listener.stdout.readline(), 10) for _ in range(2)]
+        heard += [await soon(listener.stdout.readline()) for _ in range(2)]
         await running.server.publish(raw(4))
-        heard.append(await asyncio.wait_for(listener.stdout.readline(), 5))
+        heard.append(await soon(listener.stdout.readline()))
         listener.send_signal(signal.SIGINT)
         await listener.wait()
 
@@ -273,7 +274,7 @@ async def test_effective_settings_can_be_printed() -> None:
 async def test_sample_wire_plays_without_a_network(tmp_path: Path) -> None:
     async with server_process("--database", ":memory:", "--sample-wire") as running:
         async with connect(f"{running.server.ws_url}?user_id=u") as socket:
-            message = json.loads(await asyncio.wait_for(socket.recv(), 5))
+            message = json.loads(await soon(socket.recv()))
 
     assert message["type"] == "news_item"
 
@@ -294,6 +295,6 @@ async def test_original_database_opens_and_filters(tmp_path: Path) -> None:
     async with server_process("--database", str(path)) as running:
         async with connect(f"{running.server.ws_url}?user_id=old") as socket:
             await running.server.publish(raw(1, category="sports"), raw(2, category="crypto", impact_score=20))
-            message = json.loads(await asyncio.wait_for(socket.recv(), 5))
+            message = json.loads(await soon(socket.recv()))
 
     assert message["data"]["title"] == "Story 2"

@@ -51,7 +51,7 @@ async def publishers() -> AsyncIterator[Publishers]:
 
 
 @pytest.mark.real_data
-@pytest.mark.timeout(120)
+@pytest.mark.time_limit(120)
 async def test_feeds_reach_exactly_the_matching_clients(tmp_path: Path, publishers: Publishers) -> None:
     files = [path.name for path in sorted((REAL_DATA / "feeds").iterdir()) if path.suffix != ".json"]
     catalogue = tmp_path / "feeds.toml"

@@ -20,6 +20,7 @@ import yaml
 from tests.support.dashboards import tool
 from tests.support.process import spawn
 from tests.support.report import note
+from tests.support.time_limits import within
 from tests.support.watchers import free_port, program
 
 ROOT = Path(__file__).parents[2]
@@ -141,7 +142,7 @@ async def answer(http: aiohttp.ClientSession, url: str) -> Any:
 
 
 @pytest.mark.prometheus
-@pytest.mark.timeout(60)
+@pytest.mark.time_limit(60)
 async def test_same_commands_and_configuration_run_here(tmp_path: Path) -> None:
     port, metrics_port, prometheus_port, manager_port = (free_port() for _ in range(4))
     addresses = {
@@ -158,7 +159,7 @@ async def test_same_commands_and_configuration_run_here(tmp_path: Path) -> None:
         program(*manager),
         program(*watcher),
         aiohttp.ClientSession() as http,
-        asyncio.timeout(40),
+        within(),
     ):
         api = f"http://127.0.0.1:{prometheus_port}/api/v1"
         await answer(http, f"http://127.0.0.1:{port}/readyz")

@@ -24,7 +24,7 @@ CROWD = 100
 # A target is scraped once before anything happens to it.
 SETTLE_S = 3.0
 
-pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(120 + 900 / HURRY)]
+pytestmark = [pytest.mark.prometheus, pytest.mark.time_limit(120 + 900 / HURRY)]
 
 
 class Watch:

@@ -16,7 +16,7 @@ from tests.support.report import note
 from tests.support.server import RunningServer
 from tests.support.watchers import Prometheus, prometheus
 
-pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.prometheus, pytest.mark.time_limit(150)]
 
 LOAD_S = 24.0
 MAX_SERIES = 1_500

@@ -87,7 +87,7 @@ async def be_users(server: RunningServer, first: int, end: int) -> None:
 
 
 @pytest.mark.load
-@pytest.mark.timeout(90)
+@pytest.mark.time_limit(90)
 async def test_series_do_not_grow_with_users() -> None:
     async with running() as server:
         await be_users(server, 0, 10)

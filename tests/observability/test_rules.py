@@ -38,7 +38,7 @@ def test_prometheus_and_alertmanager_accept_their_configuration() -> None:
 
 
 @pytest.mark.prometheus
-@pytest.mark.timeout(180)
+@pytest.mark.time_limit(180)
 @pytest.mark.parametrize("cases", CASE_FILES, ids=lambda path: path.stem)
 def test_alerts_fire_exactly_when_they_should(cases: Path) -> None:
     run(tool("promtool"), "test", "rules", str(cases))

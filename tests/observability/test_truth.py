@@ -153,7 +153,7 @@ async def exported(server: RunningServer, names: set[str]) -> dict[tuple[str, st
 
 
 @pytest.mark.process
-@pytest.mark.timeout(120)
+@pytest.mark.time_limit(120)
 async def test_counters_are_exact_after_100000_deliveries(tmp_path: Path) -> None:
     ledger = Ledger()
     async with server_process("--database", str(tmp_path / "news.db"), "--heartbeat-s", "3600") as process:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import aiohttp
 
 from tests.support.server import RunningServer
+from tests.support.time_limits import soon
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,7 +51,7 @@ async def spawn(
 async def run_command(*arguments: str, stdin: bytes = b"", environment: Mapping[str, str] = {}) -> Finished:
     """Run a command to its end."""
     process = await spawn(*arguments, environment=environment)
-    out, err = await asyncio.wait_for(process.communicate(stdin), 15)
+    out, err = await soon(process.communicate(stdin))
     return Finished(process.returncode or 0, out.decode(), err.decode())
 
 
@@ -63,7 +64,7 @@ class ServerProcess(NamedTuple):
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
-        return await asyncio.wait_for(self.process.wait(), 30)
+        return await soon(self.process.wait())
 
 
 @asynccontextmanager
@@ -75,7 +76,7 @@ async def server_process(
     assert process.stderr is not None
     address = ""
     while not address:
-        line = await asyncio.wait_for(process.stderr.readline(), 15)
+        line = await soon(process.stderr.readline())
         assert line, "the server ended before it served"
         event = json.loads(line)
         if event["event"] == "serving":

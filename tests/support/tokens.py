@@ -9,6 +9,9 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+# Tokens that are signed when a module is imported must last until the end of the longest run.
+LIFE_S = 12 * 3_600.0
+
 SECRET = "a secret of more than thirty-two bytes"
 RSA = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
 EC = ec.generate_private_key(ec.SECP256R1())
@@ -20,7 +23,9 @@ def pem(private: Any) -> str:
     return str(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
 
 
-def token(user: str = "alice", *, key: Any = SECRET, algorithm: str = "HS256", life_s: float = 600, **more: Any) -> str:
+def token(
+    user: str = "alice", *, key: Any = SECRET, algorithm: str = "HS256", life_s: float = LIFE_S, **more: Any
+) -> str:
     """Sign a token; `header` and claims as given, None omits a claim."""
     header = more.pop("header", None)
     claims = {"sub": user, "exp": int(time.time() + life_s), **more}
