@@ -1,4 +1,4 @@
-"""Everything beside the peers: `make bench` and `make bench-quick`. This file owns the command."""
+"""`make bench` and `make bench-quick`: all measurements beside the peers."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
 
 async def main(effort: Effort) -> None:
-    """Measure; what a whole run gives is written to docs/performance.md, what a quick one gives is printed."""
+    """Measure; a whole run is written to docs/performance.md, a quick one is printed."""
     measured = await measure(effort)
     text = report.write(measured, effort, PAGE) if effort.is_whole else report.figures(measured, effort)
     sys.stdout.write(f"\n{text}")

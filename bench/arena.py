@@ -1,7 +1,7 @@
-"""One round of one contestant. This file owns how a crowd is let in, items are published, and what is measured.
+"""One round of one contestant: clients connect, items are published, and the result is measured.
 
-The contestant has core 0, the crowd (bench/native/load.c) and the publisher core 1. A round in which any client did not
-get exactly its items, in order, is an error and not a figure.
+The contestant has core 0, the load client (bench/native/load.c) and the publisher core 1. A round in which any client
+did not get exactly its items, in order, is an error and not a figure.
 """
 
 import asyncio
@@ -20,7 +20,9 @@ _SETTLE_S = 0.7
 
 
 class Plan(NamedTuple):
-    """What a round is: so many clients get so many items, a few at once, at a pace (s between them) or without one."""
+    """A round: the number of clients and items, how many items at once, and the pause between them in
+    seconds, or none.
+    """
 
     clients: int
     items: int
@@ -29,7 +31,7 @@ class Plan(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What a round gave. CPU times are the contestant's, a delivery."""
+    """The results of a round. CPU times are the contestant's, for a delivery."""
 
     deliveries_per_s: float
     user_us: float
@@ -48,7 +50,7 @@ class Inexact(AssertionError):
 
 
 class Crowd:
-    """The clients of one round: a process of their own."""
+    """The clients of one round, in a process of their own."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -65,7 +67,7 @@ class Crowd:
 
 @asynccontextmanager
 async def crowd(contestant: Contestant, port: int, plan: Plan, bystanders: int) -> AsyncIterator[Crowd]:
-    """Let the clients in."""
+    """Connect the clients."""
     options = ["-p", port, "-n", plan.clients, "-x", bystanders, "-e", plan.items, "-i", 15]
     options += ["-N"] * contestant.speaks_nats + ["-d"] * contestant.offers_deflate
     process = await asyncio.create_subprocess_exec(LOAD, *map(str, options), stdout=asyncio.subprocess.PIPE)
@@ -78,7 +80,7 @@ async def crowd(contestant: Contestant, port: int, plan: Plan, bystanders: int) 
 
 
 def cpu_s(pid: int) -> tuple[float, float]:
-    """Give the user and the system time of a process (proc(5), /proc/pid/stat)."""
+    """Return the user and system time of a process (proc(5), /proc/pid/stat)."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
     return int(fields[11]) / _TICKS_A_S, int(fields[12]) / _TICKS_A_S
 
@@ -92,7 +94,7 @@ async def play(contestant: Contestant, scene: Scene, plan: Plan) -> Figures:
     ):
         ready = await clients.line("READY")
         if ready["failed"]:
-            raise Inexact(f"{contestant.name}: not everybody came in: {ready}")
+            raise Inexact(f"{contestant.name}: not every client connected: {ready}")
         await asyncio.sleep(_SETTLE_S)
         before = cpu_s(running.pid)
         publishing = asyncio.create_task(publish_all(running, plan))
@@ -119,7 +121,7 @@ def _figures(
 
 
 async def publish_all(running: Running, plan: Plan) -> None:
-    """Publish every item of the plan, seqs from 1; the next when the last was taken."""
+    """Publish every item of the plan, seqs from 1; the next one when the last was accepted."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     for start in range(1, plan.items + 1, plan.items_a_write):

@@ -1,9 +1,9 @@
-"""What a burst costs. This file owns the server's processor time a delivery when items come faster than one by one.
+"""The server's processor time a delivery when items arrive in bursts.
 
     python -m bench.burst
 
 1,000 clients on one core, the server on another; items are published 100 at a time as NDJSON, so that many wait at
-once. The clients are Python and slower than the server: its processor time counts, not the time that passes.
+once. The clients are in Python and slower than the server, so its processor time is measured, not the elapsed time.
 """
 
 import asyncio
@@ -27,14 +27,16 @@ CONTENT = "x" * 700
 
 
 class Round(NamedTuple):
-    """One burst: the server's processor time a delivery in µs, with completing and storing items; seconds in all."""
+    """One burst: the server's processor time a delivery in µs, including enriching and storing items;
+    seconds in all.
+    """
 
     cpu_us: float
     seconds: float
 
 
 async def burst(server: RunningServer, clients: list[CountingClient], number: int) -> Round:
-    """Publish one burst and wait until everybody has all of it."""
+    """Publish one burst and wait until every client has all of it."""
     loop = asyncio.get_running_loop()
     before, began = await server.metric("process_cpu_seconds_total"), loop.time()
     first = number * BURST

@@ -1,8 +1,8 @@
-"""For how long the garbage collector holds everybody up. This file owns the pauses while 10,000 connections come.
+"""The pauses of the garbage collector while 10,000 connections open.
 
     python -m bench.collector
 
-The server runs twice: with Python's own thresholds, and as it is. It notes each pause itself, by gc.callbacks.
+The server runs twice: with Python's default thresholds, and as it is. It records each pause itself, with gc.callbacks.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ NOTES, DEFAULTS = "BENCH_NOTES", "BENCH_DEFAULTS"
 
 
 def serve() -> int:
-    """Be the server, and write down its pauses in ms, by generation."""
+    """Run the server, and write its pauses in ms, by generation."""
     pauses: dict[int, list[float]] = {0: [], 1: [], 2: []}
     began = 0.0
 
@@ -45,7 +45,7 @@ def serve() -> int:
             tune_garbage_collector()
         gc.callbacks.append(note)
 
-    # The server settles once it listens: from then on pauses are noted.
+    # The server tunes the collector once it listens: from then on pauses are recorded.
     vars(command)["settle"] = begin
     code = command.main()
     Path(os.environ[NOTES]).write_text(json.dumps(pauses), encoding="utf-8")

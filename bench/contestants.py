@@ -1,7 +1,7 @@
-"""Who is measured. This file owns how each contestant is started and given items; all are on one core, core 0.
+"""How each contestant is started and given items; all run on core 0.
 
-The peers get messages ready to be sent. Ours is driven through its real door: items are published over HTTP and made
-durable, its users stored their filters, and everything that it does besides is on.
+The peers get messages ready to be sent. polyfloat-news is used as in production: items are published over HTTP and made
+durable, its users have stored their filters, and all its other work is enabled.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ SERVER_CORE = 0
 
 
 class Running(NamedTuple):
-    """A contestant that listens. `publish` gives it these items, and returns when it has taken them."""
+    """A contestant that listens. `publish` passes it items, and returns when it has accepted them."""
 
     pid: int
     port: int
@@ -35,7 +35,7 @@ Start = Callable[[Scene, int], AbstractAsyncContextManager[Running]]
 
 
 class Contestant(NamedTuple):
-    """A name, how it is started (with how many items it may send at once), and what its clients have to speak."""
+    """A name, how it is started (with how many items it may send at once), and the protocol of its clients."""
 
     name: str
     start: Start
@@ -44,7 +44,7 @@ class Contestant(NamedTuple):
 
     @property
     def has_filters(self) -> bool:
-        """Say whether it is ours: the others give everything to everybody."""
+        """Return whether it is polyfloat-news: the others send everything to every client."""
         return self.start is ours
 
 
@@ -74,7 +74,7 @@ async def _process(
 
 
 def peer(*program: str | Path) -> Start:
-    """A program that reads messages from stdin, one a line."""
+    """Return a program that reads messages from stdin, one a line."""
 
     @asynccontextmanager
     async def start(_scene: Scene, items_a_write: int) -> AsyncIterator[Running]:
@@ -97,7 +97,7 @@ def peer(*program: str | Path) -> Start:
 
 @asynccontextmanager
 async def nats(scene: Scene, _items_a_write: int) -> AsyncIterator[Running]:
-    """A NATS server with its WebSocket door; items are published over TCP, in its own protocol."""
+    """A NATS server with WebSockets; items are published over TCP, in its own protocol."""
     port, tcp_port = free_port(), free_port()
     config = scene.folder / "nats.conf"
     config.write_text(
@@ -105,7 +105,7 @@ async def nats(scene: Scene, _items_a_write: int) -> AsyncIterator[Running]:
         f'websocket {{ listen: "127.0.0.1:{port}", no_tls: true }}\n',
         encoding="ascii",
     )
-    # One core, one thread that runs: more of them only take turns.
+    # One core, so one thread: more of them would only take turns.
     async with _process(NATS, "-c", config, environment={"GOMAXPROCS": "1"}) as process:
         await _listens(port)
         reader, writer = await asyncio.open_connection("127.0.0.1", tcp_port)
@@ -115,7 +115,7 @@ async def nats(scene: Scene, _items_a_write: int) -> AsyncIterator[Running]:
             for number in numbers:
                 payload = message(number)
                 writer.write(b"PUB news %d\r\n%b\r\n" % (len(payload), payload))
-            # The answer says that everything before it was taken.
+            # The answer confirms that everything before it was accepted.
             writer.write(b"PING\r\n")
             await reader.readuntil(b"PONG\r\n")
 
@@ -141,7 +141,7 @@ async def ours(scene: Scene, _items_a_write: int) -> AsyncIterator[Running]:
     port = free_port()
     command = (sys.executable, "-m", "app", "serve", "--port", str(port), "--database", scene.fresh_database())
     settings = {"NEWS_MAX_CONNECTIONS": "20000", "PYTHONPATH": str(ROOT)}
-    # Not tests.support's server_process: it reads the log, on the crowd's core.
+    # Not tests.support's server_process: it reads the log, on the core of the clients.
     async with _process(*command, environment=settings) as process, aiohttp.ClientSession() as http:
         await _listens(port)
         server = RunningServer(f"http://127.0.0.1:{port}", http, asyncio.Event())

@@ -1,4 +1,4 @@
-"""What publishing costs. This file owns the items a second that are durable: as NDJSON batches, and one by one."""
+"""Durable items a second: as NDJSON batches, and one by one."""
 
 import asyncio
 import statistics
@@ -20,7 +20,7 @@ class Publishing(NamedTuple):
 
 
 async def publish_both_ways(scene: Scene, rounds: int) -> Publishing:
-    """Publish in batches and one by one, each a request that waits for its answer; nobody is connected."""
+    """Publish in batches and one by one, each a request that waits for its answer; no client is connected."""
     loop = asyncio.get_running_loop()
     played: list[Publishing] = []
     for _ in range(rounds):

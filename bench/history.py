@@ -1,8 +1,8 @@
-"""What a long history costs. This file owns the time of a start after kill -9, and of the first item of a resume.
+"""What a long history costs: the time of a start after kill -9, and of the first item of a resume.
 
     python -m bench.history [items]
 
-The database is filled by the server's own log, a million items unless told otherwise, and kept in a temporary folder.
+The server's own log fills the database, with a million items by default, in a temporary folder.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class Resume(NamedTuple):
 
 
 async def fill(path: str, items: int) -> None:
-    """Append items of an hour ago, so that nothing is pruned."""
+    """Append items that are an hour old, so that nothing is pruned."""
     then = time.time() - 3_600
     async with open_database(path, Stats()) as database:
         log = await open_log(database)
@@ -52,7 +52,7 @@ async def fill(path: str, items: int) -> None:
 
 
 async def resume(server: RunningServer, position: str) -> Resume:
-    """Come back at a position."""
+    """Reconnect at a position."""
     began = time.perf_counter()
     first = 0.0
     async with connect(f"{server.ws_url}?user_id=u&v=2&{EVERYTHING}&resume={position}") as socket:
@@ -65,7 +65,7 @@ async def resume(server: RunningServer, position: str) -> Resume:
 
 
 async def start(path: str, number: int) -> float:
-    """Start, and kill; give the seconds from exec to a 200 of /readyz."""
+    """Start and kill; return the seconds from exec to a 200 of /readyz."""
     began = time.perf_counter()
     async with server_process("--database", path) as running:
         await running.server.get("/readyz")

@@ -1,4 +1,4 @@
-"""What an idle connection costs. This file owns the resident memory a connection, with its user, filter and metrics.
+"""The resident memory of an idle connection, with its user, filter and metrics.
 
 python -m bench.idle
 """
@@ -19,19 +19,19 @@ CLIENTS = 5_000
 WARM = 500
 ROUNDS = 5
 FILTERS = json.dumps({"impact_threshold": 40, "categories": ["crypto", "economics"], "keywords": ["fed*", "rate cut"]})
-# Whoever came last has been idle for a while too, and was pinged.
+# The last client has been idle for a while too, and was pinged.
 _IDLE_S = 20
 
 
 class Idle(NamedTuple):
-    """Resident bytes a connection: uncompressed, and with permessage-deflate agreed."""
+    """Resident bytes a connection: uncompressed, and with permessage-deflate."""
 
     plain: float
     deflating: float
 
 
 async def idle_bytes(rounds: int) -> Idle:
-    """Give the medians of so many rounds."""
+    """Return the medians of `rounds` rounds."""
     played = [
         Idle(*await asyncio.gather(_resident_bytes(is_deflating=False), _resident_bytes(is_deflating=True)))
         for _ in range(rounds)
@@ -40,7 +40,7 @@ async def idle_bytes(rounds: int) -> Idle:
 
 
 async def _resident_bytes(*, is_deflating: bool) -> float:
-    """Let everybody in; give the memory that each took, after those before them warmed the server up."""
+    """Connect clients to warm the server up and then more; return the memory that each of those took."""
     with tempfile.TemporaryDirectory() as folder:
         async with server_process("--database", str(Path(folder) / "news.db")) as running:
             server = running.server

@@ -1,6 +1,6 @@
-"""What is published. This file owns the items of all measurements: the same for every contestant, 1.1 KB a message.
+"""The items of all measurements: the same for every contestant, 1.1 KB a message.
 
-Each carries the time at which it was published (CLOCK_MONOTONIC, ns), which bench/native/load.c finds.
+Each contains the time at which it was published (CLOCK_MONOTONIC, ns), which bench/native/load.c finds.
 """
 
 import time
@@ -19,7 +19,7 @@ SOURCE, CATEGORY, IMPACT = "rss", "economics", 82.5
 
 
 def published(number: int) -> dict[str, Any]:
-    """What a publisher sends to us: item `number`."""
+    """Return item `number` as a publisher sends it."""
     return {
         "source": SOURCE,
         "source_account": "Example Wire",
@@ -37,14 +37,14 @@ def published(number: int) -> dict[str, Any]:
 
 
 def message(number: int) -> bytes:
-    """What a client gets of item `number`, as JSON: given to the peers ready to be sent."""
+    """Return item `number` as a client gets it, as JSON: the peers get it ready to be sent."""
     extra = {"id": f"rss_{number:016x}", "prediction_markets": [], "is_duplicate": False, "duplicate_of": None}
     data = extra | published(number) | {"is_high_signal": True}
     return msgspec.json.encode({"type": "news_item", "seq": number, "timestamp": 1_732_300_001.5, "data": data})
 
 
 def filters(user: int) -> dict[str, object]:
-    """What user `user` stores: no two alike in all, and every item of ours is wanted."""
+    """Return the filter that user `user` stores: no two are equal, and every item matches."""
     others = ("politics", "crypto", "sports", "other")
     return {
         "categories": [CATEGORY, others[user % len(others)]],

@@ -1,9 +1,9 @@
-"""What deciding costs. This file owns the time of one decision beside the original's loop, and its growth to a million.
+"""The time of one decision beside the original's loop, and its growth to a million filters.
 
     python -m bench.matching [filters]
 
-Filters are as users have them: a few popular words, accounts and feeds and a long tail of rare ones, so that an item of
-these is wanted by some 2 %. The index is held to the matcher that defines what is right (app/core/filters/matching.py).
+Filters are realistic: a few popular words, accounts and feeds and a long tail of rare ones, so that an item matches
+some 2 % of them. The index is compared with the reference matcher (app/core/filters/matching.py).
 """
 
 import json
@@ -33,7 +33,7 @@ _CATEGORIES = [category.value for category in Category]
 class Deciding(NamedTuple):
     """Medians: µs an item for the index of some, few and many filters, and for the original's loop over some.
 
-    Then at many: how many, µs to replace a filter, ns a recipient to go through them, the share that matched.
+    Then at many: their number, µs to replace a filter, ns a recipient to iterate over them, and the share that matched.
     """
 
     index_us: float
@@ -55,7 +55,7 @@ class Deciding(NamedTuple):
 
 
 class World:
-    """Words, accounts and feeds, and what is made of them; the same every time."""
+    """Words, accounts and feeds, and what is made of them; the same in every run."""
 
     def __init__(self) -> None:
         self._random = random.Random(7)  # noqa: S311 - the same filters every time
@@ -68,7 +68,7 @@ class World:
         self._feeds = [f"feed {number}" for number in range(_FEEDS)]
 
     def filter(self) -> Filter:
-        """Make what one user wants."""
+        """Make one user's filter."""
         chance = self._random.random
         return Filter(
             nitter_accounts=self._some(self._accounts, 5) if chance() > 0.35 else (),
@@ -108,11 +108,11 @@ class World:
 
 
 def decide(many: int = MANY) -> Deciding:
-    """Measure everything. Raises AssertionError where the index decides otherwise than it should."""
+    """Measure everything. Raises AssertionError if the index decides differently from the reference matcher."""
     world = World()
     items = [world.item() for _ in range(ITEMS)]
     for one in items:
-        # The server has read an item's texts when it comes to deciding: to complete it.
+        # The server has tokenized an item's texts before it is matched: to enrich it.
         analyze_item(one)
     filters = [world.filter() for _ in range(SOME)]
     index = FilterIndex()
@@ -140,7 +140,7 @@ def _check(index: FilterIndex, filters: Sequence[Filter], items: Sequence[NewsIt
 
 
 def _original(filters: Sequence[Filter]) -> Callable[[dict[str, Any]], list[int]]:
-    """Give the original's way: for each user the four columns of the row are parsed and compared."""
+    """Match as the original did: for each user the four columns of the row are parsed and compared."""
     rows = [
         (
             number,

@@ -1,7 +1,7 @@
-"""What is measured beside whom. This file owns the measurements of `make bench`: who takes part, and in what.
+"""The measurements of `make bench`, and which contestant takes part in which.
 
-Contestants take turns within a round, so that a machine that slows down slows everybody down; a figure is the median of
-the rounds.
+Contestants take turns within a round, so that a machine that slows down slows all of them down; a figure is the median
+of the rounds.
 """
 
 import statistics
@@ -25,7 +25,9 @@ PACE_S = 0.2
 
 
 class Effort(NamedTuple):
-    """How much is done: rounds, deliveries a round of the fast, seconds of a paced round, filters in the index."""
+    """How much is measured: rounds, deliveries in a round of the fast contestants, seconds of a paced round, filters in
+    the index.
+    """
 
     rounds: int
     deliveries: int
@@ -37,7 +39,7 @@ class Effort(NamedTuple):
 WHOLE = Effort(rounds=5, deliveries=500_000, paced_s=8, filters=1_000_000, is_whole=True)
 QUICK = Effort(rounds=1, deliveries=200_000, paced_s=4, filters=100_000, is_whole=False)
 
-# Whom a round of the same length would take too long: a part of the deliveries.
+# Contestants for which such a round would take too long get a share of the deliveries.
 _SHARES = {
     contestants.NATS_WEBSOCKET.name: 0.4,
     contestants.AIOHTTP_GATHER.name: 0.4,
@@ -60,7 +62,7 @@ Medians = dict[str, Figures]
 
 
 class Measured(NamedTuple):
-    """Everything that was measured, by contestant; what takes minutes only where the effort is whole."""
+    """Everything that was measured, by contestant; what takes minutes only in a whole run."""
 
     fan_out: Medians
     backlog: Medians

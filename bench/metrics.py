@@ -1,10 +1,10 @@
-"""What metrics cost: a scrape at 5,000 connections, and counting a broadcast to 5,000.
+"""What metrics cost: a scrape with 5,000 connections, and counting a broadcast to 5,000.
 
     python -m bench.metrics
 
-The scrape is of the real server, over HTTP, with real connections. Counting is the difference between a broadcast with
-our instruments and one with instruments that do nothing, in turns, to links that take every frame and do nothing with
-it. This file owns both measurements.
+The scrape is of the real server, over HTTP, with real connections. The cost of counting is the difference between
+broadcasts with the real counters and with counters that do nothing, in turns, to links that accept every frame and
+discard it.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class Figure(NamedTuple):
 
 
 class Sink:
-    """A link that takes everything."""
+    """A link that accepts everything."""
 
     send_handle = None
 
@@ -107,7 +107,7 @@ def broadcaster(*, is_counted: bool) -> WebSocketBroadcaster:
 
 
 def measure_counting() -> list[Figure]:
-    """Broadcast in turns with our instruments and without, and give both times and their difference."""
+    """Broadcast in turns with counters and without, and return both times and their difference."""
     news = item(content="x" * 800)
     content = msgspec.json.encode(news)
     ways = {"counted": broadcaster(is_counted=True), "not counted": broadcaster(is_counted=False)}
@@ -124,7 +124,7 @@ def measure_counting() -> list[Figure]:
 
 
 async def measure_scrapes() -> list[Figure]:
-    """Scrape a server that everybody is connected to."""
+    """Scrape a server with all clients connected."""
     times: dict[str, list[float]] = {"text/plain": [], OPENMETRICS: []}
     collected = []
     with tempfile.TemporaryDirectory() as folder:

@@ -1,9 +1,9 @@
-"""Where the time goes. This file owns the profiles of our server under each load, written to docs/performance.md.
+"""Where the time is spent: profiles of the server under each load, written to docs/performance.md.
 
     python -m bench.profiles
 
-Each load is played twice: `perf` sees the kernel and C, py-spy sees Python. What a library does is counted for the
-function of ours that called it. Needs perf, and py-spy from `make bench`.
+Each load is played twice: `perf` sees the kernel and C, py-spy sees Python. Time in a library counts for the function
+of `app` that called it. Needs perf, and py-spy from `make bench`.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class Load(NamedTuple):
 
 
 def fan_out(plan: Plan) -> Callable[[Scene, Recording], Awaitable[None]]:
-    """Everybody is in; the items of a plan go out."""
+    """All clients are connected; the items of a plan are sent."""
 
     async def play(scene: Scene, begin: Recording) -> None:
         async with OURS.start(scene, 1) as running, crowd(OURS, running.port, plan, BYSTANDERS) as clients:
@@ -64,7 +64,7 @@ def fan_out(plan: Plan) -> Callable[[Scene, Recording], Awaitable[None]]:
 
 
 async def storm(scene: Scene, begin: Recording) -> None:
-    """Everybody comes in."""
+    """All clients connect."""
     async with OURS.start(scene, 1) as running:
         await begin(running.pid)
         async with crowd(OURS, running.port, Plan(MANY, 1), BYSTANDERS) as clients:
@@ -72,7 +72,7 @@ async def storm(scene: Scene, begin: Recording) -> None:
 
 
 async def batches(scene: Scene, begin: Recording) -> None:
-    """Items are published a hundred at a time, and nobody is in."""
+    """Items are published a hundred at a time, without clients."""
     async with OURS.start(scene, 1) as running:
         await begin(running.pid)
         await publish_all(running, Plan(0, 5_000, 100))
@@ -88,7 +88,7 @@ LOADS = (
 
 @asynccontextmanager
 async def recorder(*command: str | Path) -> AsyncIterator[Recording]:
-    """Attach a profiler to a pid when told to, and let it finish its file in the end."""
+    """Attach a profiler to a pid when told to, and let it finish its file at the end."""
     started: list[asyncio.subprocess.Process] = []
 
     async def begin(pid: int) -> None:
@@ -105,7 +105,7 @@ async def recorder(*command: str | Path) -> AsyncIterator[Recording]:
 
 
 async def by_kind(load: Load, scene: Scene, folder: Path) -> Counter[str]:
-    """Give the samples of perf by what the processor was in."""
+    """Return perf's samples by what the processor was executing."""
     data = folder / "perf.data"
     async with recorder("perf", "record", "-q", "-F", "2000", "-o", data, "-p", "PID") as begin:
         await load.play(scene, begin)
@@ -128,7 +128,7 @@ def _kind(where: str) -> str:
 
 
 async def by_function(load: Load, scene: Scene, folder: Path) -> Counter[str]:
-    """Give the samples of py-spy on the loop's thread by the innermost function of ours; what waits is not counted."""
+    """Return py-spy's samples on the event loop's thread by the innermost function of `app`; waiting is not counted."""
     data = folder / "spy.txt"
     options = ("-r", _SAMPLES_A_S, "-d", _SECONDS, "-f", "raw", "-o", data, "-p", "PID")
     async with recorder(_PY_SPY, "record", *map(str, options)) as begin:
@@ -158,7 +158,7 @@ def _shares(samples: Counter[str]) -> str:
 
 
 async def main() -> None:
-    """Profile every load, and put what was found into the page."""
+    """Profile every load, and write the results into the page."""
     lines = [
         machine("python -m bench.profiles"),
         "",

@@ -1,10 +1,10 @@
-"""What clients that never read cost the others. This file owns the comparison of a crowd with and without them.
+"""What clients that never read cost the others: clients with and without them.
 
     python -m bench.readers [seconds]
 
 5,000 clients on one core, the server on another; 5 items/s of 2 KB. In every second round 50 of the clients read
-nothing until the end, are given up meanwhile, and then resume. Printed are the delivery latency of the others (from
-`published_at` to the client's event loop), what a stalled client costs in memory, and what anybody missed.
+nothing until the end, are disconnected in between, and then resume. Printed are the delivery latency of the others
+(from `published_at` to the client's event loop), the memory of a stalled client, and the items that were missed.
 """
 
 import asyncio
@@ -30,7 +30,9 @@ ROUNDS = 5
 
 
 class Round(NamedTuple):
-    """One round: latencies of the healthy in ms, the most memory that publishing took, and the items nobody got."""
+    """One round: latencies of the healthy clients in ms, the peak memory while publishing, and the items that were
+    missed.
+    """
 
     p50_ms: float
     p99_ms: float
@@ -39,7 +41,7 @@ class Round(NamedTuple):
 
 
 async def play(stalled: int, seconds: int) -> Round:
-    """Let everybody in, publish for a while, let the stalled come back to where they were."""
+    """Connect all clients, publish for a while, let the stalled ones resume."""
     with tempfile.TemporaryDirectory() as folder:
         async with server_process("--database", str(Path(folder) / "news.db")) as running:
             os.sched_setaffinity(running.process.pid, {0})
@@ -59,7 +61,7 @@ async def play(stalled: int, seconds: int) -> Round:
 
 
 async def publish(server: RunningServer, seconds: int) -> float:
-    """Publish at the rate; give the most memory that the server had meanwhile."""
+    """Publish at the rate; return the peak memory of the server."""
     loop = asyncio.get_running_loop()
     began, peak = loop.time(), 0.0
     for number in range(seconds * PER_S):
@@ -71,7 +73,9 @@ async def publish(server: RunningServer, seconds: int) -> float:
 
 
 async def come_back(server: RunningServer, deaf: list[CountingClient], count: int) -> int:
-    """Let the stalled read what is left for them, and resume behind it; give the items that they did not get."""
+    """Let the stalled clients read what is left for them, and resume after it; return the items that they
+    did not get.
+    """
     for client in deaf:
         client.go_on()
     await asyncio.sleep(2)

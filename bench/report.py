@@ -1,4 +1,4 @@
-"""The figures for people. This file owns docs/performance.md's table and the plot beside it."""
+"""docs/performance.md: the table of figures, and the plot beside it."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ _BAR_PX, _LINE_PX, _NAMES_PX = 460, 26, 170
 
 
 def write(measured: Measured, effort: Effort, page: Path) -> str:
-    """Put the figures into the page, between its two marks, and the plot beside it; give what was put there."""
+    """Write the figures between their two marks in the page, and the plot beside it; return what was written."""
     text = figures(measured, effort)
     replace(page, "figures", text)
     page.with_name("performance.svg").write_text(plot(measured), encoding="utf-8")
@@ -23,7 +23,7 @@ def write(measured: Measured, effort: Effort, page: Path) -> str:
 
 
 def replace(page: Path, name: str, text: str) -> None:
-    """Put a text between two marks of a page, in place of what was there."""
+    """Replace the text between two marks of a page."""
     begin, end = (f"<!-- {name}: {place} -->" for place in ("begin", "end"))
     before, _, rest = page.read_text(encoding="utf-8").partition(begin)
     _, _, behind = rest.partition(end)
@@ -31,7 +31,7 @@ def replace(page: Path, name: str, text: str) -> None:
 
 
 def figures(measured: Measured, effort: Effort) -> str:
-    """Give the machine, the table of what was wanted, and the table of who did what, as Markdown."""
+    """Return the machine, the table of targets, and the table of contestants, as Markdown."""
     tables = f"{_wanted(list(rows(measured)))}\n{_contestants(measured)}"
     rounds = "1 round" if effort.rounds == 1 else f"medians of {effort.rounds} interleaved rounds"
     beginning = machine("make bench" if effort.is_whole else "make bench-quick").removesuffix(".")
@@ -39,7 +39,7 @@ def figures(measured: Measured, effort: Effort) -> str:
 
 
 def machine(command: str) -> str:
-    """Say what was run, when and where."""
+    """Return the command, the date and the machine."""
     info = Path("/proc/cpuinfo").read_text(encoding="ascii").splitlines()
     model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), "unknown")
     return (

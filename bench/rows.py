@@ -1,4 +1,4 @@
-"""What we set out to reach. This file owns the rows of the table: each a ratio of one run, and what was wanted."""
+"""The targets: the rows of the table, each a ratio of one run and its target."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -36,7 +36,7 @@ _BESIDE = (
 
 
 def rows(measured: Measured) -> Iterator[Row]:
-    """Give every row that was measured."""
+    """Return every row that was measured."""
     ours = measured.fan_out[OURS.name]
     for peer, wanted in _BESIDE:
         theirs = measured.fan_out[peer.name].deliveries_per_s

@@ -1,4 +1,4 @@
-"""How a measurement is run. This file owns the loop, the descriptors and the core of who measures."""
+"""How a measurement is run: the event loop, the descriptors and the core."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ import uvloop
 
 
 def run(measuring: Coroutine[None, None, None], core: int | None = None) -> int:
-    """Measure to the end, on one core where it is said; give the exit code."""
+    """Run a measurement to its end, on one core if requested; return the exit code."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if core is not None:

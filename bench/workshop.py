@@ -1,6 +1,6 @@
-"""Where everything stands. This file owns the paths of what `make bench` builds, and the databases that it starts from.
+"""The paths of what `make bench` builds, and the databases that rounds start from.
 
-Users store their filters once, through the API of a server of ours; every round begins with a copy of that database.
+Users store their filters once, through the server's API; every round starts with a copy of that database.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _AT_ONCE = 64
 
 
 class Scene:
-    """A folder for one measurement, and a database with the filters of so many users."""
+    """A folder for one measurement, and a database with the filters of `users` users."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -30,7 +30,7 @@ class Scene:
         self._copies = 0
 
     async def store_filters(self, users: int) -> None:
-        """Let users u0, u1 … store what they want, and bystanders b0, b1 … what they want."""
+        """Store the filters of users u0, u1 … and of bystanders b0, b1 …"""
         wanted = {f"u{number}": filters(number) for number in range(users)}
         wanted |= {f"b{number}": NOTHING for number in range(BYSTANDERS)}
         turns = asyncio.Semaphore(_AT_ONCE)
@@ -44,7 +44,7 @@ class Scene:
                 group.create_task(store(user_id, wants))
 
     def fresh_database(self) -> str:
-        """Copy the database; what the last round left is removed."""
+        """Copy the database; remove what the last round left."""
         copy = self.folder / f"round-{self._copies}.db"
         for left in self.folder.glob("round-*"):
             left.unlink()

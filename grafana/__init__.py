@@ -1,1 +1,1 @@
-"""Everything that Prometheus and Grafana are given: rules, dashboards, provisioning. `src` writes what is generated."""
+"""What Prometheus and Grafana are given: rules, dashboards, provisioning. `src` writes the generated files."""

@@ -1,4 +1,4 @@
-// The page's own client of the wire: it comes back to where it was. What arrives is put in as text, never as markup.
+// The page's WebSocket client. It resumes after a disconnect, and inserts items as text, never as markup.
 
 const SHOWN = 40;
 const BASE_MS = 500;
@@ -7,11 +7,11 @@ const HEALTHY_MS = 60_000;
 
 const NO_RETRY_FROM = 4500;
 
-// A fragment never leaves the browser: /#token=… is how to look where tokens are asked for.
+// A fragment never leaves the browser: /#token=… is for servers that require tokens.
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 const user = `page-${crypto.randomUUID()}`;
 const MOVES = { news_item: "seq", keep_alive: "seq", live: "seq", gap: "to_seq" };
-// Up to where everything was received, as the server names it; it outlives the connection.
+// The position up to which everything was received; it is kept across connections.
 const place = { epoch: "", seq: 0 };
 
 const wire = document.getElementById("wire");
@@ -60,7 +60,7 @@ function connect(attempt) {
     state.textContent = "not connected";
     if (event.code >= NO_RETRY_FROM) return;
     const next = Date.now() - openedAt > HEALTHY_MS ? 0 : attempt + 1;
-    // Full jitter: clients that were dropped together do not come back together.
+    // Full jitter: clients that were dropped together do not reconnect together.
     setTimeout(() => connect(next), Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** next));
   };
 }

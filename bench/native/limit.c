@@ -1,11 +1,11 @@
 /*
- * limit: the least that a server can do for each client, as the limit of what can be reached.
+ * limit: the least that a server must do for each client, as a lower bound of the cost.
  *
  *     limit PORT ITEMS_A_WRITE
  *
- * Upgrades everybody without reading more than the first three letters; then each payload that comes as a line on stdin
- * is put into one frame, and so many frames are given to every socket in one send(). No filter, no log, no metric, no
- * heartbeat. A socket that is full is waited for. This file owns the loop of send().
+ * Upgrades every client after reading three letters; then each payload, a line on stdin, becomes one frame, and
+ * ITEMS_A_WRITE frames are written to every socket in one send(). No filter, no log, no metric, no heartbeat. It waits
+ * for a socket that is full.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -4,13 +4,13 @@
  *     load -p PORT -n CLIENTS [-x BYSTANDERS] [-e ITEMS] [-d] [-k SAMPLE] [-w WINDOW] [-i SECONDS] [-t SECONDS] [-N]
  *
  * Opens /ws/news?user_id=u0, u1 … (and b0, b1 … for bystanders, who must get no item) and prints a line
- * "READY {…}" once all are open. Then it reads until every client has ITEMS items, or nothing came for -i seconds, or
+ * "READY {…}" once all are open. Then it reads until every client has ITEMS items, or nothing arrived for -i seconds, or
  * -t seconds are over, and prints "RESULT {…}". Without -e it holds the connections until SIGTERM.
  *
- * Each client is held to getting exactly its items, in order: the number behind "seq": must be one more than before.
+ * Each client must get exactly its items, in order: the number after "seq": must be one more than before.
  * Latency is the time from the stamp "pub_ns=" in the payload (CLOCK_MONOTONIC) to the return of recv().
- * -d offers permessage-deflate without context takeover, every -k th client inflates what it gets.
- * -N speaks NATS inside of the frames. This file owns the client; nothing in it knows a particular server.
+ * -d offers permessage-deflate without context takeover, every -k th client inflates its messages.
+ * -N speaks NATS inside the frames. The client is otherwise the same for every server.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -40,7 +40,7 @@ struct client {
     enum state state;
     bool is_bystander, has_deflate;
     uint64_t items, last_seq;
-    unsigned char *rest; /* what came of a frame that is not whole yet */
+    unsigned char *rest; /* the bytes of an incomplete frame */
     size_t rest_bytes;
 };
 
@@ -111,7 +111,7 @@ static void note_latency(uint64_t sent_ns, uint64_t got_ns)
     latencies++;
 }
 
-/* Read the number behind a mark; false where the mark is not there. */
+/* Read the number after a mark; return false if there is no mark. */
 static bool number_behind(const unsigned char *text, size_t size, const char *mark, uint64_t *number)
 {
     size_t length = strlen(mark);
@@ -215,7 +215,7 @@ static void take_text(struct client *client, const unsigned char *text, size_t s
     check_item(client, text, size, got_ns);
 }
 
-/* RFC 7692 section 7.2.2; a client that is no sample counts the compressed message as an item, by its size. */
+/* RFC 7692 section 7.2.2; a client outside the sample counts a compressed message as an item, by its size. */
 static void take_deflated(struct client *client, const unsigned char *data, size_t size, uint64_t got_ns)
 {
     if ((client - clients) % wanted.sample || size + 4 > sizeof deflated) {
@@ -243,7 +243,7 @@ static void take_frame(struct client *client, unsigned char head, const unsigned
     else take_text(client, payload, size, got_ns);
 }
 
-/* Give the bytes that were used: whole frames only. */
+/* Return the bytes that were used: whole frames only. */
 static size_t take_frames(struct client *client, const unsigned char *data, size_t size, uint64_t got_ns)
 {
     size_t used = 0;
@@ -283,7 +283,7 @@ static size_t take_nats(struct client *client, const unsigned char *data, size_t
     }
 }
 
-/* Give the size of the answer's head, 0 while it is not whole. */
+/* Return the size of the answer's head, 0 while it is incomplete. */
 static size_t take_answer(struct client *client, const unsigned char *data, size_t size)
 {
     static const char hello[] = "CONNECT {\"verbose\":false,\"pedantic\":false}\r\nSUB news 1\r\n";
@@ -341,7 +341,7 @@ static void stop(int number)
     is_stopped = 1;
 }
 
-/* Say whether it is over; `ready_ns` is when all were open. */
+/* Return whether it is over; `ready_ns` is when all were open. */
 static bool is_over(uint64_t ready_ns)
 {
     uint64_t now = now_ns();

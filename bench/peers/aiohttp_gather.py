@@ -1,4 +1,4 @@
-"""aiohttp as its examples do it: a handler a client, and a gather of send_str(). This file owns the peer."""
+"""Peer: aiohttp as in its examples, with a handler for each client and a gather of send_str()."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-// Bun's publish(). This file owns the peer; it is driven as lines.py says.
+// Peer: Bun's publish(), driven as described in lines.py.
 const [port, itemsATurn] = Bun.argv.slice(2).map(Number);
 
 const server = Bun.serve({

@@ -1,7 +1,7 @@
-"""How the Python peers are driven. This file owns reading payloads from stdin: one a line, so many at once.
+"""How the Python peers are driven: they read payloads from stdin, one a line, some at once.
 
-A peer is started with a port and how many payloads it is to send before its loop turns, says LISTENING, and then sends
-what comes to everybody.
+A peer is started with a port and the number of payloads to send before its event loop runs, prints LISTENING, and then
+sends each payload to every client.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ BACKLOG = 4096
 
 
 async def send_lines(send: Callable[[bytes], Awaitable[None] | None]) -> None:
-    """Give each payload to `send` until stdin ends."""
+    """Pass each payload to `send` until stdin ends."""
     loop, stream = asyncio.get_running_loop(), asyncio.StreamReader(limit=1 << 22)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), sys.stdin)
     sys.stdout.write("LISTENING\n")

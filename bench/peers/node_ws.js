@@ -1,4 +1,4 @@
-// ws for Node, with the loop over clients of its own README. This file owns the peer; it is driven as lines.py says.
+// Peer: ws for Node, with the loop over clients of its own README, driven as described in lines.py.
 import { createInterface } from "node:readline";
 import { WebSocket, WebSocketServer } from "ws";
 

@@ -1,6 +1,6 @@
-"""A server built as the original was. This file owns the peer.
+"""Peer: a server built as the original was.
 
-For each item and user: a connection to SQLite and a SELECT, four columns of JSON parsed, substrings looked for, a text
+For each item and user: a connection to SQLite and a SELECT, four columns of JSON parsed, substrings searched, a text
 made for this client alone; all of it gathered.
 """
 
@@ -64,7 +64,7 @@ async def main() -> None:
 
         async def send(payload: bytes) -> None:
             message = json.loads(payload)
-            # As many at once as have descriptors: each opens the database.
+            # As many at once as there are descriptors: each opens the database.
             users = list(connections)
             for start in range(0, len(users), 500):
                 await asyncio.gather(*(send_to(database, user, message) for user in users[start : start + 500]))

@@ -1,4 +1,4 @@
-"""Filtering as the original did it. This file owns the loop's body: one row of SQLite beside one item."""
+"""Filtering as the original did it: the loop's body, one row of SQLite against one item."""
 
 import json
 from typing import Any

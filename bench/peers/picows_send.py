@@ -1,4 +1,4 @@
-"""picows with one send() a client. This file owns the peer."""
+"""Peer: picows with one send() a client."""
 
 from lines import BACKLOG, HOST, PORT, run, send_lines
 from picows import WSListener, WSMsgType, WSTransport, ws_create_server

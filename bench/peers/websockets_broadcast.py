@@ -1,4 +1,4 @@
-"""websockets with its broadcast(), the way its own guide recommends. This file owns the peer."""
+"""Peer: websockets with its broadcast(), as its own guide recommends."""
 
 from lines import BACKLOG, HOST, PORT, run, send_lines
 from websockets.asyncio.server import ServerConnection, broadcast, serve

@@ -1,4 +1,4 @@
-/** The panels that @grafana/ui can draw. This file owns what core's plugins do around its components. */
+/** The panels that @grafana/ui can draw. It does what core's plugins do around its components. */
 import { dateTime, getDisplayValueAlignmentFactors, getFieldDisplayValues } from '@grafana/data';
 import { BarGauge, BigValue, TimeSeries, VizRepeater } from '@grafana/ui';
 

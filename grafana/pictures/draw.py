@@ -1,4 +1,4 @@
-"""Draw a dashboard without a Grafana. This file owns the browser that takes the picture, and what it may load."""
+"""Draw a dashboard without a Grafana server: a browser takes the picture, and loads local files only."""
 
 import asyncio
 import json
@@ -15,17 +15,17 @@ FOLDER = Path(__file__).parent
 WIDTH_PX = 1800
 # The panel's id and the position of the target in it.
 Query = tuple[int, int]
-# What Prometheus answers to query_range, below data.result. Any: JSON, read by the page only.
+# What Prometheus returns for query_range, below data.result. Any: JSON, read by the page only.
 Series = Sequence[Mapping[str, Any]]
 
-# Nobody listens there: every request is answered from files.
+# Nothing listens there: every request is answered from files.
 _ORIGIN = "http://pictures.invalid"
 _PAGE = (
     '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><link rel="stylesheet" href="/panels.css">'
     '<script>window.__grafana_public_path__ = "/public/"</script>'
     '<body style="margin: 0"><div id="root"></div><script src="/panels.js"></script>'
 )
-# Where Grafana's components look for a file, and where npm put it.
+# Where Grafana's components look for a file, and where npm installed it.
 _FILES = {
     "/public/build/img/": "node_modules/@grafana/ui/dist/public/img/",
     "/public/fonts/inter/": "node_modules/inter-ui/web/",
@@ -43,11 +43,11 @@ _ARGUMENTS = [
 
 
 class NotDrawn(Exception):
-    """The page had something to say instead."""
+    """The page logged an error instead of drawing."""
 
 
 class Shot(NamedTuple):
-    """A dashboard, and what Prometheus answered to each of its queries between two times (seconds since 1970)."""
+    """A dashboard, and Prometheus' answer to each of its queries between two times (Unix seconds)."""
 
     dashboard: Mapping[str, Any]
     results: Mapping[Query, Series]
@@ -55,7 +55,7 @@ class Shot(NamedTuple):
     until: float
 
     def encode(self) -> str:
-        """Give what panels.jsx reads. KeyError where a query has no answer."""
+        """Return the input of panels.jsx. Raises KeyError for a query without an answer."""
         answers = {
             panel["id"]: [self.results[panel["id"], position] for position in range(len(panel.get("targets", ())))]
             for panel in self.dashboard["panels"]
@@ -64,7 +64,7 @@ class Shot(NamedTuple):
 
 
 async def build() -> None:
-    """Bring Grafana's components from npm unless they are there, and bundle the page. Do it once before `draw`."""
+    """Install Grafana's components from npm if they are missing, and bundle the page. Call it once before `draw`."""
     if not (FOLDER / "node_modules" / ".package-lock.json").exists():
         await _npm("ci", "--legacy-peer-deps", "--ignore-scripts", "--no-audit", "--no-fund")
     await _npm("run", "build")
@@ -73,7 +73,7 @@ async def build() -> None:
 async def draw(shot: Shot, target: Path, chromium: str | None = None) -> None:
     """Write the whole dashboard as one PNG of 1800 pixels width.
 
-    NotDrawn where the page logs an error, a panel throws, or anything is asked for that is not one of our files.
+    Raises NotDrawn if the page logs an error, a panel throws, or anything but a local file is requested.
     """
     async with async_playwright() as playwright:
         path = chromium or shutil.which("chromium")

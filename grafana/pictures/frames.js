@@ -1,6 +1,6 @@
 /**
- * From Prometheus' answers to Grafana's frames. This file owns what a Grafana server and its panel plugins would add
- * to a panel before it is drawn: names, gaps, defaults, overrides.
+ * From Prometheus' answers to Grafana's frames: what a Grafana server and its panel plugins would add to a panel before
+ * it is drawn: names, gaps, defaults, overrides.
  */
 import { applyFieldOverrides, FieldType, identityOverrideProcessor, Registry, toDataFrame } from '@grafana/data';
 
@@ -38,7 +38,7 @@ const settings = new Registry(() => [
   ...Object.keys(LINES).map((path) => setting(path, true)),
 ]);
 
-/** Give a panel's frames, one a series: `answers` holds Prometheus' series by the position of the target. */
+/** Return a panel's frames, one a series: `answers` has Prometheus' series by the position of the target. */
 export function frames(panel, answers, theme) {
   const moments = steps(answers);
   const raw = panel.targets.flatMap((target, position) =>
@@ -54,7 +54,7 @@ export function frames(panel, answers, theme) {
   });
 }
 
-/** Give the time between two samples in ms, 0 where there is one sample only. */
+/** Return the time between two samples in ms, 0 if there is only one sample. */
 export function interval(answers) {
   const gaps = answers.flat().flatMap(({ values }) => values.slice(1).map(([time], i) => ms(time) - ms(values[i][0])));
   return gaps.length ? Math.min(...gaps) : 0;
@@ -62,7 +62,7 @@ export function interval(answers) {
 
 export const ms = (seconds) => Math.round(seconds * 1000);
 
-// Prometheus leaves out what is missing. Grafana's plugin puts an empty sample there, which breaks the line.
+// Prometheus omits missing samples. Grafana's plugin puts an empty sample there, which breaks the line.
 function steps(answers) {
   const times = answers.flat().flatMap(({ values }) => values.map(([time]) => ms(time)));
   const [first, last, step] = [Math.min(...times), Math.max(...times), interval(answers)];
@@ -86,13 +86,13 @@ function frame(target, { metric, values }, moments) {
   });
 }
 
-// NaN and +Inf are gaps on every panel of ours.
+// NaN and +Inf are gaps on every panel.
 function finite(text) {
   const value = Number(text);
   return Number.isFinite(value) ? value : null;
 }
 
-// Without a name Grafana makes one of the labels, and of the expression where there are none.
+// Without a name Grafana makes one of the labels, or of the expression if there are none.
 function name({ legendFormat, expr }, metric) {
   if (legendFormat === '__auto') {
     return Object.keys(metric).length ? undefined : expr;
@@ -114,7 +114,7 @@ function defaults({ type, title, fieldConfig }) {
   };
 }
 
-// JSON has no -Infinity, so the lowest step comes as null.
+// JSON has no -Infinity, so the lowest threshold is null.
 function based({ mode, steps }) {
   return { mode, steps: steps.map((step) => ({ ...step, value: step.value ?? -Infinity })) };
 }

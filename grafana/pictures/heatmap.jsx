@@ -1,5 +1,5 @@
 /**
- * A heatmap, for which @grafana/ui has axes and no cells. This file owns the way from cumulative buckets to colours,
+ * A heatmap, for which @grafana/ui has axes but no cells: from cumulative buckets to colors,
  * after Grafana's plugin: rows of equal height, every row named by its upper bound.
  */
 import { formattedValueToString, getValueFormat } from '@grafana/data';
@@ -38,7 +38,7 @@ export function Heatmap({ panel, answers, theme, range, width, height }) {
   );
 }
 
-/** Give rows from the lowest up, each with its own counts by time in ms; Prometheus' buckets count all below too. */
+/** Return rows from the lowest up, each with its own counts by time in ms; Prometheus' buckets include all below. */
 function buckets(series) {
   const sorted = [...series].sort((a, b) => bound(a) - bound(b));
   const cumulative = sorted.map(({ values }) => new Map(values.map(([time, text]) => [ms(time), Number(text)])));
@@ -76,7 +76,7 @@ function axes(rows, unit, theme, range, height, paint) {
   return builder;
 }
 
-// As Grafana: every second name goes until the rest has room. Grafana crams them at 10 px, which few can read.
+// As in Grafana: every second name is dropped until the rest has room. Grafana squeezes them at 10 px, which is hard to read.
 function sparse(rows, height) {
   const isTight = rows.length > 3 && (height - TIMES_PX) / rows.length < NAME_PX;
   return isTight ? sparse(rows.filter((_, i) => i % 2 === 0), height) : rows;
@@ -86,7 +86,7 @@ function readable(le, unit) {
   return le === '+Inf' ? le : formattedValueToString(getValueFormat(unit)(Number(le)));
 }
 
-// A sample counts what came in the step before it, so its cell ends at its time.
+// A sample counts the step before it, so its cell ends at its time.
 function painter({ rows, shade, hidden, gap, step }) {
   return (plot) => {
     const top = (row) => plot.valToPos(row + 1, 'y', true);

@@ -1,6 +1,6 @@
 /**
- * A dashboard as Grafana's dark theme shows it. This file owns the page: title bar, grid, rows, and the word that all
- * is drawn. `/shot.json` says what: {dashboard, answers by panel id, since, until}, times in seconds.
+ * A dashboard as Grafana's dark theme shows it: title bar, grid, rows, and the mark that everything is drawn.
+ * `/shot.json` has the input: {dashboard, answers by panel id, since, until}, times in seconds.
  */
 import { createTheme, ThemeContext } from '@grafana/data';
 import { initPluginTranslations } from '@grafana/i18n';
@@ -16,7 +16,7 @@ import { devDependencies } from './package.json';
 // Grafana's own: 24 columns, cells of 30 px, 8 px between them.
 const [CELL, GAP, COLUMNS, EDGE, BAR] = [30, 8, 24, 16, 56];
 const CHARTS = { timeseries: Lines, stat: Stat, bargauge: Bars, heatmap: Heatmap };
-// Their plot comes once the legend has been measured; the others are there at once.
+// Their plot is drawn once the legend has been measured; the others are drawn at once.
 const LATE = new Set(['timeseries', 'heatmap']);
 const theme = createTheme({ colors: { mode: 'dark' } });
 const grid = (cells, cell) => cells * cell + (cells - 1) * GAP;
@@ -112,7 +112,7 @@ function Page({ children }) {
 
 const frame = () => new Promise(requestAnimationFrame);
 
-// Text on a canvas stays in whatever font there was when it was drawn, so the fonts come first.
+// Text on a canvas keeps the font of the moment when it was drawn, so the fonts are loaded first.
 async function fonts() {
   for (const weight of [400, 500]) {
     const faces = await document.fonts.load(`${weight} 12px Inter`);
@@ -120,7 +120,7 @@ async function fonts() {
   }
 }
 
-// A plot is drawn one frame after it has come.
+// A plot is drawn one frame after it was added.
 async function settled() {
   const waiting = () => [...document.querySelectorAll('[data-plot]')].filter((plot) => !plot.querySelector('.u-wrap'));
   do await frame();

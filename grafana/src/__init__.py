@@ -2,8 +2,8 @@
 
 rules       recording rules: the objectives and the aggregates that alerts and panels share
 alerts      every alert, as tables
-colours     which colour a word has
-panels      how our panels look: units, legends, limits, heights
+colors      which color a label value has
+panels      the style of panels: units, legends, limits, heights
 dashboards  the three dashboards
 build       writes grafana/rules, grafana/dashboards and grafana/compose
 """

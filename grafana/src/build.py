@@ -1,4 +1,4 @@
-"""Write what is generated. This file owns where it goes, and what differs between this machine and docker-compose.yml.
+"""Write the generated files, and adapt configurations from this machine to docker-compose.yml.
 
 `--check` compares instead, for CI.
 """
@@ -24,7 +24,7 @@ _SERVICES = {
 
 
 class _Dumper(yaml.SafeDumper):
-    """Long expressions as blocks, everything in the order it was written."""
+    """Writes long expressions as blocks, and keys in their order."""
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
@@ -35,7 +35,7 @@ _Dumper.add_representer(str, _text)
 
 
 def generate() -> dict[str, str]:
-    """Give every generated file: its path below grafana/, and its text."""
+    """Return every generated file: its path below grafana/, and its text."""
     return {
         "rules/recording.yml": _yaml(recording_groups()),
         "rules/alerts.yml": _yaml(alert_groups()),
@@ -46,7 +46,7 @@ def generate() -> dict[str, str]:
 
 
 def _for_compose(path: Path) -> str:
-    """Give a configuration with the names that services have among themselves instead of this machine's ports."""
+    """Return a configuration with the host names of Compose services instead of this machine's ports."""
     text = path.read_text(encoding="utf-8")
     for here, there in _SERVICES.items():
         text = text.replace(here, there)
@@ -54,7 +54,7 @@ def _for_compose(path: Path) -> str:
 
 
 def main() -> int:
-    """Write the files, or with --check say which differ from what is committed."""
+    """Write the files, or with --check print which differ from what is committed."""
     files = generate()
     if "--check" in sys.argv:
         stale = [name for name, text in files.items() if not _is_current(FOLDER / name, text)]

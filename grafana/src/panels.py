@@ -1,6 +1,6 @@
-"""How our panels look. This file owns units, legends, limits and heights, so that the dashboards only say what.
+"""The style of panels: units, legends, limits and heights, so that dashboards only define content.
 
-In expressions `{%}` stands for the job and instance that are chosen, `{%, …}` for those and more.
+In expressions `{%}` stands for the selected job and instance, `{%, …}` for those and more.
 """
 
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from grafana.src.colours import BLUE, NEUTRAL, RED, colours_of, words_of
+from grafana.src.colors import BLUE, NEUTRAL, RED, colors_of, words_of
 
 # Any: the SDK's builders have no common type.
 Panel = Any
@@ -26,34 +26,34 @@ LIMIT = "limit"
 """The legend of a series that is a limit: a dashed line without an area."""
 Step = tuple[float | None, str]
 
-# So high that a legend shows p50, p95 and p99 without scrolling.
+# High enough that a legend shows p50, p95 and p99 without scrolling.
 _HEIGHT = 9
 _WIDE = 12
 
 
 class Query(NamedTuple):
-    """One question to Prometheus, and the closed set of words that its answer is parted by."""
+    """One Prometheus query, and the closed set of values that its result is split by."""
 
     asked: Dataquery
     words: tuple[str, ...] = ()
 
 
 def query(expression: str, legend: str = "", *, examples: bool = False) -> Query:
-    """Ask Prometheus for one expression, and for the examples that its histogram leaves."""
+    """Query one expression, and the exemplars of its histogram."""
     chosen = expression.replace("{%,", "{" + CHOSEN + ",").replace("{%}", "{" + CHOSEN + "}")
     asked = Dataquery().expr(chosen).legend_format(legend or "__auto").datasource(SOURCE)
     return Query(asked.exemplar(True) if examples else asked)
 
 
 def rates(metric: str, label: str, *matchers: str) -> Query:
-    """Ask for a counter's rate by one label."""
+    """Query a counter's rate by one label."""
     inner = "{%, " + ", ".join(matchers) + "}" if matchers else "{%}"
     asked = query(f"sum by ({label}) (rate({metric}{inner}{RATE}))", "{{" + label + "}}")
     return asked._replace(words=words_of(metric, label))
 
 
 def quantile(share: float, metric: str, by: str = "") -> str:
-    """Give a quantile of a histogram."""
+    """Query a quantile of a histogram."""
     labels = f"le, {by}" if by else "le"
     return f"histogram_quantile({share:g}, sum by ({labels}) (rate({metric}_bucket{{%}}{RATE})))"
 
@@ -61,7 +61,7 @@ def quantile(share: float, metric: str, by: str = "") -> str:
 def number(
     title: str, text: str, unit: str, expression: str, *steps: Step, decimals: int | None = None, width: int = 4
 ) -> Panel:
-    """One value of the present, coloured where there are steps."""
+    """One current value, colored if there are thresholds."""
     panel = _dress(stat.Panel(), title, text, unit, width, 5).with_target(query(expression).asked).no_value("quiet")
     panel = panel.reduce_options(look.ReduceDataOptions().calcs(["lastNotNull"])).graph_mode(
         kinds.BigValueGraphMode.AREA
@@ -74,7 +74,7 @@ def number(
 
 
 def words(title: str, text: str, asked: Query, width: int = 24) -> Panel:
-    """What the labels of a metric say at present."""
+    """The current label values of a metric."""
     panel = _dress(stat.Panel(), title, text, "short", width, 3).with_target(asked.asked)
     panel = panel.text_mode(kinds.BigValueTextMode.NAME).graph_mode(kinds.BigValueGraphMode.NONE)
     return panel.color_mode(kinds.BigValueColorMode.NONE)
@@ -89,7 +89,7 @@ def lines(
     limit: float | None = None,
     floor: bool = True,
 ) -> Panel:
-    """Values over time; `limit` is a dashed line, in sight also when the values are far below (but for times)."""
+    """Values over time; `limit` is a dashed line, visible also if the values are far below (except for times)."""
     panel = _series(title, text, unit, width).fill_opacity(8).line_width(2)
     if floor:
         panel = panel.min(0)
@@ -110,7 +110,7 @@ def stack(title: str, text: str, unit: str, *queries: Query, width: int = 8) -> 
 def quantiles(
     title: str, text: str, metric: str, width: int = 8, limit: float | None = None, *, examples: bool = False
 ) -> Panel:
-    """The median and the slow end of a histogram, and its examples where it leaves some."""
+    """The median and the slow end of a histogram, and its exemplars if it has some."""
     shares = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
     asked = [query(quantile(share, metric), name, examples=examples) for share, name in shares]
     return lines(title, text, "s", *asked, width=width, limit=limit)
@@ -118,15 +118,15 @@ def quantiles(
 
 def heat(title: str, text: str, metric: str, width: int = 24) -> Panel:
     """A histogram over time."""
-    colour = heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Turbo").steps(64)
+    color = heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Turbo").steps(64)
     axis = heatmap.YAxisConfig().unit("s")
-    panel = _dress(heatmap.Panel(), title, text, "s", width, 11).calculate(False).y_axis(axis).color(colour)
+    panel = _dress(heatmap.Panel(), title, text, "s", width, 11).calculate(False).y_axis(axis).color(color)
     counts = query(f"sum by (le) (increase({metric}_bucket{{%}}{RATE}))", "{{le}}").asked
     return panel.with_target(counts.format(PromQueryFormat.HEATMAP))
 
 
 def bars(title: str, text: str, asked: Query, width: int = 12) -> Panel:
-    """Shares of the present beside each other; a full bar is all of it."""
+    """Current shares side by side; a full bar is the whole."""
     panel = _dress(bargauge.Panel(), title, text, "percentunit", width, _HEIGHT).min(0).max(1)
     panel = panel.orientation(kinds.VizOrientation.HORIZONTAL).thresholds(_thresholds((None, BLUE)))
     return panel.with_target(asked.asked)
@@ -153,24 +153,24 @@ def _series(title: str, text: str, unit: str, width: int) -> Panel:
 def _targets(panel: Panel, queries: tuple[Query, ...]) -> Panel:
     for asked in queries:
         panel = panel.with_target(asked.asked)
-        for word, colour in colours_of(asked.words).items():
-            panel = panel.override_by_name(word, [_coloured(colour)])
+        for word, color in colors_of(asked.words).items():
+            panel = panel.override_by_name(word, [_colored(color)])
         if asked.asked.build().legend_format == LIMIT:
             panel = panel.override_by_name(LIMIT, _AS_LIMIT)
     return panel
 
 
-def _coloured(colour: str) -> model.DynamicConfigValue:
-    return model.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": colour})
+def _colored(color: str) -> model.DynamicConfigValue:
+    return model.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": color})
 
 
 _AS_LIMIT = [
-    _coloured(RED),
+    _colored(RED),
     model.DynamicConfigValue(id_val="custom.lineStyle", value={"fill": "dash", "dash": [10, 10]}),
     model.DynamicConfigValue(id_val="custom.fillOpacity", value=0),
 ]
 
 
 def _thresholds(*steps: Step) -> frame.ThresholdsConfig:
-    values = [model.Threshold(value=value, color=colour) for value, colour in steps]
+    values = [model.Threshold(value=value, color=color) for value, color in steps]
     return frame.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(values)

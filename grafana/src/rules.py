@@ -1,4 +1,4 @@
-"""Recording rules. This file owns the objectives, their windows, and the aggregates that alerts and panels share.
+"""Recording rules: the objectives, their windows, and the aggregates that alerts and panels share.
 
 Names follow level:metric:operations (Prometheus, practices/rules). `total > 0` in a ratio means that silence gives no
 sample instead of NaN. Every expression is valid for Prometheus 2.42 and 3.
@@ -14,8 +14,8 @@ INCIDENT_WINDOWS = ("1h", "1d")
 class Objective(NamedTuple):
     """A promise over 30 days: which share of the events has to be good, and how bad ones and all are counted.
 
-    `incidents` counts what went wrong one by one: a single late item is a bad event for each of its recipients, and the
-    share alone would call somebody for it. Alerts want more than a few incidents.
+    `incidents` counts failures one by one: a single late item is a bad event for each of its recipients, and the share
+    alone would page for it. Alerts require more than a few incidents.
     """
 
     name: str
@@ -36,9 +36,9 @@ def _increase(metric: str, *matchers: str) -> str:
 _DELIVERIES = _rate("news_delivery_latency_seconds_count")
 _IN_TIME = _rate("news_delivery_latency_seconds_bucket", 'le="0.1"')
 _WRITTEN = _rate("news_sends_total", 'result="written"')
-# Not `draining`: being sent elsewhere during a restart is how a restart is meant to be.
+# Not `draining`: a restart sends clients elsewhere by design.
 _SERVER_FAULTS = 'reason=~"capacity|internal_error"'
-# Not `lagging`: who reads slowly gets everything, at a pace of its own.
+# Not `lagging`: a client that reads slowly gets everything, at its own pace.
 _GIVEN_UP = 'action="disconnected"'
 _LOST_PROBES = 'result!="ok"'
 
@@ -79,7 +79,7 @@ AGGREGATES = {
         f"sum by (job, instance) (news_connections{{{JOB}}})"
         f" / (sum by (job, instance) (news_connections_limit{{{JOB}}}) > 0)"
     ),
-    # What the counters and the gauge of one scrape say of the same thing; 0, or something leaks.
+    # Differences between counters and gauges of one scrape for the same thing; 0, or something leaks.
     "instance:news_connections_unaccounted:sum": (
         f"sum by (job, instance) (news_connections_opened_total{{{JOB}}})"
         f" - sum by (job, instance) (news_connections_closed_total{{{JOB}}})"
@@ -106,7 +106,7 @@ AGGREGATES = {
 
 
 def recording_groups() -> list[dict[str, object]]:
-    """Give the groups of recording rules."""
+    """Return the groups of recording rules."""
     aggregates = [{"record": name, "expr": expression} for name, expression in AGGREGATES.items()]
     return [
         {"name": "polyfloat-news-aggregates", "rules": aggregates},

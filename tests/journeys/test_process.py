@@ -134,7 +134,7 @@ async def test_publish_and_listen_work_on_the_command_line(tmp_path: Path) -> No
     assert (first.code, first.out) == (0, "2 new\n")
     assert (again.out, single.out) == ("0 new\n", "1 new\n")
     assert bad.code == 1
-    assert "/0/content: required" in bad.err
+    assert "/0/content: is required" in bad.err
     assert "80.0 crypto" in heard
     assert "[BTC]" in heard
 
@@ -165,14 +165,14 @@ async def test_token_command_signs_a_usable_token() -> None:
 
     assert (taken.code, taken.out) == (0, "1 new\n")
     assert (refused.code, another.code) == (1, 1)
-    assert "403 The token needs the scope news:publish" in refused.err
+    assert "403 The token must have the scope news:publish" in refused.err
     assert "403" in another.err
     claims = jwt.decode(limited["NEWS_TOKEN"], SECRET, algorithms=["HS256"])
     assert claims["ent"] == {"categories": ["crypto"]}
     assert (without_a_secret.code, for_too_long.code, unknown.code) == (2, 2, 2)
     assert "/ent/cats" in unknown.err
     assert "NEWS_JWT_SECRET" in without_a_secret.err
-    assert "24 at most" in for_too_long.err
+    assert "must be above 0 and at most 24" in for_too_long.err
 
 
 async def test_listen_resumes_after_a_restart(tmp_path: Path) -> None:
@@ -215,11 +215,11 @@ async def test_publish_reports_a_missing_file() -> None:
 
 
 BAD_SETTINGS = [
-    ({"NEWS_PORT": "x"}, "NEWS_PORT='x': want a whole number from 0 to 65535"),
-    ({"NEWS_HOST": "0.0.0.0"}, "NEWS_HOST='0.0.0.0': want a loopback address"),
+    ({"NEWS_PORT": "x"}, "NEWS_PORT='x': must be an integer between 0 and 65535"),
+    ({"NEWS_HOST": "0.0.0.0"}, "NEWS_HOST='0.0.0.0': must be a loopback address"),
     ({"NEWS_JWT_SECRET": "secret"}, "NEWS_JWT_SECRET"),
-    ({"NEWS_ENGINE": "nats"}, "NEWS_ENGINE='nats': want sqlite"),
-    ({"NEWS_FEEDS": "/nowhere.toml"}, "NEWS_FEEDS='/nowhere.toml': want a feeds.toml that can be read"),
+    ({"NEWS_ENGINE": "nats"}, "NEWS_ENGINE='nats': must be sqlite"),
+    ({"NEWS_FEEDS": "/nowhere.toml"}, "NEWS_FEEDS='/nowhere.toml': must be a readable TOML file"),
 ]
 
 

@@ -11,7 +11,7 @@ from app.core.filters.matching import Outcome
 from app.core.protocol.close_codes import DisconnectReason
 from app.telemetry import labels
 from grafana.src.build import FOLDER, generate
-from grafana.src.colours import colours_of
+from grafana.src.colors import colors_of
 from tests.support.dashboards import Target, concrete, dashboards, panels, targets
 
 ALL = dashboards()
@@ -84,18 +84,18 @@ def test_queries_are_valid_bounded_and_filtered(target: Target) -> None:
 
 @pytest.mark.parametrize("panel", EVERY_PANEL)
 def test_series_of_a_panel_have_distinct_colors(panel: dict[str, Any]) -> None:
-    colours = {
+    colors = {
         override["matcher"]["options"]: change["value"]["fixedColor"]
         for override in panel["fieldConfig"]["overrides"]
         for change in override["properties"]
         if change["id"] == "color"
     }
 
-    assert len(set(colours.values())) == len(colours)
+    assert len(set(colors.values())) == len(colors)
 
 
 @pytest.mark.parametrize("enumeration", [DisconnectReason, Outcome, *ENUMERATIONS], ids=lambda one: one.__name__)
 def test_every_label_value_has_a_color(enumeration: type[StrEnum]) -> None:
-    colours = colours_of(word.value for word in enumeration)
+    colors = colors_of(word.value for word in enumeration)
 
-    assert len(set(colours.values())) == len(enumeration)
+    assert len(set(colors.values())) == len(enumeration)

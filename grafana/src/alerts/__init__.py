@@ -1,15 +1,15 @@
-"""Every alert, as tables: when somebody is called, with which words, and what they read first.
+"""Every alert, as tables: its condition, its severity and its text.
 
-critical calls somebody now · warning is for working hours · info stands on a dashboard · none proves that alerts
-arrive. Each has an anchor of its own in docs/runbook.md and, in tests/observability/alerts, a case in which it fires,
-one in which it does not fire yet, and a near miss.
+critical pages now · warning is for working hours · info is shown on a dashboard · none proves that alerts arrive. Each
+has a section in docs/runbook.md and, in tests/observability/alerts, a case in which it fires, one in which it does not
+fire yet, and a near miss.
 
-availability  is the server there, and does it work?
-connections   are clients connected, and do they get in?
-budgets       does an objective's error budget burn too fast?
-delivery      does news come in, is it matched, does it go out?
-runtime       what are the process and its database doing?
-alert         what an alert is
+    availability  is the server up, and does it work?
+    connections   are clients connected, and can they connect?
+    budgets       does an objective's error budget burn too fast?
+    delivery      is news stored, matched and sent?
+    runtime       what are the process and its database doing?
+    alert         the parts of an alert
 """
 
 from grafana.src.alerts.alert import rule_of
@@ -29,7 +29,7 @@ GROUPS = {
 
 
 def alert_groups() -> list[dict[str, object]]:
-    """Give the groups of alerting rules."""
+    """Return the groups of alerting rules."""
     return [
         {"name": f"polyfloat-news-{name}", "rules": [rule_of(alert) for alert in alerts]}
         for name, alerts in GROUPS.items()

@@ -1,4 +1,4 @@
-"""What an alert is. This file owns its parts, and the rule that Prometheus gets."""
+"""The parts of an alert, and the rule that Prometheus gets."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class Alert(NamedTuple):
 
 
 def rule_of(alert: Alert) -> dict[str, object]:
-    """Give the alerting rule."""
+    """Return the alerting rule."""
     return {
         "alert": alert.name,
         "expr": alert.expression,
@@ -34,5 +34,7 @@ def rule_of(alert: Alert) -> dict[str, object]:
 
 
 def growing(difference: str) -> str:
-    """Say that a difference is not 0 and has moved within the hour: an old one is known, and stays until a restart."""
+    """Return an expression for a difference that is not 0 and has changed within the hour: an old one is known, and
+    remains until a restart.
+    """
     return f"abs({difference}) > 0 and changes({difference}[1h]) > 0"

@@ -1,4 +1,4 @@
-"""Whether the server is there and works. This file owns when that is worth a call."""
+"""Alerts: is the server up, and does it work?"""
 
 from grafana.src.alerts.alert import Alert
 from grafana.src.rules import JOB
@@ -18,7 +18,7 @@ AVAILABILITY = (
         "5m",
         f"absent(up{{{JOB}}})",
         "No news server is known to Prometheus.",
-        "The job polyfloat-news has no target: every other alert is blind.",
+        "The job polyfloat-news has no target: no other alert can fire.",
     ),
     Alert(
         "NewsRestarting",
@@ -43,7 +43,7 @@ AVAILABILITY = (
         "30s",
         f"news_time_seconds{{{JOB}}} - news_broadcaster_last_loop_timestamp_seconds{{{JOB}}} > 30",
         "The broadcaster of {{ $labels.instance }} is stuck.",
-        "Its last turn was {{ $value | humanizeDuration }} ago: nobody receives news.",
+        "Its last tick was {{ $value | humanizeDuration }} ago: no client receives news.",
         "delivery",
     ),
     Alert(
@@ -53,7 +53,7 @@ AVAILABILITY = (
         f"news_history_head_sequence{{{JOB}}} - news_broadcast_sequence{{{JOB}}} > 0"
         f" and on (job, instance) changes(news_broadcast_sequence{{{JOB}}}[1m]) == 0",
         "{{ $labels.instance }} stores news and sends none.",
-        "{{ $value }} items are stored and did not go out, and for a minute none did.",
+        "{{ $value }} stored items were not sent, and none was for a minute.",
         "delivery",
     ),
     Alert(

@@ -1,4 +1,4 @@
-"""When an objective's error budget burns too fast. This file owns the windows, the rates, and what is chance."""
+"""Alerts: does an objective's error budget burn too fast?"""
 
 from grafana.src.alerts.alert import Alert
 
@@ -7,7 +7,9 @@ _CHANCE = 10.5
 
 
 def _burning(*pairs: tuple[str, str, float], incidents_in: str) -> str:
-    """Say that a budget burns in a short and in a long window at once (SRE workbook, chapter 5), and not by chance."""
+    """Return an expression for a budget that burns in a short and in a long window at once (SRE workbook, chapter 5),
+    and not by chance.
+    """
     burning = "\nor\n".join(
         f"(\n  news:slo_error:ratio_rate{short} > on (job, slo) ({rate:g} * news:slo_error_budget:ratio)\n"
         f"  and on (job, slo)\n"

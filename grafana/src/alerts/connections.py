@@ -1,4 +1,4 @@
-"""Whether clients are connected and get in. This file owns when that is worth a call."""
+"""Alerts: are clients connected, and can they connect?"""
 
 from grafana.src.alerts.alert import Alert, growing
 from grafana.src.rules import JOB
@@ -6,8 +6,9 @@ from grafana.src.rules import JOB
 _FAILURES = f"sum by (job) (rate(news_handshake_failures_total{{{JOB}}}[5m]))"
 _ASKED_TOKENS = f"sum by (job) (rate(news_auth_attempts_total{{{JOB}}}[5m]))"
 _REFUSED_TOKENS = f'sum by (job) (rate(news_auth_attempts_total{{{JOB}, result!="ok"}}[5m]))'
-# What nobody hits who means well; others are hit by who is slow, or by too many who mean well.
-_OF_STRANGERS = (
+# Limits that well-behaved clients do not reach; the others are reached by slow clients, or by too many well-behaved
+# ones.
+_ABUSE_LIMITS = (
     "message_bytes|message_rate|bad_messages|slow_request"
     "|connect_rate|server_connect_rate|address_connections|publish_bytes"
 )
@@ -18,7 +19,7 @@ CONNECTIONS = (
         "critical",
         "5m",
         "job:news_connections:sum == 0 and max_over_time(job:news_connections:sum[1h]) > 10",
-        "Nobody is connected.",
+        "No client is connected.",
         "There were connections within the last hour, now there are none.",
     ),
     Alert(
@@ -55,7 +56,7 @@ CONNECTIONS = (
         f"predict_linear(news_connections{{{JOB}}}[1h], 4 * 3600)"
         f" > on (job, instance) news_connections_limit{{{JOB}}}"
         " and on (job, instance) instance:news_connections:ratio > 0.5"
-        # A restart lets everybody in at once; that is no growth.
+        # After a restart all clients connect at once; that is not growth.
         " and on (job, instance) instance:news_uptime:seconds > 2 * 3600",
         "{{ $labels.instance }} will reach its connection limit within 4 hours.",
         "{{ $value | humanize }} connections are forecast.",
@@ -90,16 +91,16 @@ CONNECTIONS = (
         "warning",
         "10m",
         f"{_REFUSED_TOKENS} / {_ASKED_TOKENS} > 0.5 and {_REFUSED_TOKENS} > 0.2",
-        "{{ $value | humanizePercentage }} of the callers have no token that is believed.",
-        "The panel Token checks refused says why.",
+        "{{ $value | humanizePercentage }} of the callers have no valid token.",
+        "The panel Token checks refused has the reasons.",
     ),
     Alert(
         "NewsLimitsHit",
         "warning",
         "10m",
-        f'sum by (job, limit) (rate(news_limit_hits_total{{{JOB}, limit=~"{_OF_STRANGERS}"}}[5m])) > 0.5',
-        "Somebody floods, or a client is broken: {{ $labels.limit }}.",
-        "The limit refuses or ends {{ $value | humanize }} a second.",
+        f'sum by (job, limit) (rate(news_limit_hits_total{{{JOB}, limit=~"{_ABUSE_LIMITS}"}}[5m])) > 0.5',
+        "Clients flood, or one is broken: {{ $labels.limit }}.",
+        "The limit refuses or disconnects {{ $value | humanize }} a second.",
         "runtime",
     ),
     Alert(
@@ -109,7 +110,7 @@ CONNECTIONS = (
         "sum by (job) (rate(news_connections_closed_total"
         f'{{{JOB}, reason=~"network|heartbeat_timeout|internal_error"}}[10m]))'
         " / (job:news_connections:sum > 50) * 60 > 0.05",
-        "Clients are being cut off.",
+        "Clients are being disconnected.",
         "{{ $value | humanizePercentage }} of the connections a minute end abnormally.",
     ),
     Alert(

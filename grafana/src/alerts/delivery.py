@@ -1,4 +1,4 @@
-"""Whether news comes in, is matched and goes out. This file owns when that is worth a call."""
+"""Alerts: is news stored, matched and sent?"""
 
 from grafana.src.alerts.alert import Alert, growing
 from grafana.src.rules import JOB
@@ -41,7 +41,7 @@ DELIVERY = (
         f'sum by (job) (rate(news_slow_consumers_total{{{JOB}, action="disconnected"}}[10m])) * 60'
         " / (job:news_connections:sum > 50) > 0.01",
         "Many clients are too slow.",
-        "{{ $value | humanizePercentage }} of the connections a minute are cut off for being slow.",
+        "{{ $value | humanizePercentage }} of the connections a minute are disconnected for being slow.",
         "delivery",
     ),
     Alert(
@@ -67,7 +67,7 @@ DELIVERY = (
         "warning",
         "15m",
         f"sum by (job) (increase(news_items_accepted_total{{{JOB}}}[30m])) == 0"
-        # Neither what has just been started nor what never had any news is silent.
+        # Neither a server that was just started nor one that never had news is silent.
         " and max by (job) (instance:news_uptime:seconds) > 1800"
         f" and sum by (job) (news_history_head_sequence{{{JOB}}}) > 0",
         "No news came in for 45 minutes.",
@@ -110,7 +110,7 @@ DELIVERY = (
         None,
         f'sum by (job, instance) (increase(news_items_broadcast_total{{{JOB}, result="error"}}[5m])) > 0',
         "{{ $labels.instance }} could not broadcast items.",
-        "{{ $value | humanize }} items failed in 5 minutes and went to nobody.",
+        "{{ $value | humanize }} items failed in 5 minutes and were not delivered.",
         "delivery",
     ),
     Alert(

@@ -1,4 +1,4 @@
-"""What the process and its database are doing. This file owns when that is worth a call."""
+"""Alerts: what are the process and its database doing?"""
 
 from grafana.src.alerts.alert import Alert
 from grafana.src.rules import JOB

@@ -1,7 +1,7 @@
 """The three dashboards, each the answer to one question.
 
-overview   on call: is everybody served?
-delivery   who gets what, why not, and how fast
+overview   on call: are all users served?
+delivery   which items are delivered, which not and why, and how fast
 runtime    how far from the limits, and what the process is doing
 frame      what they share
 """
@@ -17,7 +17,7 @@ from grafana.src.dashboards.runtime import runtime
 
 
 def dashboards() -> dict[str, str]:
-    """Give the dashboards by name, as JSON."""
+    """Return the dashboards by name, as JSON."""
     return {dashboard.uid or "": _encode(dashboard) for dashboard in (overview(), delivery(), runtime())}
 
 

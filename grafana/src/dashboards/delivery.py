@@ -1,8 +1,8 @@
-"""Who gets what, why not, and how fast. This file owns the dashboard of delivery and filtering."""
+"""The dashboard of delivery and filtering: which items are delivered, which not and why, and how fast."""
 
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.src.colours import GREEN, RED
+from grafana.src.colors import GREEN, RED
 from grafana.src.dashboards.frame import new_dashboard, with_rows
 from grafana.src.panels import LIMIT, RATE, bars, heat, lines, number, quantile, quantiles, query, rates, stack
 
@@ -31,12 +31,14 @@ def delivery() -> model.Dashboard:
         f" / sum by (encoding) (rate(news_sent_payload_bytes_total{{%}}{RATE}))"
     )
     return with_rows(
-        new_dashboard("delivery", "Delivery and filtering", "Who gets what, why not, and how fast."),
+        new_dashboard(
+            "delivery", "Delivery and filtering", "Which items are delivered, which not and why, and how fast."
+        ),
         {
             "Filter decisions": [
                 number("Match ratio", "Share of the decisions that matched.", "percentunit", matched),
                 number("Decisions", "Item x slot decisions a second.", "cps", f"sum(rate({_DECISIONS}{{%}}{RATE}))"),
-                number("Unmatched items", "Share of the items that nobody wanted.", "percentunit", unmatched),
+                number("Unmatched items", "Share of the items that matched no filter.", "percentunit", unmatched),
                 number("Live filters", "Slots that every item is decided for.", "short", "sum(news_filter_slots{%})"),
                 number(
                     "Index terms",
@@ -146,7 +148,7 @@ def delivery() -> model.Dashboard:
                 ),
                 stack(
                     "Resumes",
-                    "Connections that asked for what they missed. gap: some of it is gone for good.",
+                    "Connections that asked for missed items. gap: some of them are not stored any more.",
                     "cps",
                     rates("news_resumes_total", "result"),
                 ),

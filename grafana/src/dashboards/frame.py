@@ -1,4 +1,4 @@
-"""What all dashboards share. This file owns their variables, marks and links, and how rows of panels are laid out."""
+"""What all dashboards share: variables, annotations and links, and the layout of rows of panels."""
 
 from grafana_foundation_sdk.builders import dashboard as frame
 from grafana_foundation_sdk.models import dashboard as model
@@ -28,9 +28,9 @@ def new_dashboard(uid: str, title: str, text: str) -> frame.Dashboard:
         ("Critical alerts", 'ALERTS{alertstate="firing", severity="critical", job=~"$job"}', "red"),
         ("New version", 'news_build_info{job=~"$job"} unless news_build_info{job=~"$job"} offset 5m', "blue"),
     )
-    for name, expression, colour in marks:
+    for name, expression, color in marks:
         built = built.annotation(
-            frame.AnnotationQuery().name(name).datasource(SOURCE).enable(True).icon_color(colour).expr(expression)
+            frame.AnnotationQuery().name(name).datasource(SOURCE).enable(True).icon_color(color).expr(expression)
         )
     link = frame.DashboardLink("polyfloat-news").type(model.DashboardLinkType.DASHBOARDS).tags([_TAG])
     return built.link(link.include_vars(True).keep_time(True).as_dropdown(False))

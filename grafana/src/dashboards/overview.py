@@ -1,8 +1,8 @@
-"""On call: is everybody served? This file owns the overview."""
+"""The overview, for on-call: are all users served?"""
 
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.src.colours import GREEN, ORANGE, RED
+from grafana.src.colors import GREEN, ORANGE, RED
 from grafana.src.dashboards.frame import new_dashboard, with_rows
 from grafana.src.panels import LIMIT, RATE, lines, number, quantile, quantiles, query, rates, stack
 
@@ -19,7 +19,7 @@ def overview() -> model.Dashboard:
     burn = 'news:slo_error:ratio_rate1h{job=~"$job"} / on (job, slo) news:slo_error_budget:ratio{job=~"$job"}'
     return with_rows(
         new_dashboard(
-            "overview", "Overview", "On call: is everybody connected, is news arriving in time, what is failing?"
+            "overview", "Overview", "On call: are clients connected, does news arrive in time, what is failing?"
         ),
         {
             "Are users served?": [
@@ -93,7 +93,7 @@ def overview() -> model.Dashboard:
                 ),
                 stack(
                     "Why connections ended",
-                    "By reason. network and heartbeat_timeout mean that users are cut off.",
+                    "By reason. network and heartbeat_timeout mean that users lost their connection.",
                     "cps",
                     rates("news_connections_closed_total", "reason"),
                     width=12,
@@ -107,7 +107,7 @@ def overview() -> model.Dashboard:
                 ),
                 stack(
                     "Token checks refused",
-                    "Callers without a token that is believed, by reason; nothing where no tokens are asked for.",
+                    "Callers without a valid token, by reason; empty if no tokens are required.",
                     "cps",
                     query(f'sum by (result) (rate(news_auth_attempts_total{{%, result!="ok"}}{RATE}))', "{{result}}"),
                     width=24,
@@ -122,7 +122,7 @@ def overview() -> model.Dashboard:
                 ),
                 stack(
                     "Items out",
-                    "Items broadcast, by result; unmatched: nobody wanted it.",
+                    "Items broadcast, by result; unmatched: no filter matched.",
                     "cps",
                     rates("news_items_broadcast_total", "result"),
                 ),

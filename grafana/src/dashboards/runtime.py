@@ -1,4 +1,4 @@
-"""How far from the limits, and what the process is doing. This file owns the dashboard of capacity and runtime."""
+"""The dashboard of capacity and runtime: how far from the limits, and what the process is doing."""
 
 from grafana_foundation_sdk.models import dashboard as model
 
@@ -85,7 +85,7 @@ def runtime() -> model.Dashboard:
                     "Garbage collections", "By generation.", "cps", rates("python_gc_collections_total", "generation")
                 ),
                 lines("asyncio tasks", "Tasks alive.", "short", query("news_event_loop_tasks{%}", "{{instance}}")),
-                stack("Log lines", "Warnings and worse.", "cps", rates("news_log_messages_total", "level")),
+                stack("Log lines", "Warnings and above.", "cps", rates("news_log_messages_total", "level")),
                 lines(
                     "Ready",
                     "1 while new connections are welcome.",

@@ -1,6 +1,4 @@
-"""Which colour a word has. This file owns that good and bad look the same on every panel, and that no two words of one
-closed set look alike.
-"""
+"""The color of each label value: good and bad look the same on every panel, and no two values of one set look alike."""
 
 from collections.abc import Iterable
 
@@ -21,19 +19,19 @@ _OTHERS = (
 )
 
 
-def colours_of(words: Iterable[str]) -> dict[str, str]:
-    """Give every word of a closed set a colour of its own; words that say good or bad have theirs everywhere."""
+def colors_of(words: Iterable[str]) -> dict[str, str]:
+    """Return a distinct color for every value of a closed set; values that mean good or bad have fixed colors."""
     fixed = {GREEN: _GOOD, ORANGE: _WATCH, RED: _BAD}
     others = iter(_OTHERS)
     chosen: dict[str, str] = {}
     for word in words:
-        telling = next((colour for colour, said in fixed.items() if word in said), None)
+        telling = next((color for color, said in fixed.items() if word in said), None)
         chosen[word] = telling if telling and telling not in chosen.values() else next(others)
     return chosen
 
 
 def words_of(metric: str, label: str) -> tuple[str, ...]:
-    """Give the closed set of a label of ours; none for a metric that is not ours."""
+    """Return the closed set of a label, or nothing for a metric of another exporter."""
     families = {f"{family.name}_total": family for family in COUNTERS} | {
         f"{family.name}{suffix}": family for family in HISTOGRAMS for suffix in ("_count", "_sum", "_bucket")
     }
