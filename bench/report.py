@@ -32,7 +32,7 @@ def replace(page: Path, name: str, text: str) -> None:
 
 def figures(measured: Measured, effort: Effort) -> str:
     """Return the machine, the table of targets, and the table of contestants, as Markdown."""
-    tables = f"{_wanted(list(rows(measured)))}\n{_contestants(measured)}"
+    tables = f"{_targets(list(rows(measured)))}\n{_contestants(measured)}"
     rounds = "1 round" if effort.rounds == 1 else f"medians of {effort.rounds} interleaved rounds"
     beginning = machine("make bench" if effort.is_whole else "make bench-quick").removesuffix(".")
     return f"{beginning}; {rounds}.\n\n{tables}\n![Deliveries a second](performance.svg)\n"
@@ -48,12 +48,12 @@ def machine(command: str) -> str:
     )
 
 
-def _wanted(table: list[Row]) -> str:
-    lines = ["| | reached | wanted | |", "|---|---:|---:|---|"]
+def _targets(table: list[Row]) -> str:
+    lines = ["| | reached | target | |", "|---|---:|---:|---|"]
     for row in table:
         sign = "≤" if row.is_at_most else "≥"
         verdict = "yes" if row.is_reached else "no"
-        lines.append(f"| {row.what} | {row.value:.2f} {row.unit} | {sign} {row.wanted:g} {row.unit} | {verdict} |")
+        lines.append(f"| {row.what} | {row.value:.2f} {row.unit} | {sign} {row.target:g} {row.unit} | {verdict} |")
     return "\n".join(lines) + "\n"
 
 

@@ -16,12 +16,12 @@ class Row(NamedTuple):
     what: str
     value: float
     unit: str
-    wanted: float
+    target: float
     is_at_most: bool = False
 
     @property
     def is_reached(self) -> bool:
-        return self.value <= self.wanted if self.is_at_most else self.value >= self.wanted
+        return self.value <= self.target if self.is_at_most else self.value >= self.target
 
 
 _BESIDE = (
@@ -38,14 +38,14 @@ _BESIDE = (
 def rows(measured: Measured) -> Iterator[Row]:
     """Return every row that was measured."""
     ours = measured.fan_out[OURS.name]
-    for peer, wanted in _BESIDE:
+    for peer, target in _BESIDE:
         theirs = measured.fan_out[peer.name].deliveries_per_s
-        yield Row(f"deliveries/s, {MANY:,} connections: of {peer.name}", ours.deliveries_per_s / theirs, "×", wanted)
+        yield Row(f"deliveries/s, {MANY:,} connections: of {peer.name}", ours.deliveries_per_s / theirs, "×", target)
     joined = measured.backlog[OURS.name].deliveries_per_s
-    for peer, wanted in ((THE_LIMIT, 0.70), (contestants.WEBSOCKETS, 12)):
+    for peer, target in ((THE_LIMIT, 0.70), (contestants.WEBSOCKETS, 12)):
         theirs = measured.backlog[peer.name].deliveries_per_s
         yield Row(
-            f"backlog of {BACKLOG_ITEMS} items, {FEW:,} connections: of {peer.name}", joined / theirs, "×", wanted
+            f"backlog of {BACKLOG_ITEMS} items, {FEW:,} connections: of {peer.name}", joined / theirs, "×", target
         )
     paced, limit = measured.paced[OURS.name].p99_ms, measured.paced[THE_LIMIT.name].p99_ms
     yield Row(f"p99 publish → client, {MANY:,} × 5 items/s: of {THE_LIMIT.name}", paced / limit, "×", 1.25, True)
