@@ -12,6 +12,7 @@ from playwright.async_api import Page, async_playwright
 from tests.support.items import raw
 from tests.support.process import free_port, server_process
 from tests.support.server import RunningServer
+from tests.support.time_limits import scaled
 from tests.support.tokens import SECRET, token
 
 CHROMIUM = shutil.which("chromium") or ""
@@ -23,7 +24,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
-pytestmark = [pytest.mark.browser, pytest.mark.time_limit(60)]
+pytestmark = [pytest.mark.browser, pytest.mark.time_limit(180)]
 
 
 @pytest.fixture
@@ -39,7 +40,9 @@ async def page() -> AsyncIterator[Page]:
         pytest.skip("chromium is not installed: apt-get install chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield await browser.new_page()
+        page = await browser.new_page()
+        page.set_default_timeout(scaled(60_000))
+        yield page
         await browser.close()
 
 
@@ -70,7 +73,7 @@ async def test_page_resumes_after_disconnect(tmp_path: Path, page: Page) -> None
         await running.end()
     async with server_process(*start) as running:
         await running.server.publish(raw(2, title="Missed meanwhile"))
-        await page.get_by_text("Missed meanwhile").wait_for(timeout=10_000)
+        await page.get_by_text("Missed meanwhile").wait_for()
 
     assert await page.get_by_text("Heard before").count() == 1
 
