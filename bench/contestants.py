@@ -41,11 +41,8 @@ class Contestant(NamedTuple):
     start: Start
     speaks_nats: bool = False
     offers_deflate: bool = False
-
-    @property
-    def has_filters(self) -> bool:
-        """Return whether it is polyfloat-news: the others send everything to every client."""
-        return self.start is ours
+    # Only polyfloat-news has filters: the others send everything to every client.
+    has_filters: bool = False
 
 
 def on_server_core() -> None:
@@ -135,25 +132,29 @@ async def _listens(port: int) -> None:
     raise TimeoutError(f"nothing listens on {port}")
 
 
-@asynccontextmanager
-async def ours(scene: Scene, _items_a_write: int) -> AsyncIterator[Running]:
-    """polyfloat-news as a user runs it, with a copy of the scene's database."""
-    port = free_port()
-    command = (sys.executable, "-m", "app", "serve", "--port", str(port), "--database", scene.fresh_database())
-    settings = {"NEWS_MAX_CONNECTIONS": "20000", "PYTHONPATH": str(ROOT)}
-    # Not tests.support's server_process: it reads the log, on the core of the clients.
-    async with _process(*command, environment=settings) as process, aiohttp.ClientSession() as http:
-        await _listens(port)
-        server = RunningServer(f"http://127.0.0.1:{port}", http, asyncio.Event())
+def polyfloat(root: Path) -> Start:
+    """Return polyfloat-news from a checkout, as a user runs it, with a copy of the scene's database."""
 
-        async def publish(numbers: Sequence[int]) -> None:
-            await server.publish(*map(published, numbers))
+    @asynccontextmanager
+    async def start(scene: Scene, _items_a_write: int) -> AsyncIterator[Running]:
+        port = free_port()
+        command = (sys.executable, "-m", "app", "serve", "--port", str(port), "--database", scene.fresh_database())
+        settings = {"NEWS_MAX_CONNECTIONS": "20000", "PYTHONPATH": str(root)}
+        # Not tests.support's server_process: it reads the log, on the core of the clients.
+        async with _process(*command, environment=settings) as process, aiohttp.ClientSession() as http:
+            await _listens(port)
+            server = RunningServer(f"http://127.0.0.1:{port}", http, asyncio.Event())
 
-        yield Running(process.pid, port, publish)
+            async def publish(numbers: Sequence[int]) -> None:
+                await server.publish(*map(published, numbers))
+
+            yield Running(process.pid, port, publish)
+
+    return start
 
 
-OURS = Contestant("polyfloat-news", ours)
-OURS_DEFLATED = Contestant("polyfloat-news, deflate", ours, offers_deflate=True)
+OURS = Contestant("polyfloat-news", polyfloat(ROOT), has_filters=True)
+OURS_DEFLATED = Contestant("polyfloat-news, deflate", polyfloat(ROOT), offers_deflate=True, has_filters=True)
 THE_LIMIT = Contestant("C send() loop", peer(LIMIT))
 BUN_PUBLISH = Contestant("Bun publish", peer(BUN, PEERS / "bun.ts"))
 PICOWS = Contestant("picows send", peer(PEER_PYTHON, PEERS / "picows_send.py"))

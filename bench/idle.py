@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bench.running import run
 from tests.support.crowd import CountingClient, join
-from tests.support.process import server_process
+from tests.support.process import ROOT, server_process
 
 CLIENTS = 5_000
 WARM = 500
@@ -33,16 +33,19 @@ class Idle(NamedTuple):
 async def idle_bytes(rounds: int) -> Idle:
     """Return the medians of `rounds` rounds."""
     played = [
-        Idle(*await asyncio.gather(_resident_bytes(is_deflating=False), _resident_bytes(is_deflating=True)))
+        Idle(*await asyncio.gather(resident_bytes(is_deflating=False), resident_bytes(is_deflating=True)))
         for _ in range(rounds)
     ]
     return Idle(*map(statistics.median, zip(*played, strict=True)))
 
 
-async def _resident_bytes(*, is_deflating: bool) -> float:
-    """Connect clients to warm the server up and then more; return the memory that each of those took."""
+async def resident_bytes(*, is_deflating: bool, root: Path = ROOT) -> float:
+    """Connect clients to warm the server up and then more; return the memory that each of those took.
+
+    `root` is the checkout that the server is run from.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        async with server_process("--database", str(Path(folder) / "news.db")) as running:
+        async with server_process("--database", str(Path(folder) / "news.db"), root=root) as running:
             server = running.server
 
             async def let_in(name: str, clients: int) -> list[CountingClient]:

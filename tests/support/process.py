@@ -35,12 +35,12 @@ class Finished(NamedTuple):
 
 
 async def spawn(
-    *arguments: str, environment: Mapping[str, str] = {}, module: str = "app"
+    *arguments: str, environment: Mapping[str, str] = {}, module: str = "app", root: Path = ROOT
 ) -> asyncio.subprocess.Process:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("NEWS_")}
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module, *arguments),
-        cwd=ROOT,
+        cwd=root,
         env={**clean, **environment},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -69,10 +69,10 @@ class ServerProcess(NamedTuple):
 
 @asynccontextmanager
 async def server_process(
-    *arguments: str, module: str = "app", environment: Mapping[str, str] = {}
+    *arguments: str, module: str = "app", environment: Mapping[str, str] = {}, root: Path = ROOT
 ) -> AsyncIterator[ServerProcess]:
     """Start a server, on a free port unless one is given, and end it by its own pid if the test has not."""
-    process = await spawn("serve", "--port", "0", *arguments, module=module, environment=environment)
+    process = await spawn("serve", "--port", "0", *arguments, module=module, environment=environment, root=root)
     assert process.stderr is not None
     address = ""
     while not address:
