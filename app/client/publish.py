@@ -77,7 +77,7 @@ async def _send(session: aiohttp.ClientSession, url: str, body: bytes) -> list[d
 def _explain(status: int, text: bytes) -> str:
     try:
         problem = msgspec.json.decode(text)
-        places = [f"  {bad['pointer']}: {bad['detail']}" for bad in problem.get("errors", [])]
-        return "\n".join([f"{status} {problem['detail']}", *places])
+        lines = [f"  {bad['pointer']}: {bad['detail']}" for bad in problem.get("errors", [])]
+        return "\n".join([f"{status} {problem['detail']}", *lines])
     except (msgspec.DecodeError, KeyError, TypeError):
         return f"{status} {text[:200]!r}"

@@ -72,17 +72,17 @@ def parse_entitlement(claim: object) -> Entitlement:
     if not isinstance(claim, Mapping):
         raise _refused((FieldError("/ent", "must be an object"),))
     try:
-        said = fields.convert(claim, _Claim, "/ent")
+        parsed = fields.convert(claim, _Claim, "/ent")
     except fields.InvalidFields as error:
         raise _refused(error.errors) from None
-    errors = (*_unknown(claim), *_bad_categories(said.categories or ()))
+    errors = (*_unknown(claim), *_bad_categories(parsed.categories or ()))
     if errors:
         raise _refused(errors)
     return Entitlement(
-        categories=None if said.categories is None else frozenset(map(str.casefold, said.categories)),
-        sources=None if said.sources is None else _read_sources(said.sources),
-        max_channels=said.max_channels,
-        min_delay_s=said.min_delay_s,
+        categories=None if parsed.categories is None else frozenset(map(str.casefold, parsed.categories)),
+        sources=None if parsed.sources is None else _read_sources(parsed.sources),
+        max_channels=parsed.max_channels,
+        min_delay_s=parsed.min_delay_s,
     )
 
 
@@ -102,11 +102,11 @@ def _unknown(claim: Mapping[str, object]) -> list[FieldError]:
 
 
 def _bad_categories(names: tuple[str, ...]) -> list[FieldError]:
-    wanted = f"must be one of {', '.join(Category)}"
+    must_be = f"must be one of {', '.join(Category)}"
     known = set(Category)
     return [
-        FieldError(f"/ent/categories/{place}", wanted)
-        for place, name in enumerate(names)
+        FieldError(f"/ent/categories/{position}", must_be)
+        for position, name in enumerate(names)
         if name.casefold() not in known
     ]
 

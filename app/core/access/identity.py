@@ -49,11 +49,11 @@ class Identity(NamedTuple):
         if self.user_id not in (None, user_id) and Scope.ADMIN not in self.scopes:
             raise ClientError(ErrorCode.FORBIDDEN, "The token is another user's")
 
-    def resolve_user(self, asked: str | None) -> str | None:
+    def resolve_user(self, requested: str | None) -> str | None:
         """Return the user of a connection; the requested one must be the caller. Raises ClientError(FORBIDDEN)."""
-        if self.user_id is not None and asked not in (None, self.user_id):
+        if self.user_id is not None and requested not in (None, self.user_id):
             raise ClientError(ErrorCode.FORBIDDEN, "user_id must be the token's")
-        return self.user_id or asked
+        return self.user_id or requested
 
 
 ANONYMOUS = Identity()

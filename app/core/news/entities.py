@@ -48,13 +48,13 @@ class VocabularyEntry(NamedTuple):
 class Vocabulary:
     """Terms and their entries. A term may have several entries, and a name several terms."""
 
-    def __init__(self, senses: Iterable[VocabularyEntry]) -> None:
+    def __init__(self, entries: Iterable[VocabularyEntry]) -> None:
         self._terms = TermIndex()
-        self._entries = list(senses)
-        for number, sense in enumerate(self._entries):
-            term = parse_term(sense.term)
+        self._entries = list(entries)
+        for number, entry in enumerate(self._entries):
+            term = parse_term(entry.term)
             if term is None:
-                raise ValueError(f"{sense.term!r} has no letter or digit")
+                raise ValueError(f"{entry.term!r} has no letter or digit")
             self._terms.add(term, number)
 
     def entries(self, text: Text) -> list[VocabularyEntry]:
@@ -85,9 +85,9 @@ class EntityMatches:
     def __init__(self, title: Iterable[VocabularyEntry], content: Iterable[VocabularyEntry]) -> None:
         # Each entry with the divisor of its points: 1, or TITLE_FACTOR if it occurs in the content only.
         self._by_kind: dict[EntryKind, list[tuple[VocabularyEntry, int]]] = {}
-        for senses, divisor in ((title, 1), (content, TITLE_FACTOR)):
-            for sense in senses:
-                self._by_kind.setdefault(sense.kind, []).append((sense, divisor))
+        for entries, divisor in ((title, 1), (content, TITLE_FACTOR)):
+            for entry in entries:
+                self._by_kind.setdefault(entry.kind, []).append((entry, divisor))
 
     def of_kind(self, kind: EntryKind) -> Sequence[tuple[VocabularyEntry, int]]:
         """Return the entries of a kind, those of the title first, each with the divisor of its points."""
@@ -96,12 +96,12 @@ class EntityMatches:
     def points(self, kind: EntryKind) -> list[float]:
         """Return the points of each name once, divided if it occurs in the content only."""
         best: dict[str, float] = {}
-        for sense, divisor in self.of_kind(kind):
-            best[sense.label] = max(best.get(sense.label, 0.0), sense.points / divisor)
+        for entry, divisor in self.of_kind(kind):
+            best[entry.label] = max(best.get(entry.label, 0.0), entry.points / divisor)
         return list(best.values())
 
     def labels(self, kind: EntryKind) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(sense.label for sense, _ in self.of_kind(kind)))[:MAX_NAMES]
+        return tuple(dict.fromkeys(entry.label for entry, _ in self.of_kind(kind)))[:MAX_NAMES]
 
 
 def find_entities(vocabulary: Vocabulary, title: Text, content: Text) -> EntityMatches:
@@ -111,18 +111,18 @@ def find_entities(vocabulary: Vocabulary, title: Text, content: Text) -> EntityM
     return EntityMatches(vocabulary.entries_of(in_title), vocabulary.entries_of(in_content))
 
 
-def find_tickers(findings: EntityMatches, title: str, content: str) -> tuple[str, ...]:
+def find_tickers(matches: EntityMatches, title: str, content: str) -> tuple[str, ...]:
     """Return the symbols that are named or occur as cashtags ($BTC), cashtags first."""
     text = f"{title}\n{content}"
     cashtags = _CASHTAG.findall(text) if "$" in text else ()
-    return tuple(dict.fromkeys([*cashtags, *findings.labels(EntryKind.TICKER)]))[:MAX_NAMES]
+    return tuple(dict.fromkeys([*cashtags, *matches.labels(EntryKind.TICKER)]))[:MAX_NAMES]
 
 
-def choose_category(findings: EntityMatches, rule: CategoryRule) -> Category:
+def choose_category(matches: EntityMatches, rule: CategoryRule) -> Category:
     """Return the category with the most points, `other` if none is certain enough."""
     points: dict[str, float] = defaultdict(float)
-    for sense, divisor in findings.of_kind(EntryKind.CATEGORY):
-        points[sense.label] += sense.points * TITLE_FACTOR / divisor
+    for entry, divisor in matches.of_kind(EntryKind.CATEGORY):
+        points[entry.label] += entry.points * TITLE_FACTOR / divisor
     ranking = sorted(points.items(), key=itemgetter(1), reverse=True)
     if not ranking:
         return Category.OTHER

@@ -32,16 +32,16 @@ class Scores(NamedTuple):
 
 
 def score(
-    findings: EntityMatches, tickers: tuple[str, ...], category: Category, authority: float, age_s: float
+    matches: EntityMatches, tickers: tuple[str, ...], category: Category, authority: float, age_s: float
 ) -> Scores:
     """Score an item from its entities; `authority` is its source's points, `age_s` the age of the news in seconds."""
-    people = findings.points(EntryKind.PERSON)
+    people = matches.points(EntryKind.PERSON)
     symbols = tickers[:_MAX_TICKERS]
     is_known = category is not Category.OTHER
     impact = _combine(
         [
             authority,
-            *findings.points(EntryKind.IMPACT),
+            *matches.points(EntryKind.IMPACT),
             *(points * _PERSON_SHARE for points in people),
             *(_TICKER_POINTS for _ in symbols),
             _CATEGORY_POINTS * is_known,
@@ -49,7 +49,7 @@ def score(
     )
     relevance = _combine(
         [
-            *findings.points(EntryKind.RELEVANCE),
+            *matches.points(EntryKind.RELEVANCE),
             *(points * _RELEVANT_PERSON_SHARE for points in people),
             *(_RELEVANT_TICKER_POINTS for _ in symbols),
             _RELEVANT_CATEGORY_POINTS * is_known,

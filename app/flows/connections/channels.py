@@ -44,7 +44,7 @@ class ChannelCommands:
 
     async def subscribe(self, session: Session, message: Subscribe) -> AppliedFilter:
         """Set the filter of a channel. Raises ClientError(TOO_MANY_CHANNELS, UNKNOWN_CHANNEL, RATE_LIMITED)."""
-        self._check_room(session, message.channel)
+        self._check_channel_limit(session, message.channel)
         self._subscriptions.meter_change(session.user_id)
         if message.parsed is None:
             async with self._subscriptions.lock(session.user_id):
@@ -99,7 +99,7 @@ class ChannelCommands:
             for channel in channels
         )
 
-    def _check_room(self, session: Session, name: str) -> None:
+    def _check_channel_limit(self, session: Session, name: str) -> None:
         max_channels = session.token.entitled.max_channels_within(self._limits.max_channels)
         if session.channels.find(name) is None and len(session.channels) >= max_channels:
             where = (FieldError("/channel", f"must be one of at most {max_channels} channels"),)

@@ -53,7 +53,7 @@ _SECURITY: Schema = {
         "description": "If tokens are required: sub is the user, scope may contain news:publish and news:admin.",
     }
 }
-_ABOUT = "News pushed to traders' terminals the moment it is known, each user only what their filters ask for."
+_ABOUT = "News pushed to traders' terminals within milliseconds, to each user what their filters match."
 _REF = "#/components/schemas/{name}"
 
 

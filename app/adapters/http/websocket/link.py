@@ -40,8 +40,8 @@ class SocketLink(asyncio.Protocol):
         if self._transport.is_closing() or self.buffered_bytes():
             return None
         if self._socket is None:
-            theirs = self._transport.get_extra_info("socket")
-            self._socket = SocketType(theirs.family, theirs.type, theirs.proto, theirs.fileno())
+            public = self._transport.get_extra_info("socket")
+            self._socket = SocketType(public.family, public.type, public.proto, public.fileno())
         return self._socket
 
     def set_write_limit(self, high_water_bytes: int) -> None:
