@@ -2,7 +2,7 @@ from app.core.rate_limiter import KeyedRateLimiter, TokenBucket
 
 
 def test_burst_passes_and_then_the_rate() -> None:
-    bucket = TokenBucket(burst=3, now=0.0)
+    bucket = TokenBucket(3, 0.0)
 
     left = [bucket.take(0.0, rate_per_s=10, burst=3) for _ in range(4)]
 
@@ -11,7 +11,7 @@ def test_burst_passes_and_then_the_rate() -> None:
 
 
 def test_debt_is_bounded_and_repaid_over_time() -> None:
-    bucket = TokenBucket(burst=2, now=0.0)
+    bucket = TokenBucket(2, 0.0)
 
     least = min(bucket.take(0.0, rate_per_s=1, burst=2) for _ in range(100))
 

@@ -8,7 +8,7 @@ from app.flows.connections.channels import ChannelCommands
 from app.flows.connections.explain import Explainer, explanation_message
 from app.flows.delivery.acks import Acks
 from app.flows.delivery.live import LiveSet
-from app.flows.delivery.session import Session, TokenState
+from app.flows.delivery.session import Session, token_state
 from app.ports.auth import Verifier
 from app.ports.clock import Clock
 from app.telemetry.labels import Inbound
@@ -91,5 +91,5 @@ class Commands:
         identity = await self._verifier.verify(message.token)
         if identity.user_id != session.user_id or identity.expires_at is None:
             raise ClientError(ErrorCode.FORBIDDEN, "The token is another user's")
-        self._channels.use_token(session, TokenState(identity.entitled, identity.expires_at))
+        self._channels.use_token(session, token_state(identity.entitled, identity.expires_at))
         self._live.send(session, server_messages.Refreshed(identity.expires_at, message.id))

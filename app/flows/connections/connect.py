@@ -16,7 +16,7 @@ from app.flows.connections.subscriptions import SubscriptionService
 from app.flows.delivery.acks import Acks
 from app.flows.delivery.inbox import Inbox
 from app.flows.delivery.resume import StartResolver
-from app.flows.delivery.session import Channel, ClientOptions, Session, TokenState
+from app.flows.delivery.session import Channel, ClientOptions, Session, token_state
 
 
 class ConnectRequest(NamedTuple):
@@ -81,7 +81,7 @@ class Connect:
     async def _prepare(
         self, session: Session, request: ConnectRequest, identity: Identity, inbox: Inbox | None
     ) -> None:
-        token = TokenState(identity.entitled, identity.expires_at)
+        token = token_state(identity.entitled, identity.expires_at)
         session.configure(request.channels, request.options, token, inbox)
         await self._subscriptions.load_filters(session)
         if request.resume is not None:

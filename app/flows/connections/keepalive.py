@@ -6,6 +6,8 @@ Two sweeps a second look at all connections, in parts, so that no item waits for
 import random
 from collections.abc import Iterable
 
+import msgspec
+
 from app.core.delivery.phases import Phase
 from app.core.limits import ConnectionLimits, Limits
 from app.core.protocol import frames, server_messages
@@ -107,7 +109,7 @@ class Housekeeping:
         if left_s <= -limits.expiry_grace_s:
             self._live.disconnect(session, DisconnectReason.TOKEN_EXPIRED)
         elif left_s <= limits.expiry_warning_s and session.options.is_v2 and not token.is_expiry_announced:
-            session.use_token(token._replace(is_expiry_announced=True))
+            session.use_token(msgspec.structs.replace(token, is_expiry_announced=True))
             self._live.send(session, server_messages.TokenExpiring(token.expires_at))
 
     def _end_old(self, session: Session) -> None:

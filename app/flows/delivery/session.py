@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
+import msgspec
+
 from app.core.access.entitlement import UNRESTRICTED, Entitlement
 from app.core.delivery.ack_window import AckWindow
 from app.core.delivery.phases import NEXT_PHASE, Phase, PhaseEvent
@@ -27,7 +29,7 @@ class ClientOptions(NamedTuple):
     deflate_window_bits: int = UNCOMPRESSED
 
 
-class TokenState(NamedTuple):
+class TokenState(msgspec.Struct, frozen=True, gc=False):
     """What a connection's token allows, when it expires (Unix seconds, None: never), and whether the
     client was warned.
     """
@@ -38,6 +40,12 @@ class TokenState(NamedTuple):
 
 
 NO_TOKEN = TokenState()
+
+
+def token_state(entitled: Entitlement, expires_at: float | None) -> TokenState:
+    """Return the state of a token; connections without a token share one."""
+    state = TokenState(entitled, expires_at)
+    return NO_TOKEN if state == NO_TOKEN else state
 
 
 @cache
