@@ -1,16 +1,18 @@
-"""polyfloat-news: news pushed to traders' terminals at once, to each user what their filters match.
+"""polyfloat-news: a WebSocket server that pushes news to traders, to each user the items that match the user's
+filters.
 
-Read `wiring.py` first: it builds every part and connects them. The layers; a layer imports only from those below it:
+Read `wiring.py` first: it builds every component and connects them. A module imports only from its own layer and
+from the layers below it:
 
-    __main__   the command line
-    serve      a server from start to shutdown
-    wiring     composition root                  client   the clients of the command line
-    adapters   technologies: http, sources, sqlite, memory, tokens, system, data
-    flows      what the server does: delivery, connections, news, operations
-    ports      what flows need from outside      telemetry   what is counted      config   settings
-    core       pure rules
+__main__   the command line
+serve      runs a server from start to shutdown
+wiring     the composition root                  client   the clients behind `publish` and `listen`
+adapters   technologies: http, sources, sqlite, memory, tokens, system, data
+flows      what the server does: delivery, connections, news, operations
+ports      interfaces that adapters implement    telemetry   counters, metrics      config   settings
+core       rules without input or output
 
-`data` has bundled vocabularies and sample news, `web` the browser page.
+Two folders contain no Python code: `data` has the bundled vocabularies and sample news, `web` has the browser page.
 """
 
 __version__ = "0.2.0"

@@ -1,6 +1,7 @@
-"""The command line: serve, publish, listen, token.
+"""The command line, with the commands serve, publish, listen and token.
 
-Exit codes: 0 done · 1 failed · 2 wrong arguments or settings · 3 the database is corrupt.
+Exit codes: 0 success · 1 failure · 2 invalid arguments or settings · 3 the database is corrupt or from a newer release
+· 130 interrupted by Ctrl-C.
 """
 
 import argparse
@@ -39,7 +40,10 @@ _log = structlog.get_logger("main")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code."""
+    """Parse the arguments, run the command and return its exit code.
+
+    Raises SystemExit for arguments that argparse rejects (2), and after `--help` and `--version` (0).
+    """
     parsed = _parser().parse_args(arguments)
     with suppress(KeyboardInterrupt):
         return int(parsed.run(parsed))
@@ -62,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     for name, option in OPTIONS.items():
         must_be = option.value.must_be
-        # A flag may stand alone: --sample-wire is --sample-wire 1.
+        # A boolean setting needs no value: --sample-wire means --sample-wire 1.
         nargs = "?" if must_be == "0 or 1" else None
         text = f"{option.help} ({must_be}; {variable(name)})"
         parser.add_argument(f"--{name.replace('_', '-')}", help=text, nargs=nargs, const="1" if nargs else None)
@@ -118,7 +122,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     except (OSError, asyncio.CancelledError) as error:
         return _complain(str(error) or "stopped before shutdown was complete", FAILED)
     except ExceptionGroup:
-        # A worker failed: corrupt internal state stops the server.
+        # A background task failed. The server has stopped, because its internal state may be corrupt.
         _log.exception("worker_failed")
         return FAILED
     return 0
@@ -135,7 +139,9 @@ def _run_server(settings: Settings) -> None:
 
 
 async def _serve_until_signalled(settings: Settings, stats: Stats) -> None:
-    """Serve until SIGTERM or SIGINT. A second signal stops at once."""
+    """Serve until SIGTERM or SIGINT, then shut down in order. A second signal cancels the shutdown and raises
+    CancelledError.
+    """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     serving = asyncio.current_task()
@@ -180,7 +186,9 @@ def _listen(arguments: argparse.Namespace) -> int:
 
 
 def _entitlement(text: str) -> object:
-    """Read the claim `ent`, so that no token is printed that every server refuses. Raises ValueError."""
+    """Parse the claim `ent` and return it, or None for an empty text. Raises ValueError for a claim that every server
+    would refuse.
+    """
     if not text:
         return None
     try:
@@ -230,7 +238,7 @@ def _print_config(settings: Settings) -> None:
 
 
 def _as_text(value: object) -> str:
-    """Return a setting as its variable would hold it."""
+    """Return the value of a setting as the text that its NEWS_* variable would contain."""
     if isinstance(value, tuple):
         return ",".join(value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Settings: the name, default, meaning and check of every NEWS_* variable."""
+"""The settings of the server: name, default, meaning and validation of its NEWS_* environment variables."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ PREFIX = "NEWS_"
 MEMORY = ":memory:"
 
 SECRETS = ("jwt_secret",)
-"""Settings whose values are never shown."""
+"""Settings whose values are masked in error messages and by `--print-config`."""
 
 
 class LogLevel(StrEnum):
-    """The least severe event that is logged."""
+    """The severity of the least severe events that are logged."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -29,21 +29,25 @@ class LogLevel(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """The format of a log line."""
+    """The format of log lines: `json` is one JSON object a line, `console` is text for people."""
 
     JSON = "json"
     CONSOLE = "console"
 
 
 class ConnectionPolicy(StrEnum):
-    """How many connections a user may have: several, or one that the next one replaces."""
+    """The number of connections that a user may have: `several`, up to `max_connections_per_user`, or `one`, which a
+    new connection replaces.
+    """
 
     SEVERAL = "several"
     ONE = "one"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of one server. `read_settings` makes and checks them."""
+    """The settings of one server, which `read_settings` creates and validates. `OPTIONS` explains each of them under
+    the same name.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -75,7 +79,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvalidSetting(ValueError):
-    """A setting that cannot be used. The message names the variable, its value and what it must be."""
+    """A setting has a value that cannot be used. The message names the variable, its value (masked if it is secret) and
+    what it must be.
+    """
 
     def __init__(self, name: str, value: str, detail: str) -> None:
         shown = repr(value) if name not in SECRETS else "…"
@@ -83,14 +89,16 @@ class InvalidSetting(ValueError):
 
 
 class Option(NamedTuple):
-    """One setting: its meaning for `--help`, and what its text must be."""
+    """The description and the parser of one setting: `help` is its meaning for `--help`, `value` converts and checks
+    the text of its variable or argument.
+    """
 
     help: str
     value: Value
 
 
 def variable(name: str) -> str:
-    """Return the environment variable of a setting: `port` is NEWS_PORT."""
+    """Return the name of the environment variable of a setting: `NEWS_PORT` for `port`."""
     return PREFIX + name.upper()
 
 
@@ -124,7 +132,7 @@ def _exact_origins(text: str) -> tuple[str, ...]:
 
 def _pem(text: str) -> str:
     if not text or text.startswith("-----BEGIN"):
-        # A variable that can hold only one line has its line ends written as \\n.
+        # Where a variable can hold only one line, each line end is written as a backslash and an n.
         return text.replace("\\n", "\n")
     try:
         return Path(text).read_text(encoding="ascii")
@@ -197,14 +205,16 @@ OPTIONS: dict[str, Option] = {
     "revision": Option("revision that news_build_info shows", _TEXT),
 }
 
-# Names that the documentation promises and this release does not have. Ignoring one would keep data in another place
-# than the operator believes, so the server refuses to start.
+# Variables, without their prefix, of announced features that this release does not have. If the server ignored one, it
+# would store data in another place than the operator expects, so it refuses to start.
 _NOT_AVAILABLE = ("NATS_URL",)
 _KEYS = ("jwt_secret", "jwt_public_key", "jwks_url")
 
 
 def read_settings(environment: Mapping[str, str], arguments: Mapping[str, str]) -> Settings:
-    """Read the settings from NEWS_* variables; command-line arguments go before them. Raises InvalidSetting."""
+    """Return the settings from NEWS_* variables and command-line arguments; an argument overrides its variable. Raises
+    InvalidSetting.
+    """
     _refuse_unavailable(environment)
     values: dict[str, object] = {}
     for name, option in OPTIONS.items():
@@ -228,7 +238,9 @@ def _parse(name: str, value: Value, text: str) -> object:
 
 
 def _check_identity(settings: Settings) -> None:
-    """Refuse combinations that leave the server open while its operator believes it closed. Raises InvalidSetting."""
+    """Check the settings for tokens and anonymous access. Raises InvalidSetting for a combination that lets in callers
+    without tokens although the operator may expect the opposite.
+    """
     keys = [name for name in _KEYS if getattr(settings, name)]
     if len(keys) > 1:
         raise InvalidSetting(keys[1], "…", f"must be unset, because {variable(keys[0])} is set: only one may be")
@@ -243,7 +255,7 @@ def _check_identity(settings: Settings) -> None:
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return the NEWS_* variables that nothing reads."""
+    """Return the sorted names of the NEWS_* variables that neither the server nor a command reads."""
     known = {variable(name) for name in OPTIONS} | {f"{PREFIX}{name}" for name in ("ENGINE", "URL", "TOKEN")}
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
 
@@ -258,7 +270,9 @@ def _refuse_unavailable(environment: Mapping[str, str]) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host name or address is this machine's own."""
+    """Return whether a host is `localhost` or a loopback address. Other host names are not resolved: the result is
+    False.
+    """
     if host == "localhost":
         return True
     try:

@@ -1,6 +1,7 @@
-"""Run a server from start to shutdown: open the stores, build the parts, listen, drain.
+"""Run a server from start to shutdown: open the stores, build the components, listen, and drain.
 
-The order matters: nothing is accepted before the log is read, and the stores close after the last item was broadcast.
+The order matters. The server listens only after it has read the newest items of the log, and it closes the stores only
+after the accepted items were broadcast, or a timeout has passed.
 """
 
 import asyncio
@@ -21,13 +22,15 @@ from app.ports.stores import Stores
 from app.telemetry.stats import Stats
 from app.wiring import Server, build, read_files
 
-# The newest items of the log, in which duplicates of new items are looked for.
+# The number of newest stored items that are loaded at the start, so that near-duplicates of them are found.
 _REMEMBERED_ITEMS = 2_000
 _ANSWERS_TIMEOUT_S = 1.5
 
 
 class Listening(NamedTuple):
-    """Where the server listens, as `http://host:port`; the second list is the separate port for /metrics."""
+    """The addresses that the server listens on, as `http://host:port`: those for users, and those of the separate port
+    for /metrics (empty if there is none).
+    """
 
     addresses: list[str]
     metrics_addresses: list[str]
@@ -36,10 +39,11 @@ class Listening(NamedTuple):
 async def serve(
     settings: Settings, stopping: asyncio.Event, started: Callable[[Listening], None], stats: Stats
 ) -> None:
-    """Run the server until `stopping` is set, then shut down. `started` is called with where it listens.
+    """Run the server until `stopping` is set, then shut it down. Call `started` with its addresses once it listens.
 
-    Raises CorruptStateError, InvalidFeedsFile, OSError (address in use), and ExceptionGroup if a worker fails: corrupt
-    internal state stops the server.
+    Raises CorruptStateError, InvalidFeedsFile, InvalidSetting (a key cannot be used), OSError (the database cannot be
+    opened, or an address is in use), and ExceptionGroup if a background task fails: corrupt internal state stops the
+    server.
     """
     async with _open_stores(settings, stats) as stores:
         files = await asyncio.to_thread(read_files, settings)
@@ -69,7 +73,9 @@ async def _open_stores(settings: Settings, stats: Stats) -> AsyncIterator[Stores
 
 @asynccontextmanager
 async def _listening(server: Server) -> AsyncIterator[Listening]:
-    """Listen while the context lasts, and yield where."""
+    """Listen for users, and on the port for /metrics if it is separate, while the context lasts.
+    Yield the addresses.
+    """
     services, (settings, limits, *_) = server.services, server.services.context
     stats = services.context.stats
     users, operators = build_application(services, server.pages), build_operations(services)
@@ -84,13 +90,17 @@ async def _listening(server: Server) -> AsyncIterator[Listening]:
 
 
 async def _run_canary(server: Server, listening: Listening) -> None:
-    """Connect the canary by its own endpoint, at the address that users connect to."""
+    """Run the canary, which connects to an endpoint of its own (CANARY_PATH) at the first address that users connect
+    to.
+    """
     url, key = listening.addresses[0] + CANARY_PATH, server.services.connections.canary_key
     await server.canary.run(lambda: open_receiver(url, {CANARY_KEY: key}))
 
 
 async def _shut_down(server: Server, intake: Sequence[asyncio.Task[None]]) -> None:
-    """Stop in order. What clients acknowledged last is on disk before the stores close."""
+    """Shut down in order: stop the intake, broadcast the accepted items, close the connections, and store the last acks
+    before the stores close.
+    """
     server.shutdown.begin()
     for task in intake:
         task.cancel()

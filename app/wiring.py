@@ -72,7 +72,7 @@ from app.ports.stores import Stores
 from app.telemetry.exposition import build_registry
 from app.telemetry.stats import Stats
 
-# Descriptors that are not WebSockets: listener, database, feeds, scrapes, REST clients.
+# File descriptors reserved for everything except WebSockets: listeners, database, feeds, scrapes, REST clients.
 _RESERVED_DESCRIPTORS = 256
 _DAY_S = 86_400.0
 
@@ -80,7 +80,9 @@ Worker = Callable[[], Coroutine[None, None, None]]
 
 
 class Files(NamedTuple):
-    """What is read from files once, before anything runs."""
+    """The contents of files that are read once, before the server starts. `feeds` and `sample_wire` are empty if the
+    settings ask for none; `pages` are by URL path.
+    """
 
     vocabularies: Vocabularies
     feeds: Sequence[FeedConfig]
@@ -89,7 +91,7 @@ class Files(NamedTuple):
 
 
 class Pipeline(NamedTuple):
-    """The parts from the sources to the broadcaster."""
+    """The components that move an item from its source to the broadcast. `sample_wire` has at most one element."""
 
     processor: NewsProcessor
     websocket_queue: BroadcastQueue
@@ -103,7 +105,7 @@ class Pipeline(NamedTuple):
 
 
 class Clients(NamedTuple):
-    """The parts between the log and the clients."""
+    """The components that accept clients and deliver items to them. `workers` run as long as the server."""
 
     admission: Admission
     live: LiveSet
@@ -123,7 +125,7 @@ class Clients(NamedTuple):
 
 
 class Server(NamedTuple):
-    """All parts of a server, ready to run."""
+    """All components of a server that does not run yet. `pages` are by URL path."""
 
     services: Services
     clients: Clients
@@ -135,7 +137,9 @@ class Server(NamedTuple):
 
 
 def read_files(settings: Settings) -> Files:
-    """Read everything that is read once. Raises InvalidFeedsFile."""
+    """Read the vocabularies and the browser page, and feeds.toml and the sample items if the settings ask for them.
+    Raises InvalidFeedsFile.
+    """
     return Files(
         vocabularies=load_vocabularies(),
         feeds=read_feeds(settings.feeds) if settings.feeds else [],
@@ -145,7 +149,7 @@ def read_files(settings: Settings) -> Files:
 
 
 def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats: Stats) -> Server:
-    """Build every part and connect them; nothing runs yet."""
+    """Build every component of a server and connect them. Raises InvalidSetting for an unusable key."""
     limits, revocations = build_limits(settings), Revocations(stores.revocations, clock)
     verifier = create_verifier(settings, revocations, clock, stats)
     context = Context(settings, limits, verifier, clock, stats, app.__version__)
@@ -179,7 +183,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
 
 
 def build_pipeline(context: Context, stores: Stores, files: Files, live: LiveSet) -> Pipeline:
-    """Build the parts from the sources to the broadcaster."""
+    """Build the components that move an item from its source to the broadcast, and the sources."""
     limits, clock, stats = context.limits, context.clock, context.stats
     raw_news_queue: asyncio.Queue[IncomingItem] = asyncio.Queue(limits.publishing.max_pending_items)
     websocket_queue = BroadcastQueue(limits.broadcast.queue_items)
@@ -194,7 +198,7 @@ def build_pipeline(context: Context, stores: Stores, files: Files, live: LiveSet
 
 
 def build_clients(stores: Stores, verifier: Verifier, limits: Limits, clock: Clock, stats: Stats) -> Clients:
-    """Build the parts between the log and the clients."""
+    """Build the components that accept clients and deliver items from the log to them."""
     admission = Admission(limits.connections, clock)
     live = LiveSet(send_many, limits.delivery, clock, stats, position=stores.log.head)
     manager = ConnectionManager(admission, live, clock, stats)
@@ -274,7 +278,7 @@ def _connection_services(
 
 
 def build_limits(settings: Settings) -> Limits:
-    """Return the limits that the settings ask for."""
+    """Return the limits that result from the settings and from the process's file descriptors."""
     rate, per_ip = settings.connect_rate_per_ip, settings.max_connections_per_ip
     values: dict[str, float] = {
         "connections.max_total": min(settings.max_connections, usable_descriptors() - _RESERVED_DESCRIPTORS),

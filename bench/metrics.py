@@ -30,8 +30,9 @@ from app.core.protocol.close_codes import DisconnectReason
 from app.flows.connections.admission import Admission
 from app.flows.connections.manager import ConnectionManager
 from app.flows.delivery.broadcast import BroadcastQueue, WebSocketBroadcaster
+from app.flows.delivery.channel import Channel
 from app.flows.delivery.live import LiveSet
-from app.flows.delivery.session import Channel, Session
+from app.flows.delivery.session import Session
 from app.ports.log import Record
 from app.ports.transport import ConnectionHandler
 from app.telemetry.broadcast_stats import BroadcastStats, FanoutCounts

@@ -1,10 +1,10 @@
-"""The technologies. Each folder knows one and imports no other; each implements a port or calls a flow.
+"""Adapters: each folder connects the server to one technology, and imports no other folder.
 
-http/     the server: REST, sockets, operations                (aiohttp, aiohttp-cors, websockets)
-sources/  where news comes from: feeds and the bundled sample  (aiohttp, fastfeedparser, feedparser)
-sqlite/   the durable log and the stored filters               (aiosqlite)
-memory/   the same without durability
-tokens/   verifying and signing JSON Web Tokens                (PyJWT)
-system/   clock, file descriptors, garbage collector, logs     (structlog)
-data/     bundled data files as values, and text from HTML     (selectolax)
+http/     the server: REST, WebSockets, operations              (aiohttp, aiohttp-cors, websockets)
+sources/  sources of news: feeds and the bundled sample         (aiohttp, fastfeedparser, feedparser)
+sqlite/   the stores in one file: log, filters, cursors, …      (aiosqlite)
+memory/   the same stores in memory, without durability
+tokens/   verification and signing of JSON Web Tokens           (PyJWT)
+system/   clock, file descriptors, garbage collector, logs      (structlog)
+data/     bundled data files, and HTML to plain text            (selectolax)
 """

@@ -1,7 +1,7 @@
-"""The clients of the command line. They use the public protocol and nothing else.
+"""The clients behind the commands `publish` and `listen`, which use only the server's public API.
 
-backoff      full jitter, base 0.5 s, cap 30 s
+backoff      the pause before a retry: full jitter, base 0.5 s, cap 30 s
 credentials  the header that carries a token
-publish      NDJSON to POST /api/v1/news, in batches, with retries when the server asks for it
-listen       a WebSocket client for the terminal, which reconnects until it is stopped
+publish      posts NDJSON to /api/v1/news in batches, and retries when the server is busy or unreachable
+listen       a WebSocket client for the terminal, which reconnects until it is stopped or refused
 """

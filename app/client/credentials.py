@@ -2,5 +2,7 @@
 
 
 def bearer(token: str | None) -> dict[str, str]:
-    """Return the header that carries a token (RFC 6750 section 2.1), or none without a token."""
+    """Return the Authorization header for a token (RFC 6750 section 2.1), or no header if the token is
+    None or empty.
+    """
     return {"Authorization": f"Bearer {token}"} if token else {}

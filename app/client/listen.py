@@ -1,4 +1,6 @@
-"""A WebSocket client for the terminal, which resumes where it was after a disconnect."""
+"""A WebSocket client for the terminal that reconnects after a disconnect and resumes after the last item that it
+received.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -18,14 +20,16 @@ _NO_RETRY_FROM = 4500
 
 
 class _Position:
-    """Up to where everything was received; empty before the first welcome."""
+    """The position up to which every item was received. It is unknown, with an empty epoch, before the first `welcome`
+    message.
+    """
 
     def __init__(self) -> None:
         self._epoch = ""
         self._seq = 0
 
     def advance(self, message: bytes) -> None:
-        """Advance with a message."""
+        """Update the position from a server message."""
         document: dict[str, Any] = msgspec.json.decode(message)
         match document["type"]:
             case "welcome" if self._epoch != document["epoch"]:
@@ -35,7 +39,7 @@ class _Position:
             case "gap":
                 self._seq = document["to_seq"]
             case _:
-                # Other messages do not change it.
+                # Messages of other types do not change the position.
                 pass
 
     def query(self) -> dict[str, str]:
@@ -43,7 +47,9 @@ class _Position:
 
 
 class ConnectionRefused(Exception):
-    """The server refuses this client until something changes; the message has the reason."""
+    """The server refused the client, and a retry would not help. The message has the HTTP status, or the close code
+    (4500 or above).
+    """
 
 
 async def listen(
@@ -53,9 +59,10 @@ async def listen(
     show: Callable[[bytes], None],
     token: str | None = None,
 ) -> None:
-    """Call `show` with every message until cancelled, including what was missed while disconnected.
+    """Call `show` with every message of the server until cancelled, and reconnect after each disconnect.
 
-    Without filters the user's stored ones are used. Raises ConnectionRefused.
+    A new connection resumes at the position of the last one, so that items missed in between are received too. Without
+    `filters` the user's stored filter is used. Raises ConnectionRefused.
     """
     parameters = {"user_id": user, "v": "2"}
     if filters:

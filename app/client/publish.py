@@ -1,4 +1,4 @@
-"""Publish from the command line: batching, retries and errors."""
+"""Publish items to a server over HTTP, in batches and with retries."""
 
 import asyncio
 import sys
@@ -18,11 +18,16 @@ _RETRYABLE = (429, 503, 507)
 
 
 class PublishFailed(Exception):
-    """The server refused a batch; the message has the server's answer."""
+    """A batch could not be published: the server refused it, stayed busy or could not be reached. The message has the
+    reason.
+    """
 
 
 async def publish_file(source: str, server: str, token: str | None = None) -> int:
-    """Publish NDJSON or one item from a file or `-`; return the number of new items. Raises PublishFailed."""
+    """Publish the items of a file, or of standard input for `-`, and return the number of new items.
+
+    The text is NDJSON or one JSON item. Raises PublishFailed, and OSError if the file cannot be read.
+    """
     text = sys.stdin.buffer.read() if source == "-" else await asyncio.to_thread(Path(source).read_bytes)
     new = 0
     async with aiohttp.ClientSession(headers=bearer(token)) as session:
@@ -33,7 +38,9 @@ async def publish_file(source: str, server: str, token: str | None = None) -> in
 
 
 def _lines(text: bytes) -> list[bytes]:
-    """Return one line for each item; a single item may span several lines."""
+    """Return each item as one line of JSON. A text that is one JSON document may span several lines; any other text has
+    one item a line, and blank lines are skipped.
+    """
     try:
         return [msgspec.json.encode(msgspec.json.decode(text))]
     except msgspec.DecodeError:
@@ -54,8 +61,9 @@ def _batches(lines: list[bytes]) -> Iterator[list[bytes]]:
 
 
 async def _send(session: aiohttp.ClientSession, url: str, body: bytes) -> list[dict[str, object]]:
-    """Post a batch until the server has stored it. An item that is published twice is stored once, so any try can be
-    repeated.
+    """Post a batch, at most _TRIES times, and return the server's receipts. Raises PublishFailed.
+
+    A batch can safely be posted again: an item that is published twice is stored once.
     """
     for attempt in range(_TRIES):
         try:

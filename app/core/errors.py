@@ -1,13 +1,14 @@
-"""The tree of errors, and what each becomes over HTTP.
+"""The errors that are reported to callers over HTTP and WebSocket, and the meaning of each error code.
 
     NewsError
     ├── ClientError: bad input, not found, too large, too fast …
-    │                the caller can correct it; it costs the server little and is never logged as the server's fault
+    │                the caller can correct it; refusing it costs little, and it is never logged as the server's fault
     └── ServerError: draining, at capacity, overloaded, storage full, internal …
-                     the server could not; retryable unless the table says otherwise
+                     the server cannot serve the request now; a retry may succeed unless ERROR_SPECS says otherwise
 
-Handlers raise and do not catch. `adapters/http/response/problems.py` turns a NewsError into problem+json, and
-`flows/connections/dispatcher.py` into an `error` message; both use the code and its row in the table.
+Request handlers raise these errors and do not catch them. `adapters/http/response/problems.py` turns a NewsError into
+problem+json, and `core/protocol/server_messages.py` turns it into an `error` message. Both use the error's code and the
+row of that code in `ERROR_SPECS`.
 """
 
 from enum import StrEnum
@@ -15,7 +16,9 @@ from typing import NamedTuple
 
 
 class ErrorCode(StrEnum):
-    """The closed set of error codes: in problem+json, in `error` messages, in logs and in metric labels."""
+    """Every error code there is. Clients see the code in problem+json and in `error` messages; logs show it as a
+    reason.
+    """
 
     INVALID_JSON = "invalid_json"
     INVALID_MESSAGE = "invalid_message"
@@ -46,7 +49,9 @@ class ErrorCode(StrEnum):
 
 
 class ErrorSpec(NamedTuple):
-    """What a code means to a caller: HTTP status, title, and whether a retry may succeed."""
+    """What an error code means to a caller: the HTTP status, a title, and whether the same request
+    may succeed later.
+    """
 
     status: int
     title: str
@@ -84,14 +89,20 @@ ERROR_SPECS: dict[ErrorCode, ErrorSpec] = {
 
 
 class FieldError(NamedTuple):
-    """One wrong field: a JSON pointer (RFC 6901) or the name of a parameter, and what it must be."""
+    """One wrong field of a request: `pointer` is a JSON pointer (RFC 6901) or the name of a parameter, and `detail`
+    says what the field must be.
+    """
 
     pointer: str
     detail: str
 
 
 class NewsError(Exception):
-    """An error that a caller is told about. `retry_after_s` is advice, before jitter; None means no advice."""
+    """An error that is reported to the caller.
+
+    Without a `detail`, the title of the code is used. `fields` lists the wrong fields. `retry_after_s` advises when to
+    retry, before jitter is added; None means no advice.
+    """
 
     def __init__(
         self,
@@ -120,7 +131,7 @@ class ClientError(NewsError):
 
 
 class ServerError(NewsError):
-    """The server's inability: draining, full, broken."""
+    """An error of the server, which cannot serve a valid request now: draining, full, broken."""
 
 
 class CorruptStateError(Exception):

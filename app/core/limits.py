@@ -1,7 +1,8 @@
-"""Every limit of the server, in groups. Sizes are in bytes and times in seconds unless a name says otherwise.
+"""Every limit of the server, in groups. Sizes are in bytes and times in seconds, unless the name of a limit gives
+another unit.
 
-Each part of the server is given its own group. Operators see and set limits as `group.name`: `NEWS_LIMITS` and
-`GET /api/v1/limits`. The docstring of a group says what its limits do.
+Most parts of the server receive only their own group. Operators set limits as `group.name` in `NEWS_LIMITS` and see
+them in `GET /api/v1/limits`. The docstring of a group says what its limits do.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,11 @@ Rate = Annotated[float, Meta(gt=0)]
 
 
 class MessageLimits(msgspec.Struct, frozen=True):
-    """What a client may send on a WebSocket: a connection that exceeds a rate is answered, then closed."""
+    """How large a WebSocket message of a client may be, and how fast a client may send frames and invalid messages.
+
+    A message above the frame rate gets an error as its answer. A client that goes on until it is `burst` frames over
+    the rate is disconnected, and so is one that sends more than `max_invalid_per_min` invalid messages.
+    """
 
     max_bytes: Bytes = 16 * 1024
     rate_per_s: Rate = 10.0
@@ -26,10 +31,11 @@ class MessageLimits(msgspec.Struct, frozen=True):
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True):
-    """How many WebSockets there may be, and how fast new ones may come.
+    """How many WebSockets may be open at once, and how fast new ones may be opened.
 
-    `connects_per_s` meters all addresses together: after a restart the clients come back at this rate. A connection
-    ends at `max_age_s`, up to a tenth earlier, so that connections opened together do not close together.
+    With `one_per_user` a new connection replaces the others of its user. `connects_per_s` applies to all addresses
+    together: after a restart the clients reconnect at this rate. A connection is closed when it is `max_age_s` old, or
+    up to a tenth earlier, so that connections that were opened together are not closed together.
     """
 
     max_total: Count = 10_000
@@ -46,7 +52,9 @@ class ConnectionLimits(msgspec.Struct, frozen=True):
 class HeartbeatLimits(msgspec.Struct, frozen=True):
     """When a silent client is pinged, and how long it may take to answer.
 
-    `liveness_probe_timeout_s` is for the ping that is sent when a user has no connection left to give.
+    A client is pinged after `interval_s` in which nothing was received from it, and disconnected if nothing arrives for
+    another `timeout_s`. When a user who already has the maximum number of connections opens another, the open ones are
+    pinged and must answer within `liveness_probe_timeout_s`.
     """
 
     interval_s: Seconds = 15.0
@@ -57,10 +65,11 @@ class HeartbeatLimits(msgspec.Struct, frozen=True):
 class DeliveryLimits(msgspec.Struct, frozen=True):
     """When a slow client leaves live delivery, when it is disconnected, and how acks and checkpoints work.
 
-    Above `write_high_water_bytes` unsent a client reads the log instead; it is sent more once at most
-    `write_low_water_bytes` are left. It is disconnected after `stall_timeout_s` without taking a byte, `max_lag_items`
-    behind, or after `max_redeliveries` of items that it did not acknowledge within `ack_timeout_s`. A checkpoint tells
-    a client up to which seq it has everything.
+    A client with more than `write_high_water_bytes` unsent, or with `ack_window_items` unacknowledged items, gets its
+    items from the log instead. From the log it is sent more only while at most `write_low_water_bytes` are unsent. It
+    is then disconnected if it takes no byte for `stall_timeout_s` or, unless it asked for a replay, is more than
+    `max_lag_items` behind. A client is also disconnected if items stay unacknowledged for `ack_timeout_s` after
+    `max_redeliveries` redeliveries. A checkpoint tells a client up to which seq it has every matching item.
     """
 
     write_high_water_bytes: Bytes = 256 * 1024
@@ -78,9 +87,10 @@ class DeliveryLimits(msgspec.Struct, frozen=True):
 class ReplayLimits(msgspec.Struct, frozen=True):
     """How the log is read for clients that resume or fell behind.
 
-    The event loop runs other work after `items_per_yield` items. Replays of more than `unmetered_items` items are
-    metered for each user and device. `last` may ask for up to `max_last_items`, which are looked for among the newest
-    `max_scan_items`.
+    After every `items_per_yield` items other tasks may run. At most `max_concurrent_pages` pages of `page_items` items
+    are read at the same time. Replays that go back more than `unmetered_items` items are limited to `max_long_per_min`
+    for each device of a user. With `last` a client may ask for up to `max_last_items` matching items, which are looked
+    for among the newest `max_scan_items` only.
     """
 
     page_items: Count = 100
@@ -93,7 +103,9 @@ class ReplayLimits(msgspec.Struct, frozen=True):
 
 
 class FilterLimits(msgspec.Struct, frozen=True):
-    """How many channels a connection may have, and how often a user may change a filter."""
+    """How many channels a connection may have, how often a user may change filters, and how large a request body with a
+    filter may be.
+    """
 
     max_channels: Count = 32
     max_changes_per_min: Rate = 20.0
@@ -101,7 +113,7 @@ class FilterLimits(msgspec.Struct, frozen=True):
 
 
 class PublishLimits(msgspec.Struct, frozen=True):
-    """What a publisher may send at once, and how many items may wait for the log."""
+    """How much a publisher may send in one request, and how many items may wait to be stored in the log."""
 
     max_body_bytes: Bytes = 256 * 1024
     max_batch_items: Count = 100
@@ -109,26 +121,34 @@ class PublishLimits(msgspec.Struct, frozen=True):
 
 
 class BroadcastLimits(msgspec.Struct, frozen=True):
-    """The queue before the broadcaster, and after how long without progress the server counts as stalled."""
+    """How many stored items may wait to be broadcast, and after how many seconds without progress the server reports
+    itself as stalled.
+    """
 
     queue_items: Count = 1_000
     stall_timeout_s: Seconds = 30.0
 
 
 class RequestLimits(msgspec.Struct, frozen=True):
-    """How long an HTTP request may take to arrive: its head, and then its body."""
+    """How long an HTTP request may take to arrive: `head_timeout_s` for its head, then a minimum rate and a maximum
+    time for its body.
+    """
 
     head_timeout_s: Seconds = 1.25
     min_body_rate_bytes_s: Rate = 500.0
     body_timeout_s: Seconds = 10.0
 
     def body_deadline_s(self, received_bytes: int) -> float:
-        """Return how many seconds after its head a body has to go on, given how many bytes have arrived."""
+        """Return how many seconds after the start of a body its next bytes must arrive, given how many bytes have been
+        received.
+        """
         return min(self.head_timeout_s + received_bytes / self.min_body_rate_bytes_s, self.body_timeout_s)
 
 
 class HistoryLimits(msgspec.Struct, frozen=True):
-    """How many items the log keeps, a page holds, and a search through a filter looks at."""
+    """How many items the log keeps, how many a page of history returns, and how many are read to fill a page that is
+    filtered.
+    """
 
     max_items: Count = 1_000_000
     max_page_items: Count = 500
@@ -136,7 +156,9 @@ class HistoryLimits(msgspec.Struct, frozen=True):
 
 
 class FeedLimits(msgspec.Struct, frozen=True):
-    """What is read from one feed at a time."""
+    """Limits of one fetch of a feed: the size of the document, the total time, the redirects, and the entries that are
+    used.
+    """
 
     max_bytes: Bytes = 5 * 1024 * 1024
     fetch_timeout_s: Seconds = 20.0
@@ -145,9 +167,10 @@ class FeedLimits(msgspec.Struct, frozen=True):
 
 
 class AuthLimits(msgspec.Struct, frozen=True):
-    """How long a connection may stay without a token, and when a client is told that its token expires.
+    """How a connection without a token is limited, and what happens when a token expires.
 
-    A connection ends `expiry_grace_s` after its token expired.
+    A connection that was opened without a token must send one within `timeout_s`. A client is warned `expiry_warning_s`
+    before its token expires, and disconnected `expiry_grace_s` after that.
     """
 
     timeout_s: Seconds = 5.0
@@ -164,7 +187,7 @@ class CanaryLimits(msgspec.Struct, frozen=True):
 
 
 class ShutdownLimits(msgspec.Struct, frozen=True):
-    """Over how long a time all connections are closed when the server stops."""
+    """The longest time over which the server spreads the closing of its connections when it stops."""
 
     max_close_s: Seconds = 10.0
 
@@ -188,7 +211,9 @@ class Limits(msgspec.Struct, frozen=True):
     shutdown: ShutdownLimits = ShutdownLimits()
 
     def with_values(self, values: Mapping[str, float]) -> "Limits":
-        """Return these limits with other values, given by `group.name`. Raises AttributeError for unknown names."""
+        """Return a copy of these limits in which the values given by `group.name` are replaced. Raises AttributeError
+        for an unknown name.
+        """
         changed: dict[str, msgspec.Struct] = {}
         for path, value in values.items():
             group, _, name = path.partition(".")

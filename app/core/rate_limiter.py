@@ -4,15 +4,18 @@ import msgspec
 
 
 class TokenBucket(msgspec.Struct, gc=False):
-    """A rate with a burst: the tokens left at a time. A Struct, because thousands of connections have one."""
+    """A bucket that refills at a steady rate up to a burst: the number of tokens at the time `updated_at`, below 0 for
+    a debt. The caller passes rate and burst. It is a Struct to save memory, because thousands of connections have one.
+    """
 
     tokens: float
     updated_at: float
 
     def take(self, now: float, rate_per_s: float, burst: float) -> float:
-        """Take one token and return how many are left.
+        """Take one token and return the number of tokens that remain.
 
-        A negative number means too fast; it is the debt, which never grows beyond `burst`.
+        A negative result means that the caller is too fast, and how many tokens it owes. The debt never grows beyond
+        `burst`.
         """
         refilled = min(burst, self.tokens + (now - self.updated_at) * rate_per_s)
         self.updated_at = now
@@ -20,12 +23,14 @@ class TokenBucket(msgspec.Struct, gc=False):
         return self.tokens
 
     def refund(self) -> None:
-        """Return a token that bought nothing."""
+        """Put back one token, for an attempt that was refused."""
         self.tokens += 1.0
 
 
 class KeyedRateLimiter:
-    """One token bucket for each key. The least recently used keys are forgotten first."""
+    """One token bucket for each key. Beyond `max_keys` the least recently used key is forgotten, so its bucket is full
+    again.
+    """
 
     def __init__(self, rate_per_s: float, burst: float, max_keys: int = 10_000) -> None:
         self._rate_per_s = rate_per_s
@@ -34,7 +39,9 @@ class KeyedRateLimiter:
         self._buckets: dict[str, TokenBucket] = {}
 
     def acquire(self, key: str, now: float) -> float:
-        """Take one token of a key; return 0, or the seconds to wait when there is none."""
+        """Take one token from a key's bucket and return 0. If there is none, take nothing and return the seconds to
+        wait for one.
+        """
         bucket = self._buckets.pop(key, None) or TokenBucket(self._burst, now)
         self._buckets[key] = bucket
         if len(self._buckets) > self._max_keys:
@@ -42,6 +49,6 @@ class KeyedRateLimiter:
         left = bucket.take(now, self._rate_per_s, self._burst)
         if left >= 0:
             return 0.0
-        # A refused attempt leaves no debt: after the wait there is a token.
+        # A refused attempt takes no token, so that attempts during the wait do not prolong it.
         bucket.refund()
         return -left / self._rate_per_s

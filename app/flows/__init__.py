@@ -1,10 +1,12 @@
-"""What the server does, step by step: ports in, ports out, no technology.
+"""What the server does, written against ports: no module here knows HTTP, sockets or SQLite.
 
 delivery/     the hot path: from a stored item to the sockets of all connections that match
-connections/  connections and what their clients ask for, from the upgrade to the end
-news/         news on its way into the log, and out of it on request
-operations/   how the server watches and stops itself
+connections/  connections and what their clients ask for, from the upgrade to the disconnect
+news/         items on their way into the log, and stored items read back through filters
+operations/   monitoring, retention and shutdown of the server
 
-operations → connections → delivery, news: a folder imports only from those to its right.
+Imports between these folders: operations → connections → delivery, news. A folder imports only from those to its
+right.
+
 May import: core, ports, telemetry.
 """

@@ -1,4 +1,4 @@
-"""The port to whatever verifies tokens."""
+"""The port for verifying tokens."""
 
 from typing import Protocol
 
@@ -13,7 +13,7 @@ class Verifier(Protocol):
         """Return whether callers need a token."""
 
     async def verify(self, token: str | None) -> Identity:
-        """Return the identity that a token proves; None stands for no token.
+        """Return the identity that a token proves; `token` is None if the caller has none.
 
         Raises ClientError(UNAUTHORIZED, TOKEN_EXPIRED), and ServerError if the keys are not available.
         """

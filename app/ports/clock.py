@@ -1,16 +1,16 @@
-"""The port to time. Nothing else asks the system what time it is."""
+"""The port for time. Flows read the time only through it, so that tests can set it."""
 
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Two clocks and a way to wait."""
+    """A monotonic clock, a wall clock, and a way to wait."""
 
     def monotonic(self) -> float:
-        """Return seconds that never jump."""
+        """Return the seconds of a clock that never jumps; only differences between them have a meaning."""
 
     def wall(self) -> float:
-        """Return Unix seconds."""
+        """Return the time in Unix seconds; it jumps when the system's clock is set."""
 
     async def sleep(self, delay_s: float) -> None:
         """Wait for a number of seconds."""

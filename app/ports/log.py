@@ -7,9 +7,9 @@ from app.core.news.item import NewsItem
 
 
 class Record(NamedTuple):
-    """An item in the log: its seq, when it was accepted (Unix seconds), and its JSON as every client gets it.
+    """An item in the log: its seq, when it was accepted (Unix seconds), and its JSON exactly as every client gets it.
 
-    The trace id is kept until the process ends; it is not stored.
+    `trace_id` is kept in memory only: it is "" for a record that was read from disk.
     """
 
     seq: int
@@ -20,7 +20,7 @@ class Record(NamedTuple):
 
 
 class Appended(NamedTuple):
-    """What became of an item that was handed to the log. A duplicate has the id and seq of the first one."""
+    """The result of appending one item. For a duplicate, `id` and `seq` are those of the item that was stored first."""
 
     id: str
     seq: int
@@ -28,7 +28,10 @@ class Appended(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """An item to append, when it was accepted (Unix seconds), and the key that makes a second item a duplicate."""
+    """An item to append, and when it was accepted (Unix seconds).
+
+    The item is a duplicate if one with the same id or the same `url_key` was appended before.
+    """
 
     item: NewsItem
     url_key: str
@@ -37,11 +40,14 @@ class Entry(NamedTuple):
 
 
 class NewsQuery(NamedTuple):
-    """Which stored items to return: those that meet every condition that is not None.
+    """A query for one page of stored items: those that meet every condition that is not None.
 
-    The order is newest first, by `published_at` and then seq. With `after_seq` or `before_seq` the order is by seq
-    alone, so that pages neither overlap nor skip items while news arrives. `older_than` continues in the usual order
-    after an item's (published_at, seq).
+    `min_impact`, `start_time` and `end_time` are inclusive; the times are Unix seconds and are compared with
+    `published_at`. `after_seq` and `before_seq` are exclusive.
+
+    Items are sorted newest first, by `published_at` and then seq. With `after_seq` or `before_seq` they are sorted by
+    seq alone, so that pages neither overlap nor skip items while news arrives. `older_than` is the (published_at, seq)
+    of an item: the page starts after that item in the usual order.
     """
 
     limit: int = 50
@@ -59,7 +65,11 @@ class NewsQuery(NamedTuple):
 
 
 class NewsTotals(NamedTuple):
-    """What the log holds."""
+    """Totals over the log: the number of items, the number of those published after a given time, and the mean impact
+    score.
+
+    The mean is 0 if the log is empty.
+    """
 
     items: int
     items_since: int
@@ -67,11 +77,15 @@ class NewsTotals(NamedTuple):
 
 
 class NewsLog(Protocol):
-    """The durable, ordered log of items. One writer assigns seq 1, 2, 3 … inside the commit, without gaps."""
+    """The durable, ordered log of items. One writer assigns seq 1, 2, 3 … inside the commit, without gaps.
+
+    Methods that need the disk raise ServerError if it fails. `select`, `count` and `totals` also raise
+    ServerError(OVERLOADED) if a search takes too long or too many searches wait.
+    """
 
     @property
     def epoch(self) -> str:
-        """Return the name of this log. A seq of another epoch belongs to another log."""
+        """Return the identity of this log. A seq of another epoch belongs to another log."""
 
     @property
     def head(self) -> int:
@@ -86,7 +100,9 @@ class NewsLog(Protocol):
         """Return when the oldest stored item was accepted (Unix seconds), 0 if there is none."""
 
     async def append(self, entries: Sequence[Entry]) -> list[Appended]:
-        """Store all entries or none, and return once they are on disk. Raises ServerError(STORAGE_FULL)."""
+        """Store all entries or none, and return one result for each once they are on disk. Raises
+        ServerError(STORAGE_FULL).
+        """
 
     async def read(self, after: int, limit: int) -> list[Record]:
         """Return up to `limit` items with a seq above `after`, in order."""
@@ -95,16 +111,20 @@ class NewsLog(Protocol):
         """Yield every item with a seq above `after`, in order, as soon as it is durable, until cancelled."""
 
     async def by_id(self, item_id: str) -> Record | None:
-        """Return the item with this id."""
+        """Return the item with this id, or None."""
 
     async def select(self, query: NewsQuery) -> list[Record]:
-        """Return one page of stored items."""
+        """Return the page of stored items that a query describes."""
 
     async def count(self, query: NewsQuery) -> int:
-        """Count the items that meet the query's conditions, whatever its limit and offset."""
+        """Return the number of items that meet the query's conditions; its limit and offset are ignored."""
 
     async def totals(self, since: float) -> NewsTotals:
-        """Count all items, and those published after a time (Unix seconds)."""
+        """Return totals over all items; `items_since` counts those published after `since` (Unix seconds)."""
 
     async def prune(self, accepted_before: float, keep_items: int, limit: int) -> int:
-        """Drop up to `limit` of the oldest items, if they are too old or too many. Return how many were dropped."""
+        """Delete up to `limit` of the oldest items and return how many were deleted.
+
+        An item is deleted if it was accepted before `accepted_before` (Unix seconds) or is not among the newest
+        `keep_items`. The first item that meets neither condition ends the deletion, and the newest item always stays.
+        """

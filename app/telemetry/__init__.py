@@ -1,20 +1,22 @@
-"""What the server counts. Every metric is defined here; others call `record_` methods and know no metric name.
+"""Counters, histograms and their metrics. Other packages count through `record_` methods and know no metric name,
+except flows/operations/gauges, which defines the gauges that read flows and stores.
 
 labels            the closed sets of label values, one enum each
-histogram         counts by upper edge, with the exemplar of each bucket
+histogram         a histogram with exemplars, and the bucket edges
 stats             all counters, in the groups below
 connection_stats  handshakes, tokens, heartbeats, messages, limits, disconnects
 intake_stats      items on their way into the log, feeds
 broadcast_stats   decisions, sends, latencies, bytes: the hot path
 recovery_stats    resumes, replays, gaps, acks, redeliveries
 server_stats      requests, database, event loop, log lines, canary, scrapes
-process           the process as the kernel reports it
+process           the process_* metrics, read from the kernel
 families          the kinds of metric families
-catalogue         every metric: its name, its help, its labels, and where its samples are read
-limit_hits        every limit that was hit, in one view
-exposition        the registry: one collector reads the catalogue; gauges are read at scrape
-rendering         a registry as bytes
+catalogue         the name, help and labels of every metric that is read from Stats
+limit_hits        how often each limit was hit
+exposition        the registry, which collects every metric at a scrape
+rendering         a registry as text for a scrape
 
-Counters belong to the process and not to a connection, so no counter falls when a connection ends. May import: core,
-prometheus_client.
+Counters belong to the process and not to a connection, so no counter falls when a connection ends.
+
+May import: core, prometheus_client, structlog.
 """

@@ -15,15 +15,18 @@ from app.telemetry.histogram import Example, Histogram
 from app.telemetry.labels import Broadcast, Encoding, Sent, Stage
 
 SLOW_DELIVERY_S = 0.05
-"""A delivery that takes longer leaves an exemplar: its item and trace."""
+"""Seconds from acceptance to the slowest send. An item above it leaves an exemplar with its item id and trace id."""
 LATE_S = 0.1
-"""A delivery that takes longer misses the objective."""
+"""Seconds from acceptance to the last send: the delivery objective. An item above it counts as late."""
 
 
 class FanoutCounts(NamedTuple):
-    """What sending one item to its recipients came to. `merged` counts matches beyond a connection's first.
+    """The counts of one item's fan-out.
 
-    `payload_bytes` are those of one send, `wire_bytes` those of all sends.
+    `closed` counts sends that failed because the connection was closing. `merged` counts matching slots beyond the
+    first of a connection: one send covers them all. `payload_bytes` is the size of the item's JSON. By encoding,
+    `sends` counts the sends, `wire_bytes` the bytes of all of them, and `frames` the frames that were encoded.
+    `latencies` are pairs: seconds since the item was accepted, and the number of sends.
     """
 
     closed: int
@@ -36,7 +39,9 @@ class FanoutCounts(NamedTuple):
 
 
 class BroadcastStats:
-    """Counted since the start of the process. The `last_` times are Unix seconds, 0 before the first."""
+    """Counters and histograms of the broadcast since the start of the process. `last_loop_at` and `last_item_at` are
+    Unix seconds, 0 before the first tick or item.
+    """
 
     def __init__(self) -> None:
         self.queue_wait = Histogram(histogram.DELIVERY_S)
@@ -55,16 +60,18 @@ class BroadcastStats:
         self.last_loop_at = self.last_item_at = 0.0
 
     def record_tick(self, now: float) -> None:
-        """Remember that the broadcaster runs; `now` in Unix seconds."""
+        """Record the time of the broadcaster's latest tick; `now` in Unix seconds."""
         self.last_loop_at = now
 
     def record_taken(self, waited_s: float, now: float) -> None:
-        """Count an item that leaves the queue; `now` in Unix seconds."""
+        """Record an item that leaves the queue, `waited_s` seconds after it was accepted; `now` in Unix seconds."""
         self.queue_wait.observe(waited_s)
         self.last_item_at = now
 
     def record_slots(self, slots: int) -> None:
-        """Count how many decisions an item calls for, before any is made."""
+        """Add the number of slots that an item is about to be matched against: the decisions on it must sum to this
+        number.
+        """
         self.slots_asked += slots
 
     def record_decisions(self, match: Match) -> None:
@@ -103,11 +110,11 @@ class BroadcastStats:
         self.frames.update(counts.frames)
         for seconds, sends in counts.latencies:
             self.delivery.observe(seconds, sends)
-        # Latencies rise, so the last one is that of the last recipient.
+        # Latencies are in the order of the sends, so the last one is that of the last recipient.
         self.late_items += written > 0 and counts.latencies[-1][0] > LATE_S
 
     def record_single_send(self, payload_bytes: int, frame_bytes: int, encoding: Encoding) -> None:
-        """Count the bytes of an item that was encoded for one connection alone."""
+        """Count the bytes and the frame of an item that was read from the log and encoded for one connection."""
         self.payload_bytes[encoding] += payload_bytes
         self.wire_bytes[encoding] += frame_bytes
         self.frames[encoding] += 1

@@ -1,6 +1,7 @@
-"""Every metric family: its name, help and labels, and where its samples are read.
+"""Every metric family that is read from `Stats`: its name, help and labels, and where its samples are read.
 
-A metric's help is its documentation. A label's values are those of an enum, so every series exists from the start.
+A metric's help is its documentation. Label values are members of enums or registered routes, so every series exists
+from the start. Gauges that read flows are in flows/operations/gauges.
 """
 
 from collections.abc import Iterable
@@ -263,7 +264,9 @@ HISTOGRAMS: tuple[HistogramFamily, ...] = (
 
 
 def stats_gauges(stats: Stats) -> tuple[GaugeFamily, ...]:
-    """Describe the gauges that `Stats` holds. They are times, not ages: a time that stands still is noticed."""
+    """Return the gauges that `Stats` holds. The first three are Unix times and not ages, so that a value that no longer
+    changes shows that its writer has stopped.
+    """
     return (
         gauge(
             "news_broadcaster_last_loop_timestamp_seconds",
@@ -285,7 +288,9 @@ def stats_gauges(stats: Stats) -> tuple[GaugeFamily, ...]:
 
 
 def _requests(stats: Stats) -> Iterable[tuple[str, labels.Method, labels.StatusClass]]:
-    """Return every request that can be counted: those that were, and 2xx, 4xx and 5xx of each route from the start."""
+    """Return the label values of every series of HTTP requests: 2xx, 4xx and 5xx of each registered route and method
+    from the start, and all others that were counted.
+    """
     usual = product(
         stats.server.request_methods,
         (labels.StatusClass.OK, labels.StatusClass.CLIENT_ERROR, labels.StatusClass.SERVER_ERROR),

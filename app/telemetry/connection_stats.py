@@ -9,7 +9,9 @@ from app.telemetry.labels import Beat, Inbound, Invalid, RateScope, Refusal, Slo
 
 
 class ConnectionStats:
-    """Counted since the start of the process."""
+    """Counters and histograms of connections since the start of the process. `lives`, `handshakes` and `round_trips`
+    are in seconds.
+    """
 
     def __init__(self) -> None:
         self.opened = 0
@@ -36,11 +38,11 @@ class ConnectionStats:
             self.beats[Beat.TIMEOUT] += 1
 
     def record_handshake(self, seconds: float) -> None:
-        """Count a handshake that ended with a 101."""
+        """Record how long a handshake took that admitted a connection and ended with a 101."""
         self.handshakes.observe(seconds)
 
     def record_refusal(self, refusal: Refusal) -> None:
-        """Count a handshake that was refused."""
+        """Count an upgrade request that was refused, or a connection without a token that was refused after its 101."""
         self.refused[refusal] += 1
 
     def record_token_check(self, result: TokenCheck) -> None:
@@ -58,13 +60,15 @@ class ConnectionStats:
         self.inbound[kind] += 1
 
     def record_invalid(self, reason: Invalid) -> None:
-        """Count a message that was refused."""
+        """Count a message that was refused. RATE_LIMITED stands for a frame of any kind, and also counts as a hit of
+        the rate limit for messages.
+        """
         self.invalid[reason] += 1
         if reason is Invalid.RATE_LIMITED:
             self.rate_limited[RateScope.MESSAGE] += 1
 
     def record_rate_limit(self, scope: RateScope) -> None:
-        """Count a refusal by a rate limit."""
+        """Count a refusal by a rate limit. The one for messages is counted by `record_invalid`."""
         self.rate_limited[scope] += 1
 
     def record_slow(self, action: SlowAction) -> None:

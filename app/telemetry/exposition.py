@@ -1,7 +1,7 @@
-"""The registry: the catalogue's families with their samples.
+"""Build the Prometheus registry, and collect the samples of every metric family at a scrape.
 
-Collecting runs on the event loop, so it is one pass over plain integers. A gauge that cannot be read is omitted and
-counted; the others are still exposed.
+Collecting runs on the event loop, so it is one pass over numbers that are kept anyway. A gauge that cannot be read is
+omitted and counted; the others are still exposed.
 """
 
 import platform
@@ -31,7 +31,9 @@ _log = structlog.get_logger("metrics")
 
 
 class CatalogueCollector(Collector):
-    """Collects every family of the catalogue, and the gauges that `wiring` connects."""
+    """Collects every family of the catalogue, the gauges that it is given, and the metric `news_build_info`, whose
+    labels are the entries of `build` and the Python version.
+    """
 
     def __init__(self, stats: Stats, gauges: Iterable[GaugeFamily | GaugeGroup], build: Mapping[str, str]) -> None:
         self._stats = stats
@@ -39,11 +41,13 @@ class CatalogueCollector(Collector):
         self._build = {"python": platform.python_version(), **build}
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing: the families are known only at scrape."""
+        """Return nothing: the collector is registered without the names of its metrics, and is not collected when it is
+        registered.
+        """
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Yield every family."""
+        """Yield every family with its samples, and record how many seconds that took."""
         started = time.perf_counter()
         yield InfoMetricFamily("news_build", "Build and runtime versions.", self._build)
         for counter in COUNTERS:
@@ -67,13 +71,16 @@ class CatalogueCollector(Collector):
 def build_registry(
     stats: Stats, gauges: Iterable[GaugeFamily | GaugeGroup], build: Mapping[str, str]
 ) -> CollectorRegistry:
-    """Return a registry with the server's metrics and those of the process."""
+    """Return a registry with the server's metrics and those of the process, the Python platform and the garbage
+    collector.
+    """
     disable_created_metrics()  # type: ignore[no-untyped-call]
 
     def process_not_read() -> None:
         stats.server.scrape_errors += 1
 
-    # Collectors are registered without names, so ?name[]= asks each of them.
+    # Collectors are registered without the names of their metrics, so a scrape with ?name[]= collects from all of them
+    # and then selects.
     registry = CollectorRegistry(support_collectors_without_names=True)
     registry.register(CatalogueCollector(stats, gauges, build))
     registry.register(ProcessMetrics(stats.server.record_scrape_error))

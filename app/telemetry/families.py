@@ -15,7 +15,9 @@ Labels = tuple[str, ...]
 
 
 class CounterFamily(NamedTuple):
-    """A counter. The exposition adds `_total` to its name."""
+    """A counter: name, help, label names, and `read`, which returns the count for each tuple of label values. The
+    exposition adds `_total` to the name.
+    """
 
     name: str
     help: str
@@ -24,7 +26,9 @@ class CounterFamily(NamedTuple):
 
 
 class HistogramFamily(NamedTuple):
-    """A histogram for each label value, or one under the empty tuple."""
+    """A histogram metric: name, help, label names, and `read`, which returns a histogram for each tuple of label
+    values, or one under the empty tuple if there are no labels.
+    """
 
     name: str
     help: str
@@ -33,7 +37,9 @@ class HistogramFamily(NamedTuple):
 
 
 class GaugeFamily(NamedTuple):
-    """A value that is read at scrape."""
+    """A gauge: name, help, label names, and `read`, which is called at every scrape and returns the value for each
+    tuple of label values.
+    """
 
     name: str
     help: str
@@ -62,7 +68,9 @@ def counter(name: str, text: str, read: Callable[[Stats], float]) -> CounterFami
 def counters(
     name: str, text: str, label: str, values: Iterable[Word], read: Callable[[Stats], Mapping[Word, int]]
 ) -> CounterFamily:
-    """Describe a counter with one label, whose values are words of an enum."""
+    """Return a counter with one label. `values` are the enum members that the label may have; a member that `read` does
+    not return is exposed as 0.
+    """
     words = tuple(values)
     return CounterFamily(
         name, text, (label,), lambda stats: {(word.value,): read(stats).get(word, 0) for word in words}

@@ -1,6 +1,7 @@
-"""A histogram, and the bucket edges that objectives and alerts need.
+"""A histogram, and the bucket edges of the server's histograms.
 
-Every threshold in use is exactly an edge: 100 ms for delivery, so that the share within it is exact.
+Every threshold of an objective or alert is exactly an edge, such as 100 ms for delivery, so that the share of
+observations within it is exact.
 """
 
 from bisect import bisect_left
@@ -17,7 +18,7 @@ RECIPIENTS = (0.0, 1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0,
 
 
 class Example(NamedTuple):
-    """One observation as an example: its labels, its value, its time (Unix seconds)."""
+    """An exemplar: one observation with labels that identify it, its value, and its time (Unix seconds)."""
 
     labels: dict[str, str]
     value: float
@@ -25,7 +26,10 @@ class Example(NamedTuple):
 
 
 class Histogram:
-    """Counts by upper edge; the last count is for everything above the last edge."""
+    """Counts observations in buckets: `counts[i]` is the number of values above `edges[i - 1]` and at most `edges[i]`,
+    and the last count that of values above every edge. `total` is the sum of all values; `examples` holds exemplars by
+    bucket.
+    """
 
     __slots__ = ("counts", "edges", "examples", "total")
 

@@ -6,7 +6,9 @@ from app.telemetry.labels import Fetch, Intake, Rejection
 
 
 class IntakeStats:
-    """Counted since the start of the process."""
+    """Counters of the intake since the start of the process. A request that is refused for its token, size or content
+    counts as one rejected item, however many items it contains.
+    """
 
     def __init__(self) -> None:
         self.accepted: Counter[Intake] = Counter()

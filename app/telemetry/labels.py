@@ -1,7 +1,7 @@
 """The closed sets of label values, except those that core defines.
 
-The same words are in the logs. Nothing from outside becomes a label value: a lone surrogate would break /metrics until
-a restart, and a label for each user would overload Prometheus.
+Log events use the same words. No label value comes from outside: a lone surrogate would break /metrics until a restart,
+and a label for each user would overload Prometheus.
 """
 
 from enum import StrEnum
@@ -27,7 +27,7 @@ class Rejection(StrEnum):
 
 
 class Refusal(StrEnum):
-    """Why an upgrade request was refused."""
+    """Why an upgrade request, or a connection that had yet to send its token, was refused."""
 
     MISSING_USER = "missing_user"
     BAD_REQUEST = "bad_request"
@@ -44,7 +44,9 @@ class Refusal(StrEnum):
 
 
 class TokenCheck(StrEnum):
-    """The result of verifying a caller's token; `error`: the keys were not available."""
+    """The result of verifying a token. `missing` includes connections whose client sent no `auth` message in time;
+    `error` means that the keys were not available.
+    """
 
     OK = "ok"
     MISSING = "missing"
@@ -71,7 +73,9 @@ class Inbound(StrEnum):
 
 
 class Invalid(StrEnum):
-    """Why a client's message was refused."""
+    """Why a client's message was refused. `schema` stands for a known type with wrong or missing fields; `rate_limited`
+    also counts other frames.
+    """
 
     NOT_JSON = "not_json"
     BINARY = "binary"
@@ -82,14 +86,16 @@ class Invalid(StrEnum):
 
 
 class Beat(StrEnum):
-    """How a heartbeat ended."""
+    """How a heartbeat ended: the client answered the ping, or was disconnected because it was silent."""
 
     PONG = "pong"
     TIMEOUT = "timeout"
 
 
 class Sent(StrEnum):
-    """The result of an item for a slot that matched it; `merged`: another channel of the connection matched too."""
+    """The result of an item for a slot that matched it. `closed`: the connection was closing; `merged`: another channel
+    of the connection matched too, and one send covers both.
+    """
 
     WRITTEN = "written"
     CLOSED = "closed"
@@ -97,7 +103,9 @@ class Sent(StrEnum):
 
 
 class Broadcast(StrEnum):
-    """The result of an item that left the queue."""
+    """The result of an item that left the queue: at least one slot matched, none matched, or the item could not be
+    matched or sent.
+    """
 
     DELIVERED = "delivered"
     UNMATCHED = "unmatched"
@@ -113,7 +121,9 @@ class ProbeResult(StrEnum):
 
 
 class Stage(StrEnum):
-    """The stages of a broadcast."""
+    """The timed stages of an item's broadcast. `write` is the item's share of the time in which its
+    batch was written.
+    """
 
     MATCH = "match"
     ENCODE = "encode"
@@ -121,7 +131,9 @@ class Stage(StrEnum):
 
 
 class SlowAction(StrEnum):
-    """What the server did with a client that reads or acknowledges too slowly; `caught_up` is the good end."""
+    """What the server did with a client that reads or acknowledges too slowly. `lagging` and `window_full`: the
+    connection left live delivery, because of unsent bytes or a full ack window. `caught_up`: it is live again.
+    """
 
     LAGGING = "lagging"
     WINDOW_FULL = "window_full"
@@ -130,7 +142,9 @@ class SlowAction(StrEnum):
 
 
 class Resume(StrEnum):
-    """The result for a connection that asked for missed items; `empty`: it missed nothing."""
+    """The result for a connection that asked for missed items. `complete`: all of them are in the log; `empty`: there
+    are none; `gap`: some cannot be sent; `invalid`: the request named no valid position.
+    """
 
     COMPLETE = "complete"
     EMPTY = "empty"
@@ -139,7 +153,9 @@ class Resume(StrEnum):
 
 
 class Redelivery(StrEnum):
-    """Why an item was sent to the same client again."""
+    """Why an item was sent to the same client again: it was not acknowledged in time, or not before the client
+    reconnected.
+    """
 
     TIMEOUT = "timeout"
     RECONNECT = "reconnect"
@@ -153,7 +169,9 @@ class Encoding(StrEnum):
 
 
 class RateScope(StrEnum):
-    """Which rate was exceeded."""
+    """The rate that was exceeded: messages of a connection, connects from an address, connects to the server, long
+    replays of a device, or filter changes of a user.
+    """
 
     MESSAGE = "message"
     CONNECT = "connect"
@@ -185,7 +203,7 @@ class LimitHit(StrEnum):
 
 
 class Fetch(StrEnum):
-    """The result of one fetch of a feed."""
+    """The result of one fetch of a feed. `new`: the feed had entries that were not seen before."""
 
     NEW = "new"
     UNCHANGED = "unchanged"
@@ -193,7 +211,7 @@ class Fetch(StrEnum):
 
 
 class Operation(StrEnum):
-    """What is done with the database."""
+    """The kinds of database operations."""
 
     APPEND_HISTORY = "append_history"
     READ_HISTORY = "read_history"
@@ -209,7 +227,7 @@ class Operation(StrEnum):
 
 
 class Fault(StrEnum):
-    """How the database failed."""
+    """The classes of database errors. `sync`: the disk failed to store written data."""
 
     BUSY = "busy"
     FULL = "full"
@@ -228,7 +246,7 @@ class Severity(StrEnum):
 
 
 class Method(StrEnum):
-    """The HTTP methods that have routes; `other` is every other method."""
+    """The HTTP methods that have routes. `other` is the method of every request that matches no registered route."""
 
     GET = "GET"
     POST = "POST"

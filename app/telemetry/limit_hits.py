@@ -1,4 +1,4 @@
-"""One view of every limit that was hit, read from counters that exist anyway."""
+"""How often each limit was hit, computed from counters of other metrics."""
 
 from collections.abc import Mapping
 

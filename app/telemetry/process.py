@@ -1,7 +1,7 @@
-"""The process_* metrics, under the names that every exporter uses.
+"""The process_* metrics, under the names that Prometheus's client libraries use.
 
-prometheus_client's collector lists /proc/self/fd, which takes milliseconds on the event loop with thousands of
-connections. Linux 6.2 and later report the number without a list.
+prometheus_client's collector counts descriptors by listing /proc/self/fd, which takes milliseconds on the event loop
+with thousands of connections. Linux 6.2 and later report the number as the size of that folder.
 """
 
 import os
@@ -15,16 +15,17 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 _SELF = Path("/proc/self")
-# A field of /proc/self/stat, counted after the name in parentheses: proc(5), field 22.
+# The index of `starttime`, field 22 of /proc/self/stat (proc(5)), among the fields that follow the name in parentheses.
 _START_FIELD = 19
 
 _log = structlog.get_logger("metrics")
 
 
 class ProcessMetrics(Collector):
-    """Reads /proc at every scrape. Where it cannot be read (not Linux, no free descriptor), only CPU time is exposed.
+    """Collects CPU time, and memory, start time and descriptors from /proc. Where /proc does not exist (not Linux) or
+    cannot be read (no free descriptor), only CPU time is exposed.
 
-    `failed` is called for a scrape that could not read it.
+    `failed` is called for a scrape at which /proc exists and cannot be read.
     """
 
     def __init__(self, failed: Callable[[], None]) -> None:
@@ -34,7 +35,9 @@ class ProcessMetrics(Collector):
         self._started_at = 0.0
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing: the files are read at scrape."""
+        """Return nothing: the collector is registered without the names of its metrics, and /proc is not read when it
+        is registered.
+        """
         return ()
 
     def collect(self) -> Iterable[Metric]:
@@ -66,8 +69,8 @@ class ProcessMetrics(Collector):
 
 
 def count_entries(folder: Path) -> int:
-    """Return the number of entries in a folder of /proc: its size is the number; before Linux 6.2 it has
-    to be listed.
+    """Return the number of entries in a folder of /proc. Since Linux 6.2 the folder's size is that number; before, it
+    is 0 and the folder is listed.
     """
     return folder.stat().st_size or sum(1 for _ in folder.iterdir())
 

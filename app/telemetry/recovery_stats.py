@@ -1,4 +1,4 @@
-"""Counters of what it took to lose nothing: resumes, replays, gaps, acks and redeliveries."""
+"""Counters of the recovery of missed items: resumes, replays, gaps, acks and redeliveries."""
 
 from collections import Counter
 
@@ -9,7 +9,9 @@ from app.telemetry.labels import Redelivery, Resume
 
 
 class RecoveryStats:
-    """Counted since the start of the process."""
+    """Counters and histograms of recovery since the start of the process. `replays` holds items per replay, `ack_times`
+    seconds from an item's acceptance to its ack.
+    """
 
     def __init__(self) -> None:
         self.resumes: Counter[Resume] = Counter()
@@ -21,34 +23,40 @@ class RecoveryStats:
         self.redeliveries_exhausted = 0
 
     def record_resume(self, result: Resume, gap_items: int = 0) -> None:
-        """Count a connection that asked for what it missed, and how many of those items are gone."""
+        """Count a connection that asked for missed items, by result. `gap_items` is the number of these items that are
+        no longer in the log.
+        """
         self.resumes[result] += 1
         self.gap_items += gap_items
 
     def record_gap(self, items: int) -> None:
-        """Count items that a connection was told it missed for good."""
+        """Count items that were deleted from the log before a connection that was reading it reached them."""
         self.gap_items += items
 
     def record_replayed(self, redelivery: Redelivery | None) -> None:
-        """Count an item sent from the log; `redelivery` says why it went to the same client before, if it did."""
+        """Count an item that was read from the log and sent to one connection. `redelivery` is the reason if the item
+        was sent to the same client before, otherwise None.
+        """
         self.replayed_items += 1
         if redelivery is not None:
             self.redelivered[redelivery] += 1
 
     def record_replay_error(self) -> None:
-        """Count an item that could not be matched against a filter when it was read back."""
+        """Count an item that was read from the log and for which evaluating a channel's filter raised an exception."""
         self.replay_errors += 1
 
     def record_replay_end(self, items: int) -> None:
-        """Count a connection that caught up or closed after `items` items from the log."""
+        """Record how many items a connection was sent from the log before it went live or closed."""
         self.replays.observe(items)
 
     def record_ack(self, result: AckResult, after_s: float | None) -> None:
-        """Count an ack; `after_s` is the time since the item that it names was accepted."""
+        """Count an ack. `after_s` is the number of seconds since the newest item that it covers was accepted, or None
+        if it covers no pending item.
+        """
         self.acks[result] += 1
         if after_s is not None:
             self.ack_times.observe(after_s)
 
     def record_exhausted(self) -> None:
-        """Count a connection that was closed because it never acknowledged."""
+        """Count a connection that was closed because items were still not acknowledged after the last redelivery."""
         self.redeliveries_exhausted += 1

@@ -1,8 +1,8 @@
-"""A registry as bytes, in both text formats: Prometheus 0.0.4 and OpenMetrics 1.0.
+"""Render a registry as text, in the formats Prometheus 0.0.4 and OpenMetrics 1.0.
 
 prometheus_client checks and escapes every name and label of every sample at each scrape, on the event loop, which takes
-longer than reading the values. What precedes a sample's value never changes, so here it is made once.
-tests/observability/test_metrics.py compares the result with what prometheus_client writes.
+longer than reading the values. The text before a sample's value never changes, so here it is built once and cached.
+tests/observability/test_metrics.py compares the result with prometheus_client's output.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,20 +26,22 @@ class Format(Enum):
 
 
 class Registry(Protocol):
-    """What is rendered."""
+    """A collection of metric families: a prometheus_client registry, or one that is restricted to some names."""
 
     def collect(self) -> Iterable[Metric]:
         """Return every family with its samples."""
 
 
 class Renderer:
-    """Renders registries. Label values are closed sets, so the cache is bounded."""
+    """Renders registries, and caches each sample's name with its labels. Label values are closed sets, so the cache is
+    bounded.
+    """
 
     def __init__(self) -> None:
         self._prefixes: dict[tuple[str, ...], str] = {}
 
     def render(self, registry: Registry, form: Format) -> bytes:
-        """Return every family and its samples as text."""
+        """Return every family and its samples as UTF-8 text in the given format."""
         is_open = form is Format.OPENMETRICS
         lines = chain.from_iterable(self._family(metric, is_open) for metric in registry.collect())
         return "".join((*lines, "# EOF\n" if is_open else "")).encode()
@@ -81,5 +83,5 @@ def _example(exemplar: Exemplar) -> str:
 
 
 def _number(value: float) -> str:
-    # prometheus_client's own function, so that numbers look the same; it has no types.
+    # prometheus_client's own function, so that numbers are written as in its output. It is not annotated with types.
     return str(floatToGoString(value))  # type: ignore[no-untyped-call]

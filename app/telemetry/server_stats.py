@@ -11,7 +11,9 @@ _SEVERITIES = {severity.value: severity for severity in Severity} | {"exception"
 
 
 class ServerStats:
-    """Counted since the start of the process. `last_probe_at` is in Unix seconds, 0 before the first probe."""
+    """Counters and histograms of the server itself since the start of the process. `last_probe_at` is when a probe of
+    the canary last arrived (Unix seconds), 0 before the first.
+    """
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, Method, StatusClass]] = Counter()
@@ -39,7 +41,9 @@ class ServerStats:
         self.request_times[route].observe(seconds)
 
     def record_slow_request(self) -> None:
-        """Count an HTTP request that was aborted because its head or body arrived too slowly."""
+        """Count an HTTP request whose head or body arrived too slowly: the connection was aborted, or the answer was
+        408.
+        """
         self.slow_requests += 1
 
     def record_database(self, operation: Operation, seconds: float, fault: Fault | None = None) -> None:
@@ -71,5 +75,5 @@ class ServerStats:
         self.scrape_s = seconds
 
     def record_scrape_error(self) -> None:
-        """Count a gauge that could not be read."""
+        """Count a gauge, or the process metrics, that could not be read at a scrape."""
         self.scrape_errors += 1

@@ -1,6 +1,7 @@
-"""Everything that is counted, in groups. Counters change only through the groups' `record_` methods.
+"""The server's counters, in groups. They change only through the groups' `record_` methods.
 
-Only the event loop's thread counts. `catalogue` gives the counters their metric names.
+Only the event loop's thread calls these methods, so they need no lock. `catalogue` gives the counters their metric
+names.
 """
 
 from app.telemetry.broadcast_stats import BroadcastStats

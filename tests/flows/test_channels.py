@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from app.core.filters.filter import MATCH_ALL, Filter
 from app.core.limits import Limits
 from app.core.news.item import Category
-from app.flows.delivery.session import Channel, Session
+from app.flows.delivery.channel import Channel
+from app.flows.delivery.session import Session
 from app.telemetry.labels import Sent
 from tests.support.harness import Harness
 from tests.support.link import RecordingLink

@@ -12,7 +12,7 @@ from app.core.filters.matching import Outcome
 from app.core.limits import Limits
 from app.core.news.item import NewsItem
 from app.flows.delivery.broadcast import BroadcastQueue, Probe, WebSocketBroadcaster
-from app.flows.delivery.session import Channel
+from app.flows.delivery.channel import Channel
 from app.ports.log import Record
 from app.telemetry.labels import Broadcast, Sent
 from tests.support.harness import Harness

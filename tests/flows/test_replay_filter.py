@@ -7,8 +7,8 @@ from app.core.access.entitlement import UNRESTRICTED
 from app.core.filters.filter import Filter
 from app.core.filters.filter_index import FilterIndex
 from app.core.news.item import NewsItem
+from app.flows.delivery.channel import Channel
 from app.flows.delivery.replay_filter import ReplayFilter
-from app.flows.delivery.session import Channel
 from app.ports.log import Record
 from app.telemetry.stats import Stats
 from tests.core.strategies import filters, items

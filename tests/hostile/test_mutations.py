@@ -21,7 +21,8 @@ from app.core.access.identity import ANONYMOUS
 from app.core.limits import Limits
 from app.core.protocol.close_codes import DisconnectReason
 from app.flows.connections.connect import ConnectRequest
-from app.flows.delivery.session import Channel, Session, client_options
+from app.flows.delivery.channel import Channel
+from app.flows.delivery.session import Session, client_options
 from tests.support.harness import Harness
 from tests.support.sockets import masked
 

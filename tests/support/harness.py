@@ -21,9 +21,10 @@ from app.flows.connections.admission import Admission
 from app.flows.connections.connect import ConnectRequest
 from app.flows.connections.manager import ConnectionManager
 from app.flows.delivery.broadcast import BroadcastQueue, WebSocketBroadcaster
+from app.flows.delivery.channel import Channel
 from app.flows.delivery.fanout import Outgoing
 from app.flows.delivery.live import LiveSet
-from app.flows.delivery.session import Channel, Session, client_options
+from app.flows.delivery.session import Session, client_options
 from app.ports.log import Record
 from app.ports.stores import Stores
 from app.ports.transport import SendMany

@@ -1,5 +1,5 @@
-"""Bundled data files, and text from HTML.
+"""Bundled data files, and conversion of HTML to text.
 
-vocabularies  vocabulary.toml as tables of terms
-html_text     the text of an HTML fragment
+vocabularies  loads the vocabularies and the sample items from app/data
+html_text     converts HTML to plain text
 """

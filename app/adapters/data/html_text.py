@@ -4,7 +4,7 @@ import re
 
 from selectolax.lexbor import LexborHTMLParser
 
-# Two words that only the edge of a block separates must not become one.
+# The start of a block-level tag. A space is put before it, so that the words on both sides do not become one word.
 _BLOCK_EDGE = re.compile(
     r"<(?=/?(?:p|div|br|hr|li|ul|ol|tr|td|th|table|h[1-6]|blockquote|pre|section|article|figure|figcaption|img)\b)",
     re.IGNORECASE,
@@ -18,7 +18,7 @@ def to_text(markup: str) -> str:
     """Return the text that a reader would see, on one line: without tags, scripts and control characters, with entities
     resolved.
     """
-    # A lone surrogate is not valid text: it could be stored but never sent.
+    # A lone surrogate cannot be encoded in UTF-8 and so could never be sent: it becomes a question mark.
     markup = markup.encode("utf-8", "replace").decode()
     text = _parse(markup) if "<" in markup or "&" in markup else markup
     return " ".join(text.translate(_CONTROL).split())

@@ -1,4 +1,4 @@
-"""Read the bundled data files in app/data: vocabularies and the sample wire."""
+"""Load the bundled files in app/data: the vocabularies (TOML) and the sample items (NDJSON)."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,9 @@ from app.core.news.entities import CategoryRule, EntryKind, Vocabulary, Vocabula
 
 @cache
 def load_vocabularies() -> Vocabularies:
-    """Return every vocabulary; read once. A malformed table is a bug and raises."""
+    """Return all vocabularies. The files are read once; a malformed one is a bug of the release, and the error is not
+    handled.
+    """
     categories = _toml("categories.toml")
     rule = CategoryRule(categories.pop("threshold"), categories.pop("margin"))
     signals = _toml("signals.toml")
@@ -38,7 +40,9 @@ def load_sample_wire() -> list[dict[str, object]]:
 
 
 def _pointed(kind: EntryKind, label: str, table: Mapping[str, list[str]]) -> Iterator[VocabularyEntry]:
-    """Yield the entries of a table from points to terms. Without a label each term is a label of its own."""
+    """Yield the entries of a table whose keys are points and whose values are lists of terms. If `label` is empty, each
+    term is its own label.
+    """
     for points, terms in table.items():
         for term in terms:
             yield VocabularyEntry(term, kind, label or term, float(points))

@@ -1,15 +1,15 @@
-"""The HTTP server. Handlers turn bytes into typed values and values into bytes; flows decide.
+"""The HTTP and WebSocket server. Handlers parse requests and encode responses; `app/flows` makes the decisions.
 
-application        every route, CORS, middleware, the access log
-services           what the handlers need, as typed AppKeys
+application        the aiohttp applications: routes, CORS, request metrics, access log
+services           the services that handlers use, as typed AppKeys
 server             listening sockets
-server_protocol    one HTTP connection: keep-alive, and the time limit for heads
-aiohttp_internals  what the hand-over relies on in aiohttp
+server_protocol    one HTTP connection: keep-alive, and the time limit for request heads
+aiohttp_internals  the private parts of aiohttp that this package depends on
 
-request/    a request on its way in
-response/   an answer on its way out
+request/    parsing and checking requests
+response/   response documents and errors
 websocket/  upgrades, frames, open sockets
 rest/       the handlers of the REST API
-apidocs/    the API described by the server itself
-web/        pages for browsers
+apidocs/    the description of the API, generated from its types
+web/        static pages for browsers
 """

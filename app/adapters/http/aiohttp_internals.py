@@ -1,9 +1,10 @@
-"""The only file that relies on aiohttp's internals. tests/http/test_handover.py checks by behavior that they still
-hold.
+"""Use the private parts of aiohttp that this server depends on, and that a new release of aiohttp may change.
 
-- `RequestHandler._message_tail` holds the bytes that a client sent after its upgrade request.
-- `RequestHandler.connection_lost` ends the handler's task and, while `transport` is None, leaves the transport open.
-- `RequestHandler._waiter` is a pending future while the connection waits for a request.
+tests/http/test_handover.py checks by behavior that these facts about `RequestHandler` still hold:
+
+    - `_message_tail` holds the bytes that a client sent after its upgrade request.
+    - `connection_lost` ends the handler's task. While `transport` is None, it leaves the transport open.
+    - `_waiter` is a pending future while the connection waits for a request.
 """
 
 import asyncio
@@ -13,17 +14,19 @@ from aiohttp.abc import AbstractStreamWriter
 
 
 class HandedOverResponse(web.StreamResponse):
-    """What a handler returns after a hand-over: the answer is sent, and the transport is no longer aiohttp's."""
+    """A response that aiohttp must not send: the 101 was already written, and the transport belongs to another
+    protocol.
+    """
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Do nothing."""
+        """Write nothing: the 101 was already written."""
 
 
 def open_transport(request: web.Request) -> asyncio.Transport:
-    """Return the transport of a request. Raises ConnectionResetError if the client has left."""
+    """Return the transport of a request. Raises ConnectionResetError if it is closed or closing."""
     transport = request.transport
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the client left during the handshake")
@@ -31,16 +34,21 @@ def open_transport(request: web.Request) -> asyncio.Transport:
 
 
 def hand_over(request: web.Request, successor: asyncio.Protocol) -> bytes:
-    """Move the transport of a request from aiohttp to another protocol; return what the client has sent already."""
+    """Make `successor` the protocol of a request's transport, in place of aiohttp. Return the bytes that the client
+    sent after its request. Raises ConnectionResetError if the client has left.
+    """
     protocol = request.protocol
     open_transport(request).set_protocol(successor)
     early = protocol._message_tail
-    # aiohttp lets go of the connection as if it were lost, and must not close the transport.
+    # connection_lost makes aiohttp drop its state and end its task. It would also close the transport, so `transport`
+    # is set to None before.
     protocol.transport = None
     protocol.connection_lost(None)
     return early
 
 
 def is_waiting_for_request(protocol: web.RequestHandler) -> bool:
-    """Return whether a connection waits for a request, or for the rest of one's head."""
+    """Return whether a connection is between two requests: no part of the next request's head has arrived, or only a
+    part of it.
+    """
     return protocol._waiter is not None and not protocol._waiter.done()

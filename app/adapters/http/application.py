@@ -1,4 +1,4 @@
-"""Every route: the map from paths to handlers, CORS, and the access log."""
+"""Build the aiohttp applications: routes, CORS, request metrics and the access log."""
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -25,13 +25,17 @@ _log = structlog.get_logger("access")
 
 
 def build_application(services: Services, files: Mapping[str, static.StaticPage]) -> web.Application:
-    """Return the application that users reach; `files` are its static pages by path."""
+    """Return the application of the main port. `files` are its static pages, by path.
+
+    It serves /metrics only if no separate port for metrics is set.
+    """
     app = _new_application(services)
     limits, settings = services.context.limits, services.context.settings
     static.add_pages(app, {**files, **protocol_pages(limits, services.context.version)})
-    # aiohttp would treat HEAD as an upgrade without a body; only GET is one.
+    # An upgrade request must be a GET (RFC 6455 section 4.1); by default add_get accepts HEAD too.
     app.router.add_get("/ws/news", upgrade.get_socket, allow_head=False)
-    # Every method, so that the address looks to others like one that does not exist.
+    # The handler answers 404 to every request that is not from the canary. A route for GET alone would answer 405 to
+    # other methods, which shows that the path exists.
     app.router.add_route("*", upgrade.CANARY_PATH, upgrade.get_canary)
     _add_health(app)
     if settings.metrics_port is None:
@@ -41,7 +45,7 @@ def build_application(services: Services, files: Mapping[str, static.StaticPage]
 
 
 def build_operations(services: Services) -> web.Application:
-    """Return the application of the separate port for metrics."""
+    """Return the application of the separate metrics port: health checks and /metrics."""
     app = _new_application(services)
     _add_health(app)
     _add_metrics(app, services)
@@ -60,7 +64,7 @@ def _add_health(app: web.Application) -> None:
 
 
 def _add(app: web.Application, endpoint: Endpoint) -> web.AbstractRoute:
-    # Only add_get answers HEAD too.
+    # add_get accepts HEAD too; add_route accepts only the given method.
     if endpoint.method is Method.GET:
         return app.router.add_get(endpoint.path, endpoint.handler)
     return app.router.add_route(endpoint.method, endpoint.path, endpoint.handler)
@@ -72,7 +76,10 @@ def _add_metrics(app: web.Application, services: Services) -> None:
 
 @web.middleware
 async def observe_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count and time a request under its route's template."""
+    """Count a request and its duration, by the template of its route and its method.
+
+    A request whose exception `answer_problems` does not turn into a response, such as ConnectionError, is not counted.
+    """
     stats, clock = request.app[CONTEXT].stats.server, request.app[CONTEXT].clock
     started = clock.monotonic()
     answer = await handler(request)
@@ -82,13 +89,19 @@ async def observe_requests(request: web.Request, handler: Handler) -> web.Stream
 
 
 def _counted(request: web.Request, stats: ServerStats) -> tuple[str, Method]:
-    """Return the route and method that a request is counted under; one that does not exist is "unknown"."""
+    """Return the route template and method of a request; (UNKNOWN_ROUTE, Method.OTHER) if this pair
+    is not registered.
+    """
     requested = route_of(request), request.method
     return next((known for known in stats.request_methods if known == requested), (UNKNOWN_ROUTE, Method.OTHER))
 
 
 def routes_of(*apps: web.Application) -> Iterator[tuple[str, Method]]:
-    """Yield every route's template with each of its methods, and what all other requests are counted under."""
+    """Yield the (template, method) pairs that requests are counted under. The last is (UNKNOWN_ROUTE, Method.OTHER),
+    for all requests that have no other pair.
+
+    A route for every method yields GET. Routes for methods that `Method` lacks, such as HEAD, yield nothing.
+    """
     for route in chain.from_iterable(app.router.routes() for app in apps):
         if route.resource is not None and route.method in {*Method, "*"}:
             yield route.resource.canonical, Method.GET if route.method == "*" else Method(route.method)
@@ -96,7 +109,10 @@ def routes_of(*apps: web.Application) -> Iterator[tuple[str, Method]]:
 
 
 def _add_rest(app: web.Application, origins: tuple[str, ...]) -> None:
-    """Add /api/v1, open to the configured origins. CORS does not apply to WebSockets."""
+    """Add the routes under /api/v1, and let pages of the configured origins call them (CORS).
+
+    CORS does not apply to WebSockets; `check_origin` checks those.
+    """
     routes = [_add(app, endpoint) for endpoint in api_endpoints(app[CONTEXT].limits)]
     allowed = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]
         allow_headers=("Content-Type", "Authorization"), expose_headers=("Retry-After",), max_age=_MAX_AGE_S
@@ -107,7 +123,9 @@ def _add_rest(app: web.Application, origins: tuple[str, ...]) -> None:
 
 
 class AccessLog(AbstractAccessLogger):
-    """One log line for each request, at debug level: method, route template, status, time. No path, query or header."""
+    """The access log: one line at debug level for each request, with method, route template, status and duration in
+    milliseconds. The path, the query and the headers are not logged.
+    """
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         route = route_of(request) if isinstance(request, web.Request) else "unknown"

@@ -17,7 +17,7 @@ _BACKLOG = 1024
 
 
 class Listener(NamedTuple):
-    """Where to listen, and which setting says so."""
+    """The host and port to listen on. `setting` is the variable that sets the port; error messages name it."""
 
     host: str
     port: int
@@ -28,14 +28,14 @@ class Listener(NamedTuple):
 async def running(
     application: web.Application, listener: Listener, limits: Limits, stats: Stats
 ) -> AsyncIterator[list[str]]:
-    """Run an application while the context lasts, and yield its addresses.
+    """Serve an application while the context is open, and yield its addresses as `http://host:port`.
 
-    Raises OSError, which names the setting, if an address cannot be used.
+    Raises OSError if the host cannot be resolved or an address cannot be bound; the message names the setting.
     """
     loop = asyncio.get_running_loop()
     runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
-    # After setup() there is a server.
+    # runner.server is None only before setup().
     new_protocol = partial(ServerProtocol, cast("web.Server", runner.server), limits.requests, stats, loop)
     try:
         with ExitStack() as stack:
@@ -49,7 +49,11 @@ async def running(
 
 
 def _bind(listener: Listener, send_buffer_bytes: int) -> list[socket.socket]:
-    """Bind every address of the host. A small send buffer keeps a slow client's unsent bytes where they are counted."""
+    """Return a bound socket for each address of the host. Raises OSError; the message names the setting.
+
+    The kernel's send buffer is limited to `send_buffer_bytes`, so that a slow client's unsent bytes wait in the
+    transport, where they are counted.
+    """
     try:
         infos = socket.getaddrinfo(listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:

@@ -1,6 +1,8 @@
-"""One HTTP connection: how long it is kept, and the time limit for the head of a request.
+"""One HTTP connection: how long it is kept open between requests, and the time limit for the head of a request (the
+request line and the headers).
 
-A head is a packet or two: it is complete soon after its first byte, or it is not meant to be.
+A head fits into one or two packets, so a normal client completes it soon after its first byte. A slower head is most
+likely a slowloris attack.
 """
 
 import asyncio
@@ -13,12 +15,15 @@ from app.core.limits import RequestLimits
 from app.telemetry.stats import Stats
 
 _KEEPALIVE_S = 10.0
-# How long a body is read and discarded after the answer, so that its sender comes to read the answer.
+# How long the rest of a request's body is read and discarded after the response was sent. A client that is still
+# sending its body reads the response only afterwards.
 _LINGERING_S = 0.5
 
 
 class ServerProtocol(web.RequestHandler):
-    """aiohttp's request handler, with a time limit for heads."""
+    """aiohttp's request handler, which closes the connection if a head is still incomplete `head_timeout_s` after its
+    first byte.
+    """
 
     __slots__ = ("_head_timeout", "_limits", "_stats")
 

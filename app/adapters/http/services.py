@@ -1,4 +1,4 @@
-"""What the handlers need, as typed AppKeys."""
+"""The services that HTTP handlers use. They are stored in the aiohttp application under typed keys (`web.AppKey`)."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -28,14 +28,16 @@ from app.telemetry.stats import Stats
 
 
 class FeedCounts(NamedTuple):
-    """How many feeds there are, and how many of them could be read lately."""
+    """The number of configured feeds, and of those whose last fetch did not fail (`active`). A feed that was not
+    fetched yet counts as active.
+    """
 
     total: int
     active: int
 
 
 class Context(NamedTuple):
-    """What every handler may need."""
+    """The settings and general services that every handler may need. `version` is the version of this server."""
 
     settings: Settings
     limits: Limits
@@ -46,7 +48,7 @@ class Context(NamedTuple):
 
 
 class NewsServices(NamedTuple):
-    """Publishing, reading back, stored filters and explanations."""
+    """The services for news items: the log, publishing, queries, stored filters and explanations."""
 
     log: NewsLog
     processor: NewsProcessor
@@ -56,7 +58,9 @@ class NewsServices(NamedTuple):
 
 
 class ConnectionServices(NamedTuple):
-    """Upgrades, and the connections that come of them."""
+    """The services for upgrades and open WebSockets. `canary_key` is the secret that proves that a connection is the
+    server's own canary.
+    """
 
     connect_rate: ConnectRateLimiter
     connect: Connect
@@ -70,7 +74,9 @@ class ConnectionServices(NamedTuple):
 
 
 class OperationServices(NamedTuple):
-    """Health, statistics and metrics."""
+    """The services for health checks, statistics and metrics. `started_at` is when the server was built, in monotonic
+    seconds.
+    """
 
     readiness: ReadinessChecks
     registry: CollectorRegistry
@@ -79,7 +85,7 @@ class OperationServices(NamedTuple):
 
 
 class Services(NamedTuple):
-    """All of them, as `wiring` builds them."""
+    """All services of the HTTP handlers, in groups. `app/wiring.py` builds them."""
 
     context: Context
     news: NewsServices
@@ -94,7 +100,7 @@ OPERATIONS: web.AppKey[OperationServices] = web.AppKey("operations", OperationSe
 
 
 def add_services(app: web.Application, services: Services) -> None:
-    """Make the services available to an application's handlers."""
+    """Store the services in an application. A handler reads a group of them as `request.app[NEWS]`."""
     app[CONTEXT] = services.context
     app[NEWS] = services.news
     app[CONNECTIONS] = services.connections

@@ -1,8 +1,8 @@
-"""The log and the stored filters in memory, without durability: for `--database :memory:` and for tests.
+"""All stores in memory, without durability: for `--database :memory:` and for tests.
 
 news_log            NewsLog
 subscription_store  SubscriptionStore
 cursor_store        CursorStore
 revocation_store    RevocationStore
-stores              all of them
+stores              the bundle of all stores
 """

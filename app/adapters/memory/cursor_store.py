@@ -1,4 +1,4 @@
-"""CursorStore in memory."""
+"""Implement the port CursorStore in memory."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""NewsLog in memory."""
+"""Implement the port NewsLog in memory."""
 
 import asyncio
 import secrets
@@ -13,7 +13,7 @@ FOLLOW_ITEMS = 256
 
 
 class MemoryNewsLog:
-    """The log as a list."""
+    """The log as a list of records. `_dropped` is the number of records that were pruned."""
 
     def __init__(self) -> None:
         self._epoch = secrets.token_hex(4)
@@ -74,7 +74,7 @@ class MemoryNewsLog:
         return NewsTotals(len(impacts), recent, sum(impacts) / len(impacts) if impacts else 0.0)
 
     async def prune(self, accepted_before: float, keep_items: int, limit: int) -> int:
-        # The newest item stays, as in every log: it has the head.
+        # The newest item is kept, as in SqliteNewsLog, which reads `head` from it at a start.
         end = max(min(limit, len(self._records) - 1), 0)
         too_many = len(self._records) - keep_items
         count = next(

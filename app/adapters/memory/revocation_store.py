@@ -1,8 +1,8 @@
-"""RevocationStore in memory."""
+"""Implement the port RevocationStore in memory."""
 
 
 class MemoryRevocationStore:
-    """Revocations in a dictionary by user."""
+    """A dictionary from user to the time (Unix seconds) up to which the user's tokens are revoked."""
 
     def __init__(self) -> None:
         self._stored: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""All stores in memory."""
+"""The bundle of all stores in memory."""
 
 from app.adapters.memory.cursor_store import MemoryCursorStore
 from app.adapters.memory.news_log import MemoryNewsLog
@@ -9,5 +9,5 @@ from app.ports.stores import Stores
 
 
 def memory_stores(log: NewsLog | None = None) -> Stores:
-    """Return empty stores, around a given log or a new one."""
+    """Return empty stores in memory. If `log` is given, it is used as the log."""
     return Stores(log or MemoryNewsLog(), MemorySubscriptionStore(), MemoryCursorStore(), MemoryRevocationStore())

@@ -1,4 +1,4 @@
-"""SubscriptionStore in memory."""
+"""Implement the port SubscriptionStore in memory."""
 
 from app.core.filters.filter import Subscription
 

@@ -1,5 +1,5 @@
-"""Where news comes from.
+"""Sources of news, which put raw items into raw_news_queue.
 
-rss/    RSS and Atom feeds                              (aiohttp, fastfeedparser, feedparser)
-sample  the bundled sample wire
+rss/    polls RSS and Atom feeds               (aiohttp, fastfeedparser, feedparser)
+sample  plays the bundled sample items
 """

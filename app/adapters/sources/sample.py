@@ -1,4 +1,6 @@
-"""The bundled sample wire: one item every little while, for users to see."""
+"""Play the bundled sample items, one every INTERVAL_S seconds, so that a new installation shows news
+without any feed.
+"""
 
 import asyncio
 import itertools
@@ -13,7 +15,7 @@ INTERVAL_S = 1.5
 
 
 class SampleWire:
-    """Plays the bundled items into raw_news_queue, with the present time."""
+    """A source that puts the sample items into raw_news_queue, with the current time as `published_at`."""
 
     def __init__(
         self,
@@ -29,7 +31,7 @@ class SampleWire:
 
     async def run(self) -> None:
         """Play the items again and again, until cancelled."""
-        # The start of the program is part of every link, so that a restart plays new items and not duplicates.
+        # The start time and the round are part of every link, so that items that are played again are not duplicates.
         started_at = int(self._clock.wall())
         for round_number in itertools.count():
             for item in self._items:

@@ -1,15 +1,15 @@
-"""The durable log and the stored filters in one SQLite file.
+"""The stores in one SQLite file: the durable log, stored filters, device cursors and revocations.
 
-schema              the tables, their versions, and the import of the original's database
-opening             opening the file: pragmas, durability, the lock
-database            one writer with transactions, one reader, one searcher
-faults              how SQLite fails, and what each failure means
-disk_space          the ballast, and when nothing more is stored
-queries             a NewsQuery as SQL
-batch_loader        look-ups that wait at the same time are one query
-news_log            NewsLog: group commit, a tail in memory, queries
-subscription_store  SubscriptionStore: stored filters, in the original's table and one beside it
-cursor_store        CursorStore: up to where devices acknowledged
-revocation_store    RevocationStore: which tokens are revoked
-stores              all of them
+schema              the tables, their version, and migrations, also of the original service's database
+opening             opens the file: lock, pragmas, durability
+database            one connection for writes, one for indexed reads, one for searches
+faults              classes of SQLite errors, and the error that a caller gets for each
+disk_space          the ballast file, and which writes are refused on a full disk
+queries             converts a NewsQuery to SQL
+batch_loader        combines concurrent look-ups into one query
+news_log            NewsLog: group commit, the newest items in memory, queries
+subscription_store  SubscriptionStore: stored filters, in a table of the original service and two others
+cursor_store        CursorStore: the position up to which each device acknowledged
+revocation_store    RevocationStore: the time up to which each user's tokens are revoked
+stores              the bundle of all stores
 """

@@ -1,7 +1,8 @@
-"""Batch look-ups that wait at the same time into one query.
+"""Combine concurrent look-ups by key into one query.
 
-A round trip to SQLite's thread costs as much as about forty rows. When thousands of clients connect at once, the keys
-that are requested while one query runs are looked up by the next; nothing waits in order to fill a batch.
+A round trip to SQLite's thread takes as long as reading about forty rows. So the keys that are requested while one
+query runs are looked up together by the next query, which matters when thousands of clients connect at once. A look-up
+is never delayed in order to fill a batch.
 """
 
 import asyncio
@@ -16,7 +17,9 @@ _MAX_KEYS = 500
 
 
 class BatchLoader(Generic[Value]):
-    """Finds values by key; `find` returns those that exist."""
+    """Looks up values by key, at most _MAX_KEYS in one query. `find` runs the query and returns the values that exist,
+    by key.
+    """
 
     def __init__(self, find: Callable[[Sequence[str]], Awaitable[dict[str, Value]]]) -> None:
         self._find = find
@@ -24,7 +27,7 @@ class BatchLoader(Generic[Value]):
         self._finding: asyncio.Task[None] | None = None
 
     async def get(self, key: str) -> Value | None:
-        """Return the stored value, or None. Raises what the query raises."""
+        """Return the value of a key, or None if it does not exist. Raises what `find` raises."""
         found = self._waiting.get(key)
         if found is None:
             found = self._waiting[key] = asyncio.get_running_loop().create_future()
@@ -45,11 +48,11 @@ class BatchLoader(Generic[Value]):
     async def _answer(self, callers: dict[str, asyncio.Future[Value | None]]) -> None:
         try:
             values = await self._find(list(callers))
-        # Whatever it is, it is the answer to every caller.
+        # Every caller of this batch gets the error, whatever its type.
         except Exception as error:  # noqa: BLE001
             for waiting in callers.values():
                 waiting.set_exception(error)
-                # Every caller may have been cancelled.
+                # Mark the exception as retrieved: if every caller was cancelled, asyncio would log it.
                 waiting.exception()
         else:
             for key, waiting in callers.items():

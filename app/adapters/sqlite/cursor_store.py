@@ -1,4 +1,4 @@
-"""CursorStore on SQLite."""
+"""Implement the port CursorStore on SQLite."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ _PRUNE = """
 
 
 class SqliteCursorStore:
-    """Cursors in a SQLite file."""
+    """The cursors of devices in a SQLite table, one row for each user and device."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

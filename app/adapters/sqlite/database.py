@@ -1,7 +1,7 @@
-"""The open SQLite file: one writer, one reader, and bounded searches.
+"""The open SQLite file, with one connection for writes, one for indexed reads, and one for searches.
 
-The writer uses BEGIN IMMEDIATE: a deferred transaction that reads and then writes fails at once if another one wrote in
-between.
+The writer's transactions start with BEGIN IMMEDIATE. A deferred transaction that reads and then writes fails at once,
+without waiting for a lock, if another connection wrote in between.
 """
 
 import asyncio
@@ -40,7 +40,9 @@ class _Queued(NamedTuple):
 
 
 class Database:
-    """An open database: changes go through `write`, indexed look-ups through `read`, the rest through `search`."""
+    """An open database. `write` is for changes, `read` for look-ups by an index, and `search` for queries that may read
+    every row.
+    """
 
     def __init__(
         self,
@@ -64,24 +66,31 @@ class Database:
 
     @property
     def pending(self) -> int:
-        """Return the number of operations that wait for SQLite's threads, or run there."""
+        """Return the number of writes in the queue, plus the reads and searches that SQLite's threads have not
+        finished.
+
+        The write that is running is not counted, and neither is a search that waits for an earlier one.
+        """
         return self._queue.qsize() + self._reading
 
     def is_writable(self) -> bool:
-        """Return whether changes are accepted: the disk has space and is trusted."""
+        """Return whether every change is accepted: the disk is not full, and no fsync has failed since the start."""
         return self._space.is_writable
 
     def file_sizes(self) -> dict[str, float]:
-        """Return the bytes of the main file and of the write-ahead log."""
+        """Return the sizes of the database file (`main`) and its write-ahead log (`wal`) in bytes, 0 for a file that
+        does not exist.
+        """
         return {name: _size(self._path + suffix) for name, suffix in (("main", ""), ("wal", "-wal"))}
 
     async def write(
         self, operation: Operation, job: Job[Result], committed: Callable[[], None] = lambda: None
     ) -> Result:
-        """Run a job in its own transaction and return once it is on the disk.
+        """Run a job in a transaction of its own, and return its result once the transaction is on disk.
 
         `committed` is called after the commit and before the next job starts. If the caller is cancelled, the job still
-        runs to its end. Raises ServerError(STORAGE_FULL) and ServerError(INTERNAL).
+        runs to its end. Raises ServerError: STORAGE_FULL, OVERLOADED (another program has locked the database), or
+        INTERNAL.
         """
         refusal = self._space.refusal(operation)
         if refusal is not None:
@@ -90,14 +99,16 @@ class Database:
         return await done  # type: ignore[return-value]  # the future carries the job's own result
 
     async def heal(self) -> None:
-        """If the disk is full, return free pages to it, and store again once there is space."""
+        """While the disk is marked as full, return free pages of the file to the file system, and accept all changes
+        again once there is enough space.
+        """
         if self._space.is_full:
             with suppress(ServerError):
                 await self._enqueue(Operation.PURGE_HISTORY, _shrink, lambda: None, in_transaction=False)
             await self._space.recover()
 
     async def run_healing(self) -> None:
-        """Heal every few seconds, until cancelled."""
+        """Call `heal` every _HEAL_EVERY_S seconds, until cancelled."""
         while True:
             await asyncio.sleep(_HEAL_EVERY_S)
             await self.heal()
@@ -111,15 +122,18 @@ class Database:
         return done
 
     async def read(self, operation: Operation, sql: str, parameters: tuple[object, ...] = ()) -> list[Row]:
-        """Run an indexed query and return its rows. Raises ServerError(INTERNAL)."""
+        """Run a query that uses an index, and return its rows. Raises ServerError: usually INTERNAL, or OVERLOADED if
+        another program has locked the database.
+        """
         return await self._run(self._reader, operation, sql, parameters)
 
     async def search(self, operation: Operation, sql: str, parameters: tuple[object, ...] = ()) -> list[Row]:
         """Run a query that may have to read every row, and return its rows.
 
-        Searches have a connection of their own, so that nothing else waits behind one. The number of waiting searches
-        is bounded, and one that takes too long is interrupted. Raises ServerError(OVERLOADED) and
-        ServerError(INTERNAL).
+        Searches run one at a time on their own connection, so that no other operation waits for a search. Raises
+        ServerError(OVERLOADED) if _MAX_SEARCHES searches run or wait already, or if this one does not finish within
+        _SEARCH_S seconds, waiting included; a search that runs too long is interrupted. Raises ServerError(INTERNAL)
+        too.
         """
         if self._searching >= _MAX_SEARCHES:
             raise ServerError(ErrorCode.OVERLOADED, retry_after_s=_SEARCH_S)
@@ -138,7 +152,8 @@ class Database:
         try:
             return await self._run(self._searcher, operation, sql, parameters)
         except asyncio.CancelledError:
-            # A cancelled query continues in its thread, and the next one would wait behind it.
+            # The query continues in its thread although the task was cancelled: without an interrupt the next search
+            # would wait for it.
             await self._searcher.interrupt()
             raise
 
@@ -150,7 +165,7 @@ class Database:
         fault = None
         self._reading += 1
         try:
-            # One round trip to SQLite's thread; a cursor takes three.
+            # execute_fetchall() takes one round trip to SQLite's thread; execute(), fetchall() and close() take three.
             return [tuple(row) for row in await connection.execute_fetchall(sql, parameters)]
         except sqlite3.Error as error:
             fault = fault_of(error)
@@ -168,7 +183,7 @@ class Database:
             try:
                 run = self._in_transaction if queued.in_transaction else self._run_alone
                 result = await run(queued.job)
-            # The boundary between one job and the writer: whatever fails is that caller's answer.
+            # Any failure of a job is passed to its caller, and must not stop the writer.
             except Exception as error:  # noqa: BLE001
                 fault = fault_of(error)
                 await self._space.record_fault(fault)
@@ -194,13 +209,13 @@ class Database:
 
 
 async def _shrink(connection: aiosqlite.Connection) -> None:
-    """Shrink the file by its free pages, and truncate the write-ahead log."""
-    # As a script: the pragma yields a row for each page, and execute() reads only one.
+    """Shrink the file by up to _SHRINK_PAGES free pages, and truncate the write-ahead log."""
+    # The pragma frees one page for each row that is read. executescript() reads all rows, execute() only the first.
     await connection.executescript(f"PRAGMA incremental_vacuum({_SHRINK_PAGES}); PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _settle(done: asyncio.Future[object], outcome: object) -> None:
-    """Pass a caller its result or its error, unless it was cancelled."""
+    """Complete a caller's future with a result or an exception, unless the caller was cancelled."""
     if done.cancelled():
         return
     if isinstance(outcome, Exception):

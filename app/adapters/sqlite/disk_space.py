@@ -1,11 +1,12 @@
-"""Free disk space: the ballast, and when nothing more is stored.
+"""Decide which writes the disk permits: free space, the ballast file, and failed fsyncs.
 
-SQLite can neither delete nor checkpoint on a full disk: both write before they free anything. So a ballast file is kept
-beside the database and deleted when the disk is full: then old items can still be removed and cursors still be stored.
-Nothing else is stored until there is space for the ballast and some more.
+On a full disk SQLite can neither delete rows nor run a checkpoint, because both write before they free space. So a
+ballast file is kept beside the database, and it is deleted when the disk is full. Deletions, cursors and revocations
+can then still be stored. All other writes are refused until there is space for the ballast and MARGIN_BYTES more.
 
-After a failed fsync the kernel may have dropped the data, and reports that only once (fsync(2)): whatever a later fsync
-returns, the process cannot know what is on the disk. Only a restart reads it again.
+After a failed fsync the kernel may have dropped the data, and it reports that only once (fsync(2)). Even if a later
+fsync succeeds, the process cannot know what is on disk. So every write is refused until the server is restarted and
+reads the file again.
 """
 
 import asyncio
@@ -20,10 +21,10 @@ from app.core.errors import ServerError
 from app.telemetry.labels import Fault, Operation
 
 BALLAST_BYTES = 8 * 1024 * 1024
-# Beyond the ballast, so that the first item does not fill the disk again.
+# The free space that is required in addition to the ballast, so that the first item does not fill the disk again.
 MARGIN_BYTES = 4 * 1024 * 1024
 
-# Operations that free space, or replace small rows.
+# Operations that are allowed on a full disk, because they free space or replace small rows.
 _ALWAYS = frozenset(
     {Operation.PURGE_HISTORY, Operation.DELETE_SUBSCRIPTION, Operation.SAVE_CURSOR, Operation.SAVE_REVOCATION}
 )
@@ -32,7 +33,9 @@ _log = structlog.get_logger("sqlite")
 
 
 class DiskSpace:
-    """The disk under the database."""
+    """The state of the disk that holds the database. `is_full` means that only some writes are allowed, `is_distrusted`
+    (after a failed fsync) that none is.
+    """
 
     def __init__(self, path: str) -> None:
         self._ballast = Path(f"{path}.ballast")
@@ -44,7 +47,7 @@ class DiskSpace:
         return not (self.is_full or self.is_distrusted)
 
     def refusal(self, operation: Operation) -> ServerError | None:
-        """Return why an operation must not be tried now, or None."""
+        """Return the error for an operation that must not be tried now, or None if it may be tried."""
         if self.is_distrusted:
             return refusal_for(Fault.SYNC)
         if self.is_full and operation not in _ALWAYS:
@@ -52,7 +55,9 @@ class DiskSpace:
         return None
 
     async def record_fault(self, fault: Fault) -> None:
-        """Update the state after an operation failed."""
+        """Mark the disk as distrusted after a failed fsync, or as full, and delete the ballast of a full disk. Other
+        faults change nothing.
+        """
         if fault is Fault.SYNC and not self.is_distrusted:
             self.is_distrusted = True
             _log.critical("disk_distrusted", detail="fsync failed: nothing is stored until the server is restarted")
@@ -62,19 +67,21 @@ class DiskSpace:
             await asyncio.to_thread(self.delete_ballast)
 
     async def reserve(self) -> None:
-        """Write the ballast at the start; if there is no space for it, the disk counts as full."""
+        """Write the ballast at the start. If that fails, mark the disk as full."""
         self.is_full = not await asyncio.to_thread(self._write_ballast)
         if self.is_full:
             _log.error("disk_full", detail=f"no space for {BALLAST_BYTES} bytes beside the database")
 
     async def recover(self) -> None:
-        """Write the ballast again once there is space for it and for more."""
+        """If the disk is marked as full and now has space for the ballast and MARGIN_BYTES more, write the ballast and
+        allow all writes again.
+        """
         if self.is_full and await asyncio.to_thread(self._reserve_with_margin):
             self.is_full = False
             _log.info("disk_recovered")
 
     def delete_ballast(self) -> None:
-        """Delete the ballast, if the disk permits."""
+        """Delete the ballast if it exists; errors of the file system are ignored."""
         with suppress(OSError):
             self._ballast.unlink(missing_ok=True)
 
@@ -89,7 +96,7 @@ class DiskSpace:
         try:
             if self._ballast.exists() and self._ballast.stat().st_size == BALLAST_BYTES:
                 return True
-            # Not zeros: some file systems store those without using space.
+            # The bytes are random, because some file systems store zeros without using space.
             self._ballast.write_bytes(os.urandom(BALLAST_BYTES))
         except OSError:
             self.delete_ballast()

@@ -14,12 +14,12 @@ _MEANINGS = {
     ),
 }
 _RETRY_AFTER_S = {Fault.FULL: 30.0, Fault.BUSY: 2.0, Fault.SYNC: 30.0}
-# The first matching prefix counts.
+# The class of an error by the prefix of its SQLite name; the first matching prefix counts.
 _FAULTS = {
     "SQLITE_BUSY": Fault.BUSY,
     "SQLITE_LOCKED": Fault.BUSY,
     "SQLITE_FULL": Fault.FULL,
-    # The index of the write-ahead log could not grow.
+    # The shared-memory index of the write-ahead log could not grow, because the disk is full.
     "SQLITE_IOERR_SHMSIZE": Fault.FULL,
     "SQLITE_IOERR_FSYNC": Fault.SYNC,
     "SQLITE_IOERR_DIR_FSYNC": Fault.SYNC,
@@ -31,18 +31,22 @@ _log = structlog.get_logger("sqlite")
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Return the class of an error."""
+    """Return the class of an error: `Fault.OTHER` if it is not from SQLite, or its SQLite name matches no prefix in
+    `_FAULTS`.
+    """
     name = getattr(error, "sqlite_errorname", "")
     return next((fault for prefix, fault in _FAULTS.items() if name.startswith(prefix)), Fault.OTHER)
 
 
 def refusal_for(fault: Fault) -> ServerError:
-    """Return the error that a caller gets."""
+    """Return the error that a caller gets for a class of fault: INTERNAL unless `_MEANINGS` has another code."""
     return ServerError(*_MEANINGS.get(fault, (ErrorCode.INTERNAL, "")), retry_after_s=_RETRY_AFTER_S.get(fault))
 
 
 def explain(error: Exception) -> ServerError:
-    """Return the error that a caller gets, and log the details."""
+    """Log an error with its details, and return the error that the caller gets. A ServerError is returned as it is and
+    not logged.
+    """
     if isinstance(error, ServerError):
         return error
     fault = fault_of(error)

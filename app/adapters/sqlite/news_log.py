@@ -1,8 +1,8 @@
-"""NewsLog on SQLite: group commit, the newest items in memory, and rows as records.
+"""NewsLog on SQLite, with group commit and with the newest items in memory.
 
-Appends that arrive while a commit is on its way to the disk share the next one: that is the group commit, and it needs
-no timer. Seqs are assigned inside the transaction by the only writer, so they have no gaps and follow the order of the
-commits. No reader sees an item before its commit has returned.
+Appends that arrive while one commit is being written to disk share the next commit. This group commit needs no timer.
+The only writer assigns seqs inside the transaction, so they have no gaps and follow the order of the commits. A reader
+sees an item only after it is committed.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class _CommitBatch:
         self._answers: list[tuple[asyncio.Future[list[Appended]], slice]] = []
 
     def add(self, entries: Sequence[Entry]) -> asyncio.Future[list[Appended]]:
-        """Add one append, and return what its caller waits for."""
+        """Add the entries of one append, and return the future that its caller waits for."""
         answer: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
         first = len(self.entries)
         self.entries.extend(entries)
@@ -51,13 +51,13 @@ class _CommitBatch:
         return answer
 
     def answer(self, results: Sequence[Appended]) -> None:
-        """Pass every waiting caller its results."""
+        """Complete the future of every caller with the results for its own entries."""
         for answer, part in self._answers:
             if not answer.done():
                 answer.set_result(list(results[part]))
 
     def fail(self, error: Exception) -> None:
-        """Tell every waiting caller that nothing was stored."""
+        """Complete the future of every caller with an error: none of the entries was stored."""
         for answer, _ in self._answers:
             if not answer.done():
                 answer.set_exception(error)
@@ -146,8 +146,8 @@ class SqliteNewsLog:
         return NewsTotals(*totals)
 
     async def prune(self, accepted_before: float, keep_items: int, limit: int) -> int:
-        # Only a prefix is deleted, so that everything from `oldest` on is there; the newest item stays, as it has the
-        # head.
+        # Only the oldest items are deleted, so that every seq from `oldest` to `head` is stored. The newest item is
+        # kept, because `head` is read from it at the next start.
         end = min(self._oldest + limit, self._head)
         too_many_below = self._head - keep_items + 1
 
@@ -178,17 +178,18 @@ class SqliteNewsLog:
             await connection.executemany("INSERT INTO news_log VALUES (?,?,?,?,?,?,?,?,?)", map(_columns, fresh))
 
         def publish() -> None:
-            # Publishers first: their next items arrive while these are sent to thousands.
+            # Publishers are answered first: they send their next items while these are broadcast to thousands of
+            # clients.
             batch.answer(results)
             self._publish(fresh)
 
         try:
             await self._database.write(Operation.APPEND_HISTORY, store, committed=publish)
-        # Whatever it is, it is the answer to every caller of this commit.
+        # Every caller of this commit gets the error, whatever its type.
         except Exception as error:  # noqa: BLE001
             batch.fail(error)
         finally:
-            # A transaction that could not start has not closed the batch.
+            # If the transaction could not start, `store` did not run and has not replaced the batch.
             if self._waiting is batch:
                 self._waiting = _CommitBatch()
 
@@ -201,7 +202,9 @@ class SqliteNewsLog:
 
 
 async def open_log(database: Database) -> SqliteNewsLog:
-    """Open the log of a database. Raises CorruptStateError."""
+    """Open the log of a database: read its epoch and its oldest and newest seq. Raises CorruptStateError
+    if that fails.
+    """
     try:
         return await _open(database)
     except ServerError as error:
@@ -217,7 +220,9 @@ async def _open(database: Database) -> SqliteNewsLog:
 
 
 async def _known(connection: aiosqlite.Connection, entries: list[Entry]) -> dict[str, Appended]:
-    """Return which ids and links of the entries are stored already."""
+    """Look up which entries have an id or link that is stored already. Return the stored items as duplicates, under
+    both their keys (`_by_id` and `_by_url`).
+    """
     ids = [entry.item.id for entry in entries]
     url_keys = [entry.url_key for entry in entries]
     marks = ",".join("?" * len(entries))
@@ -232,8 +237,10 @@ async def _known(connection: aiosqlite.Connection, entries: list[Entry]) -> dict
 
 
 def _number(entries: list[Entry], known: dict[str, Appended], head: int, fresh: list[_Row]) -> list[Appended]:
-    """Return a result for each entry: its new seq, or the first one's if it is a duplicate. Appends the new ones to
-    `fresh`.
+    """Assign seqs to new entries, and return a result for each entry. A duplicate gets the id and seq of the item that
+    was stored first.
+
+    New entries are appended to `fresh` and added to `known`, so that duplicates within one batch are found too.
     """
     results = []
     for item, url_key, accepted_at, trace_id in entries:

@@ -1,7 +1,7 @@
-"""Open the SQLite file: durability, exclusive use, and clear errors if it cannot be opened.
+"""Open the SQLite file for durable and exclusive use, with clear errors if it cannot be opened.
 
-synchronous=FULL in WAL mode: a commit returns when it is on the disk. NORMAL would lose acknowledged rows on power
-loss.
+With synchronous=FULL in WAL mode, a commit returns once it is on disk. With NORMAL, a power loss would lose rows that
+were already acknowledged.
 """
 
 import asyncio
@@ -32,11 +32,12 @@ class CannotOpen(OSError):
 async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
     """Open the file, migrate its tables, and run the writer while the context lasts.
 
-    Raises CorruptStateError, and CannotOpen if the path is wrong or another server has opened the file.
+    Raises CorruptStateError, and CannotOpen if the path is wrong, another server has the file open, or the disk is
+    full.
     """
     with _exclusively(path):
         await asyncio.to_thread(_try_to_open, path)
-        # Autocommit: transactions begin where the code begins them.
+        # Autocommit mode: a transaction begins only with an explicit BEGIN.
         connect = partial(aiosqlite.connect, path, isolation_level=None)
         space = DiskSpace(path)
         async with connect() as writer, connect() as reader, connect() as searcher:
@@ -47,7 +48,8 @@ async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
                 await connection.execute("PRAGMA query_only = ON")
             await searcher.create_function("normalise", 1, normalize, deterministic=True)
             database = Database(writer, reader, searcher, path, stats, space)
-            # No TaskGroup: it would wrap exceptions of the context's body. The writer handles every failure itself.
+            # A TaskGroup would wrap exceptions of the context's body in an ExceptionGroup, and it is not needed: the
+            # writer handles every failure of a job itself.
             tasks = [asyncio.create_task(work()) for work in (database.run_writer, database.run_healing)]
             try:
                 yield database
@@ -60,7 +62,7 @@ async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
 
 @contextmanager
 def explaining(path: str) -> Iterator[None]:
-    """Convert SQLite's errors about an unusable file to CorruptStateError."""
+    """Convert a sqlite3.DatabaseError to CannotOpen if the disk is full, and to CorruptStateError otherwise."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -70,7 +72,9 @@ def explaining(path: str) -> Iterator[None]:
 
 
 def _try_to_open(path: str) -> None:
-    """Check that the file can be opened: if that failed inside aiosqlite, its thread would outlive the event loop."""
+    """Check that the file can be opened. If aiosqlite were the first to fail, its thread would outlive the event loop.
+    Raises CannotOpen.
+    """
     try:
         sqlite3.connect(path).close()
     except sqlite3.OperationalError as error:
@@ -79,7 +83,11 @@ def _try_to_open(path: str) -> None:
 
 @contextmanager
 def _exclusively(path: str) -> Iterator[None]:
-    """Hold the lock beside the file: two servers would assign the same seq twice. The lock ends with the process."""
+    """Hold a lock on the file `<path>.lock` while the context lasts: two servers would assign the same seq twice.
+    Raises CannotOpen.
+
+    If the process is killed, the kernel releases the lock.
+    """
     try:
         lock = Path(f"{path}.lock").open("w")  # noqa: SIM115 - held until the context ends
     except OSError as error:
@@ -93,7 +101,9 @@ def _exclusively(path: str) -> Iterator[None]:
 
 
 async def _prepare_in_space(writer: aiosqlite.Connection, space: DiskSpace) -> None:
-    """Prepare the file. On a full disk, first delete the ballast that a killed server has left."""
+    """Set the pragmas and migrate the tables. If the disk is full, delete the ballast that a killed server left behind,
+    and try once more.
+    """
     try:
         await _prepare(writer)
     except sqlite3.Error as error:
@@ -105,7 +115,7 @@ async def _prepare_in_space(writer: aiosqlite.Connection, space: DiskSpace) -> N
 
 async def _prepare(writer: aiosqlite.Connection) -> None:
     await writer.execute("PRAGMA busy_timeout = 5000")
-    # Has an effect only in a new file: free pages can be returned to a full disk.
+    # Lets free pages be returned to the file system. This has an effect only in a new file.
     await writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
     await writer.execute("PRAGMA journal_mode = WAL")
     await writer.execute("PRAGMA synchronous = FULL")

@@ -1,10 +1,12 @@
-"""A NewsQuery as SQL; values are always parameters."""
+"""Convert a NewsQuery to SQL. Values are always bound as parameters."""
 
 from app.ports.log import NewsQuery
 
 
 def _symbol(operand: str) -> str:
-    """Return SQL that reduces a ticker as `core.text.words.ticker_key` does."""
+    """Return a SQL expression that normalizes a ticker: lower case without leading `$` and `#`. Unlike
+    `core.text.words.ticker_key` it keeps surrounding spaces.
+    """
     return f"ltrim(normalise({operand}), '$#')"
 
 
@@ -23,7 +25,9 @@ _OLDER_THAN = "(published_at, seq) < (?, ?)"
 
 
 def conditions(query: NewsQuery) -> tuple[str, tuple[object, ...]]:
-    """Return the WHERE clause and its parameters."""
+    """Return the condition for a WHERE clause and its parameters; the condition is `TRUE` for a query without
+    conditions.
+    """
     clauses: list[tuple[str, tuple[object, ...]]] = [
         (sql, (value,)) for name, sql in _CONDITIONS.items() if (value := getattr(query, name)) is not None
     ]

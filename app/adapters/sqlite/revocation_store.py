@@ -1,4 +1,4 @@
-"""RevocationStore on SQLite."""
+"""Implement the port RevocationStore on SQLite."""
 
 import aiosqlite
 
@@ -11,7 +11,7 @@ _UPSERT = """
 
 
 class SqliteRevocationStore:
-    """Revocations in a SQLite file."""
+    """Revocations in a SQLite table, one row for each user."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,7 +1,7 @@
-"""The tables: their layout, its version, and the migration of older layouts.
+"""Define the tables, and migrate databases with older layouts. `PRAGMA user_version` holds the version of the layout.
 
-Version 0 is an empty file or a database of the original. Its `user_subscriptions` is used as it is; its `news_items`
-and `news` are not touched.
+Version 0 is an empty file, or a database of the original, the FastAPI service that this one replaces. The original's
+`user_subscriptions` is used as it is; its `news_items` and `news` are not touched.
 """
 
 import secrets
@@ -14,7 +14,7 @@ from app.core.errors import CorruptStateError
 VERSION = 3
 
 _TO_VERSION_1 = (
-    # The original's table, column for column.
+    # The columns of this table are exactly those of the original.
     """
     CREATE TABLE IF NOT EXISTS user_subscriptions (
         user_id TEXT PRIMARY KEY,
@@ -41,7 +41,7 @@ _TO_VERSION_1 = (
         PRIMARY KEY (user_id, channel)
     ) STRICT, WITHOUT ROWID
     """,
-    # Columns beside `item` repeat what queries select by.
+    # `item` is the item as JSON. The other columns hold the values that queries and the search for duplicates need.
     """
     CREATE TABLE news_log (
         seq INTEGER PRIMARY KEY,
@@ -60,7 +60,7 @@ _TO_VERSION_1 = (
 )
 
 _TO_VERSION_2 = (
-    # Up to where each device acknowledged.
+    # The position (epoch and seq) up to which each device has acknowledged every item.
     """
     CREATE TABLE cursors (
         user_id TEXT NOT NULL,
@@ -75,7 +75,7 @@ _TO_VERSION_2 = (
 )
 
 _TO_VERSION_3 = (
-    # Tokens of a user that were issued before this time are revoked.
+    # Tokens of a user that were issued at or before this time (Unix seconds) are revoked.
     "CREATE TABLE revocations (user_id TEXT PRIMARY KEY, issued_before REAL NOT NULL) STRICT, WITHOUT ROWID",
 )
 
@@ -85,7 +85,10 @@ _MIGRATIONS: tuple[Iterable[str], ...] = (_TO_VERSION_1, _TO_VERSION_2, _TO_VERS
 async def migrate(
     connection: aiosqlite.Connection, new_epoch: Callable[[], str] = lambda: secrets.token_hex(4)
 ) -> None:
-    """Create or migrate the tables in one transaction. Raises CorruptStateError for a layout from the future."""
+    """Create the tables, or migrate them to VERSION, in one transaction. `new_epoch` makes the epoch of a new log.
+
+    Raises CorruptStateError if the layout is newer than VERSION.
+    """
     version = await read_version(connection)
     if version > VERSION:
         raise CorruptStateError(f"the database has layout {version}, but this release supports up to {VERSION}")

@@ -1,4 +1,4 @@
-"""All stores on SQLite."""
+"""The bundle of all stores on SQLite."""
 
 from app.adapters.sqlite.cursor_store import SqliteCursorStore
 from app.adapters.sqlite.database import Database
@@ -9,7 +9,7 @@ from app.ports.stores import Stores
 
 
 async def sqlite_stores(database: Database) -> Stores:
-    """Open the stores of a database. Raises CorruptStateError."""
+    """Return all stores of an open database. Raises CorruptStateError if its log cannot be read."""
     return Stores(
         await open_log(database),
         SqliteSubscriptionStore(database),

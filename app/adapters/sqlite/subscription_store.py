@@ -1,9 +1,12 @@
-"""SubscriptionStore on SQLite, in the original's table and two beside it.
+"""SubscriptionStore on SQLite, in a table of the original (the FastAPI service that this one replaces) and in two
+others.
 
-The filter of channel `default` is the user's row in `user_subscriptions`, exactly as the original wrote it: lists as
-JSON arrays, empty or NULL for none. Keys that the original does not have are in `subscription_extras`, named channels
-in `subscription_channels`. Stored values are not checked against today's limits: what was accepted once continues to
-work.
+The filter of channel `default` is the user's row in `user_subscriptions`, in exactly the format of the original: a list
+is a JSON array, and an empty text or NULL is an empty list. Filter keys that the original does not have are in
+`subscription_extras`, named channels in `subscription_channels`.
+
+The lists of channel `default` are not checked against today's limits, so that a filter that was accepted once continues
+to work. Its `exclude` and named channels are decoded as `Exclude` and `Filter`, and so must meet their limits.
 """
 
 from collections.abc import Sequence
@@ -61,7 +64,7 @@ class _Extras(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SqliteSubscriptionStore:
-    """Subscriptions in a SQLite file."""
+    """Subscriptions in a SQLite file. Concurrent look-ups of channel `default` share a query."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -176,7 +179,9 @@ def _names(stored: str | None) -> tuple[str, ...]:
 
 
 def _time(stored: object) -> float | None:
-    """Return a time, or None if the original left it out: it decides nothing, so a wrong one is not an error."""
+    """Return a stored time, or None if it is not a number. The original may have left it out, and no decision depends
+    on it, so that a wrong one is not an error.
+    """
     return float(stored) if isinstance(stored, int | float) else None
 
 

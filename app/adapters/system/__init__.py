@@ -1,7 +1,7 @@
-"""The operating system and the interpreter.
+"""Access to the operating system and the Python interpreter.
 
-clock             time
-file_descriptors  how many connections the process can hold
-gc_tuning         when the garbage collector runs
-logs              structured logging
+clock             the current time, and sleeping
+file_descriptors  raises the limit on open files, which bounds the number of connections
+gc_tuning         makes full garbage collections rare and short
+logs              configures structured logging
 """

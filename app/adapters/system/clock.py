@@ -1,11 +1,13 @@
-"""The system's clock: the only calls that ask for the time."""
+"""Implement the port Clock. A lint rule bans `time.time` and `time.monotonic` elsewhere in the server, so that tests
+can replace the clock.
+"""
 
 import asyncio
 import time
 
 
 class SystemClock:
-    """Real time."""
+    """Real time, in seconds."""
 
     def monotonic(self) -> float:
         return time.monotonic()

@@ -1,10 +1,10 @@
-"""File descriptors: how many connections this process can hold, as each needs one."""
+"""The limit on open file descriptors, which bounds the number of connections, as each needs one."""
 
 import resource
 
 
 def usable_descriptors() -> int:
-    """Raise the soft limit to the hard one, and return it."""
+    """Raise the process's soft limit on open file descriptors to the hard limit, and return that limit."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard

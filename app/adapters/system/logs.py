@@ -1,4 +1,4 @@
-"""Structured logging: one JSON object a line, static event names, values as fields."""
+"""Configure structured logging: one line for each event, with a static event name and with values as fields."""
 
 import logging
 import sys
@@ -10,16 +10,16 @@ import structlog
 from app.config import LogFormat, LogLevel
 from app.core.rate_limiter import KeyedRateLimiter
 
-# Lines of one kind of warning or error: at once, and then per second.
+# How many warnings or errors with the same event name are logged at once, and then per second.
 BURST_LINES, LINES_PER_S = 20, 1.0
 
 
 def set_up_logging(
     level: LogLevel, form: LogFormat, monotonic: Callable[[], float], count: Callable[[str], None] = lambda _level: None
 ) -> None:
-    """Send structlog's events, and the warnings of libraries, to standard error in one format.
+    """Write structlog's events, and the warnings and errors of libraries, to standard error in one format.
 
-    `count` is called with the level of every line.
+    `count` is called with the level of every line, including those that `_WarningLimiter` drops.
     """
 
     def counted(_logger: object, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
@@ -33,7 +33,7 @@ def set_up_logging(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    # ASCII escapes keep a hostile value on one line.
+    # The JSON renderer escapes control and non-ASCII characters, so that a hostile value stays on one line.
     render: structlog.types.Processor = (
         structlog.processors.JSONRenderer() if form is LogFormat.JSON else structlog.dev.ConsoleRenderer(colors=False)
     )
@@ -48,14 +48,17 @@ def set_up_logging(
         structlog.stdlib.ProcessorFormatter(processor=render, foreign_pre_chain=[_name_foreign, *shared])
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    # It would log a traceback for each malformed request; exceptions of our handlers are logged by a middleware.
+    # aiohttp would log a traceback for each malformed request. A middleware logs the exceptions of the server's own
+    # handlers.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
 class _WarningLimiter:
-    """Limits the rate of warnings and errors of each kind, so that what a client can trigger does not fill a disk.
+    """Limits the rate of warnings and errors with the same event name, so that events that a client can trigger do not
+    fill a disk.
 
-    The next line that is logged has the number of dropped ones as `suppressed`. All of them are counted.
+    The next line with that name that is logged has the number of dropped ones as `suppressed`. Metrics count dropped
+    lines too.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -75,7 +78,7 @@ class _WarningLimiter:
 
 
 class _NamedLogger(structlog.PrintLogger):
-    """Writes lines to standard error, with the logger's name."""
+    """A logger that writes to standard error and keeps its name for the field `logger`."""
 
     def __init__(self, name: str = "app") -> None:
         super().__init__(sys.stderr)
@@ -87,5 +90,5 @@ def _name_logger(logger: _NamedLogger, _method: str, event: structlog.types.Even
 
 
 def _name_foreign(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """Add the name of the logger to a line that did not come from structlog."""
+    """Add the field `logger` to a log record that did not come from structlog."""
     return {"logger": event["_record"].name, **event}

@@ -1,9 +1,9 @@
-"""JSON Web Tokens. Another system signs them; they are verified here.
+"""Verification of JSON Web Tokens, which another system signs.
 
-keys       which algorithm belongs to which key
-jwks       the keys that a URL publishes, fetched and cached
-verifier   a token's signature and claims
-anonymous  the verifier that requires no tokens
-choice     which verifier the settings ask for
-signing    the command `polyfloat-news token`
+keys       keys, each with its one algorithm
+jwks       fetches and caches the keys that a URL publishes
+verifier   verifies the signature and claims of a token
+anonymous  the verifier of a server that requires no tokens
+choice     creates the verifier that the settings ask for
+signing    signs tokens, for the command `polyfloat-news token`
 """

@@ -4,7 +4,7 @@ from app.core.access.identity import ANONYMOUS, Identity
 
 
 class AnonymousVerifier:
-    """Trusts the `user_id` that every caller gives, and allows everything."""
+    """Ignores tokens, and lets every caller act as any user and with every scope."""
 
     @property
     def requires_tokens(self) -> bool:

@@ -12,7 +12,10 @@ from app.telemetry.stats import Stats
 
 
 def create_verifier(settings: Settings, revocations: Revocations, clock: Clock, stats: Stats) -> Verifier:
-    """Return the verifier that the settings ask for. Raises InvalidSetting."""
+    """Return a JwtVerifier if the settings have a secret, a public key or a JWKS URL, otherwise an AnonymousVerifier.
+
+    Raises InvalidSetting if the secret or public key cannot be used.
+    """
     keys = _keys(settings, clock)
     if keys is None:
         return AnonymousVerifier()

@@ -1,7 +1,8 @@
 """Fetch and cache the keys that a URL publishes (RFC 7517).
 
-Keys are used for ten minutes, and longer while the URL does not answer: an outage of the issuer must not disconnect
-users. A token with an unknown key id triggers a new fetch at once, but not every such token does.
+Keys are cached for ten minutes, and longer while fetching fails: an outage of the issuer must not disconnect users. A
+token with an unknown key id triggers a fetch too. Fetches start at least _RETRY_S seconds apart, or _FIRST_RETRY_S
+while there are no keys.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from app.ports.clock import Clock
 
 _CACHE_S = 600.0
 _RETRY_S = 30.0
-# While there are no keys, every client is refused.
+# The interval while there are no keys. It is short, because every client is refused then.
 _FIRST_RETRY_S = 1.0
 _FETCH_S = 5.0
 _MAX_BYTES = 64 * 1024
@@ -25,7 +26,7 @@ _log = structlog.get_logger("tokens")
 
 
 class PublishedKeys:
-    """The keys of one URL."""
+    """The keys that one URL publishes. They are fetched when a token needs them."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._url = url
@@ -48,7 +49,9 @@ class PublishedKeys:
         return key
 
     def _known(self, key_id: str | None) -> Key | None:
-        """Return a key by its id. A token without an id means the only key there is."""
+        """Return the cached key with this id, or None if there is none. For a token without an id, return the key if
+        there is only one.
+        """
         if key_id is None:
             return next(iter(self._keys.values())) if len(self._keys) == 1 else None
         return self._keys.get(key_id)
@@ -61,7 +64,7 @@ class PublishedKeys:
         try:
             self._keys = await self._fetch()
             self._fetched_at = now
-        # Whatever the URL answers, the keys of the last good answer stay.
+        # If a fetch fails, the keys of the last successful fetch stay in use.
         except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
             _log.warning("keys_not_fetched", error=f"{type(error).__name__}: {error}", kept=len(self._keys))
 

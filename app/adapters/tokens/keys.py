@@ -1,6 +1,6 @@
-"""Keys, and the one algorithm of each: a token does not choose its algorithm.
+"""Keys that verify tokens, each with exactly one algorithm, so that a token cannot choose its algorithm.
 
-So a public key is never used as an HMAC secret, and "none" is not an algorithm of any key (RFC 8725 section 3.1).
+A public key is therefore never used as an HMAC secret, and no key has the algorithm "none" (RFC 8725 section 3.1).
 """
 
 from collections.abc import Mapping
@@ -27,18 +27,21 @@ class Key(NamedTuple):
 
 
 class UnknownKey(Exception):
-    """No key fits a token."""
+    """There is no key for a token: its key id is unknown, or it has no id and there is more than one key."""
 
 
 class KeySource(Protocol):
-    """Where keys are looked up."""
+    """A source of keys that verify tokens: one configured key, or the keys of a URL."""
 
     async def find(self, key_id: str | None) -> Key:
-        """Return the key with this id. Raises UnknownKey, and ServerError if the keys are not available now."""
+        """Return the key for a token's key id, which is None if the token has none.
+
+        Raises UnknownKey, and ServerError(OVERLOADED) if no keys are available now.
+        """
 
 
 class FixedKey:
-    """The only key, whatever id a token names."""
+    """One configured key, which is used for every token, whatever its key id."""
 
     def __init__(self, key: Key) -> None:
         self._key = key
@@ -48,7 +51,9 @@ class FixedKey:
 
 
 def secret_key(secret: str) -> Key:
-    """Return the key of a shared secret. Raises ValueError if it is short enough to guess (RFC 7518 section 3.2)."""
+    """Return the HS256 key of a shared secret. Raises ValueError if it has fewer than _MIN_SECRET_BYTES bytes (RFC 7518
+    section 3.2).
+    """
     encoded = secret.encode()
     if len(encoded) < _MIN_SECRET_BYTES:
         raise ValueError(f"must have at least {_MIN_SECRET_BYTES} bytes")
@@ -56,7 +61,7 @@ def secret_key(secret: str) -> Key:
 
 
 def public_key(pem: str) -> Key:
-    """Parse a public key in PEM. Raises ValueError."""
+    """Parse a public key in PEM. Raises ValueError if it cannot be parsed or is of an unsupported kind."""
     try:
         return _of(load_pem_public_key(pem.encode()))
     except UnsupportedAlgorithm as error:
@@ -64,7 +69,11 @@ def public_key(pem: str) -> Key:
 
 
 def published_keys(document: Mapping[str, Any]) -> dict[str, Key]:
-    """Parse a JSON Web Key Set (RFC 7517): the usable keys by id. Other keys are skipped."""
+    """Return the usable keys of a JSON Web Key Set (RFC 7517) by key id; a key without an id gets its index.
+
+    Keys that are not for signatures, of an unsupported kind or malformed are skipped. Raises KeyError, TypeError or
+    AttributeError if the document is not a key set.
+    """
     keys = {}
     for number, published in enumerate(document["keys"]):
         if published.get("use", "sig") == "sig" and published.get("kty") in ("RSA", "EC", "OKP"):
@@ -76,7 +85,9 @@ def published_keys(document: Mapping[str, Any]) -> dict[str, Key]:
 
 
 def _of(key: object) -> Key:
-    """Return a key with its algorithm. Raises ValueError for an unsupported kind of key."""
+    """Return a public key with its algorithm. Raises ValueError unless it is RSA with at least _MIN_RSA_BITS bits, EC
+    P-256 or Ed25519.
+    """
     if isinstance(key, RSAPublicKey) and key.key_size >= _MIN_RSA_BITS:
         return Key("RS256", key)
     if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):

@@ -15,7 +15,11 @@ def sign(
     life_s: float,
     more: Mapping[str, object],
 ) -> str:
-    """Return a token with more claims; `now` in Unix seconds. Raises ValueError if the secret is too short."""
+    """Return a token that is issued to a user at `now` (Unix seconds) and expires `life_s` seconds later. `more` are
+    further claims.
+
+    Raises ValueError if the secret is too short.
+    """
     claims: dict[str, object] = {"sub": user, "iat": int(now), "exp": int(now + life_s), **more}
     if scope := " ".join(scopes):
         claims["scope"] = scope

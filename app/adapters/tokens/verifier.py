@@ -1,7 +1,8 @@
 """Verify JSON Web Tokens (RFC 7519, RFC 8725) with PyJWT.
 
-PyJWT's defaults accept a token that never expires or expires in the year 9999, and any `typ`. Here `exp` and `sub` are
-required, `aud` and `iss` are what the settings say, and the algorithm is that of the key.
+By default PyJWT accepts any `typ`, and a token that never expires or expires in the year 9999. This verifier requires
+`exp` and `sub`, a lifetime of at most a day, the `aud` and `iss` of the settings, a `typ` of JWT or at+jwt (or none),
+and the algorithm of the key.
 """
 
 from typing import Any, NamedTuple
@@ -17,21 +18,24 @@ from app.telemetry.labels import TokenCheck
 from app.telemetry.stats import Stats
 
 _TYPES = ("jwt", "at+jwt")
-# Headers by which a token would name the key to check it with, or ask to be understood in another way.
+# Header parameters with which a token would bring or locate its own key, or require another kind of processing (crit,
+# b64).
 _REFUSED_HEADERS = ("jku", "jwk", "x5u", "x5c", "crit", "b64")
 _MAX_BYTES = 8 * 1024
 _NO_TOKEN = "A token is required: send Authorization: Bearer <JSON Web Token>"  # noqa: S105 - a sentence
 
 
 class ExpectedClaims(NamedTuple):
-    """The audience and issuer that a token must name; None means that it need not."""
+    """The `aud` and `iss` that a token must have. Without an expected audience a token must not have `aud`; without an
+    expected issuer any `iss` is accepted.
+    """
 
     audience: str | None
     issuer: str | None
 
 
 class _TokenRejected(Exception):
-    """A token that is not trusted: the metric label, and what its bearer is told."""
+    """A token was rejected. `result` is the metric label, and `error` is what the caller is told."""
 
     def __init__(
         self,
@@ -46,7 +50,9 @@ class _TokenRejected(Exception):
 
 
 class JwtVerifier:
-    """Trusts tokens that a known key signed, that are meant for this server, and that have not expired."""
+    """Trusts tokens that a known key signed, that have the expected audience and issuer, and that are neither expired
+    nor revoked.
+    """
 
     def __init__(
         self, keys: KeySource, expected: ExpectedClaims, revocations: Revocations, clock: Clock, stats: Stats
@@ -121,7 +127,9 @@ def _read_header(token: str) -> dict[str, Any]:
 
 
 def _rejected(error: Exception) -> _TokenRejected:
-    """Return what was wrong, without a word of the token."""
+    """Return the rejection for an error that was raised while a token was decoded. Its message contains nothing from
+    the token.
+    """
     if isinstance(error, jwt.MissingRequiredClaimError):
         is_audience = error.claim in ("aud", "iss")
         result = TokenCheck.WRONG_AUDIENCE if is_audience else TokenCheck.MALFORMED

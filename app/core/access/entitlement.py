@@ -1,8 +1,8 @@
-"""What a token lets its bearer see: the claim `ent`, how it is parsed, and which items it allows.
+"""Entitlements: what a token's claim `ent` lets its bearer see, and how the claim is parsed.
 
-It applies beside every filter of the user and is never part of one: the user decides what is wanted, the signer what is
-allowed. A missing key restricts nothing, an empty list allows nothing, and an unknown key is refused
-(docs/decisions/0013).
+An item must pass both the filter and the entitlement. The entitlement is never part of a filter: the user decides what
+is wanted, and the signer of the token decides what is allowed. A missing key restricts nothing, an empty list allows
+nothing, and a claim with an unknown key is refused (docs/decisions/0013).
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _Names = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...]
 
 
 class _Claim(msgspec.Struct, frozen=True):
-    """The claim as it is signed."""
+    """The claim as the signer writes it, before its names are prepared for comparison."""
 
     categories: _Names | None = None
     sources: _Names | None = None
@@ -32,8 +32,8 @@ class _Claim(msgspec.Struct, frozen=True):
 
 
 class AllowedSources(NamedTuple):
-    """Sources in the form that is compared: whole kinds, Nitter accounts, and names that an RSS
-    feed's name contains.
+    """The sources that a token allows, in the form in which they are compared with an item: kinds of source, Nitter
+    accounts, and terms for the names of RSS feeds. One match is enough.
     """
 
     kinds: frozenset[str]
@@ -42,7 +42,9 @@ class AllowedSources(NamedTuple):
 
 
 class Entitlement(NamedTuple):
-    """What a user may see; None means everything. Items are visible `min_delay_s` after they were accepted."""
+    """What a user may see. None means no restriction. An item becomes visible `min_delay_s` seconds after the server
+    accepted it.
+    """
 
     categories: frozenset[str] | None = None
     sources: AllowedSources | None = None
@@ -51,15 +53,19 @@ class Entitlement(NamedTuple):
 
     @property
     def hides_items(self) -> bool:
-        """Return whether there are items that the user may not see, ever or yet."""
+        """Return whether some items are hidden from the user, permanently or until `min_delay_s` has passed."""
         return self.categories is not None or self.sources is not None or self.min_delay_s > 0
 
     def is_due(self, accepted_at: float, now: float) -> bool:
-        """Return whether the user may see by `now` what was accepted at a time (both Unix seconds)."""
+        """Return whether, at the time `now`, enough time has passed for the user to see an item accepted at
+        `accepted_at`. Both are in Unix seconds.
+        """
         return accepted_at + self.min_delay_s <= now
 
     def max_channels_within(self, most: int) -> int:
-        """Return how many channels a connection of the user may have if the server allows `most`."""
+        """Return how many channels a connection of the user may have: the server's limit `most`, or the token's limit
+        if that is lower.
+        """
         return most if self.max_channels is None else min(most, self.max_channels)
 
 
@@ -68,7 +74,7 @@ UNRESTRICTED = Entitlement()
 
 
 def parse_entitlement(claim: object) -> Entitlement:
-    """Parse the claim `ent` of a verified token. Raises ClientError(UNAUTHORIZED) naming every wrong field."""
+    """Parse the claim `ent` of a verified token. Raises ClientError(UNAUTHORIZED) that names the wrong fields."""
     if not isinstance(claim, Mapping):
         raise _refused((FieldError("/ent", "must be an object"),))
     try:
@@ -87,7 +93,9 @@ def parse_entitlement(claim: object) -> Entitlement:
 
 
 def _read_sources(names: tuple[str, ...]) -> AllowedSources:
-    """Split names into "rss" and "nitter", accounts ("@reuters"), and all others, which are feeds."""
+    """Split names into kinds of source ("rss", "nitter"), accounts ("@reuters"), and all others, which are names of
+    feeds. A feed name without a letter or digit matches nothing and is left out.
+    """
     kinds = frozenset(names) & frozenset(Source)
     handles = frozenset(handle_key(name) for name in names if name.startswith("@"))
     feeds = (parse_term(name) for name in names if name not in kinds and not name.startswith("@"))

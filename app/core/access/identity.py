@@ -1,7 +1,8 @@
-"""The caller's identity and scopes: the claims of a verified token.
+"""The identity and scopes of a caller, from the claims of a verified token.
 
-A token identifies one user, its `sub`, and no caller can act as another user. A scope allows its bearer to publish, or
-to see and do what operators do. A server that requires no tokens lets every caller act as any user.
+A token identifies one user, its `sub`, and its bearer cannot act as another user, except over REST with the scope
+`news:admin`. A scope allows its bearer to publish, or to see and do what operators do. A server that requires no tokens
+lets every caller act as any user.
 """
 
 import re
@@ -30,8 +31,8 @@ class Scope(StrEnum):
 
 
 class Identity(NamedTuple):
-    """A caller. `user_id` is None for a caller that may act as any user; `expires_at` is in Unix seconds, None for
-    never.
+    """A caller and its rights. `user_id` is None for a caller that may act as any user; `expires_at` is in Unix
+    seconds, or None if the identity does not expire.
     """
 
     user_id: str | None = None
@@ -45,12 +46,16 @@ class Identity(NamedTuple):
             raise ClientError(ErrorCode.FORBIDDEN, f"The token must have the scope {scope.value}")
 
     def check_user(self, user_id: str) -> None:
-        """Raise ClientError(FORBIDDEN) if the caller is another user and not an operator."""
+        """Raise ClientError(FORBIDDEN) unless the caller is this user, may act as any user, or is an operator (scope
+        `news:admin`).
+        """
         if self.user_id not in (None, user_id) and Scope.ADMIN not in self.scopes:
             raise ClientError(ErrorCode.FORBIDDEN, "The token is another user's")
 
     def resolve_user(self, requested: str | None) -> str | None:
-        """Return the user of a connection; the requested one must be the caller. Raises ClientError(FORBIDDEN)."""
+        """Return the user of a new connection: the token's, or the requested one if the caller may act as any user
+        (None if none was requested). Raises ClientError(FORBIDDEN) if another user than the token's was requested.
+        """
         if self.user_id is not None and requested not in (None, self.user_id):
             raise ClientError(ErrorCode.FORBIDDEN, "user_id must be the token's")
         return self.user_id or requested
@@ -61,10 +66,11 @@ ANONYMOUS = Identity()
 
 
 def parse_claims(claims: Mapping[str, Any], now: float) -> Identity:
-    """Parse the claims of a verified token, which has `exp` and `sub`; `now` in Unix seconds. Raises
-    ClientError(UNAUTHORIZED).
+    """Parse the claims of a verified token, which has `exp` and `sub`; `now` is in Unix seconds. Raises
+    ClientError(UNAUTHORIZED), and TypeError or ValueError if `sub`, `exp` or `iat` has the wrong type.
 
-    A token valid for more than a day is refused: a stolen one would be useful for too long.
+    A token that is valid for more than 24 hours (plus LEEWAY_S), counted from `iat` or `now`, whichever is earlier, is
+    refused: a stolen one would be useful for too long.
     """
     subject, expires_at = claims["sub"], float(claims["exp"])
     if not _SUBJECT.match(subject):

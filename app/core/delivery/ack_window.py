@@ -1,8 +1,8 @@
-"""The items that were sent to one connection in ack mode and are not acknowledged yet.
+"""Track the items that were sent on a connection with `ack=1` and are not acknowledged yet.
 
-Acks are cumulative: an ack for a seq covers every item before it. Items that are not acknowledged in time are sent
-again, a limited number of times; while the window is full nothing new is sent. Times are monotonic seconds unless the
-name says otherwise.
+Acks are cumulative: an ack for a seq acknowledges that item and every item before it. Items that are not acknowledged
+in time are sent again, a limited number of times (`flows/delivery/acks`). While the window is full, no new items are
+sent. `accepted_at` is in Unix seconds; all other times are in monotonic seconds.
 """
 
 from collections import deque
@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 
 class AckResult(StrEnum):
-    """What an ack turned out to be. Also a metric's label."""
+    """The result of an ack. LATE: it is the first ack since items were sent again. DUPLICATE: its seq was acknowledged
+    already. UNKNOWN: its seq is above every item that was sent to this client or rejected by its filters. OK: none of
+    these. The values are also metric labels.
+    """
 
     OK = "ok"
     LATE = "late"
@@ -20,7 +23,9 @@ class AckResult(StrEnum):
 
 
 class AckOutcome(NamedTuple):
-    """The result of an ack, and when the item that it names was accepted (Unix seconds; None if it names no item)."""
+    """The result of an ack. `accepted_at` is when the newest item that it acknowledges was accepted (Unix seconds), or
+    None if it acknowledges no pending item.
+    """
 
     result: AckResult
     accepted_at: float | None = None
@@ -33,10 +38,11 @@ class _SentItem(NamedTuple):
 
 
 class AckWindow:
-    """The items that were sent and not acknowledged, in order.
+    """The pending items of one connection: those that were sent and not acknowledged, in order of seq.
 
-    `acked` is the highest acknowledged seq, `sent` the highest seq ever written, `attempts` how often the oldest item
-    was sent again, `rewound_to` the highest seq that may be sent a second time.
+    `acked` is the seq up to which everything is acknowledged. `sent` is the highest seq ever sent to the device, on
+    this connection or an earlier one. `attempts` counts the redeliveries since the last ack. `rewound_to` is what
+    `sent` was at the last redelivery, 0 if there was none.
     """
 
     __slots__ = ("_items", "acked", "attempts", "rewound_to", "sent")
@@ -51,13 +57,16 @@ class AckWindow:
         return len(self._items)
 
     def was_sent(self, seq: int) -> bool:
-        """Return whether an item was sent to this client before and not acknowledged: it is sent again with a mark."""
+        """Return whether sending this item is a redelivery: its seq is not acknowledged, and not above the highest seq
+        ever sent.
+        """
         return self.acked < seq <= self.sent
 
     def add(self, seq: int, accepted_at: float, now: float) -> None:
-        """Record an item that was written; `accepted_at` in Unix seconds.
+        """Record that an item is sent; `accepted_at` is in Unix seconds.
 
-        An item of a channel's past precedes the pending items, or was acknowledged already: no ack is expected for it.
+        An item whose seq is not above that of the newest pending item, or `acked` if none is pending, is not recorded.
+        Such an item is sent because the client asked for the past of a channel, and no ack is expected for it.
         """
         last = self._items[-1].seq if self._items else self.acked
         if seq > last:
@@ -65,7 +74,10 @@ class AckWindow:
             self.sent = max(self.sent, seq)
 
     def acknowledge(self, seq: int, cursor: int) -> AckOutcome:
-        """Record that the client has everything up to `seq`. Up to `cursor`, items were decided for this client."""
+        """Record that the client acknowledges everything up to `seq`. `cursor` is the seq up to which items were
+        matched or rejected for this client. An ack above both `cursor` and `sent` is UNKNOWN; it changes nothing, and
+        neither does a DUPLICATE.
+        """
         if seq > max(cursor, self.sent):
             return AckOutcome(AckResult.UNKNOWN)
         if seq <= self.acked:
@@ -79,15 +91,17 @@ class AckWindow:
         return AckOutcome(result, accepted_at)
 
     def oldest_wait_s(self, now: float) -> float:
-        """Return for how many seconds the oldest item has been pending, 0 if none is."""
+        """Return how many seconds ago the oldest pending item was sent, 0 if none is pending."""
         return now - self._items[0].sent_at if self._items else 0.0
 
     def rewind(self) -> None:
-        """Drop the pending items: they are about to be sent again."""
+        """Drop all pending items and count one redelivery: the caller sends them again from the log."""
         self.attempts += 1
         self.rewound_to = self.sent
         self._items.clear()
 
     def suspend(self) -> None:
-        """Stop expecting acks. What was sent and what was acknowledged stays known."""
+        """Drop all pending items because the connection is closed. `acked` and `sent` are kept for the next connection
+        of the device.
+        """
         self._items.clear()

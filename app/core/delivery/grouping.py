@@ -1,7 +1,8 @@
-"""Group slots by the set of items that they match.
+"""Group slots by which items of a batch they match.
 
-Slots that match the same items get the same bytes in one write, so the cost is the number of distinct sets, not of
-items. If there are few sets, whole bitmaps are split; if there are many, the slots are looked at one by one.
+All slots of a group are sent the same bytes, each in one write. So the bytes are built once for each distinct set of
+items, and a slot that matches several items is written to only once. A few groups are found by splitting whole bitmaps;
+if there are more than `_MANY`, the slots are processed one by one.
 """
 
 from collections.abc import Sequence
@@ -9,20 +10,22 @@ from typing import NamedTuple
 
 from pyroaring import BitMap
 
-# With more groups, splitting bitmaps costs more than looking at every slot.
+# With more groups than this, splitting bitmaps costs more than processing the slots one by one.
 _MANY = 32
 
 
 class SlotGroup(NamedTuple):
-    """Slots that match the same items, which are given by their positions, in order."""
+    """Slots that match exactly the same items of a batch. `items` has the indexes of these items in the batch, in
+    ascending order.
+    """
 
     slots: BitMap
     items: tuple[int, ...]
 
 
 def group_by_items(recipients: Sequence[BitMap]) -> list[SlotGroup]:
-    """Group the slots by the items that they match; `recipients` has the slots of each item. Slots without an item are
-    in no group.
+    """Return the slots grouped by the items that they match; `recipients` has one bitmap for each item, with the slots
+    that match the item. A slot that matches no item is in no group.
     """
     if not recipients:
         return []

@@ -1,12 +1,13 @@
-"""The phases of a connection, the transitions between them, and when a slow client is disconnected.
+"""Define the phases of a connection, the transitions between them, and when a slow client is disconnected.
 
     REPLAYING ──caught up──▶ LIVE ──fell behind──▶ LAGGING ──caught up──▶ LIVE
         ▲                     │                       │
         └───────rewind────────┴────────rewind─────────┘        every phase ──ended──▶ CLOSED
 
-A LIVE connection gets items as they are broadcast. In the other two phases its items are read from the log, at the
-client's own pace and through its own filters: REPLAYING because the client asked for what it missed or did not
-acknowledge, LAGGING because it read too slowly.
+A LIVE connection is sent items as they are broadcast. For a REPLAYING or LAGGING connection, items are read from the
+log and matched against the filters of this connection only, as fast as its client takes them. Every connection begins
+as REPLAYING, and returns to that phase when items have to be sent again, its client asks for the past of a channel, or
+a new token delays its items. A connection becomes LAGGING when its client reads or acknowledges too slowly.
 """
 
 from enum import StrEnum
@@ -15,7 +16,9 @@ from app.core.limits import DeliveryLimits
 
 
 class Phase(StrEnum):
-    """Where a connection gets its items from. Also a metric's label."""
+    """Whether a connection is sent items as they are broadcast (LIVE), from the log (REPLAYING, LAGGING), or not at all
+    (CLOSED). The values are also metric labels.
+    """
 
     REPLAYING = "replaying"
     LIVE = "live"
@@ -24,7 +27,11 @@ class Phase(StrEnum):
 
 
 class PhaseEvent(StrEnum):
-    """What moves a connection from one phase to another."""
+    """An event that can change the phase of a connection.
+
+    CAUGHT_UP: every broadcast item has been read from the log. FELL_BEHIND: the client reads or acknowledges too
+    slowly. REWIND: the log has to be read again from an earlier seq. ENDED: the connection is closed.
+    """
 
     CAUGHT_UP = "caught_up"
     FELL_BEHIND = "fell_behind"
@@ -46,12 +53,16 @@ NEXT_PHASE: dict[tuple[Phase, PhaseEvent], Phase] = {
     (Phase.LAGGING, PhaseEvent.ENDED): Phase.CLOSED,
     (Phase.CLOSED, PhaseEvent.ENDED): Phase.CLOSED,
 }
-"""Every transition. A LIVE connection is caught up already, and CLOSED is final: a missing pair is a bug."""
+"""The next phase for every pair of a phase and an event that can occur together. Using a missing pair is a bug and
+raises KeyError: a LIVE connection has caught up already, and CLOSED is final.
+"""
 
 
 def should_disconnect(phase: Phase, behind_items: int, stalled_s: float, limits: DeliveryLimits) -> bool:
-    """Return whether to disconnect a slow client: it took no byte for too long, or lags by more items than allowed.
+    """Return whether to disconnect a slow client: one that took no byte for more than `stall_timeout_s`, or that is
+    LAGGING by more than `max_lag_items`.
 
-    Retention bounds how far a replay goes back: the client asked for it.
+    A REPLAYING client may be any number of items behind, because it asked for old items; retention limits how old they
+    can be.
     """
     return stalled_s > limits.stall_timeout_s or (phase is Phase.LAGGING and behind_items > limits.max_lag_items)

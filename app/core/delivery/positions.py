@@ -1,9 +1,9 @@
-"""Positions in the log: where a client may ask to start, and when continuity cannot be proven.
+"""Decide where in the log a client starts that asks to resume, and which items it may have missed.
 
-A position is an epoch and a seq. In another epoch the same seq means another item, and a seq from the future was
-assigned by a log that has lost its newest items. In both cases it is unknown what the client missed, so everything
-stored is announced as a gap and the connection starts live. If the position is older than the oldest stored item, the
-rest is replayed and the gap is exact.
+A position is an epoch and a seq. If the epoch is that of another log, the same seq means another item. If the seq is
+above the newest item of this log, the log has lost its newest items. In both cases it is unknown what the client
+missed, so everything stored is announced as a gap and the connection starts live. If items after the position are not
+stored any more, exactly those items are the gap, and the stored ones are replayed.
 """
 
 import re
@@ -16,7 +16,9 @@ _POSITION = re.compile(POSITION)
 
 
 class Position(NamedTuple):
-    """A place in a log: the client has its items up to `seq`."""
+    """A place in the log that `epoch` identifies; as text, `<epoch>:<seq>`. A client at this position has every
+    matching item up to and including `seq`.
+    """
 
     epoch: str
     seq: int
@@ -26,19 +28,19 @@ class Position(NamedTuple):
 
 
 class ResumeSince(NamedTuple):
-    """Start with what was accepted at a time or later (Unix seconds)."""
+    """A request to start with the first item that was accepted at `time` (Unix seconds) or later."""
 
     time: float
 
 
 class ResumeLast(NamedTuple):
-    """Start with a number of the newest items that match."""
+    """A request to start with the newest items that match the client's filters; `items` is their number."""
 
     items: int
 
 
 class ResumeAfter(NamedTuple):
-    """Start after a seq of this log."""
+    """A request to start after item `seq` of the current log."""
 
     seq: int
 
@@ -47,7 +49,9 @@ ResumeRequest = Position | ResumeSince | ResumeLast | ResumeAfter
 
 
 class GapReason(StrEnum):
-    """Why continuity cannot be proven."""
+    """Why items may be missing. `expired`: they are not stored any more. `epoch_changed`: the client's position belongs
+    to another log. `future_seq`: the position is above the newest item, because the log has lost items.
+    """
 
     EXPIRED = "expired"
     EPOCH_CHANGED = "epoch_changed"
@@ -55,7 +59,9 @@ class GapReason(StrEnum):
 
 
 class LogGap(NamedTuple):
-    """Items `from_seq` to `to_seq`, inclusive, may have been missed and cannot be sent."""
+    """The items `from_seq` to `to_seq`, inclusive, which the client may have missed and which are not sent. The gap is
+    empty if `to_seq` is `from_seq` - 1.
+    """
 
     from_seq: int
     to_seq: int
@@ -67,7 +73,7 @@ class LogGap(NamedTuple):
 
 
 class LogBounds(NamedTuple):
-    """What a log holds: items `oldest` to `head` of an epoch. An empty log has `oldest` = `head` + 1."""
+    """Which items a log stores: `oldest` to `head`, inclusive. If it stores none, `oldest` is `head` + 1."""
 
     epoch: str
     oldest: int
@@ -75,8 +81,9 @@ class LogBounds(NamedTuple):
 
 
 class LogRange(NamedTuple):
-    """Where a connection starts: after the seq `after`, with the gap before it. `is_requested` is False if the client
-    did not ask for it but its token delays every item.
+    """Where a connection starts: with the first item after seq `after`. `gap` has the items before that which the
+    client may have missed, None if there are none. `is_requested` is False only if the client did not ask to resume and
+    its token delays every item.
     """
 
     after: int
@@ -85,7 +92,7 @@ class LogRange(NamedTuple):
 
 
 def parse_position(text: str) -> Position:
-    """Parse `<epoch>:<seq>`. Raises ValueError."""
+    """Parse `<epoch>:<seq>`. Raises ValueError if the text does not have this form."""
     found = _POSITION.match(text)
     if found is None:
         raise ValueError(text)
@@ -93,7 +100,9 @@ def parse_position(text: str) -> Position:
 
 
 def resume(requested: Position, log: LogBounds) -> LogRange:
-    """Return where a client that was at a position continues."""
+    """Return where a client starts that has everything up to a position. If the epoch is another one, or the seq is
+    above the newest item, it starts live and everything stored is the gap.
+    """
     if requested.epoch != log.epoch:
         return _start_live(log, GapReason.EPOCH_CHANGED)
     if requested.seq > log.head:
@@ -102,7 +111,9 @@ def resume(requested: Position, log: LogBounds) -> LogRange:
 
 
 def resume_after(seq: int, log: LogBounds) -> LogRange:
-    """Return where to start reading after a seq of this log; what is not stored any more is a gap."""
+    """Return where a client starts that has everything up to `seq` of this log. Later items that are not stored any
+    more are the gap. A seq above the newest item means the newest item.
+    """
     after = min(seq, log.head)
     if after >= log.oldest - 1:
         return LogRange(after)

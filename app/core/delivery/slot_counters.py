@@ -1,14 +1,14 @@
-"""Count per slot, for thousands of slots in one operation.
+"""Count for each slot, and change the counts of thousands of slots in one operation.
 
-The counters are bit-sliced: the first bitmap has the slots whose count has bit 0 set, the next those with bit 1, and so
-on. Adding to any number of slots is an addition with carry over a few bitmaps, not a step per slot.
+The counters are bit-sliced: the first bitmap has the slots whose count has bit 0 set, the second those with bit 1 set,
+and so on. Adding to any number of slots is an addition with carry over a few bitmaps, not a step per slot.
 """
 
 from pyroaring import BitMap
 
 
 class SlotCounters:
-    """A count for each slot, 0 where nothing was counted."""
+    """A count for each slot; every count starts at 0."""
 
     def __init__(self) -> None:
         self._planes: list[BitMap] = []
@@ -44,7 +44,7 @@ class SlotCounters:
             plane -= slots
 
     def partition(self, slots: BitMap) -> list[tuple[int, BitMap]]:
-        """Split slots by their count."""
+        """Return `slots` divided by their count, as pairs of a count and the slots that have it."""
         parts = [(0, slots)] if slots else []
         for position, plane in enumerate(self._planes):
             halves = (
@@ -56,7 +56,9 @@ class SlotCounters:
         return parts
 
     def at_least(self, minimum: int) -> BitMap:
-        """Return the slots whose count is at least `minimum`, which is 1 or more."""
+        """Return the slots whose count is at least `minimum`. `minimum` must be 1 or more, because slots with a count
+        of 0 are not stored.
+        """
         more, equal = BitMap(), BitMap.union(*self._planes) if self._planes else BitMap()
         for position in reversed(range(max(len(self._planes), minimum.bit_length()))):
             plane = self._planes[position] if position < len(self._planes) else BitMap()

@@ -1,7 +1,8 @@
-"""Turn items and filters into the form that is compared.
+"""Convert items and filters to the form in which they are compared.
 
-An item is analyzed once, whatever the number of filters; a filter is compiled once, when it is put into the index.
-`matching` and `filter_index` compare the same values, so they can differ only in how they search.
+For a match against the index the item is analyzed once, whatever the number of filters, and no filter is compiled: a
+filter is compiled when it enters or leaves the index. `matching` and `filter_index` compare the same values, so their
+results can differ only through how they search.
 """
 
 from functools import lru_cache
@@ -12,12 +13,14 @@ from app.core.filters.filter import NO_EXCLUSIONS, Filter
 from app.core.news.item import NewsItem, Source
 from app.core.text.words import Term, Text, handle_key, parse_term, ticker_key, tokenize
 
-# Words and names that many users list are compiled once.
+# The size of each cache of compiled list entries: many users list the same words and names.
 _CACHED_TERMS = 4_096
 
 
 class AnalyzedItem(NamedTuple):
-    """An item as tokens."""
+    """An item whose texts are tokenized and whose names are normalized, ready to compare with filters. `handle` and
+    `feed` are both the source account: as a Nitter handle, and as the name of an RSS feed.
+    """
 
     impact: float
     category: str
@@ -31,9 +34,10 @@ class AnalyzedItem(NamedTuple):
 
 
 class FilterTerms(NamedTuple):
-    """The lists of a filter, or of its `exclude`, ready to compare and without duplicates.
+    """The lists of a filter, or of its `exclude`, normalized and without duplicates.
 
-    A keyword matches as a term in the text or as one of the item's tickers, so it is in `keywords` and in `symbols`.
+    A keyword matches if it occurs in the title or content or equals one of the item's tickers, so each keyword is in
+    both `keywords` and `symbols`.
     """
 
     handles: frozenset[str]
@@ -46,7 +50,9 @@ class FilterTerms(NamedTuple):
 
 
 class CompiledFilter(NamedTuple):
-    """A filter and what its owner may see, ready to compare."""
+    """A filter in the form that is compared with an `AnalyzedItem`. `entitled` is what the filter's user may see; in
+    `FilterIndex` it is UNRESTRICTED, because `EntitledSlots` checks entitlements there.
+    """
 
     threshold: int
     included: FilterTerms
@@ -71,7 +77,9 @@ def analyze_item(item: NewsItem) -> AnalyzedItem:
 
 @lru_cache(maxsize=64)
 def compile_filter(news_filter: Filter, entitled: Entitlement = UNRESTRICTED) -> CompiledFilter:
-    """Compile a filter. The last 64 are cached: a filter is often used several times in a row, and many are equal."""
+    """Return a filter and the entitlement of its user in the form that is compared. The 64 most recently used results
+    are cached: one filter is often compiled several times in a row, and many users have equal filters.
+    """
     exclude = news_filter.exclude
     return CompiledFilter(
         threshold=news_filter.impact_threshold,
@@ -83,7 +91,7 @@ def compile_filter(news_filter: Filter, entitled: Entitlement = UNRESTRICTED) ->
             news_filter.tickers,
             news_filter.people,
         ),
-        # Most filters exclude nothing.
+        # Most filters exclude nothing; they share one object.
         excluded=NO_TERMS
         if exclude == NO_EXCLUSIONS
         else _compile_terms(
@@ -127,4 +135,4 @@ def _compile_phrases(phrases: tuple[str, ...]) -> frozenset[Term]:
 
 
 NO_TERMS = _compile_terms((), (), (), (), (), ())
-"""The lists of a filter without conditions, or without exclusions."""
+"""The terms of empty lists: the `excluded` of every filter that excludes nothing."""

@@ -1,6 +1,7 @@
 """Find the slots whose token entitles them to see an item.
 
-Most tokens are unrestricted, and for their slots this costs nothing.
+Only slots whose token restricts something are stored here. Most tokens are unrestricted, and for their slots the check
+costs nothing.
 """
 
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from app.core.text.term_index import IndexTable, PostingLists, TermIndex
 
 
 class EntitledSlots:
-    """The slots with a restricted token, and which of them may see a category or a source."""
+    """The slots whose token restricts what they may see, indexed by the categories and sources that they may see."""
 
     def __init__(self) -> None:
         self._slots: dict[int, Entitlement] = {}
@@ -25,7 +26,7 @@ class EntitledSlots:
         self._feeds = TermIndex()
 
     def put(self, slot: int, entitled: Entitlement) -> None:
-        """Replace what a slot may see. UNRESTRICTED removes it from the tables."""
+        """Set what a slot may see, replacing its previous entitlement. UNRESTRICTED removes the slot."""
         if slot in self._slots:
             self._take_out(slot, self._slots.pop(slot))
         if entitled.categories is not None:

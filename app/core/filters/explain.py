@@ -1,7 +1,7 @@
 """Explain why an item did or did not match a filter: what each step requires and what the item has.
 
-Every step is evaluated, also after the first that rejects: a user who corrects one condition wants to know about the
-next.
+Every step is evaluated, even after one has rejected the item: a user who corrects one condition also needs to know
+about the next. If the user is not entitled to the item, only that is reported.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,14 @@ from app.core.filters.filter import Filter
 from app.core.filters.matching import STEPS, Outcome, may_see_category, may_see_source
 from app.core.news.item import NewsItem, Source
 
-# Field names and values as clients see them.
+# Fields of a filter or an item by their public name, with their values.
 Values = dict[str, object]
 
 
 class FilterStep(NamedTuple):
-    """One step for one item: whether the item passes, what the filter requires, what the item has."""
+    """The evaluation of one step of a filter for one item. `want` has the filter's conditions, `got` the item's values
+    that they apply to. If the user is not entitled to the item, `want` is `{"entitled": True}` and `got` is empty.
+    """
 
     step: Outcome
     is_met: bool
@@ -27,7 +29,10 @@ class FilterStep(NamedTuple):
 
 
 class FilterVerdict(NamedTuple):
-    """The result of a filter for an item: matched, or the first step that rejects it; and each step by itself."""
+    """The result of a filter for an item. `outcome` is MATCHED, the first step that rejects the item, or ERROR if the
+    filter cannot be read. `steps` has all four steps in order, only the rejecting one if the user is not entitled to
+    the item, and none for ERROR.
+    """
 
     outcome: Outcome
     steps: tuple[FilterStep, ...] = ()
@@ -36,11 +41,13 @@ class FilterVerdict(NamedTuple):
 _ENTITLED: Values = {"entitled": True}
 
 UNREADABLE_FILTER = FilterVerdict(Outcome.ERROR)
-"""The verdict of a filter that cannot be read: it matches nothing."""
+"""The verdict for every item if the stored filter cannot be read. Such a filter matches nothing."""
 
 
 def explain_filter(item: NewsItem, news_filter: Filter, entitled: Entitlement = UNRESTRICTED) -> FilterVerdict:
-    """Evaluate every step of a filter for an item. If the token does not entitle to the item, say only that."""
+    """Evaluate every step of a filter for an item. If `entitled` does not allow the item's category or source, the
+    verdict has only that step and reveals nothing of the item.
+    """
     analyzed = analyze_item(item)
     if not may_see_category(analyzed, entitled):
         return FilterVerdict(Outcome.CATEGORY, (FilterStep(Outcome.CATEGORY, is_met=False, want=_ENTITLED, got={}),))

@@ -1,4 +1,4 @@
-"""The filter of one channel: its fields, its limits and how it is checked."""
+"""Define the filter of a channel: its fields, their limits, and how a client's filter is checked and normalized."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -30,7 +30,9 @@ Threshold = Annotated[int, Meta(ge=0, le=100)]
 
 
 class Exclude(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """What a filter rejects, whatever else the item has."""
+    """The exclusions of a filter. An item that meets at least one entry of any of these lists is rejected, even if it
+    meets all other conditions. Entries are compared by the same rules as in the lists of the filter.
+    """
 
     keywords: Keywords = ()
     tickers: Symbols = ()
@@ -44,8 +46,12 @@ NO_EXCLUSIONS = Exclude()
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The conditions of one channel. An empty list accepts everything; an item must meet every list that
-    is not empty.
+    """The conditions that an item must meet to be sent on a channel. Its `impact_score` must be at least
+    `impact_threshold`, and at least one entry of every list that is not empty must match it. An empty list accepts
+    everything. Items that `exclude` matches are rejected.
+
+    `nitter_accounts` applies to Nitter items only, `rss_feeds` to RSS items only. With `sources_strict`, if one of
+    these two lists is not empty, items of a kind of source whose list is empty are rejected.
     """
 
     nitter_accounts: Accounts = ()
@@ -60,11 +66,13 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 MATCH_ALL = Filter(impact_threshold=0)
-"""The filter of a user without a stored subscription."""
+"""The filter that accepts every item. It is used for users without a stored filter for channel `default`."""
 
 
 class Subscription(NamedTuple):
-    """A stored channel of a user: its filter, where alerts go, and its times in Unix seconds."""
+    """A filter that is stored for one channel of a user. `alert_channels` says where alerts go; it is stored and
+    returned, and has no effect on delivery. The times are Unix seconds.
+    """
 
     user_id: str
     channel: str
@@ -75,15 +83,15 @@ class Subscription(NamedTuple):
 
 
 class ParsedFilter(NamedTuple):
-    """A valid filter and warnings for its author: keys that are not read."""
+    """A valid, normalized filter, and warnings about keys of the client's JSON that are unknown and were ignored."""
 
     filter: Filter
     warnings: tuple[FieldError, ...]
 
 
 def parse_filter(data: Mapping[str, object], pointer: str = "") -> ParsedFilter:
-    """Check and normalize a client's decoded filter. Raises ClientError(INVALID_FILTER) that names
-    every wrong field.
+    """Return a client's decoded filter, checked and normalized; `pointer` is the JSON pointer to the filter in the
+    client's document. Raises ClientError(INVALID_FILTER) that names the wrong fields, at most `fields.MAX_ERRORS`.
     """
     exclude = data.get("exclude")
     excluded: Mapping[str, object] = exclude if isinstance(exclude, dict) else {}
@@ -103,7 +111,9 @@ def parse_filter(data: Mapping[str, object], pointer: str = "") -> ParsedFilter:
 
 
 def _unmatchable_entries(lists: Mapping[str, object], pointer: str) -> list[FieldError]:
-    """Return an error for every entry of the right type that no item can match."""
+    """Return an error for every non-empty string in the lists that no item can match: an unknown category, a term
+    without a letter or digit, or an account or ticker that is only a sign such as `@` or `$`.
+    """
     return [
         FieldError(f"{pointer}/{key}/{position}", must_be)
         for key, (is_findable, must_be) in _MATCHABLE.items()
@@ -113,7 +123,7 @@ def _unmatchable_entries(lists: Mapping[str, object], pointer: str) -> list[Fiel
 
 
 def _entries(values: object) -> list[object]:
-    """Return a list's entries, at most MAX_ENTRIES."""
+    """Return the first MAX_ENTRIES entries of a list, or none if the value is not a list."""
     return values[:MAX_ENTRIES] if isinstance(values, list) else []
 
 
@@ -141,7 +151,9 @@ def _invalid(errors: tuple[FieldError, ...]) -> ClientError:
 
 
 def normalize_filter(news_filter: Filter) -> Filter:
-    """Lower the categories, and intern the strings that many users list."""
+    """Return the filter with its categories stripped, case-folded and without duplicates, and the strings of all lists
+    interned: many users list the same ones.
+    """
     exclude = news_filter.exclude
     return msgspec.structs.replace(
         news_filter,

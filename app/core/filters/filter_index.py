@@ -1,12 +1,13 @@
-"""Match one item against all slots at once, with exact counts of what each step rejects.
+"""Match one item against all slots at once, with exact counts of the slots that each step rejects.
 
-A slot is one filter in use: a connection and one of its channels, as a small integer. For each step the index holds the
-slots that list a value, and the slots that accept any value. A match is a few intersections of compressed bitmaps; the
-differences between their sizes are the exact counts by first failing step. So for every item
+A slot is a small integer that stands for one filter in use: one channel of one connection. For each step the index
+holds the slots that list each value, and the slots that accept any value. A match is a few intersections of compressed
+bitmaps. A slot is counted under the first step that rejects the item, and these counts are differences between the
+sizes of the bitmaps. So for every item this holds by construction:
 
     matched + impact + category + source + keyword + error = slots
 
-holds by construction. `matching` defines what is right; tests/core/test_filter_index.py compares the two.
+`matching` defines which result is correct; tests/core/test_filter_index.py compares the two.
 """
 
 from collections.abc import Iterable
@@ -21,12 +22,14 @@ from app.core.filters.filter import MATCH_ALL, Filter
 from app.core.news.item import NewsItem, Source
 from app.core.text.term_index import IndexTable, PostingLists, TermIndex
 
-# One more than the highest threshold.
+# The threshold that stands for "no filter": one more than the highest impact score, so no item reaches it.
 _NEVER = 101
 
 
 class Misses(NamedTuple):
-    """The number of slots that each step rejects by itself, whatever the other steps say."""
+    """The number of slots that each step rejects on its own, whether or not another step rejects them too. Slots whose
+    filter cannot be read are not counted.
+    """
 
     impact: int
     category: int
@@ -35,8 +38,9 @@ class Misses(NamedTuple):
 
 
 class Match(NamedTuple):
-    """The decision on one item: the slots that match, and the number of slots that each step was the
-    first to reject.
+    """The result of matching one item. `recipients` are the slots that match. `impact`, `category`, `source` and
+    `keyword` are the numbers of slots for which that step is the first to reject the item; `error` is the number of
+    slots whose filter cannot be read.
     """
 
     recipients: BitMap
@@ -49,7 +53,9 @@ class Match(NamedTuple):
 
 
 class _FilterPostings:
-    """Which slots list which value: one table for each list of a filter, or of its `exclude`."""
+    """For each value that filters list, the slots that list it: one table for each list of a filter, or of its
+    `exclude`.
+    """
 
     __slots__ = ("_categories", "_feeds", "_handles", "_keywords", "_people", "_symbols", "_tickers")
 
@@ -84,7 +90,9 @@ class _FilterPostings:
         )
 
     def sizes(self) -> dict[str, int]:
-        """Return the number of distinct terms of each step."""
+        """Return the number of distinct values in the tables of each step. `symbols` is left out: it has the keywords a
+        second time.
+        """
         return {
             "category": len(self._categories),
             "source": len(self._handles) + len(self._feeds),
@@ -120,7 +128,9 @@ class _FilterPostings:
 
 
 class _Unconstrained:
-    """The slots without a condition in a step, which accept any value."""
+    """For each list of a filter, the slots whose filter leaves it empty and so accepts any value. `nitter` and `rss`
+    are the slots that accept every item of that kind of source.
+    """
 
     __slots__ = ("category", "keyword", "nitter", "person", "rss", "ticker")
 
@@ -130,7 +140,7 @@ class _Unconstrained:
 
     def sets_for(self, compiled: CompiledFilter) -> list[BitMap]:
         included = compiled.included
-        # A list for one kind of source rejects the other kind only in a strict filter.
+        # A strict filter that lists only accounts or only feeds rejects all items of the other kind of source.
         is_closed = compiled.is_strict and bool(included.handles or included.feeds)
         openings = (
             (self.category, not included.categories),
@@ -144,7 +154,9 @@ class _Unconstrained:
 
 
 class FilterIndex:
-    """Every filter in use, searchable by item."""
+    """The filters of all slots, arranged so that `match` evaluates all of them for one item at once. Slots whose filter
+    cannot be read are included, and `len` counts them too.
+    """
 
     def __init__(self) -> None:
         self._filters: dict[int, Filter] = {}
@@ -161,7 +173,7 @@ class FilterIndex:
         return len(self._filters) + len(self._broken)
 
     def put(self, slot: int, news_filter: Filter, entitled: Entitlement = UNRESTRICTED) -> None:
-        """Set the filter of a slot and what it may see, replacing what it had."""
+        """Set the filter and the entitlement of a slot, replacing its previous ones."""
         self._broken.discard(slot)
         before = self._take_out(slot)
         compiled = compile_filter(news_filter)
@@ -178,18 +190,22 @@ class FilterIndex:
             self._unfiltered.add(slot)
 
     def put_broken(self, slot: int) -> None:
-        """Add a slot whose filter cannot be read: it matches nothing, and every item counts as an error for it."""
+        """Add a slot whose filter cannot be read, replacing its previous filter. The slot matches no item, and every
+        item counts it under `error`.
+        """
         self.remove(slot)
         self._broken.add(slot)
 
     def remove(self, slot: int) -> None:
-        """Remove a slot. Does nothing if it is unknown."""
+        """Remove a slot. Does nothing if the index does not have the slot."""
         self._broken.discard(slot)
         self._set_threshold(slot, self._take_out(slot), _NEVER)
         self._entitled.put(slot, UNRESTRICTED)
 
     def _take_out(self, slot: int) -> int:
-        """Remove a slot from everything except the thresholds; return its threshold, or `_NEVER` if it is unknown."""
+        """Remove a slot's filter from all tables except `_within`, and return its threshold, or `_NEVER` if the slot
+        has no filter. The slot's entitlement is not removed either.
+        """
         news_filter = self._filters.pop(slot, None)
         if news_filter is None:
             return _NEVER
@@ -203,14 +219,16 @@ class FilterIndex:
         return compiled.threshold
 
     def _set_threshold(self, slot: int, before: int, threshold: int) -> None:
-        """Move a slot to another threshold; one of the two ranges is empty."""
+        """Change the threshold of a slot from `before` to `threshold` in `_within`. At most one of the two slices has
+        sets: the first if the threshold falls, the second if it rises.
+        """
         for slots in self._within[threshold:before]:
             slots.add(slot)
         for slots in self._within[before:threshold]:
             slots.discard(slot)
 
     def match(self, item: NewsItem) -> Match:
-        """Decide for every slot whether the item matches its filter."""
+        """Return which slots match the item and are entitled to see it, and how many slots each step rejects."""
         analyzed = analyze_item(item)
         impact = self._within[int(analyzed.impact)]
         category = _union(self._unconstrained.category, self._included.category_hits(analyzed))
@@ -234,11 +252,13 @@ class FilterIndex:
         )
 
     def sizes(self) -> dict[str, int]:
-        """Return the number of distinct terms of each step."""
+        """Return the number of distinct values that the filters list, by step. Values in `exclude` are not counted."""
         return self._included.sizes()
 
     def kinds(self) -> dict[str, int]:
-        """Return the number of slots by kind of filter."""
+        """Return the number of slots whose filter has conditions (`filtered`), equals MATCH_ALL (`unfiltered`), or
+        cannot be read (`broken`).
+        """
         unfiltered = len(self._unfiltered)
         return {
             "filtered": len(self._filters) - unfiltered,
@@ -255,5 +275,6 @@ class FilterIndex:
 
 
 def _union(open_slots: BitMap, hits: list[BitMap]) -> BitMap:
-    # The largest first: the others are added to a copy of it, which takes half the time.
+    # BitMap.union copies the first bitmap and adds the others to the copy: with the largest first it takes half the
+    # time.
     return BitMap.union(*sorted((open_slots, *hits), key=len, reverse=True)) if hits else open_slots

@@ -1,8 +1,8 @@
-"""Define when an item matches a filter: the slow and obvious implementation.
+"""Define when an item matches a filter, in the simplest code, which evaluates one filter at a time.
 
-The steps and their order are the specification, which docs/filters.md states for users. The order decides which step a
-rejection is attributed to. `filter_index` computes the same for a million filters at once, and a property test compares
-it with this module.
+The steps and their order are the specification, which docs/filters.md states for users. A rejected item is attributed
+to the first step that rejects it. `filter_index` computes the same result for a million filters at once, and a property
+test (tests/core/test_filter_index.py) compares it with this module.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +16,9 @@ from app.core.text.words import Term, Text, occurs_in
 
 
 class Outcome(StrEnum):
-    """The result of one item for one slot: matched, or the first step that rejected it. Also a metric's label."""
+    """The result of a filter for an item: matched, the first step that rejects the item, or an error if the filter
+    cannot be read or evaluated. The values are also metric labels.
+    """
 
     MATCHED = "matched"
     IMPACT = "impact"
@@ -27,12 +29,12 @@ class Outcome(StrEnum):
 
 
 def why_not(item: NewsItem, news_filter: Filter, entitled: Entitlement = UNRESTRICTED) -> Outcome | None:
-    """Return the step that rejects the item, or None if the filter matches and its owner may see the item."""
+    """Return the first step that rejects the item, or None if the filter matches and `entitled` allows the item."""
     return first_rejection(analyze_item(item), compile_filter(news_filter, entitled))
 
 
 def first_rejection(analyzed: AnalyzedItem, compiled: CompiledFilter) -> Outcome | None:
-    """Return the same for an analyzed item and a compiled filter."""
+    """Return the first step of a compiled filter that rejects an analyzed item, or None if the filter matches."""
     return next((outcome for outcome, admits in STEPS if not admits(analyzed, compiled)), None)
 
 
@@ -68,7 +70,8 @@ def _source_is_listed(analyzed: AnalyzedItem, compiled: CompiledFilter) -> bool:
         return analyzed.handle in included.handles
     if analyzed.source is Source.RSS and included.feeds:
         return _any_occurs_in(included.feeds, analyzed.feed)
-    # A list for one kind does not constrain the other kind, unless the filter is strict.
+    # The filter has no list for this item's kind of source. A list for the other kind rejects the item only if the
+    # filter is strict.
     return not (compiled.is_strict and (included.handles or included.feeds))
 
 
@@ -117,4 +120,6 @@ STEPS: tuple[tuple[Outcome, Callable[[AnalyzedItem, CompiledFilter], bool]], ...
     (Outcome.SOURCE, _source_passes),
     (Outcome.KEYWORD, _text_passes),
 )
-"""The steps in the order in which a rejection is attributed: each one's name, and whether an item passes it."""
+"""The steps in the order in which they are evaluated. Each has the outcome that a rejection by this step is reported
+as, and the function that returns whether an item passes the step.
+"""

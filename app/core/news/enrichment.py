@@ -1,6 +1,6 @@
-"""From what a source handed in to a complete item: text, entities, category, scores, near-duplicates.
+"""Complete the items that sources provide: plain text, entities, category, scores, near-duplicates.
 
-What a source gives is kept; what is missing is computed. docs/scoring.md explains the results to users.
+Values that a source provides are kept, and missing ones are computed. docs/scoring.md explains the results to users.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,9 @@ _TITLE_FROM_CONTENT = 120
 
 
 class Vocabularies(NamedTuple):
-    """The vocabularies that items are read with."""
+    """The data that enrichment uses: the vocabulary for titles and contents, the vocabulary that gives sources their
+    authority, and the rule that chooses a category.
+    """
 
     vocabulary: Vocabulary
     sources: Vocabulary
@@ -25,14 +27,18 @@ class Vocabularies(NamedTuple):
 
 
 class EnrichedItem(NamedTuple):
-    """A complete item, and the key that makes a second item with the same link a duplicate."""
+    """A complete item, and the canonical form of its link: the log treats a second item with the same `url_key` as a
+    duplicate.
+    """
 
     item: NewsItem
     url_key: str
 
 
 class Enricher:
-    """Completes items. `to_text` turns HTML into plain text."""
+    """Turns the items of sources into complete items, and remembers recent ones to find near-duplicates. `to_text`
+    converts HTML to plain text.
+    """
 
     def __init__(self, vocabularies: Vocabularies, to_text: Callable[[str], str]) -> None:
         self._vocabularies = vocabularies
@@ -40,7 +46,7 @@ class Enricher:
         self._near_duplicates = NearDuplicateIndex()
 
     def remember(self, item: NewsItem) -> None:
-        """Add an item that was stored before, so that later items may be its near-duplicates."""
+        """Add an item that is in the log already, so that near-duplicates of it are recognized."""
         title, content = tokenize(item.title), tokenize(item.content)
         self._near_duplicates.find_or_add(item.id, title, content, item.published_at)
 
@@ -49,7 +55,9 @@ class Enricher:
         self._near_duplicates.remove(item_id)
 
     def enrich(self, raw: RawNews, now: float) -> EnrichedItem:
-        """Complete an item; `now` in Unix seconds. Raises ValueError if its link is not usable."""
+        """Return the complete item for what a source provides; `now` is in Unix seconds. Raises ValueError if the link
+        is not usable.
+        """
         url_key = urls.canonical(raw.url)
         item_id = raw.id or urls.item_id(raw.source, url_key)
         content = self._to_text(raw.content)[:MAX_CONTENT] or raw.url
@@ -85,12 +93,16 @@ class Enricher:
         return EnrichedItem(item, url_key)
 
     def _authority(self, account: str) -> float:
-        """Return the points of the source that an account names, 0 for an unknown one."""
+        """Return the points of the source that an account's name contains: the highest if there are several, 0 if there
+        is none.
+        """
         return max((entry.points for entry in self._vocabularies.sources.entries(tokenize(account))), default=0.0)
 
 
 def _headline(content: str) -> str:
-    """Make a title from a content: its first line, cut between words."""
+    """Return a title for a content: its first line. A long line is cut, at a space if it has one, and ends with an
+    ellipsis.
+    """
     line = content.split("\n", 1)[0]
     if len(line) <= _TITLE_FROM_CONTENT:
         return line

@@ -1,7 +1,7 @@
-"""What an item is about, by vocabulary: the tickers, people, tags and category found in a text.
+"""Find what an item is about: the tickers, people, tags and category for which a text contains terms of a vocabulary.
 
 The vocabularies are data (app/data/*.toml). `Vocabulary` finds all of their terms in one pass, with the same index that
-finds keywords. docs/scoring.md explains the tables to users.
+finds the keywords of filters. docs/scoring.md explains the tables to users.
 """
 
 import re
@@ -35,8 +35,8 @@ class EntryKind(StrEnum):
 
 
 class VocabularyEntry(NamedTuple):
-    """What a term means: its table, the name it stands for ("sports", "BTC", "Jerome Powell", "etf"),
-    and its points.
+    """A term and its meaning: the kind of its table, the name that the term stands for ("sports", "BTC", "Jerome
+    Powell", "etf"), and its points, which are 0 in tables without points.
     """
 
     term: str
@@ -46,7 +46,9 @@ class VocabularyEntry(NamedTuple):
 
 
 class Vocabulary:
-    """Terms and their entries. A term may have several entries, and a name several terms."""
+    """Terms and their entries. Several entries may have the same term, and several terms may stand for the same name.
+    Raises ValueError for a term that can never be found.
+    """
 
     def __init__(self, entries: Iterable[VocabularyEntry]) -> None:
         self._terms = TermIndex()
@@ -58,11 +60,15 @@ class Vocabulary:
             self._terms.add(term, number)
 
     def entries(self, text: Text) -> list[VocabularyEntry]:
-        """Return the entry of every term that occurs in a text, in the order of the tables."""
+        """Return every entry whose term occurs in a text, in the order in which the entries were passed to the
+        constructor.
+        """
         return self.entries_of(self.entry_ids(text))
 
     def entry_ids(self, text: Text) -> BitMap:
-        """Return the ids of these entries, which are in order and quickly compared."""
+        """Return the ids of the entries whose terms occur in a text. An id is the position of an entry in the
+        constructor's argument. A bitmap yields ids in ascending order, and two bitmaps are quickly compared.
+        """
         return BitMap.union(BitMap(), *self._terms.lookup(text))
 
     def entries_of(self, numbers: BitMap) -> list[VocabularyEntry]:
@@ -71,14 +77,18 @@ class Vocabulary:
 
 
 class CategoryRule(NamedTuple):
-    """When a category is certain enough: the least points, and how many times the points of the runner-up."""
+    """When a category is certain enough: it has at least `threshold` points, and at least `margin` times the points of
+    the category in second place.
+    """
 
     threshold: float
     margin: float
 
 
 class EntityMatches:
-    """The entries found in an item, by kind. An entry found in the title is not repeated for the content."""
+    """The vocabulary entries that were found in an item, by kind. The caller passes an entry that is in both title and
+    content only for the title.
+    """
 
     __slots__ = ("_by_kind",)
 
@@ -94,7 +104,9 @@ class EntityMatches:
         return self._by_kind.get(kind, ())
 
     def points(self, kind: EntryKind) -> list[float]:
-        """Return the points of each name once, divided if it occurs in the content only."""
+        """Return the points of each name that was found. A name with several entries gets the highest; the points of an
+        entry that occurs only in the content are divided by TITLE_FACTOR.
+        """
         best: dict[str, float] = {}
         for entry, divisor in self.of_kind(kind):
             best[entry.label] = max(best.get(entry.label, 0.0), entry.points / divisor)
@@ -105,21 +117,27 @@ class EntityMatches:
 
 
 def find_entities(vocabulary: Vocabulary, title: Text, content: Text) -> EntityMatches:
-    """Look up a title and a content in a vocabulary."""
+    """Return the vocabulary entries whose terms occur in a title or a content. An entry that occurs in both counts for
+    the title.
+    """
     in_title = vocabulary.entry_ids(title)
     in_content = vocabulary.entry_ids(content) - in_title
     return EntityMatches(vocabulary.entries_of(in_title), vocabulary.entries_of(in_content))
 
 
 def find_tickers(matches: EntityMatches, title: str, content: str) -> tuple[str, ...]:
-    """Return the symbols that are named or occur as cashtags ($BTC), cashtags first."""
+    """Return at most MAX_NAMES ticker symbols: first the cashtags of the text (`BTC` for "$BTC"), then the tickers of
+    the matched entries.
+    """
     text = f"{title}\n{content}"
     cashtags = _CASHTAG.findall(text) if "$" in text else ()
     return tuple(dict.fromkeys([*cashtags, *matches.labels(EntryKind.TICKER)]))[:MAX_NAMES]
 
 
 def choose_category(matches: EntityMatches, rule: CategoryRule) -> Category:
-    """Return the category with the most points, `other` if none is certain enough."""
+    """Return the category with the most points, or `other` if `rule` does not find it certain enough. Points count
+    double for a term in the title.
+    """
     points: dict[str, float] = defaultdict(float)
     for entry, divisor in matches.of_kind(EntryKind.CATEGORY):
         points[entry.label] += entry.points * TITLE_FACTOR / divisor

@@ -1,4 +1,6 @@
-"""What a news item is: its names on the wire, its limits, and the check of a publisher's object."""
+"""The models of a news item, as a source provides it and as clients see it, with the limits of their fields and the
+check of an item that a publisher sends.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -18,14 +20,14 @@ MAX_CONTENT = 16 * 1024
 
 
 class Source(StrEnum):
-    """What kind of source an item comes from; the word on the wire."""
+    """The kind of source that an item comes from."""
 
     NITTER = "nitter"
     RSS = "rss"
 
 
 class Category(StrEnum):
-    """What an item is about; the word on the wire."""
+    """The subject of an item; `other` if none of the others is certain enough."""
 
     POLITICS = "politics"
     CRYPTO = "crypto"
@@ -55,8 +57,12 @@ UnixSeconds = Annotated[float, Meta(ge=0, lt=100_000_000_000, extra={MUST_BE: UN
 
 
 class NewsItem(msgspec.Struct, frozen=True, kw_only=True):
-    """An item as every client sees it: the original's names, complete and checked, text only. Times
-    are Unix seconds.
+    """A news item as every client receives it. The fields have the names that they have in the original FastAPI
+    service, which this one replaces.
+
+    `source_account` is the Nitter account or the name of the RSS feed. `title` and `content` are plain text without
+    HTML. `published_at` is in Unix seconds, and scores are from 0 to 100. `duplicate_of` is the id of the item whose
+    story this one repeats, or null. `is_high_signal` means an impact score above 70.
     """
 
     id: str
@@ -79,8 +85,11 @@ class NewsItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RawNews(msgspec.Struct, frozen=True, kw_only=True):
-    """What a source hands in. Four fields are required; other fields it gives are kept, and missing
-    ones are computed.
+    """A news item as a source or publisher provides it. `source`, `content`, `url` and `published_at` (Unix seconds)
+    are required.
+
+    Other values are kept if they are given. The server computes missing or null ones, except `source_account` and
+    `prediction_markets`, which stay empty. HTML in `title`, `content` and `source_account` is converted to plain text.
     """
 
     source: Source
@@ -100,7 +109,9 @@ class RawNews(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_raw(data: Mapping[str, object], pointer: str = "") -> RawNews:
-    """Check a publisher's decoded object. Raises ClientError(INVALID_PARAMETER) naming every wrong field."""
+    """Convert a publisher's decoded object to RawNews. Raises ClientError(INVALID_PARAMETER) that names the wrong
+    fields, at most MAX_ERRORS of them; `pointer` is the place of the object in the request.
+    """
     errors = _url_errors(data.get("url"), pointer)
     try:
         raw = fields.convert(data, RawNews, pointer)

@@ -1,8 +1,9 @@
-"""Near-duplicate detection: when two items tell the same story in nearly the same words.
+"""Near-duplicate detection: find the earlier item that tells the same story in nearly the same words.
 
-A text becomes the set of its three-word shingles. Two texts are near-duplicates if their sets overlap by 60 %
-(Jaccard). Candidates are found by bottom-k sketches (Broder 1997): texts that similar share most of their smallest
-shingle hashes, so only items with hashes in common are compared, whatever the number of items.
+A text becomes the set of its three-word shingles. Two texts are near-duplicates if their sets overlap by at least 60 %
+(Jaccard). Candidates are found by bottom-k sketches (Broder 1997): texts that are this similar share most of their
+smallest shingle hashes, so only items with hashes in common are compared, and the cost does not grow with the number of
+items.
 """
 
 from collections import Counter, OrderedDict
@@ -19,10 +20,11 @@ MIN_WORDS = 8
 
 _SHINGLE_WORDS = 3
 _SKETCH_HASHES = 12
-# Similar texts share about that part of their sketches; fewer common hashes are chance.
+# Near-duplicates share most of the hashes in their sketches. Fewer than this number in common are a coincidence.
 _MIN_SHARED = 3
 _MAX_CANDIDATES = 16
-# Bounds the cost of an item, whatever a publisher writes under everything it sends.
+# The most candidates that are counted for one item. This bounds the cost if a publisher adds the same boilerplate to
+# all of its items.
 _MAX_COUNTED = 512
 
 
@@ -33,15 +35,20 @@ class _Fingerprint(NamedTuple):
 
 
 class NearDuplicateIndex:
-    """Recently published texts, searchable by similarity. Times are the items' own, in Unix seconds."""
+    """The texts of up to MAX_ITEMS items, searchable by similarity; the text that was added first is dropped first.
+    Times are when the items were published, in Unix seconds.
+    """
 
     def __init__(self) -> None:
         self._fingerprints: OrderedDict[str, _Fingerprint] = OrderedDict()
         self._holders: dict[int, set[str]] = {}
 
     def find_or_add(self, item_id: str, title: Text, content: Text, published_at: float) -> str | None:
-        """Return the id of the item that this one repeats; if there is none, add this one. Short
-        texts repeat nothing.
+        """Return the id of the most similar item that this one repeats; if there is none, add this item and return
+        None.
+
+        Only items published at most MAX_AGE_S apart are compared. A text of fewer than MIN_WORDS words repeats nothing
+        and is not added.
         """
         shingles = _shingles(title, content)
         if not shingles:
@@ -49,7 +56,8 @@ class NearDuplicateIndex:
         story = _Fingerprint(shingles, tuple(sorted(shingles)[:_SKETCH_HASHES]), published_at)
         near = self._find(item_id, story)
         if near is None:
-            # The first of its kind represents all, so that a story told a thousand times is compared once.
+            # Only the first item of a story is added and stands for the others, so that a story told a thousand times
+            # is compared once.
             self._add(item_id, story)
         return near
 
@@ -74,8 +82,8 @@ class NearDuplicateIndex:
         return max(near)[1] if near else None
 
     def _candidates(self, sketch: tuple[int, ...]) -> Iterator[str]:
-        """Yield the holders of each hash, rare hashes first. A hash that many items hold is boilerplate and tells
-        nothing.
+        """Yield the ids of the items that hold a hash of the sketch, once for each such hash. Rare hashes come first; a
+        hash that many items hold is boilerplate, so the search stops before the total exceeds _MAX_COUNTED.
         """
         counted = 0
         for holders in sorted((self._holders.get(value, set()) for value in sketch), key=len):
@@ -97,7 +105,7 @@ def _shingles(title: Text, content: Text) -> frozenset[int]:
     words = [crc32(word.encode()) for word in title.words + content.words]
     if len(words) < MIN_WORDS:
         return frozenset()
-    # Hashes of numbers are the same in every process, and all of it runs in C.
+    # Unlike the hashes of strings, those of tuples of integers are the same in every process; `map` and `zip` run in C.
     return frozenset(map(hash, zip(words, words[1:], words[2:], strict=False)))
 
 

@@ -1,8 +1,10 @@
-"""How much an item matters: the impact and relevance scores, 0 to 100, by rules and without a model.
+"""The impact and relevance scores of an item, 0 to 100: how much the item matters, computed by rules and without a
+model.
 
-Each piece of evidence closes a share of the distance that is left to 100 (a noisy-or). So evidence adds up, its order
-does not matter, nothing overflows, and the whole range is used: a dull item from an unknown source stays below 10, an
-emergency rate cut from a wire service reaches the nineties. docs/scoring.md shows worked examples; they are tests.
+Evidence is combined by noisy-or: a piece of evidence with p points closes p % of the distance that remains to 100. So
+evidence adds up, its order does not matter, and no score exceeds 100. The whole range is used: a dull item from an
+unknown source stays below 10, and an emergency rate cut from a wire service reaches the nineties. docs/scoring.md shows
+worked examples, which are also tests.
 """
 
 from collections.abc import Iterable
@@ -19,7 +21,7 @@ _RELEVANT_PERSON_SHARE = 0.4
 _RELEVANT_TICKER_POINTS = 25.0
 _RELEVANT_CATEGORY_POINTS = 20.0
 
-# The share of the impact that is left up to an age in hours.
+# Pairs of an age in hours and the share of its impact that news up to this age keeps; older news keeps _STALE.
 _FRESHNESS = ((6.0, 1.0), (24.0, 0.9), (48.0, 0.8), (168.0, 0.6))
 _STALE = 0.5
 
@@ -34,7 +36,9 @@ class Scores(NamedTuple):
 def score(
     matches: EntityMatches, tickers: tuple[str, ...], category: Category, authority: float, age_s: float
 ) -> Scores:
-    """Score an item from its entities; `authority` is its source's points, `age_s` the age of the news in seconds."""
+    """Return the scores of an item. `authority` is the points of its source, and `age_s` is the age of the news in
+    seconds, which lowers the impact only.
+    """
     people = matches.points(EntryKind.PERSON)
     symbols = tickers[:_MAX_TICKERS]
     is_known = category is not Category.OTHER

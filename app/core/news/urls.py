@@ -1,4 +1,6 @@
-"""Canonical URLs and item ids: when two links are the same story, so that publishing twice makes one item."""
+"""Canonical URLs and item ids. Links that differ only in irrelevant parts get the same key, so that an item that is
+published twice is stored once.
+"""
 
 import hashlib
 from functools import lru_cache
@@ -6,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 MAX_URL_LENGTH = 2048
 
-# Parameters for the publisher's statistics, never for the reader.
+# Query parameters that serve the publisher's statistics and do not change the page.
 _TRACKING_PREFIXES = ("utm_", "at_", "mc_", "_hs")
 _TRACKING_KEYS = frozenset(
     """
@@ -19,11 +21,14 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @lru_cache(maxsize=256)
 def canonical(url: str) -> str:
-    """Return the key of a link: lower-case host, no default port, no tracking parameters, parameters in order.
+    """Return the key of a link: lower-case host, no default port, no tracking parameters, the other parameters sorted.
 
-    The scheme, a leading `www.`, a trailing slash and the fragment do not tell two stories apart and are dropped, so
-    the result is a key and not a link to follow. Recent results are cached, because an item's link is first checked and
-    then used. Raises ValueError, saying what the link must be, if it is not http(s) with a host.
+    The scheme, a leading `www.`, trailing slashes and the fragment are dropped, because they do not tell two stories
+    apart. So the result is only a key, and not a URL that can be opened. Recent results are cached, because an item's
+    link is first checked and then used.
+
+    Raises ValueError if the URL is not http or https, has no host or an invalid port, or contains a user name, a
+    password, spaces, control characters or lone surrogates.
     """
     # A lone surrogate raises UnicodeEncodeError, which is a ValueError.
     url.encode()
@@ -36,7 +41,7 @@ def canonical(url: str) -> str:
     if "@" in parts.netloc:
         raise ValueError("must not contain a user name or password, because every client reads it")
     port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
-    # Escapes that are not UTF-8 must stay as different as they are.
+    # Percent-escapes that are not UTF-8 keep their bytes, so that different ones do not become equal.
     pairs = parse_qsl(parts.query, keep_blank_values=True, errors="surrogateescape")
     kept = sorted(pair for pair in pairs if not _is_tracking(pair[0]))
     query = urlencode(kept, errors="surrogateescape")

@@ -1,4 +1,4 @@
-"""The messages that a client may send, and how a text becomes one of them."""
+"""Define the messages that a client may send, and parse them from JSON text."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -31,14 +31,15 @@ Seq = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
 
 
 class Ping(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
-    """Asks for a pong; `t` is returned unchanged."""
+    """Asks for a `pong`, which returns `t` and `id` unchanged."""
 
     id: RequestId = None
     t: float | str | None = None
 
 
 class From(msgspec.Struct, frozen=True):
-    """Where the past of a channel begins: after a seq, at a time (Unix seconds), or with the last N matching items, at
+    """Where the past of a channel begins. Exactly one field is required: `seq`, after this seq; `time`, at the first
+    item accepted at this time (Unix seconds) or later; or `last`, with this number of the newest matching items, at
     most the limit `replays.max_last_items`.
     """
 
@@ -48,10 +49,12 @@ class From(msgspec.Struct, frozen=True):
 
 
 class SubscribeMessage(msgspec.Struct, frozen=True, tag_field="type", tag="subscribe"):
-    """Sets the filter of a channel, replacing the one before; without `filters`, the user's stored one.
+    """Sets the filter of a channel of this connection, and adds the channel if the connection does not have it. Without
+    `filters`, the channel uses the filter that is stored for the user. With an `id`, the answer is `subscribed`.
 
-    With `persist` (the default) the filter is stored for the user; otherwise it belongs to this connection only.
-    `since` sends the channel's past first.
+    With `persist` (the default) the filter is also stored for the user, and applies to all of the user's connections
+    that track the stored filter of this channel. Without `persist` it applies to this connection only. With `since`,
+    the channel's matching items from the log are sent before new ones.
     """
 
     id: RequestId = None
@@ -62,7 +65,9 @@ class SubscribeMessage(msgspec.Struct, frozen=True, tag_field="type", tag="subsc
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, tag_field="type", tag="unsubscribe"):
-    """Removes a channel from this connection; with `forget`, also from what is stored for the user."""
+    """Removes a channel from this connection; with `forget`, also deletes the filter that is stored for the user under
+    this channel. With an `id`, the answer is `unsubscribed`.
+    """
 
     channel: ChannelName
     id: RequestId = None
@@ -70,13 +75,15 @@ class Unsubscribe(msgspec.Struct, frozen=True, tag_field="type", tag="unsubscrib
 
 
 class List(msgspec.Struct, frozen=True, tag_field="type", tag="list"):
-    """Asks for this connection's channels."""
+    """Asks for the channels of this connection. The answer is `subscriptions`."""
 
     id: RequestId = None
 
 
 class Ack(msgspec.Struct, frozen=True, tag_field="type", tag="ack"):
-    """Acknowledges everything up to `seq`."""
+    """Acknowledges every item up to and including `seq`, on a connection with `ack=1`. With an `id`, the answer is
+    `acked`. `received_at` is accepted and not used.
+    """
 
     seq: Seq
     id: RequestId = None
@@ -84,28 +91,34 @@ class Ack(msgspec.Struct, frozen=True, tag_field="type", tag="ack"):
 
 
 class Explain(msgspec.Struct, frozen=True, tag_field="type", tag="explain"):
-    """Asks why this connection did or did not get an item."""
+    """Asks why this connection did or did not get the item with the id `item`. The answer is `explanation`."""
 
     item: Annotated[str, Meta(min_length=1, max_length=128)]
     id: RequestId = None
 
 
 class Refresh(msgspec.Struct, frozen=True, tag_field="type", tag="refresh"):
-    """Provides a newer token of the same user, so that the connection may stay open."""
+    """Sends a newer token of the same user, which replaces the connection's token before it expires. The answer is
+    `refreshed`.
+    """
 
     token: Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN)]
     id: RequestId = None
 
 
 class Auth(msgspec.Struct, frozen=True, tag_field="type", tag="auth"):
-    """Provides the client's token, as the first message after an upgrade without one; later it is a `refresh`."""
+    """Sends the client's token as the first message on a connection that was opened without one; the answer is
+    `welcome`. Any later `auth` is handled like `refresh`.
+    """
 
     token: Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN)]
     id: RequestId = None
 
 
 class Subscribe(msgspec.Struct, frozen=True):
-    """A subscribe message with its filter parsed; `parsed` is None to use the stored filter."""
+    """A `subscribe` message after parsing. `parsed` is None if the message has no `filters`: then the channel uses the
+    filter that is stored for the user.
+    """
 
     id: RequestId
     channel: str
@@ -129,7 +142,9 @@ _TYPES = ("ping", "subscribe", "unsubscribe", "list", "ack", "explain", "refresh
 
 
 class InvalidMessage(Exception):
-    """A message that cannot be processed: the error to answer with, and the request's id if it could be read."""
+    """Raised for a message that cannot be parsed. `error` is what the client is told; `request_id` is the message's
+    `id`, or None if it has none or it could not be read.
+    """
 
     def __init__(self, error: NewsError, request_id: str | int | None) -> None:
         super().__init__(str(error))
@@ -168,7 +183,8 @@ def _parse(document: Mapping[str, object]) -> Message:
 
 
 def _parse_subscribe(document: Mapping[str, object]) -> Subscribe:
-    # The filter is checked by itself: each of its wrong fields is named under its own code.
+    # The filter is parsed separately, because its errors have the code INVALID_FILTER and those of the other fields
+    # INVALID_MESSAGE.
     head = _convert({key: value for key, value in document.items() if key != "filters"}, SubscribeMessage)
     since = None if head.since is None else _parse_since(head.since)
     if "filters" not in document:
@@ -185,7 +201,9 @@ def _parse_subscribe(document: Mapping[str, object]) -> Subscribe:
 
 
 def _parse_since(since: From) -> ResumeRequest:
-    """Parse where a channel's past begins. Raises ClientError unless exactly one place is given."""
+    """Convert `since` to the request that it stands for. Raises ClientError(INVALID_MESSAGE) unless exactly one of seq,
+    time and last is given.
+    """
     given: list[ResumeRequest] = []
     if since.seq is not UNSET:
         given.append(ResumeAfter(since.seq))

@@ -1,22 +1,25 @@
-"""Why connections end: each reason's word, close code and advice to the client.
+"""Define the reasons why connections end, and the close code and retry advice of each.
 
-The word is the metric's `reason` label, the log's `reason` field and the start of the close frame's reason text. The
-server never closes with 1000 or 1001: the original's client would reconnect without a pause. 4000-4499 mean
-"reconnect", 4500-4999 mean "not until something changed" (docs/protocol.md).
+The value of a reason is the `reason` label of metrics, the `reason` field of log events and the start of the close
+frame's reason text. The server never starts a close with 1000 or 1001: clients of the original FastAPI service, which
+this one replaces, would reconnect without a pause. 4000-4499 mean "reconnect", 4500-4999 mean "do not reconnect until
+something has changed" (docs/protocol.md).
 """
 
 from enum import StrEnum
 from typing import NamedTuple
 
 ABNORMAL = 1006
-"""RFC 6455 section 7.4.1: never on the wire; stands for a peer that vanished."""
+"""The code that stands for a connection lost without a close frame (RFC 6455 section 7.4.1). It is never sent."""
 
 CLOSE_HANDSHAKE_S = 1.0
-"""How many seconds a client may take to answer a close frame before its transport is aborted."""
+"""How many seconds after a close frame was sent or received the transport is aborted if it is still open."""
 
 
 class DisconnectReason(StrEnum):
-    """What ended a connection."""
+    """Why a connection ended. CLIENT, GOING_AWAY and NETWORK come from the client or the network, all others from the
+    server.
+    """
 
     CLIENT = "client"
     GOING_AWAY = "going_away"
@@ -40,7 +43,9 @@ class DisconnectReason(StrEnum):
 
 
 class CloseSpec(NamedTuple):
-    """How a disconnect looks on the wire. `retry_after_s` is what the close reason advises; None advises nothing."""
+    """The code of a close frame, and after how many seconds its reason text advises the client to reconnect (None for
+    no advice).
+    """
 
     code: int
     retry_after_s: float | None = None
@@ -69,23 +74,27 @@ CLOSE_CODES: dict[DisconnectReason, CloseSpec] = {
 }
 
 CLIENT_REASONS = frozenset({DisconnectReason.CLIENT, DisconnectReason.GOING_AWAY, DisconnectReason.NETWORK})
-"""Reasons that come from the client or the network: the server must never send their codes."""
+"""The reasons that come from the client or the network. The server must never start a close with their codes."""
 
 
 ADMITTED_REASONS: tuple[DisconnectReason, ...] = tuple(
     reason for reason in DisconnectReason if reason is not DisconnectReason.UNAUTHENTICATED
 )
-"""Reasons of connections that were admitted; the others are counted among the handshakes."""
+"""The reasons for which an admitted connection can end. UNAUTHENTICATED is left out: it ends only connections that were
+never admitted, and these count as failed handshakes.
+"""
 
 
 def close_reason_text(reason: DisconnectReason) -> str:
-    """Return the reason text of a close frame, at most 123 bytes: `slow_consumer;retry_after_ms=3000`."""
+    """Return the reason text of a close frame, for example `slow_consumer;retry_after_ms=3000`. Every text fits into
+    the 123 bytes that a close frame has for it.
+    """
     retry_after_s = CLOSE_CODES[reason].retry_after_s
     return reason.value if retry_after_s is None else f"{reason.value};retry_after_ms={int(retry_after_s * 1000)}"
 
 
 def reason_of_client_code(code: int) -> DisconnectReason:
-    """Return the reason that a client's close code stands for."""
+    """Return GOING_AWAY for the code 1001 in a client's close frame, and CLIENT for every other code."""
     return (
         DisconnectReason.GOING_AWAY
         if code == CLOSE_CODES[DisconnectReason.GOING_AWAY].code

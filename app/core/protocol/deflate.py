@@ -1,7 +1,7 @@
 """Negotiate permessage-deflate (RFC 7692) and compress payloads.
 
-Every message is compressed by itself, without a reference to the one before. So one compressed payload fits every
-client with the same window, and a connection keeps no zlib state.
+Each message is compressed independently, without references to earlier messages. So the same compressed payload can be
+sent to all clients that negotiated the same window, and a connection keeps no zlib state.
 """
 
 import re
@@ -10,14 +10,15 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 UNCOMPRESSED = 0
-"""The window bits of a connection without compression."""
+"""The value of `window_bits` for a connection without compression."""
 
-# Messages have a kilobyte or two: a larger window finds no more repetitions, and costs both sides memory.
+# Most messages have one or two kilobytes: a window of more than 12 bits (4 KiB) finds no more repetitions and costs
+# both sides memory.
 _MOST_WINDOW_BITS = 12
-# zlib cannot make a raw stream with a window of 8 bits.
+# zlib cannot write raw deflate data with 8 window bits.
 _LEAST_WINDOW_BITS = 9
 _LEVEL, _MEMORY_LEVEL = 6, 5
-# The end of a flush, which RFC 7692 section 7.2.1 removes.
+# The bytes at the end of a flushed payload, which the sender removes (RFC 7692 section 7.2.1).
 _TAIL = b"\x00\x00\xff\xff"
 
 _EXTENSION = "permessage-deflate"
@@ -27,26 +28,31 @@ _BITS = re.compile(r"[89]|1[0-5]")
 
 
 class NegotiatedDeflate(NamedTuple):
-    """The result of the negotiation: the window to compress with, and the value of Sec-WebSocket-Extensions."""
+    """An accepted offer: the window bits to compress with, and the value of the response header
+    Sec-WebSocket-Extensions.
+    """
 
     window_bits: int
     response_header: str
 
 
 def negotiate(offers: Iterable[str]) -> NegotiatedDeflate | None:
-    """Choose the first offer that can be met; `offers` are the values of the request's Sec-WebSocket-Extensions
-    headers.
+    """Accept the first offer that the server can meet, or return None if there is none. `offers` are the values of the
+    request's Sec-WebSocket-Extensions headers; each may list several offers.
     """
     for offer in (offer for line in offers for offer in line.split(",")):
         window_bits = _usable_window(offer)
         if window_bits is not None:
-            # Without context takeover on both sides; a server may require it of a client unasked (section 7.1.1.2).
+            # Neither side keeps compression state between messages (no context takeover). A server may require this of
+            # a client that did not offer it (RFC 7692 section 7.1.1.2).
             return NegotiatedDeflate(window_bits, f"{_EXTENSION}; {'; '.join(_FLAGS)}; {_SERVER_WINDOW}={window_bits}")
     return None
 
 
 def _usable_window(offer: str) -> int | None:
-    """Return the window to compress with; None if the offer is for another extension, invalid, or cannot be met."""
+    """Return the window bits to compress with, or None if the offer is for another extension, is invalid, or limits the
+    window to 8 bits.
+    """
     name, *parts = (part.strip() for part in offer.split(";"))
     if name.lower() != _EXTENSION:
         return None
@@ -63,8 +69,8 @@ def _parameter(part: str) -> tuple[str, str | None]:
 
 
 def _are_valid(parameters: Mapping[str, str | None]) -> bool:
-    """Return whether an offer has only the parameters of section 7.1. Only the client's window may come without a
-    number.
+    """Return whether an offer has only valid parameters (RFC 7692 section 7.1): flags without a value,
+    server_max_window_bits with 8 to 15, and client_max_window_bits with 8 to 15 or without a value.
     """
     return all(
         value is None
@@ -76,6 +82,8 @@ def _are_valid(parameters: Mapping[str, str | None]) -> bool:
 
 
 def deflate(payload: bytes, window_bits: int) -> bytes:
-    """Compress a payload by itself (RFC 7692 section 7.2.1)."""
+    """Compress a payload without references to earlier messages (RFC 7692 section 7.2.1). `window_bits` must not be
+    UNCOMPRESSED.
+    """
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -window_bits, _MEMORY_LEVEL)
     return (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_TAIL)

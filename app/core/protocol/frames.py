@@ -1,7 +1,8 @@
 """Encode server messages as WebSocket frames.
 
-An item's frame is made once and written to every recipient. Its JSON is made when the item is stored and only spliced
-here. Server frames are never masked (RFC 6455 section 5.1).
+An item is encoded once for all recipients that have the same compression window and the same matching channels. The
+item's JSON is encoded when the item is stored, and copied into the message here. Server frames are never masked (RFC
+6455 section 5.1).
 """
 
 import struct
@@ -11,7 +12,8 @@ import msgspec
 from app.core.protocol import close_codes, server_messages
 from app.core.protocol.deflate import UNCOMPRESSED, deflate
 
-# RFC 6455 section 5.2: FIN and the opcode; RFC 7692 section 6: RSV1 marks a compressed payload.
+# The first byte of a frame: FIN and the opcode (RFC 6455 section 5.2), and RSV1 for a compressed payload (RFC 7692
+# section 6).
 _TEXT, _DEFLATED_TEXT = b"\x81", b"\xc1"
 _CLOSE, _PING, _PONG = b"\x88", b"\x89", b"\x8a"
 
@@ -19,17 +21,19 @@ _encode = msgspec.json.Encoder().encode
 
 
 class EncodedMessage:
-    """A message for many clients. Each of its frames is made once, when the first connection needs it."""
+    """A message for many clients. Its frame for each compression window is encoded once, when the first connection
+    needs it.
+    """
 
     __slots__ = ("_payload", "frames")
 
     def __init__(self, payload: bytes) -> None:
         self._payload = payload
-        # By window bits.
+        # The frames encoded so far, by window bits.
         self.frames: dict[int, bytes] = {}
 
     def frame(self, window_bits: int = UNCOMPRESSED) -> bytes:
-        """Return the frame for connections that negotiated this window."""
+        """Return the frame for connections that negotiated this window, UNCOMPRESSED for those without compression."""
         made = self.frames.get(window_bits)
         if made is None:
             made = self.frames[window_bits] = text_frame(self._payload, window_bits)
@@ -37,7 +41,7 @@ class EncodedMessage:
 
 
 def text_frame(payload: bytes, window_bits: int = UNCOMPRESSED) -> bytes:
-    """Return a text payload as one frame (RFC 6455 section 5.2), compressed if a window was negotiated."""
+    """Return a payload as one text frame (RFC 6455 section 5.2), compressed unless `window_bits` is UNCOMPRESSED."""
     if window_bits == UNCOMPRESSED:
         return _frame(_TEXT, payload)
     return _frame(_DEFLATED_TEXT, deflate(payload, window_bits))
@@ -52,15 +56,17 @@ def pong_frame(payload: bytes) -> bytes:
 
 
 def close_frame(reason: close_codes.DisconnectReason) -> bytes:
-    """Return the close frame for a reason of the server's own."""
+    """Return the close frame with which the server closes a connection for this reason, with its code
+    and reason text.
+    """
     return _frame(
         _CLOSE, struct.pack(">H", close_codes.CLOSE_CODES[reason].code) + close_codes.close_reason_text(reason).encode()
     )
 
 
 def close_reply_frame(code: int) -> bytes:
-    """Return the answer to a client's close frame (RFC 6455 section 5.5.1); 0 stands for a close frame
-    without a code.
+    """Return the answer to a client's close frame, with the same code (RFC 6455 section 5.5.1). A `code` of 0 means
+    that the client's frame had none; then the answer has none.
     """
     return _frame(_CLOSE, struct.pack(">H", code) if code else b"")
 
@@ -76,8 +82,8 @@ def news_item(
 ) -> bytes:
     """Return the payload of a news_item message; `timestamp` is when the item was accepted, in Unix seconds.
 
-    `channels` are the connection's named channels that match; `is_replay` marks an item from the log, `is_redelivery`
-    one that was sent to this client before.
+    `channels` are the names of the channels that match, empty if the connection has no channel other than `default`.
+    `is_replay` marks an item that was read from the log, `is_redelivery` an item that was sent to this client before.
     """
     named = b',"channels":%b' % _encode(channels) if channels else b""
     replayed = b',"replay":true' if is_replay else b""
@@ -87,7 +93,7 @@ def news_item(
 
 
 def message_frame(message: server_messages.Message) -> bytes:
-    """Return the frame of a message for one client."""
+    """Return a message as a text frame that is not compressed."""
     return _frame(_TEXT, _encode(message))
 
 

@@ -1,33 +1,34 @@
-"""The messages that the server may send, one type each.
+"""Define the messages that the server may send, one type for each.
 
-A message's fields are its documentation: /asyncapi.json is generated from these types, and `frames` encodes them.
-Fields with a default are left out when they have it. Times are Unix seconds, durations `*_ms`.
+/asyncapi.json is generated from these types and their docstrings, and `frames` encodes them. Types with `omit_defaults`
+leave out every field that has its default value. Times are Unix seconds; durations are milliseconds, in fields named
+`*_ms`.
 """
 
-from typing import Annotated
-
 import msgspec
-from msgspec import Meta
 
 from app.core.delivery import positions
 from app.core.delivery.positions import GapReason
 from app.core.errors import ErrorCode, NewsError
 from app.core.filters.filter import Filter
-from app.core.filters.matching import Outcome
 from app.core.news.item import NewsItem
+from app.core.protocol.explanations import Explanation
 
 Id = str | int | None
 
 
 class FieldProblem(msgspec.Struct, frozen=True):
-    """One field: its JSON pointer or parameter name, and what it must be or what was noticed."""
+    """A problem with one field of a request. `pointer` is a JSON pointer or the name of a parameter; `detail` says what
+    the field must be, or what the warning is.
+    """
 
     pointer: str
     detail: str
 
 
 class NewsMessage(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="news_item"):
-    """An item that matches. `channels` if the connection has named channels; `replay` if it was read from the log;
+    """An item that matches; `timestamp` is when the item was accepted. `channels` are the names of the channels that
+    match, left out if the connection has only `default`. `replay` is true if the item was read from the log,
     `redelivered` if it was sent to this client before and not acknowledged.
     """
 
@@ -40,7 +41,9 @@ class NewsMessage(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ty
 
 
 class Pong(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="pong"):
-    """The answer to a ping; `seq` is the item that was broadcast last."""
+    """The answer to `ping`, with its `t` and `id`. `seq` is the seq of the item that was broadcast last, whether it
+    matched or not.
+    """
 
     timestamp: float
     seq: int
@@ -49,14 +52,18 @@ class Pong(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", ta
 
 
 class Feed(msgspec.Struct, frozen=True):
-    """The state of the news flow; `last_item_age_ms` is null before the first item."""
+    """The state of the news feed. `status` is always "ok"; `last_item_age_ms` is the time since the last item was
+    broadcast, null if none was since the server started.
+    """
 
     status: str
     last_item_age_ms: int | None
 
 
 class KeepAlive(msgspec.Struct, frozen=True, tag_field="type", tag="keep_alive"):
-    """A checkpoint: the client has every matching item up to `seq`, `delivered` of them since the last checkpoint."""
+    """A checkpoint: the client has been sent every matching item up to `seq`, and `delivered` items since the last
+    checkpoint.
+    """
 
     timestamp: float
     seq: int
@@ -65,12 +72,15 @@ class KeepAlive(msgspec.Struct, frozen=True, tag_field="type", tag="keep_alive")
 
 
 def checkpoint_message(timestamp: float, seq: int, delivered: int, age_ms: int | None) -> KeepAlive:
-    """Make a checkpoint; `age_ms` is the age of the newest item."""
+    """Return a checkpoint; `age_ms` is the time since the last item was broadcast, None if none was."""
     return KeepAlive(timestamp, seq, delivered, Feed("ok", age_ms))
 
 
 class Error(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="error"):
-    """A request that failed; `id` is the request's."""
+    """A message of the client that could not be processed, or a problem with the connection itself. `id` is that of the
+    client's message, left out if it has none. `errors` lists the wrong fields; `retry_after_ms` is how long to wait
+    before the next attempt.
+    """
 
     message: str
     timestamp: float
@@ -82,7 +92,9 @@ class Error(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", t
 
 
 class WelcomeLimits(msgspec.Struct, frozen=True):
-    """The limits of this connection."""
+    """The limits of this connection: the size and the rate of the client's messages, and the number of channels. With
+    `ack=1`, up to `window_items` items may wait for an ack, and each is sent again after `ack_within_ms` without one.
+    """
 
     message_bytes: int
     messages_per_s: float
@@ -92,8 +104,10 @@ class WelcomeLimits(msgspec.Struct, frozen=True):
 
 
 class Welcome(msgspec.Struct, frozen=True, tag_field="type", tag="welcome"):
-    """The first message of v2. `seq` is the item that was broadcast last, `oldest_seq` the oldest that can be resumed
-    from; `recovered` announces that everything after the requested position follows, `reason` why it does not.
+    """The first message on a v2 connection. `seq` is the seq of the item that was broadcast last, `oldest_seq` that of
+    the oldest stored item. `recovered` is true if the client resumes and every item after its position follows; if
+    items may be missing, it is false and `reason` says why. The server pings a client that is silent for
+    `heartbeat_ms`.
     """
 
     connection_id: str
@@ -112,7 +126,9 @@ class Welcome(msgspec.Struct, frozen=True, tag_field="type", tag="welcome"):
 
 
 class Subscribed(msgspec.Struct, frozen=True, tag_field="type", tag="subscribed"):
-    """A channel has this filter now, for items after `seq`."""
+    """The answer to a `subscribe` with an `id`: the channel uses `filters` for the items after `seq`. `warnings` lists
+    unknown keys, which were ignored.
+    """
 
     id: str | int
     channel: str
@@ -122,15 +138,16 @@ class Subscribed(msgspec.Struct, frozen=True, tag_field="type", tag="subscribed"
 
 
 class Unsubscribed(msgspec.Struct, frozen=True, tag_field="type", tag="unsubscribed"):
-    """A channel was removed from the connection."""
+    """The answer to an `unsubscribe` with an `id`: the channel was removed from this connection."""
 
     id: str | int
     channel: str
 
 
 class ChannelState(msgspec.Struct, frozen=True):
-    """One channel: its filter (null if the stored one cannot be read), whether it is the stored one, and its number of
-    matched items.
+    """One channel of the connection. `filters` is null if the stored filter cannot be read. `stored` is true if the
+    channel uses the filter that is stored for the user; `matched` is the number of items that matched since the channel
+    was added to the connection.
     """
 
     channel: str
@@ -140,44 +157,50 @@ class ChannelState(msgspec.Struct, frozen=True):
 
 
 class Subscriptions(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="subscriptions"):
-    """The connection's channels."""
+    """The answer to `list`: the channels of this connection, `default` first and then by name."""
 
     channels: tuple[ChannelState, ...]
     id: Id = None
 
 
 class Acked(msgspec.Struct, frozen=True, tag_field="type", tag="acked"):
-    """Everything up to `seq` is acknowledged."""
+    """The answer to an `ack` with an `id`: every item up to and including `seq` is acknowledged. `seq` is higher than
+    in the `ack` if a later item was acknowledged before.
+    """
 
     id: str | int
     seq: int
 
 
 class TokenExpiring(msgspec.Struct, frozen=True, tag_field="type", tag="token_expiring"):
-    """The token expires soon: send `refresh` with a newer one, or the connection is closed with 4501 half a minute
-    later.
+    """The connection's token expires at `expires_at`. Unless the client sends `refresh` with a newer one, the
+    connection is closed with 4501 half a minute after that.
     """
 
     expires_at: float
 
 
 class Refreshed(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="refreshed"):
-    """The newer token was accepted; it expires at `expires_at`."""
+    """The token in a `refresh` or `auth` message was accepted and expires at `expires_at`. If the first message is an
+    `auth` without an `id`, `welcome` is its only answer.
+    """
 
     expires_at: float
     id: Id = None
 
 
 class Live(msgspec.Struct, frozen=True, tag_field="type", tag="live"):
-    """The replay is complete, after `replayed` items; what follows `seq` is sent as it is broadcast."""
+    """The client has caught up: `replayed` items were sent from the log, and items after `seq` are sent as they are
+    broadcast.
+    """
 
     seq: int
     replayed: int
 
 
 class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap"):
-    """Items `from_seq` to `to_seq` may have been missed; `backfill` is where those that are still stored
-    can be read.
+    """Items `from_seq` to `to_seq`, inclusive, may have been missed and are not sent. `backfill` is the REST path where
+    those of them that are still stored can be read.
     """
 
     from_seq: int
@@ -187,8 +210,9 @@ class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap"):
 
 
 class Lag(msgspec.Struct, frozen=True, tag_field="type", tag="lag"):
-    """The client reads too slowly: from here on its items are read from the log. `behind_items` are due, the oldest of
-    them `behind_ms` old.
+    """The client reads or acknowledges too slowly, so its items are read from the log until it has caught up (`live`).
+    `behind_items` broadcast items, matching or not, are still to be read for this client; the oldest was accepted
+    `behind_ms` ago.
     """
 
     behind_items: int
@@ -196,7 +220,9 @@ class Lag(msgspec.Struct, frozen=True, tag_field="type", tag="lag"):
 
 
 class Reconnect(msgspec.Struct, frozen=True, tag_field="type", tag="reconnect"):
-    """The server is about to close this connection: reconnect after `after_ms`, at the position `resume`."""
+    """The server is about to close this connection, because it restarts or the connection is too old (`reason`:
+    "restart" or "lifetime"). The client should reconnect after `after_ms`, at the position `resume`.
+    """
 
     reason: str
     after_ms: int
@@ -204,39 +230,9 @@ class Reconnect(msgspec.Struct, frozen=True, tag_field="type", tag="reconnect"):
 
 
 class Preempted(msgspec.Struct, frozen=True, tag_field="type", tag="preempted"):
-    """Another connection of this device replaced this one."""
+    """The newer connection `by` replaced this one, which is now closed with 4504."""
 
     by: str
-
-
-class ExplainedStep(msgspec.Struct, frozen=True):
-    """One step: whether the item passes it, what the filter requires, what the item has."""
-
-    step: Outcome
-    met: bool
-    want: dict[str, object]
-    got: dict[str, object]
-
-
-class DeliveryStatus(msgspec.Struct, frozen=True):
-    """What happened to the item on one channel of one connection."""
-
-    connection_id: str
-    channel: str
-    state: str
-    verdict: Outcome
-    filter: Annotated[str, Meta(description="stored or own")]
-
-
-class Explanation(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="explanation"):
-    """Why this connection did or did not get an item."""
-
-    item: str
-    seq: int
-    verdict: Outcome
-    steps: tuple[ExplainedStep, ...]
-    connections: tuple[DeliveryStatus, ...]
-    id: Id = None
 
 
 Message = (
@@ -257,11 +253,13 @@ Message = (
     | Preempted
     | Explanation
 )
-"""Every message except `NewsMessage`, whose bytes are spliced and not encoded."""
+"""Every message that is encoded from its type: all except `NewsMessage`, which `frames.news_item` builds from the
+item's stored JSON.
+"""
 
 
 def error_message(error: NewsError, now: float, request_id: Id = None) -> Error:
-    """Make the message for an error; `now` in Unix seconds."""
+    """Return the message that reports an error; `now` is in Unix seconds."""
     return Error(
         message=error.detail,
         timestamp=now,
@@ -274,6 +272,6 @@ def error_message(error: NewsError, now: float, request_id: Id = None) -> Error:
 
 
 def gap_message(gap: positions.LogGap) -> Gap:
-    """Make the message for a gap, with the path of what is still stored."""
+    """Return the message for a gap. `backfill` is the REST path of the stored items from the start of the gap."""
     backfill = f"/api/v1/news?after_seq={gap.from_seq - 1}"
     return Gap(gap.from_seq, gap.to_seq, gap.reason, backfill)

@@ -1,5 +1,5 @@
-"""Words, terms, and finding listed terms in a text.
+"""Tokenizing texts, parsing terms, and finding the terms that occur in a text.
 
-words       normalizing and tokenizing texts; parsing terms
+words       normalizes and tokenizes texts, parses terms
 term_index  the inverted index: which slots listed a term that occurs in a text
 """

@@ -1,8 +1,8 @@
-"""An inverted index: from terms to the slots that listed them.
+"""An inverted index from terms to the slots that listed them.
 
-A lookup costs in proportion to the length of the text, whatever the number of terms. Single words are found in one set
-intersection; phrases, and substrings of scripts without spaces, by their first two units and the lengths that exist for
-them. An empty table costs nothing.
+The cost of a lookup depends on the length of the text, not on the number of terms. Single words are found by one set
+intersection. Phrases, and substrings in scripts without spaces between words, are found by their first two units: only
+the lengths of listed phrases that begin with these two are tried. A table without entries costs almost nothing.
 """
 
 from collections import Counter
@@ -15,23 +15,29 @@ from app.core.text.words import Term, Text
 
 Key = TypeVar("Key", bound=Hashable)
 Units = tuple[str, ...] | str
-"""The units of a phrase: its words, or the characters of a substring."""
+"""The units of a phrase: a tuple of words, or a string whose units are its characters."""
 
-# The first letters of a prefix are looked up before the rest: few words of a text pass.
+# The number of letters in the head of a prefix. Heads are looked up before whole prefixes, and only a few words of a
+# text begin with the head of a listed prefix.
 _HEAD = 3
 
 
 class IndexTable(Protocol):
-    """What each table of the index does with one of its keys."""
+    """The interface of a table from keys to slots: `PostingLists`, the private tables of this module, and `TermIndex`
+    itself.
+    """
 
-    # Any: each table has its own type of key, and `TermIndex._table_and_key` passes each only its own.
+    # Any, because each table has its own type of key. Callers, such as `TermIndex._table_and_key`, pair each key with
+    # the table for its type.
     def add(self, key: Any, slot: int, /) -> object: ...  # noqa: ANN401
 
     def discard(self, key: Any, slot: int, /) -> object: ...  # noqa: ANN401
 
 
 class PostingLists(Generic[Key]):
-    """Keys to the slots that listed them. An empty list is dropped, so that churn leaves nothing behind."""
+    """A map from each key to its posting list, which holds the slots that listed the key. A list that becomes empty is
+    deleted, so that memory does not grow as slots come and go.
+    """
 
     __slots__ = ("postings",)
 
@@ -51,7 +57,9 @@ class PostingLists(Generic[Key]):
         return False
 
     def discard(self, key: Key, slot: int) -> bool:
-        """Remove a slot from a key's list; return whether the key was dropped with it."""
+        """Remove a slot from a key's posting list; return whether the list became empty and the key was deleted. Raises
+        KeyError for an unknown key.
+        """
         slots = self.postings[key]
         slots.discard(slot)
         if slots:
@@ -60,12 +68,14 @@ class PostingLists(Generic[Key]):
         return True
 
     def lookup(self, keys: Iterable[Key]) -> list[BitMap]:
-        """Return the slots of every key that is listed."""
+        """Return the posting lists of those keys that are in the map. The lists are not copies."""
         return [slots for key in keys if (slots := self.postings.get(key)) is not None]
 
 
 class _PhraseIndex:
-    """Phrases of two or more units, found by their first two units and the lengths that exist for them."""
+    """An index of phrases of two or more units. A text is searched only where two units begin a listed phrase, and only
+    for the lengths of the phrases that begin with them.
+    """
 
     __slots__ = ("_firsts", "_lengths", "_longest", "_slots")
 
@@ -73,7 +83,8 @@ class _PhraseIndex:
         self._slots: PostingLists[Units] = PostingLists()
         self._firsts: Counter[str] = Counter()
         self._lengths: dict[Units, Counter[int]] = {}
-        # The longest phrase that ever was: a window of this size contains every phrase that starts there.
+        # The length of the longest phrase ever added; removals do not lower it. A window of this size contains every
+        # phrase that starts at the same unit.
         self._longest = 0
 
     def __len__(self) -> int:
@@ -101,7 +112,8 @@ class _PhraseIndex:
         firsts, lengths = self._firsts, self._lengths
         if not firsts:
             return []
-        # Equal windows count once: a text that repeats itself must not cost its length times every length.
+        # A set, so that equal windows are looked up once: otherwise a text that repeats itself would cost its length
+        # times the number of phrase lengths.
         windows = {
             units[start : start + self._longest]
             for start, unit in enumerate(units)
@@ -111,14 +123,14 @@ class _PhraseIndex:
 
 
 class _PrefixIndex:
-    """Prefixes of single words: "fed" for the term "fed*"."""
+    """An index of the prefixes of single words: the term "fed*" is stored as "fed"."""
 
     __slots__ = ("_head_sizes", "_sizes", "_slots")
 
     def __init__(self) -> None:
         self._slots: PostingLists[str] = PostingLists()
-        # The lengths of the prefixes that start with this head, and the lengths of the heads: a prefix may be shorter
-        # than one.
+        # The head of a prefix is its first _HEAD letters, or all of a shorter prefix. `_sizes` counts, for each head,
+        # the listed prefixes by length; `_head_sizes` counts all listed prefixes by the length of their head.
         self._sizes: dict[str, Counter[int]] = {}
         self._head_sizes: Counter[int] = Counter()
 
@@ -142,7 +154,8 @@ class _PrefixIndex:
 
     def lookup(self, vocabulary: frozenset[str]) -> list[BitMap]:
         sizes = self._sizes
-        # A word shorter than a size is taken whole, which is a prefix of it too.
+        # If the word is shorter than `size`, the slice is the whole word. That is no false match: a word is a prefix of
+        # itself.
         stems = {
             word[:size]
             for head_size in self._head_sizes
@@ -154,7 +167,7 @@ class _PrefixIndex:
 
 
 class _PrefixPhraseIndex:
-    """Phrases whose last word is a prefix: ("rate", "cut") for the term "rate cut*"."""
+    """An index of phrases whose last word is a prefix: the term "rate cut*" is stored as ("rate", "cut")."""
 
     __slots__ = ("_head_sizes", "_slots", "_tail_sizes")
 
@@ -194,7 +207,9 @@ class _PrefixPhraseIndex:
         )
 
     def _windows(self, words: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
-        """Yield each (words before, last word) where a listed term may occur."""
+        """Yield each run of words that begins with the first word of a listed phrase and is as long as that phrase, as
+        (all words but the last, the last word).
+        """
         heads = self._head_sizes
         for start, word in enumerate(words):
             if word in heads:
@@ -205,7 +220,9 @@ class _PrefixPhraseIndex:
 
 
 class TermIndex:
-    """Terms to the slots that listed them."""
+    """The inverted index: it maps each term to the slots that listed the term. Its length is the number of distinct
+    terms.
+    """
 
     __slots__ = ("_begun", "_begun_phrases", "_characters", "_phrases", "_substrings", "_words")
 
@@ -237,7 +254,7 @@ class TermIndex:
         return (self._begun_phrases if term.is_prefix else self._phrases), term.words
 
     def lookup(self, text: Text) -> list[BitMap]:
-        """Return the slots of every listed term that occurs in a text."""
+        """Return the posting list of every indexed term that occurs in a text."""
         return [
             *self._words.lookup(self._words.postings.keys() & text.vocabulary),
             *self._phrases.lookup(text.words),

@@ -1,4 +1,4 @@
-"""When two words are equal: the text rules that filters, the index and the vocabularies share.
+"""The rules by which words are equal. Filters, the term index and the vocabularies share them.
 
 A word is a maximal run of `\\w` after NFKC and casefold. A term is one or more consecutive words; a trailing `*` makes
 its last word a prefix. In scripts without spaces between words a term is a substring.
@@ -10,21 +10,24 @@ from functools import lru_cache
 from typing import NamedTuple
 
 WORD = re.compile(r"\w+")
-# Most texts are ASCII except for these, and ASCII text is split four times as fast.
+# Most texts are ASCII apart from these marks, none of which belongs to a word. Without them a text can be split as
+# ASCII, which is four times as fast.
 _TYPOGRAPHIC = "‘’“”–—"
-# Titles and contents of some hundred items, at most 20 MB.
+# How many texts are cached, and how many characters such a text may have. This covers the titles and contents of some
+# hundred items, in at most 20 MB.
 _CACHED_TEXTS, _CACHED_LENGTH = 512, 2_000
 _BREAKS = {code: " " for code in range(128) if not WORD.match(chr(code))}
 
-# Thai, Lao, Myanmar, Khmer, kana, Han: there a run of \w is a sentence, not a word.
+# Thai, Lao, Myanmar, Khmer, kana and Han characters. These scripts have no spaces between words, so a run of \w is a
+# whole sentence.
 UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]"
 )
 
 
 class Text(NamedTuple):
-    """A text in the form in which terms are looked for: its words in order and as a set, and all of it for scripts
-    without spaces between words.
+    """A text that is prepared for finding terms: its words in order, the same words as a set, and the whole normalized
+    text, in which terms of scripts without spaces between words are found.
     """
 
     words: tuple[str, ...]
@@ -33,7 +36,9 @@ class Text(NamedTuple):
 
 
 class Term(NamedTuple):
-    """Something to look for. Exactly one of `words` and `substring` is non-empty."""
+    """A term to look for in texts: either `words`, the last of which may be a prefix, or a `substring`. Exactly one of
+    the two is non-empty.
+    """
 
     words: tuple[str, ...]
     is_prefix: bool
@@ -45,7 +50,9 @@ def normalize(text: str) -> str:
 
 
 def tokenize(text: str) -> Text:
-    """Return a text's words. Short texts are cached: the same text is enriched, matched, and read back."""
+    """Return a text in the form in which terms are found. Texts of up to _CACHED_LENGTH characters are cached, because
+    the same text is tokenized when an item is enriched, matched, and read back from the log.
+    """
     return _tokenize_cached(text) if len(text) <= _CACHED_LENGTH else _tokenize(text)
 
 
@@ -72,7 +79,7 @@ def words_of(plain: str) -> tuple[str, ...]:
 
 
 def parse_term(phrase: str) -> Term | None:
-    """Parse a keyword, feed name or person name; return None if it has no letter or digit and so can never be found."""
+    """Parse a keyword, feed name or person name. Return None if it has no word character and so can never be found."""
     plain = normalize(phrase).strip()
     stem = plain.rstrip("*").rstrip()
     if not stem.isascii() and UNSPACED.search(stem) and WORD.search(stem):
@@ -82,7 +89,9 @@ def parse_term(phrase: str) -> Term | None:
 
 
 def occurs_in(term: Term, text: Text) -> bool:
-    """Return whether a term occurs in a text: consecutive whole words, of which the last may be a prefix."""
+    """Return whether a term occurs in a text: its words one after another, the last one perhaps as a prefix, or its
+    substring.
+    """
     if term.substring:
         return term.substring in text.plain
     size = len(term.words)
@@ -96,10 +105,10 @@ def _equals(term: Term, window: tuple[str, ...]) -> bool:
 
 
 def handle_key(account: str) -> str:
-    """Return what two equal handles have in common: "@Handle" = "handle"."""
+    """Return the form in which handles are compared: "@Handle" and "handle" both become "handle"."""
     return normalize(account).strip().removeprefix("@")
 
 
 def ticker_key(symbol: str) -> str:
-    """Return what two equal tickers have in common: "$BTC" = "btc"."""
+    """Return the form in which tickers are compared: "$BTC", "#btc" and "btc" all become "btc"."""
     return normalize(symbol).strip().lstrip("$#")

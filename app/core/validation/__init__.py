@@ -1,7 +1,7 @@
-"""From untrusted input to typed values, or to errors that say what each value must be.
+"""Turn untrusted input into typed values, or into errors that say what each value must be.
 
-strict_json      decoding JSON with the checks that msgspec leaves out
-fields           converting a decoded object, with every wrong field named
-values           texts to values, and what a type accepts in the words of JSON
-limit_overrides  the setting NEWS_LIMITS
+strict_json      decodes JSON, with the checks that msgspec leaves out
+fields           converts a decoded object to a typed one, and names every wrong field
+values           parses values from texts, and describes in words which JSON values a type accepts
+limit_overrides  parses the setting NEWS_LIMITS
 """

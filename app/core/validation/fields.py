@@ -17,11 +17,13 @@ from app.core.validation.values import describe_type, did_you_mean
 Model = TypeVar("Model", bound=msgspec.Struct)
 
 MAX_ERRORS = 20
-"""How many wrong fields are named: the answer to a body full of mistakes must not be larger than the body."""
+"""The most wrong fields that are reported for one object: the response to a body full of mistakes must not be larger
+than the body.
+"""
 
 
 class InvalidFields(Exception):
-    """What is wrong with an object, field by field: at least one error and at most MAX_ERRORS."""
+    """Raised for an object that does not fit its model. `errors` has at least one error and at most MAX_ERRORS."""
 
     def __init__(self, errors: tuple[FieldError, ...]) -> None:
         super().__init__("; ".join(f"{error.pointer}: {error.detail}" for error in errors))
@@ -29,7 +31,9 @@ class InvalidFields(Exception):
 
 
 def convert(data: Mapping[str, object], model: type[Model], pointer: str = "") -> Model:
-    """Convert a decoded object to `model`. Unknown keys are ignored. Raises InvalidFields naming every wrong field."""
+    """Convert a decoded object to `model`, ignoring unknown keys; `pointer` is the place of the object in its document.
+    Raises InvalidFields, which names every wrong field up to MAX_ERRORS.
+    """
     try:
         return msgspec.convert(data, model)
     except msgspec.ValidationError:
@@ -37,7 +41,9 @@ def convert(data: Mapping[str, object], model: type[Model], pointer: str = "") -
 
 
 def unknown_keys(data: Mapping[str, object], model: type[msgspec.Struct], pointer: str = "") -> tuple[FieldError, ...]:
-    """Return the keys that are not read, at most MAX_ERRORS, each with the known key that is most like it."""
+    """Return an error for each key that `model` does not have, at most MAX_ERRORS. The error suggests the most similar
+    known key, if there is one.
+    """
     known = model.__struct_fields__
     ignored = [key for key in data if key not in known][:MAX_ERRORS]
     return tuple(
@@ -47,7 +53,7 @@ def unknown_keys(data: Mapping[str, object], model: type[msgspec.Struct], pointe
 
 
 def escape(key: str) -> str:
-    """Return a key as a part of a JSON pointer (RFC 6901 section 3)."""
+    """Return a key in the form of a JSON pointer token (RFC 6901 section 3), cut to 64 characters."""
     return key.replace("~", "~0").replace("/", "~1")[:64]
 
 
@@ -99,14 +105,18 @@ def _check_elements(values: list[object], element: object, where: str) -> None:
 
 
 def _struct_type(annotation: object) -> type[msgspec.Struct] | None:
-    """Return the struct that a value becomes, also for `Struct | None`."""
+    """Return the Struct type that an annotation is, or that its union contains (`Struct | None`). Return None for any
+    other annotation.
+    """
     if get_origin(annotation) in (Union, UnionType):
         return next(filter(None, map(_struct_type, get_args(annotation))), None)
     return annotation if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct) else None
 
 
 def _element_type(annotation: object) -> object | None:
-    """Return X for tuple[X, ...], also inside Annotated and for `tuple[X, ...] | None`."""
+    """Return X for `tuple[X, ...]`, also inside Annotated and for `tuple[X, ...] | None`. Return None for any other
+    annotation.
+    """
     if hasattr(annotation, "__metadata__"):
         return _element_type(get_args(annotation)[0])
     if get_origin(annotation) is tuple:

@@ -1,4 +1,6 @@
-"""`NEWS_LIMITS`: limits that an operator sets. Reads `group.name=value,…` and says what a wrong entry must be."""
+"""Parse the setting `NEWS_LIMITS`, by which operators change limits: `group.name=value,…`. An error says what the wrong
+entry must be.
+"""
 
 from collections.abc import Mapping
 
@@ -17,8 +19,8 @@ _OWN_SETTINGS = {
     "heartbeats.interval_s": "NEWS_HEARTBEAT_S",
 }
 
-# The flat names of earlier builds. A start with one of them is refused, so that no limit is silently back at its
-# default.
+# Limits had flat names in earlier builds. The server refuses to start with one of them: if it ignored the entry, the
+# limit would silently return to its default.
 RENAMED: Mapping[str, str] = {
     "message_bytes": "messages.max_bytes",
     "messages_per_s": "messages.rate_per_s",
@@ -81,7 +83,11 @@ RENAMED: Mapping[str, str] = {
 
 
 def parse_limit_overrides(text: str) -> dict[str, float]:
-    """Read `group.name=value,…` into values by `group.name`. Raises InvalidValue."""
+    """Parse `group.name=value,…` into values by `group.name`.
+
+    Raises InvalidValue for a value that the limit does not accept, for an unknown or old name, and for a limit that has
+    a setting of its own.
+    """
     entries = (entry.partition("=") for entry in text.split(",") if entry.strip())
     return dict(_parse_entry(name.strip(), value.strip()) for name, _, value in entries)
 
@@ -102,7 +108,9 @@ def _parse_entry(name: str, text: str) -> tuple[str, float]:
 
 
 def _settable() -> dict[str, Value]:
-    """Return every limit that has no setting of its own, by `group.name`."""
+    """Return a parser for every limit that NEWS_LIMITS may set, by `group.name`: all but those with a setting of their
+    own.
+    """
     limits = {
         f"{group.name}.{limit.name}": positive(limit.type)
         for group in msgspec.structs.fields(Limits)

@@ -1,9 +1,9 @@
 """Decode JSON from outside, with the checks that `json` and `msgspec` leave out.
 
-Malformed text is refused, and so are: nesting deeper than 8, a key that appears twice in an object (RFC 8259 section 4
-leaves its meaning open), NUL characters, and integers outside ±2^53, which a JavaScript client would round. msgspec
-refuses NaN, Infinity and lone surrogates. One walk over the decoded document finds all of it; the raw text is read by C
-code alone.
+Refused are malformed text, nesting deeper than 8, a key that appears twice in an object (RFC 8259 section 4 leaves its
+meaning open), NUL characters, and integers outside ±2^53, which a JavaScript client would round. msgspec itself refuses
+NaN, Infinity and lone surrogates. One walk over the decoded document does the other checks. The raw text is read only
+by C code: msgspec, and the count of colons that reveals duplicate keys.
 """
 
 import re
@@ -24,7 +24,9 @@ class _NotAccepted(Exception):
 
 
 class _DocumentWalk:
-    """Count the keys of a document and the colons in its strings. Raises _NotAccepted."""
+    """One walk over a decoded document. It counts the keys, and the colons inside strings and keys. Raises _NotAccepted
+    for nesting that is too deep, NUL characters, and integers outside ±2^53.
+    """
 
     __slots__ = ("colons", "keys")
 
@@ -59,14 +61,17 @@ class _DocumentWalk:
 
 
 def decode_object(body: bytes, not_an_object: ErrorCode = ErrorCode.INVALID_PARAMETER) -> dict[str, object]:
-    """Decode one JSON object. Raises ClientError: INVALID_JSON, or `not_an_object` for any other JSON value."""
+    """Decode one JSON object. Raises ClientError(INVALID_JSON) if the text is refused, and ClientError(`not_an_object`)
+    for an accepted JSON value of another type.
+    """
     try:
         document: object = msgspec.json.decode(body)
         _check_document(document, body)
     except (msgspec.MsgspecError, UnicodeDecodeError, _NotAccepted) as error:
         raise _invalid_json(str(error)) from None
     except RecursionError:
-        # msgspec descends some hundred levels before it raises this, which is not a ValueError.
+        # For a document that is nested some hundred levels deep, msgspec raises RecursionError, which is neither a
+        # MsgspecError nor a ValueError.
         raise _invalid_json(_TOO_DEEP) from None
     if not isinstance(document, dict):
         raise ClientError(not_an_object, fields=(FieldError("", "must be an object"),))
@@ -82,7 +87,9 @@ def _check_document(document: object, body: bytes) -> None:
 
 
 def _colons_outside_strings(body: bytes) -> int:
-    """Count the colons in the raw text; a string may hold one as an escape sequence."""
+    """Count the colons outside strings by reading the raw text. Unlike counting in decoded strings, this is right when
+    a string holds a colon as an escape sequence (`\\u003a`).
+    """
     return _STRING.sub(b"", body).count(b":")
 
 

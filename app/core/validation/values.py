@@ -1,7 +1,7 @@
-"""The one home of "text or JSON to a typed value, or what it must be".
+"""Parse values from texts, and describe which JSON values a type accepts.
 
-Settings and query parameters are texts: a `Value` parses one. JSON fields have types: `describe_type` says what a type
-accepts in the words of JSON, not of Python. Every error reads "must be …".
+Settings and query parameters are texts: a `Value` parses one. JSON fields have Python types: `describe_type` describes
+a type in the words of JSON. Errors read "must be …".
 """
 
 import math
@@ -16,15 +16,17 @@ from msgspec import inspect
 UNIX_TIME = "a Unix time in seconds, for example 1796031400.5"
 
 MUST_BE = "must_be"
-"""The key under which `Meta(extra={MUST_BE: …})` gives a type its own words."""
+"""The key by which `Meta(extra={MUST_BE: …})` gives a type its own description instead of the generated one."""
 
 
 class InvalidValue(ValueError):
-    """A text that is not such a value. The message says what it must be, or what is wrong with it."""
+    """Raised for a text that cannot be parsed. The message says what the text must be, or what is wrong with it."""
 
 
 class Value(NamedTuple):
-    """What a text must be, how it is read (ValueError or KeyError if it is not), and the same as a JSON Schema."""
+    """How to parse one kind of value from a text. `must_be` describes the value in errors, `read` converts the text and
+    raises ValueError, KeyError or OverflowError if that is not possible, and `schema` is the JSON Schema of the value.
+    """
 
     must_be: str
     read: Callable[[str], Any]
@@ -41,7 +43,7 @@ class Value(NamedTuple):
 
 
 def integer(minimum: int, maximum: int) -> Value:
-    """Accept decimal digits without a sign."""
+    """Return the Value for an integer between two bounds, written in decimal digits without a sign."""
 
     def read(text: str) -> int:
         if not (text.isascii() and text.isdigit()) or not minimum <= int(text) <= maximum:
@@ -82,7 +84,7 @@ def any_text(max_length: int) -> Value:
 
 
 def matching(must_be: str, pattern: str) -> Value:
-    """Accept texts that match a regular expression; `must_be` says the same in words."""
+    """Return the Value for a text that matches a regular expression; `must_be` describes the same in words."""
     compiled = re.compile(pattern)
 
     def read(text: str) -> str:
@@ -94,7 +96,9 @@ def matching(must_be: str, pattern: str) -> Value:
 
 
 def one_of(words: type[StrEnum]) -> Value:
-    """Accept the words of an enumeration, in any case."""
+    """Return the Value for a member of an enumeration, ignoring case and surrounding spaces. The values of the
+    enumeration must be in lower case.
+    """
     return Value(f"one of {', '.join(words)}", lambda text: words(text.strip().casefold()), {"enum": list(words)})
 
 
@@ -104,18 +108,22 @@ def flag() -> Value:
 
 
 def optional(value: Value) -> Value:
-    """Accept the empty text too, as None."""
+    """Return a Value that also accepts the empty text, as None. It has no schema."""
     return Value(f"{value.must_be}, or empty", lambda text: value.read(text) if text else None)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean "…"?)` with the known word most like this one, or nothing if none is like it."""
+    """Return ` (did you mean "…"?)` with the known word that is most similar to this one, or an empty string if none is
+    similar.
+    """
     nearest = get_close_matches(word, list(known), n=1)
     return f' (did you mean "{nearest[0]}"?)' if nearest else ""
 
 
 def describe_type(annotation: object) -> str:
-    """Say what JSON value a type accepts: "an integer between 0 and 100", "one of rss, nitter"."""
+    """Return in words which JSON values a type accepts, for example "an integer between 0 and 100" or "one of rss,
+    nitter".
+    """
     return _describe(inspect.type_info(annotation))
 
 
@@ -172,7 +180,9 @@ def _plain(bound: float) -> str:
 
 
 def positive(annotation: object) -> Value:
-    """Accept a number above 0, whole where the annotated type is `int`."""
+    """Return the Value for a number above 0: an integer up to 2^53 if the annotated type is `int`, otherwise a finite
+    float.
+    """
     if isinstance(_unwrap(inspect.type_info(annotation)), inspect.IntType):
         return integer(1, 2**53)._replace(must_be="an integer of at least 1")
 

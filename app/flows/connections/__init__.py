@@ -1,20 +1,20 @@
-"""Connections and what their clients ask for, from the upgrade to the end.
+"""The life of a connection from its upgrade to its end, and the messages that its client sends.
 
-connect_rate       how fast new connections may come, from one address and in total
-admission          how many connections there may be: in total, of one user, from one address; takeover by a device
-connect            what has to be loaded and checked before the 101
-lifecycle          opening a connection after the 101, what its client is told first, and closing it
-manager            the register of open connections, and their channels' filters
-connection_info    connections as operators see them, also after they ended
+connect_rate       limits on the rate of attempts to connect, for each address and in total
+admission          limits on the number of connections: in total, of one user, from one address; device takeover
+connect            admitting a connection, and loading what its client asked for, before it opens
+lifecycle          opening a connection after the 101, its first messages, and closing it
+manager            the register of open connections, and the filters of their channels
+connection_info    descriptions of open and recently closed connections, for operators
 handshake_metrics  the metric label of a refused handshake
-handler            what every handler of a connection does unless it says otherwise
-pending_auth       connections that still wait for a token
-dispatcher         a client's frames: metering, order, errors
-commands           one message, one action
-channels           joining, changing and leaving a channel
-subscriptions      users' stored filters: disk, then index, then the answer
+handler            the default behavior of a connection's handler
+pending_auth       connections that are open without a token, until their clients send `auth`
+dispatcher         metering a client's frames, and answering its messages in order
+commands           executing each kind of client message
+channels           adding, changing and removing a connection's channels
+subscriptions      users' stored filters: loading, storing, and applying changes to open connections
 explain            why a user did or did not get an item
-keepalive          heartbeats, token expiry, maximum age, checkpoints
+keepalive          heartbeats, token expiry, maximum age, redelivery, checkpoints
 revocations        revoked tokens
 
 May import: core, ports, telemetry, flows.delivery.

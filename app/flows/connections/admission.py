@@ -1,8 +1,9 @@
-"""How many connections there may be at once: in total, of one user, from one address; and device takeover.
+"""Limits on the number of connections: in total, of one user, and from one address; and device takeover.
 
-A new connection of the same device takes over from the one before, which is mostly dead: a terminal lost its network
-and came back. When a user has no connection left, those that are open are probed: a client that does not answer a ping
-in time is gone, so a dead connection keeps its user out for seconds and not until its heartbeat fails.
+A new connection of a device replaces the old one, which is usually dead: a terminal lost its network and came back.
+When a user is refused because of the user's limit, the user's open connections are probed. A client that does not
+answer the ping in time is disconnected, so a dead connection blocks its user for seconds only, and not until its
+heartbeat fails.
 """
 
 from collections import Counter
@@ -20,11 +21,15 @@ _IP_RETRY_S = 5.0
 
 
 class TooManyFromIp(ClientError):
-    """An address has all the connections it may have."""
+    """Raised when an address already has `max_per_ip` connections. It has the same code as an exceeded user limit, and
+    its own metric label.
+    """
 
 
 class Admission:
-    """Every admitted session, including those that are not open yet or not released yet."""
+    """Admits and releases sessions. It holds every session from its admission to its release, so also sessions that are
+    not open yet.
+    """
 
     def __init__(self, limits: ConnectionLimits, clock: Clock) -> None:
         self.is_draining = False
@@ -38,7 +43,7 @@ class Admission:
 
     @property
     def users(self) -> int:
-        """Count the users that have a connection."""
+        """Return the number of users that have an admitted session."""
         return len(self._by_user)
 
     @property
@@ -46,17 +51,18 @@ class Admission:
         return len(self._sessions) < self._limits.max_total
 
     def check_capacity(self) -> None:
-        """Raise ServerError(DRAINING, AT_CAPACITY) if no new connection is accepted now."""
+        """Raise ServerError(DRAINING) while the server shuts down, and ServerError(AT_CAPACITY) while it is full."""
         if self.is_draining:
             raise ServerError(ErrorCode.DRAINING, retry_after_s=_DRAINING_RETRY_S)
         if not self.has_capacity:
             raise ServerError(ErrorCode.AT_CAPACITY, retry_after_s=_FULL_RETRY_S)
 
     def admit(self, user_id: str, device_id: str | None = None, ip: str = "") -> Session:
-        """Admit a connection, before the 101.
+        """Admit a connection before it opens, and return its new session.
 
-        Raises ServerError(DRAINING, AT_CAPACITY) and ClientError(TOO_MANY_CONNECTIONS). A connection that the new one
-        displaces stays open until the new one opens, and does not count.
+        Raises ServerError(DRAINING, AT_CAPACITY) and ClientError(TOO_MANY_CONNECTIONS). A session that the new one
+        displaces stays open until the new one opens. It does not count toward the limits of the server and the user,
+        but it counts toward the limit of its address.
         """
         if self.is_draining:
             raise ServerError(ErrorCode.DRAINING, retry_after_s=_DRAINING_RETRY_S)
@@ -72,7 +78,9 @@ class Admission:
         return session
 
     def displaced_by(self, session: Session) -> list[Session]:
-        """Return the sessions that a session displaces: of its device, or all of its user if a user may have one."""
+        """Return the sessions that a session displaces: the user's others with the same device id, which is not None,
+        or with `one_per_user` all of the user's others. Sessions that are being disconnected are not included.
+        """
         others = (one for one in self.sessions_of(session.user_id) if one is not session)
         staying = (one for one in others if one.disconnect_reason is None)
         if self._limits.one_per_user:
@@ -80,7 +88,7 @@ class Admission:
         return [one for one in staying if one.device_id is not None and one.device_id == session.device_id]
 
     def release(self, session: Session) -> bool:
-        """Free the place of a session; return False if it was freed before."""
+        """Remove a session, so that it no longer counts toward any limit. Return False if it was removed before."""
         if self._sessions.pop(session.id, None) is None:
             return False
         others = tuple(one for one in self._by_user[session.user_id] if one is not session)
@@ -102,7 +110,9 @@ class Admission:
         return sorted(self._by_user.get(user_id, ()), key=lambda session: session.opened_at)
 
     def _check_user(self, user_id: str, displaced: list[Session]) -> None:
-        """Raise ClientError(TOO_MANY_CONNECTIONS) if a user has no connection left, and probe those that are open."""
+        """Raise ClientError(TOO_MANY_CONNECTIONS) if a user already has `max_per_user` connections, and probe them.
+        Displaced sessions, and sessions that are being disconnected, do not count.
+        """
         sessions = (one for one in self.sessions_of(user_id) if one.disconnect_reason is None)
         staying = [one for one in sessions if one not in displaced]
         if len(staying) < self._limits.max_per_user:
@@ -122,7 +132,9 @@ class Admission:
         return f"c_{self._admitted:x}"
 
     def _probe(self, sessions: list[Session]) -> None:
-        """Ping each client. `Housekeeping` disconnects those that do not answer."""
+        """Ping the client of each open session that is not being probed already. `Housekeeping` disconnects those that
+        do not answer in time.
+        """
         now = self._clock.monotonic()
         for session in sessions:
             if session.link is not None and session.probed_at <= session.last_received_at:

@@ -1,4 +1,6 @@
-"""Joining, changing and leaving a connection's channels, and sending a channel's past first."""
+"""Add, change and remove the channels of a connection, and replay a channel's past items if the client
+asks for them.
+"""
 
 from typing import NamedTuple
 
@@ -10,22 +12,24 @@ from app.core.protocol import server_messages
 from app.core.protocol.client_messages import Subscribe, Unsubscribe
 from app.flows.connections.manager import ConnectionManager
 from app.flows.connections.subscriptions import SubscriptionService
+from app.flows.delivery.channel import Channel
 from app.flows.delivery.live import LiveSet
 from app.flows.delivery.resume import StartResolver
-from app.flows.delivery.session import Channel, Session, TokenState
+from app.flows.delivery.session import Session, TokenState
 
 
 class AppliedFilter(NamedTuple):
-    """The filter that a channel has now, for items after `seq`."""
+    """The filter that a channel has now. It applies to the items after `seq`."""
 
     filter: Filter
     seq: int
 
 
 class ChannelCommands:
-    """Applies what clients ask for their channels.
+    """Executes `subscribe` and `unsubscribe`, and applies the entitlement of a newer token.
 
-    The last step of every change has no await: a channel changes between two items, so none is missed or repeated.
+    The last step of every change has no await, so the change takes effect between two items and no item is missed or
+    repeated.
     """
 
     def __init__(
@@ -43,7 +47,12 @@ class ChannelCommands:
         self._limits = limits
 
     async def subscribe(self, session: Session, message: Subscribe) -> AppliedFilter:
-        """Set the filter of a channel. Raises ClientError(TOO_MANY_CHANNELS, UNKNOWN_CHANNEL, RATE_LIMITED)."""
+        """Set the filter of a channel, adding the channel if it is new. Return the filter, and the seq after which it
+        applies.
+
+        Raises ClientError(TOO_MANY_CHANNELS, UNKNOWN_CHANNEL, RATE_LIMITED), ClientError(INVALID_MESSAGE) if `since`
+        asks for too many items, and ServerError if a filter cannot be read or stored.
+        """
         self._check_channel_limit(session, message.channel)
         self._subscriptions.meter_change(session.user_id)
         if message.parsed is None:
@@ -58,7 +67,9 @@ class ChannelCommands:
         return self._apply(session, message.channel, wanted, start, tracks_stored=message.persist)
 
     async def unsubscribe(self, session: Session, message: Unsubscribe) -> None:
-        """Remove a channel from a connection. Raises ClientError(UNKNOWN_CHANNEL)."""
+        """Remove a channel from a connection; with `forget`, also delete its stored filter. Raises
+        ClientError(UNKNOWN_CHANNEL, RATE_LIMITED).
+        """
         if session.channels.find(message.channel) is None:
             names = ", ".join(session.channels.names)
             detail = f"must be one of {names}" if names else "must be a channel of this connection, which has none"
@@ -66,13 +77,18 @@ class ChannelCommands:
         self._subscriptions.meter_change(session.user_id)
         if message.forget:
             await self._subscriptions.forget(session.user_id, message.channel)
-        # Meanwhile the connection may have ended, or another message may have removed the channel.
+        # The connection may have ended while the stored filter was being deleted.
         channel = session.channels.find(message.channel)
         if session.disconnect_reason is None and channel is not None:
             self._manager.leave_channel(session, channel)
 
     def use_token(self, session: Session, token: TokenState) -> None:
-        """Let a newer token decide, from the next item on. Raises ClientError(TOO_MANY_CHANNELS)."""
+        """Replace the token of a session, and apply the entitlement of the new one from the next item on. If the new
+        token delays items, the session reads them from the log.
+
+        Raises ClientError(TOO_MANY_CHANNELS) if the connection has more channels than the new token allows; the session
+        then keeps the old token.
+        """
         before = session.token.entitled
         if session.disconnect_reason is None and token.entitled != before:
             max_channels = token.entitled.max_channels_within(self._limits.max_channels)
@@ -89,7 +105,7 @@ class ChannelCommands:
             self._live.rewind(session, (), session.base_cursor)
 
     def states(self, session: Session) -> tuple[server_messages.ChannelState, ...]:
-        """Describe a connection's channels, `default` first."""
+        """Describe a connection's channels, `default` first and the others by name."""
         channels = sorted(session.channels, key=lambda channel: (channel.name != DEFAULT_CHANNEL, channel.name))
         delivered = self._live.slots.delivered(session)
         return tuple(
@@ -127,7 +143,9 @@ class ChannelCommands:
         return AppliedFilter(wanted, channel.filter_seq)
 
     def _send_past(self, session: Session, channel: Channel, past: LogRange) -> None:
-        """Send a channel's past before anything new. Items that the connection has by another channel come again."""
+        """Replay a channel's past before any new item, and announce items that are no longer stored as a gap. Items
+        that the client already has through another channel are sent again.
+        """
         self._live.rewind(session, [channel], past.after)
         channel.filter_seq = past.after
         if past.gap is not None and past.gap.items > 0:
@@ -135,5 +153,7 @@ class ChannelCommands:
 
 
 def _matched(session: Session, channel: Channel, delivered: int) -> int:
-    """Count the items that a channel matched since it was joined, `delivered` of them since the last checkpoint."""
+    """Count the items that a channel matched since it was added. `delivered` counts the items that the connection was
+    sent since its last checkpoint; `session.sent` counts the earlier ones.
+    """
     return session.sent + delivered if session.uses_shared_frames else channel.matched

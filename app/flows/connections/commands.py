@@ -1,4 +1,4 @@
-"""One message, one action: what each message of a client does, and how it is answered."""
+"""Execute each kind of client message, and send its answer."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,9 @@ _LABELS = {
 
 
 class Commands:
-    """Executes messages. An action is answered if its message has an id, or if it asks for something."""
+    """Executes the messages of clients. `ping`, `list`, `explain`, `refresh` and `auth` are always answered;
+    `subscribe`, `unsubscribe` and `ack` only if the message has an id.
+    """
 
     def __init__(
         self,
@@ -48,7 +50,9 @@ class Commands:
         self._stats = stats
 
     async def execute(self, session: Session, message: client_messages.Message) -> None:
-        """Do what a message asks for. Raises NewsError, which the client is told."""
+        """Count and execute a message, and send its answer. Raises NewsError, which the dispatcher sends
+        to the client.
+        """
         self._stats.connections.record_message(_LABELS[type(message)])
         match message:
             case client_messages.Ping(id=request_id, t=t):

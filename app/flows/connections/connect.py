@@ -1,6 +1,7 @@
-"""Before the 101: admit a connection, and load and check what it asks for.
+"""Admit a connection before it opens, and load and check what its client asked for.
 
-Everything that needs the disk is loaded here, so that opening the connection afterwards waits for nothing.
+Everything that needs the disk is loaded here, so that opening the connection afterwards needs no await. Connections
+with a token are admitted before the 101, pending connections when they send `auth`.
 """
 
 from typing import NamedTuple
@@ -14,13 +15,19 @@ from app.flows.connections.admission import Admission
 from app.flows.connections.manager import ConnectionManager
 from app.flows.connections.subscriptions import SubscriptionService
 from app.flows.delivery.acks import Acks
+from app.flows.delivery.channel import Channel
 from app.flows.delivery.inbox import Inbox
 from app.flows.delivery.resume import StartResolver
-from app.flows.delivery.session import Channel, ClientOptions, Session, token_state
+from app.flows.delivery.session import ClientOptions, Session, token_state
 
 
 class ConnectRequest(NamedTuple):
-    """What a client asks for. `is_resume_required`: it wants no connection rather than one with a gap."""
+    """What a client asks for when it connects.
+
+    Without a `user_id` the user is the token's. `device_id` is None for a connection that does not take part in device
+    takeover. `resume` is where in the log the client asks to start, None if it does not ask. With `is_resume_required`
+    the connection is refused if it would start with a gap.
+    """
 
     user_id: str | None
     device_id: str | None = None
@@ -50,11 +57,12 @@ class Connect:
         self._limits = limits
 
     def check_capacity(self) -> None:
-        """Raise ServerError(DRAINING, AT_CAPACITY) if no new connection is accepted now."""
+        """Raise ServerError(DRAINING) while the server shuts down, and ServerError(AT_CAPACITY) while it is full."""
         self._admission.check_capacity()
 
     async def admit(self, request: ConnectRequest, identity: Identity, ip: str, inbox: Inbox | None = None) -> Session:
-        """Admit a connection and prepare its session. `inbox` is what the client sent before it had one.
+        """Admit a connection, load and check what its client asked for, and return its session. `inbox` is the inbox of
+        a pending connection: its waiting messages and its rate limit carry over.
 
         Raises ClientError: INVALID_PARAMETER, FORBIDDEN, TOO_MANY_CONNECTIONS, UNKNOWN_CHANNEL, RATE_LIMITED,
         RESUME_EXPIRED; and ServerError: DRAINING, AT_CAPACITY, or if a store is not available.

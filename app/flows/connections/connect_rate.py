@@ -1,7 +1,7 @@
-"""How fast new connections may come, from one address and from all of them together.
+"""Limits on the rate of attempts to connect, for each address and for all addresses together.
 
-An attempt is metered before anything is looked up for it. The address "" is not metered: the adapter passes it for
-callers without a limit.
+An attempt is metered before its token is verified and before anything is loaded for it. Attempts from the address ""
+are not metered: the adapter passes "" for callers that are not limited by address.
 """
 
 import random
@@ -13,12 +13,13 @@ from app.ports.clock import Clock
 from app.telemetry.labels import RateScope
 from app.telemetry.stats import Stats
 
-# Clients that are turned away together must not come back together.
+# The range of the random retry delay, in seconds: clients that are refused at the same time must not all retry at the
+# same time.
 _TOTAL_RETRY_S = (1.0, 10.0)
 
 
 class ConnectRateLimiter:
-    """Meters attempts to connect."""
+    """Meters attempts to connect, with one token bucket for each address and one for the server."""
 
     def __init__(self, limits: ConnectionLimits, clock: Clock, stats: Stats) -> None:
         self._by_ip = KeyedRateLimiter(limits.connects_per_s_per_ip, limits.connect_burst_per_ip)
@@ -27,7 +28,9 @@ class ConnectRateLimiter:
         self._stats = stats
 
     def check(self, ip: str) -> None:
-        """Meter one attempt. Raises ClientError(RATE_LIMITED)."""
+        """Meter one attempt from an address. Raises ClientError(RATE_LIMITED) if the address or the server exceeds its
+        rate.
+        """
         if not ip:
             return
         now = self._clock.monotonic()

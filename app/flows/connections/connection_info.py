@@ -1,4 +1,4 @@
-"""Connections as operators see them, also after they ended."""
+"""Descriptions of open connections and of recently closed ones, for operators."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -16,7 +16,14 @@ _MAX_CLOSED = 1_000
 
 
 class ConnectionInfo(msgspec.Struct, frozen=True):
-    """One connection: its user, how long it has lasted, what it was sent, where it is in the log, why it ended."""
+    """One connection: its user and device, its traffic, where it is in the log, and why it ended.
+
+    `duration_s` is the time since its admission and `idle_s` the time since the last frame from the client; for a
+    closed connection both are as of its end. `items` counts the items that were sent. `behind_items` counts the items
+    that it has yet to read from the log, and is 0 unless its phase is replaying or lagging. `unacked_items` were sent
+    and are not acknowledged. `reason` is null until the connection begins to end. `closed_at`, in Unix seconds, is null
+    while it is open.
+    """
 
     connection_id: str
     user_id: str
@@ -35,7 +42,7 @@ class ConnectionInfo(msgspec.Struct, frozen=True):
 
 
 class ConnectionHistory:
-    """Describes connections, and keeps the description of those that ended last."""
+    """Describes connections, and keeps the descriptions of the 1,000 that closed last."""
 
     def __init__(self, slots: Slots, clock: Clock) -> None:
         self._slots = slots
@@ -43,7 +50,7 @@ class ConnectionHistory:
         self._closed: deque[ConnectionInfo] = deque(maxlen=_MAX_CLOSED)
 
     def record(self, session: Session, position: int) -> None:
-        """Keep the description of a connection that ended."""
+        """Keep the description of a connection that has just closed; `position` is the seq that was broadcast last."""
         self._closed.append(msgspec.structs.replace(self._describe(session, position), closed_at=self._clock.wall()))
 
     def closed(self) -> list[ConnectionInfo]:
@@ -51,7 +58,7 @@ class ConnectionHistory:
         return list(reversed(self._closed))
 
     def describe(self, sessions: Iterable[Session], position: int) -> list[ConnectionInfo]:
-        """Describe open connections, newest first."""
+        """Return the descriptions of open connections, newest first; `position` is the seq that was broadcast last."""
         described = (self._describe(session, position) for session in sessions)
         return sorted(described, key=lambda info: info.duration_s)
 

@@ -1,7 +1,7 @@
-"""A client's frames: metering, order and errors.
+"""Meter a client's frames, answer its messages in order, and turn errors into error messages.
 
-The messages of a connection are answered in the order they came. While one is being answered the next wait in the
-session's inbox, which the message rate bounds.
+The messages of a connection are answered one at a time, in the order of their arrival. Messages that arrive during an
+answer wait in the session's inbox, whose growth the message rate limits.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _log = structlog.get_logger("dispatcher")
 
 
 class MessageDispatcher(BaseHandler):
-    """The handler of every admitted connection."""
+    """The handler of every admitted connection. One instance serves them all."""
 
     def __init__(
         self,
@@ -94,7 +94,9 @@ class MessageDispatcher(BaseHandler):
         self._live.send(session, message)
 
     def process_waiting(self, session: Session) -> None:
-        """Answer the messages that wait, unless a task does so already."""
+        """Start a task that answers the messages in the session's inbox, unless there are none or such a task is
+        running.
+        """
         inbox = session.inbox
         if inbox and not inbox.is_answering:
             inbox.is_answering = True
@@ -103,7 +105,7 @@ class MessageDispatcher(BaseHandler):
             task.add_done_callback(self._answering.discard)
 
     async def stop(self, timeout_s: float) -> None:
-        """Let answers in progress finish, and cancel those that do not finish in time."""
+        """Wait up to `timeout_s` for the answers in progress, and cancel those that are not finished by then."""
         if self._answering:
             _, late = await asyncio.wait(self._answering, timeout=timeout_s)
             for task in late:
@@ -113,7 +115,7 @@ class MessageDispatcher(BaseHandler):
         try:
             while inbox and session.disconnect_reason is None:
                 await self._answer(session, inbox.pop())
-        # The edge between a client and the server: whatever goes wrong inside ends this connection only.
+        # The boundary between one client and the server: an unexpected exception ends this connection only.
         except Exception:  # noqa: BLE001
             _log.exception("answer_failed", connection_id=session.id)
             self._live.disconnect(session, DisconnectReason.INTERNAL_ERROR)
@@ -126,7 +128,7 @@ class MessageDispatcher(BaseHandler):
             message = client_messages.decode(text)
             request_id = message.id
             await self._commands.execute(session, message)
-            # An ack makes room in a window.
+            # If the message was an ack, the ack window may have room again: let the catch-up reader check.
             self._catch_up.wake(session)
         except client_messages.InvalidMessage as invalid:
             self._refuse(session, invalid)
@@ -134,7 +136,10 @@ class MessageDispatcher(BaseHandler):
             self._send_error(session, error, request_id)
 
     def _refuse(self, session: Session, invalid: client_messages.InvalidMessage) -> None:
-        """Answer a message that is not understood; a client that goes on sending such messages is disconnected."""
+        """Send the error for a message that could not be decoded. A client that sends more than `max_invalid_per_min`
+        malformed messages (INVALID_JSON, INVALID_MESSAGE) a minute is disconnected; an unknown type or an invalid
+        filter does not count.
+        """
         code = invalid.error.code
         self._stats.connections.record_invalid(_INVALID.get(code, Invalid.SCHEMA))
         if code is ErrorCode.UNKNOWN_TYPE:
@@ -150,7 +155,12 @@ class MessageDispatcher(BaseHandler):
         return self._meter(session) is not None
 
     def _meter(self, session: Session, *, is_message: bool = False) -> Inbox | None:
-        """Meter one frame of any kind; answer or disconnect a client that is too fast, and return None."""
+        """Meter one frame of any kind. Return the session's inbox, or None if the frame must be ignored.
+
+        A frame is ignored if the connection is ending or the client is too fast. A message that is too fast is answered
+        with an error, and a client that goes on until its debt is a full burst is disconnected. A client that
+        acknowledges may send one unmetered frame for each item it was sent.
+        """
         now = self._clock.monotonic()
         inbox = session.receive(now, self._limits.burst)
         if session.disconnect_reason is not None:

@@ -1,4 +1,6 @@
-"""Why a user did or did not get an item: what the filter says, and where each connection is in the log."""
+"""Explain why a user did or did not get an item: the verdict of the filter, and what happened to the item on each
+connection.
+"""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -10,17 +12,23 @@ from app.core.errors import ClientError, ErrorCode
 from app.core.filters.explain import UNREADABLE_FILTER, FilterVerdict, explain_filter
 from app.core.filters.filter import Filter
 from app.core.filters.matching import Outcome
-from app.core.protocol import server_messages
+from app.core.protocol.explanations import DeliveryStatus, ExplainedStep, Explanation
 from app.flows.connections.manager import ConnectionManager
 from app.flows.connections.subscriptions import SubscriptionService
+from app.flows.delivery.channel import Channel
 from app.flows.delivery.live import LiveSet
-from app.flows.delivery.session import Channel, Session
+from app.flows.delivery.session import Session
 from app.ports.clock import Clock
 from app.ports.log import NewsLog, Record
 
 
 class DeliveryState(StrEnum):
-    """What became of an item on one channel of one connection."""
+    """What happened to an item on one channel of one connection.
+
+    BEFORE_CONNECT: the item precedes the seq from which the connection started. IN_GAP: it was announced as missing
+    when the connection started. PENDING: the connection has not evaluated it yet. WRITTEN: it was sent. ACKED: it was
+    sent and acknowledged. REJECTED: the filter did not match. FILTER_CHANGED: an earlier filter evaluated it.
+    """
 
     BEFORE_CONNECT = "before_connect"
     IN_GAP = "in_gap"
@@ -32,9 +40,10 @@ class DeliveryState(StrEnum):
 
 
 class ChannelStatus(NamedTuple):
-    """The state of an item on one channel, and what the channel's present filter says.
+    """What happened to an item on one channel, and the verdict of the filter that the channel has now.
 
-    With FILTER_CHANGED the item was decided by an earlier filter, which is not kept.
+    If `state` is FILTER_CHANGED, the item was evaluated by an earlier filter, which is not kept, so `outcome` may
+    differ from what happened then.
     """
 
     connection_id: str
@@ -45,7 +54,9 @@ class ChannelStatus(NamedTuple):
 
 
 class ItemExplanation(NamedTuple):
-    """What a filter says to an item, and its status on the connections it may have gone to."""
+    """An item, the verdict of a filter on it, and what happened to it on each channel of the
+    connections in question.
+    """
 
     record: Record
     verdict: FilterVerdict
@@ -53,7 +64,7 @@ class ItemExplanation(NamedTuple):
 
 
 class Explainer:
-    """Explains one item to one user, or to one connection."""
+    """Explains one item, by a user's stored filter or by the filters of one connection."""
 
     def __init__(
         self,
@@ -72,9 +83,10 @@ class Explainer:
     async def explain_to_user(
         self, item_id: str, user_id: str, entitled: Entitlement = UNRESTRICTED
     ) -> ItemExplanation:
-        """Explain by the user's stored filter, for all of the user's connections, to a caller with this entitlement.
+        """Explain an item by the user's stored filter for channel `default`, with its status on all of the user's open
+        connections. `entitled` is the entitlement of the caller, which may be an operator.
 
-        Raises ClientError(UNKNOWN_ITEM).
+        Raises ClientError(UNKNOWN_ITEM) if there is no such item, or if the caller's token still delays it.
         """
         record = await self._find(item_id, entitled)
         stored = await self._subscriptions.readable_filter_of(user_id)
@@ -82,9 +94,10 @@ class Explainer:
         return ItemExplanation(record, _verdict(record, stored, entitled), tuple(chain.from_iterable(statuses)))
 
     async def explain_to_session(self, item_id: str, session: Session) -> ItemExplanation:
-        """Explain by the filters that a connection has now. Raises ClientError(UNKNOWN_ITEM).
+        """Explain an item by the filters that a connection has now. Raises ClientError(UNKNOWN_ITEM).
 
-        The verdict is that of the first channel that matches the item, or else of the first channel.
+        The verdict is that of the first channel that matches the item, or else that of the first channel. For a
+        connection without channels the outcome is ERROR.
         """
         entitled = session.token.entitled
         record = await self._find(item_id, entitled)
@@ -94,7 +107,9 @@ class Explainer:
         return ItemExplanation(record, verdict, tuple(self._statuses(session, record)))
 
     async def _find(self, item_id: str, entitled: Entitlement) -> Record:
-        """Return an item that is due to the caller: the existence of others must not show."""
+        """Return the record of an item. Raises ClientError(UNKNOWN_ITEM), also for an item that the caller's token
+        still delays: the error must not reveal that the item exists.
+        """
         record = await self._news_log.by_id(item_id)
         if record is None or not entitled.is_due(record.accepted_at, self._clock.wall()):
             raise ClientError(ErrorCode.UNKNOWN_ITEM, "No stored item has this id")
@@ -128,18 +143,16 @@ def _verdict(record: Record, filter_or_none: Filter | None, entitled: Entitlemen
     return explain_filter(record.item, filter_or_none, entitled)
 
 
-def explanation_message(
-    explanation: ItemExplanation, request_id: str | int | None = None
-) -> server_messages.Explanation:
-    """Return an explanation as a message."""
+def explanation_message(explanation: ItemExplanation, request_id: str | int | None = None) -> Explanation:
+    """Return the server message for an explanation; `request_id` is the id of the client's message, if it has one."""
     record, verdict, statuses = explanation
-    return server_messages.Explanation(
+    return Explanation(
         item=record.item.id,
         seq=record.seq,
         verdict=verdict.outcome,
-        steps=tuple(server_messages.ExplainedStep(*step) for step in verdict.steps),
+        steps=tuple(ExplainedStep(*step) for step in verdict.steps),
         connections=tuple(
-            server_messages.DeliveryStatus(connection_id, channel, state, outcome, "stored" if tracks_stored else "own")
+            DeliveryStatus(connection_id, channel, state, outcome, "stored" if tracks_stored else "own")
             for connection_id, channel, state, outcome, tracks_stored in statuses
         ),
         id=request_id,

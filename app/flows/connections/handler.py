@@ -1,5 +1,5 @@
-"""What every handler of a connection does unless it says otherwise: answer pings, end on a violation,
-ignore the rest.
+"""The default behavior of a connection's handler: answer pings, disconnect a client that violates the protocol, and
+ignore messages and pongs.
 """
 
 from app.core.protocol import frames
@@ -9,13 +9,15 @@ from app.ports.transport import Link
 
 
 class BaseHandler:
-    """The base of the dispatcher, of pending connections and of the canary. Fulfills `ConnectionHandler`."""
+    """The base class of `MessageDispatcher`, `PendingConnection` and `CanaryHandler`. It implements
+    `ConnectionHandler`.
+    """
 
     def on_open(self, session: Session, link: Link[Session]) -> None:
         session.open(link)
 
     def on_data(self, size: int) -> None:
-        """Count nothing."""
+        """Ignore the number of received bytes; subclasses may count it."""
 
     def on_message(self, session: Session, text: str) -> None:
         """Ignore the message."""
@@ -31,10 +33,10 @@ class BaseHandler:
         self._admits_frame(session)
 
     def on_pause(self, session: Session) -> None:
-        """Do nothing: little is sent."""
+        """Do nothing: few frames are sent to such a connection, so they may wait in its link."""
 
     def on_resume(self, session: Session) -> None:
-        """Do nothing: little is sent."""
+        """Do nothing, as `on_pause` does."""
 
     def on_violation(self, session: Session, reason: DisconnectReason) -> None:
         session.end(reason)
@@ -43,5 +45,7 @@ class BaseHandler:
         session.closed(reason)
 
     def _admits_frame(self, session: Session) -> bool:  # noqa: ARG002 - others meter it
-        """Meter a frame; return whether it may be answered."""
+        """Return whether a frame may be processed. The base class always returns True; subclasses meter the frame
+        first.
+        """
         return True

@@ -1,4 +1,4 @@
-"""The metric label of a handshake that was refused."""
+"""Map the error that refuses a handshake to its metric label."""
 
 from app.core.errors import ErrorCode, NewsError
 from app.flows.connections.admission import TooManyFromIp
@@ -20,7 +20,9 @@ _REFUSALS = {
 
 
 def refusal_of(error: NewsError, *, names_user: bool) -> Refusal:
-    """Return the label of a refusal. A request without a user id has a label of its own among the bad requests."""
+    """Return the metric label of a refusal. An error code without a label of its own is BAD_REQUEST, or MISSING_USER if
+    the request has no user id (`names_user` is False).
+    """
     if isinstance(error, TooManyFromIp):
         return Refusal.ADDRESS_LIMIT
     return _REFUSALS.get(error.code, Refusal.BAD_REQUEST if names_user else Refusal.MISSING_USER)

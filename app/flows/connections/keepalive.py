@@ -1,6 +1,7 @@
-"""What connections need over time: heartbeats, token expiry, maximum age, redelivery, and checkpoints that are due.
+"""Periodic checks of all connections: heartbeats, token expiry, maximum age, redelivery, and checkpoints that are due.
 
-Two sweeps a second look at all connections, in parts, so that no item waits for long. No connection has a timer.
+Two sweeps a second check all connections, so that no connection needs a timer. A sweep checks a fifth of them at a
+time, so that it does not delay items for long.
 """
 
 import random
@@ -19,7 +20,7 @@ from app.flows.delivery.resume import StartResolver
 from app.flows.delivery.session import Session, buffered_bytes
 from app.ports.clock import Clock
 
-# A connection that opens just after a sweep began is looked at in the next one, within a second.
+# A connection that opens after a sweep began is first checked in the next sweep, within a second.
 SWEEP_INTERVAL_S = 0.5
 _PARTS = 5
 _AGE_SPREAD = 0.1
@@ -27,7 +28,7 @@ _RECONNECT_WITHIN_S = 1.0
 
 
 class Housekeeping:
-    """Sweeps over all connections while the server runs."""
+    """Checks every open connection twice a second while the server runs."""
 
     def __init__(
         self,
@@ -47,12 +48,12 @@ class Housekeeping:
         self._writes_flushed_at = clock.monotonic()
 
     def sweep(self) -> None:
-        """Look at every connection now."""
+        """Check every open connection now, without pauses."""
         self._flush_write_times()
         self._look_at(self._manager.open_sessions())
 
     async def run_sweeps(self) -> None:
-        """Sweep, until cancelled."""
+        """Sweep over all open connections, one part at a time, until cancelled."""
         while True:
             self._flush_write_times()
             sessions = self._manager.open_sessions()
@@ -61,12 +62,14 @@ class Housekeeping:
                 self._look_at(sessions[part::_PARTS])
 
     def _flush_write_times(self) -> None:
-        """Tell sessions what was written since the last flush, as if it was then: an error on the early side."""
+        """Update the last write time of each session that `Slots` noted a write to. The time of the previous flush is
+        used, so a checkpoint may be sent early but never late.
+        """
         self._live.slots.flush_write_times(self._writes_flushed_at)
         self._writes_flushed_at = self._clock.monotonic()
 
     def _look_at(self, sessions: Iterable[Session]) -> None:
-        """Ping silent clients, disconnect dead ones, redeliver, and send the checkpoints that are due."""
+        """Check each of these sessions, and send the checkpoints that are due."""
         now, wall = self._clock.monotonic(), self._clock.wall()
         delivery, due = self._limits.delivery, []
         for session in sessions:
@@ -78,7 +81,8 @@ class Housekeeping:
                 self._end_old(session)
                 continue
             if session.phase is not Phase.LIVE and buffered_bytes(session) > 0:
-                # What is written now would not be read in time; `CatchUp` knows how long that may last.
+                # A ping or checkpoint would wait behind the bytes that the client has yet to take, so a late answer
+                # would prove nothing. `CatchUp` disconnects the client if it takes none for too long.
                 continue
             self._check_heartbeat(session, now)
             is_quiet = now - session.last_written_at >= delivery.checkpoint_interval_s
@@ -88,7 +92,9 @@ class Housekeeping:
         self._live.checkpoint(due)
 
     def _needs_nothing(self, session: Session, now: float) -> bool:
-        """Return whether there is nothing to do, as there mostly is: every connection is looked at twice a second."""
+        """Return whether a session needs none of the checks. This shortcut is True for most connections, and each is
+        checked twice a second.
+        """
         delivery = self._limits.delivery
         return (
             now - session.last_written_at < delivery.checkpoint_interval_s
@@ -101,7 +107,9 @@ class Housekeeping:
         )
 
     def _check_token(self, session: Session, now: float) -> None:
-        """Announce a token's expiry once, and disconnect a client whose token has expired; `now` in Unix seconds."""
+        """Warn a v2 client once, `expiry_warning_s` before its token expires, and disconnect a client `expiry_grace_s`
+        after its token expired; `now` in Unix seconds.
+        """
         token, limits = session.token, self._limits.auth
         if token.expires_at is None:
             return
@@ -113,7 +121,9 @@ class Housekeeping:
             self._live.send(session, server_messages.TokenExpiring(token.expires_at))
 
     def _end_old(self, session: Session) -> None:
-        """End a connection at its maximum age: its client comes back at once, perhaps to another server."""
+        """Disconnect a client whose connection has reached its maximum age. A v2 client is first told to reconnect
+        within a second, perhaps to another server, and at which position to resume.
+        """
         if session.options.is_v2:
             after_ms = int(random.uniform(0, _RECONNECT_WITHIN_S) * 1000)  # noqa: S311 - jitter, not a secret
             position = self._resolver.position(self._live.decided_seq(session))
@@ -134,5 +144,7 @@ class Housekeeping:
 
 
 def _max_age_s(session: Session, limits: ConnectionLimits) -> float:
-    """Return how long a connection may last: each has its own time, which needs no memory."""
+    """Return the maximum age of a connection in seconds: `max_age_s` less up to a tenth. The reduction is computed from
+    the session id, so it need not be stored.
+    """
     return limits.max_age_s * (1 - _AGE_SPREAD * (hash(session.id) % 1_000) / 1_000)

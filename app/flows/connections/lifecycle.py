@@ -1,6 +1,7 @@
-"""After the 101: open a connection, tell its client what it has to know first, and close it in the end.
+"""Open a connection after the 101, send its first messages, and close it at its end.
 
-Opening awaits nothing: the log cannot move on unseen between the choice of the start and the first item.
+Opening has no await: no item can be broadcast between the choice of where the connection starts and the moment it
+begins to get items.
 """
 
 from app.core.errors import ErrorCode, ServerError
@@ -39,7 +40,9 @@ class SessionLifecycle:
         self._clock = clock
 
     def open(self, session: Session, link: Link[Session]) -> None:
-        """Open a prepared session. Its client hears a welcome (v2), a gap, and whether its stored filter is broken."""
+        """Open a prepared session, and send its first messages: a welcome (v2 only), a gap if items are missing, and an
+        error if the filter of a channel cannot be read.
+        """
         self._acks.open_window(session)
         self._resolver.record_result(session)
         self._manager.open(session, link)
@@ -49,14 +52,16 @@ class SessionLifecycle:
         if gap is not None and gap.items > 0:
             self._live.send(session, server_messages.gap_message(gap))
         if session.channels.has_unreadable_filter:
-            # Nothing matches a filter that cannot be read, so the client would wait in vain.
+            # A filter that cannot be read matches no item: without this error the client would wait in vain.
             broken = ServerError(
                 ErrorCode.INVALID_FILTER, "Your stored filter cannot be read: subscribe again to get items"
             )
             self._live.send(session, server_messages.error_message(broken, self._clock.wall()))
 
     def close(self, session: Session, reason: DisconnectReason) -> None:
-        """Release a session whose socket is gone. May be called more than once."""
+        """Release a session whose connection is closed or lost, and stop its catch-up and its wait for acks. May be
+        called more than once.
+        """
         self._manager.release(session, reason)
         self._catch_up.wake(session)
         self._acks.suspend(session)

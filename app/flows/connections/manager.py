@@ -1,4 +1,4 @@
-"""The register of open connections: opening and closing them, and the filters of their channels."""
+"""The register of open connections: opening and releasing them, and changing the filters of their channels."""
 
 import structlog
 
@@ -9,8 +9,9 @@ from app.core.protocol import server_messages
 from app.core.protocol.close_codes import DisconnectReason
 from app.flows.connections.admission import Admission
 from app.flows.connections.connection_info import ConnectionHistory, ConnectionInfo
+from app.flows.delivery.channel import Channel
 from app.flows.delivery.live import LiveSet
-from app.flows.delivery.session import Channel, Session
+from app.flows.delivery.session import Session
 from app.ports.clock import Clock
 from app.ports.transport import Link
 from app.telemetry.stats import Stats
@@ -19,7 +20,9 @@ _log = structlog.get_logger("connections")
 
 
 class ConnectionManager:
-    """Every open connection. `live` decides what each of them is sent."""
+    """Every open connection, including those that are being disconnected. `LiveSet` decides what each of
+    them is sent.
+    """
 
     def __init__(self, admission: Admission, live: LiveSet, clock: Clock, stats: Stats) -> None:
         self._admission = admission
@@ -34,11 +37,15 @@ class ConnectionManager:
         return len(self._open)
 
     def describe(self, *, are_open: bool) -> list[ConnectionInfo]:
-        """Describe the open connections, or those that ended last, newest first."""
+        """Describe the open connections or, if `are_open` is False, those that closed last; newest first."""
         return self._history.describe(self._open.values(), self._live.position) if are_open else self._history.closed()
 
     def open(self, session: Session, link: Link[Session]) -> None:
-        """Open an admitted session where it starts in the log. A session it displaces gets nothing from now on."""
+        """Attach the socket to an admitted session, which from now on gets the items after its start in the log.
+
+        The sessions that it displaces are disconnected. A session that was itself disconnected before it opened is
+        closed at once.
+        """
         session.open(link, self._live.position if session.start is None else session.start.after)
         # A session that was displaced during its own handshake must not displace others.
         for old in self._admission.displaced_by(session) if session.disconnect_reason is None else ():
@@ -55,8 +62,8 @@ class ConnectionManager:
         _log.info("connection_opened", connection_id=session.id, user_id=session.user_id)
 
     def release(self, session: Session, reason: DisconnectReason) -> None:
-        """Release a session, once. A reason that the server gave before is kept. Also releases one
-        that never opened.
+        """Release a session, whether it was opened or not. Only the first call has an effect. `reason` is recorded only
+        if the session has no disconnect reason yet.
         """
         if self._admission.release(session) and session.link is not None:
             self._close(session, reason)
@@ -78,7 +85,11 @@ class ConnectionManager:
         )
 
     def kick(self, connection_id: str) -> Session:
-        """Disconnect a connection for good, on an operator's request. Raises ClientError(NOT_FOUND)."""
+        """Disconnect one connection on an operator's request, and return its session. The close code tells the client
+        not to reconnect.
+
+        Raises ClientError(NOT_FOUND) if no open connection has this id, or if it is being disconnected already.
+        """
         session = self._open.get(connection_id)
         if session is None or session.disconnect_reason is not None:
             raise ClientError(ErrorCode.NOT_FOUND, "No open connection has this id")
@@ -87,8 +98,8 @@ class ConnectionManager:
         return session
 
     def kick_user(self, user_id: str) -> int:
-        """Disconnect all of a user's connections for good, also those in their handshake. Return how
-        many there were.
+        """Disconnect all of a user's connections, also those that are not open yet. Return how many were disconnected.
+        The close code tells the clients not to reconnect.
         """
         sessions = [one for one in self._admission.sessions_of(user_id) if one.disconnect_reason is None]
         for session in sessions:
@@ -103,20 +114,22 @@ class ConnectionManager:
                 self.set_channel_filter(session, channel, wanted)
 
     def detach_from_stored(self, user_id: str, name: str | None = None) -> None:
-        """Let a user's channels of this name, or all named ones, keep their filter when the stored one is deleted."""
+        """Stop a user's channels from tracking the stored filter, because it was deleted. They keep the filter that
+        they have. This applies to the channels called `name`, or without a `name` to all except `default`.
+        """
         for session in self._admission.sessions_of(user_id):
             for channel in session.channels:
                 if channel.name != DEFAULT_CHANNEL if name is None else channel.name == name:
                     channel.tracks_stored = False
 
     def set_channel_filter(self, session: Session, channel: Channel, wanted: Filter) -> None:
-        """Replace a channel's filter, between two items."""
+        """Replace a channel's filter. The new filter applies to the items that the session has not evaluated yet."""
         channel.filter, channel.filter_seq = wanted, self._live.decided_seq(session)
         if session.phase is Phase.LIVE:
             self._live.slots.put(channel)
 
     def join_channel(self, session: Session, channel: Channel) -> None:
-        """Add a channel to an open session; it starts where the session is in the log."""
+        """Add a channel to an open session. The channel gets the items that the session has not evaluated yet."""
         channel.cursor = channel.filter_seq = self._live.decided_seq(session)
         self._live.slots.flush_counts(session)
         session.add_channel(channel)

@@ -1,9 +1,10 @@
-"""Connections that still wait for a token: from a 101 without one to the message `auth`.
+"""Pending connections: open without a token, until their clients send the message `auth`.
 
 Some clients can set neither a header nor a subprotocol. A client that speaks v2, and so knows close code 4502, may
-connect without a token to a server that requires one, and has five seconds to send it. Until then it is not admitted,
-has no filter and is not counted; the number of these connections is limited, their frames are metered like all
-others, and messages after `auth` wait until it is answered.
+connect without a token to a server that requires one, and has `auth.timeout_s` (five seconds by default) to send it.
+Until the token is verified the connection is not admitted, has no filter and is not counted as open. The number of
+pending connections is limited, and each of their frames is metered. Messages that follow `auth` wait in the inbox until
+`auth` is answered.
 """
 
 import asyncio
@@ -40,14 +41,16 @@ _log = structlog.get_logger("pending_auth")
 
 
 class UpgradeContext(NamedTuple):
-    """What an upgrade without a token leaves behind: what the client asks for, and the address it is counted for."""
+    """What is kept of an upgrade request without a token until the token arrives: what the client asks for, and the
+    address that the connection is counted for ("" for none).
+    """
 
     request: ConnectRequest
     ip: str
 
 
 class PendingConnections:
-    """All connections that wait for a token."""
+    """The set of all pending connections, and the services that their handlers share."""
 
     def __init__(
         self,
@@ -69,7 +72,11 @@ class PendingConnections:
         self._waiting: set[PendingConnection] = set()
 
     def accept(self, context: UpgradeContext) -> "PendingConnection":
-        """Accept a connection without a token. Raises ServerError(DRAINING, AT_CAPACITY)."""
+        """Accept a connection without a token, and return its handler.
+
+        Raises ServerError(DRAINING) while the server shuts down, and ServerError(AT_CAPACITY) if there are too many
+        admitted or too many pending connections.
+        """
         self.connect.check_capacity()
         if len(self._waiting) >= self.limits.max_unauthenticated_connections:
             raise ServerError(ErrorCode.AT_CAPACITY, retry_after_s=_RETRY_S)
@@ -78,12 +85,14 @@ class PendingConnections:
         return pending
 
     def remove(self, pending: "PendingConnection") -> None:
-        """Remove a connection that was admitted or is gone."""
+        """Stop counting a connection as pending, because it was admitted, refused or closed. A second call does
+        nothing.
+        """
         self._waiting.discard(pending)
 
 
 class PendingConnection(BaseHandler):
-    """The handler of one connection until its client has sent a token."""
+    """The handler of one pending connection, until the connection is admitted or ends."""
 
     def __init__(self, pending: PendingConnections, context: UpgradeContext) -> None:
         self.session = Session("pending", "", pending.clock.monotonic())
@@ -124,7 +133,9 @@ class PendingConnection(BaseHandler):
             self._timeout.cancel()
 
     def _admits_frame(self, session: Session) -> bool:
-        """Meter a frame. A client without a token has one thing to say, so one that is too fast is ended at once."""
+        """Meter a frame, and return whether the connection goes on. A client without a token only has to send `auth`,
+        so the first frame above the message rate disconnects it.
+        """
         now, limits = self._all.clock.monotonic(), self._all.message_limits
         left = session.receive(now, limits.burst).take(now, limits)
         if left < 0 and session.disconnect_reason is None:
@@ -147,13 +158,17 @@ class PendingConnection(BaseHandler):
             self._refuse(invalid.error, invalid.request_id, DisconnectReason.UNAUTHENTICATED)
         except NewsError as error:
             self._refuse(error, request_id)
-        # The edge between a client and the server: whatever goes wrong inside ends this connection only.
+        # The boundary between one client and the server: an unexpected exception ends this connection only.
         except Exception:  # noqa: BLE001
             _log.exception("guest_failed")
             self._refuse(ServerError(ErrorCode.INTERNAL), request_id)
 
     async def _verify(self, message: client_messages.Message) -> Identity:
-        """Raise ClientError(UNAUTHORIZED, TOKEN_EXPIRED) and ServerError."""
+        """Return the identity that the token of an `auth` message proves.
+
+        Raises ClientError(UNAUTHORIZED), also for any other message; ClientError(TOKEN_EXPIRED); and ServerError if the
+        keys are not available.
+        """
         if not isinstance(message, client_messages.Auth):
             self._all.stats.connections.record_token_check(TokenCheck.MISSING)
             raise ClientError(ErrorCode.UNAUTHORIZED, "The first message must be auth, with a token")
@@ -161,7 +176,9 @@ class PendingConnection(BaseHandler):
         return await self._all.verifier.verify(message.token)
 
     async def _enter(self, identity: Identity, request_id: str | int | None) -> None:
-        """Admit the connection, and hand what its client sent meanwhile to the dispatcher. Raises NewsError."""
+        """Admit the connection, and hand its link and its waiting messages to the dispatcher. If the client left during
+        the admission, release the new session. Raises NewsError if the connection is not admitted.
+        """
         pending, inbox, link = self._all, self.session.inbox, self.session.link
         session = await pending.connect.admit(self._context.request, identity, self._context.ip, inbox)
         if self.session.disconnect_reason is not None or link is None:
@@ -175,7 +192,11 @@ class PendingConnection(BaseHandler):
         pending.dispatcher.process_waiting(session)
 
     def _refuse(self, error: NewsError, request_id: str | int | None, reason: DisconnectReason | None = None) -> None:
-        """Send an error and end the connection: with 4029 if nothing but a later attempt is needed."""
+        """Send an error and disconnect the client, unless the connection is already ending.
+
+        Without a `reason` the error's code decides: codes that are not in `_REASONS` close with 4029 if a retry may
+        succeed, otherwise with 4502.
+        """
         pending, session = self._all, self.session
         if session.disconnect_reason is not None or session.link is None:
             return

@@ -1,8 +1,8 @@
-"""Revoked tokens: which tokens are refused although they have not expired, and the order of a revocation.
+"""Revoked tokens, which are refused although they have not expired.
 
-A signer need not name its tokens, so what is revoked is every token that was issued for a user until now. The
-revocation is stored first, then in force, then the user's connections are closed. It is forgotten once no token can
-outlive it.
+A token need not have an id, so a revocation covers every token that was issued for a user until now. It is stored on
+disk first, then takes effect, and then the user's connections are closed. A revocation that is older than the longest
+lifetime of a token is deleted when the next one is stored.
 """
 
 import structlog
@@ -24,24 +24,26 @@ class Revocations:
         self._issued_before: dict[str, float] = {}
 
     async def load(self) -> None:
-        """Load what was revoked before a restart."""
+        """Load the stored revocations, when the server starts."""
         self._issued_before = await self._store.load()
 
     def is_revoked(self, user_id: str, issued_at: float | None) -> bool:
-        """Return whether a token is refused. A token without a time of issue may be an old one."""
+        """Return whether a token is revoked; `issued_at` in Unix seconds. A token without that time counts as revoked
+        if its user has a revocation, because it may be older than the revocation.
+        """
         before = self._issued_before.get(user_id)
         return before is not None and (issued_at is None or issued_at <= before)
 
     async def revoke(self, user_id: str, manager: ConnectionManager) -> int:
-        """Refuse every token issued for a user until now. Return how many connections were
-        closed. Raises ServerError.
+        """Revoke every token that was issued for a user until now, and return how many connections were closed. Raises
+        ServerError if the revocation cannot be stored; then nothing is revoked.
         """
         now = self._clock.wall()
         forget_before = now - MAX_TOKEN_LIFETIME_S - LEEWAY_S
         await self._store.save(user_id, now, forget_before)
         kept = {user: before for user, before in self._issued_before.items() if before >= forget_before}
         self._issued_before = kept | {user_id: now}
-        # Connections in their handshake too: their tokens were verified before the revocation.
+        # This includes connections in their handshake: their tokens were verified before the revocation.
         connections = manager.kick_user(user_id)
         _log.warning("tokens_revoked", user_id=user_id, connections=connections)
         return connections

@@ -1,4 +1,6 @@
-"""Users' stored filters: first on disk, then in the index, then the answer, so that no answer is forgotten."""
+"""Users' stored filters. A change is first stored on disk, then applied to the user's open connections, and then
+answered, so that a change that was confirmed is never lost.
+"""
 
 import asyncio
 from typing import NamedTuple
@@ -25,14 +27,18 @@ _log = structlog.get_logger("subscriptions")
 
 
 class SavedSubscription(NamedTuple):
-    """What is stored now, and whether it is the first of its channel."""
+    """A subscription as it is stored. `is_new` is True if none was stored for its user and channel before, or only one
+    that cannot be read.
+    """
 
     subscription: Subscription
     is_new: bool
 
 
 class SubscriptionService:
-    """Users' filters, stored and live. A user without a stored filter for channel `default` gets every item."""
+    """Loads, stores and deletes users' filters, and applies changes to open connections. A user without a stored filter
+    for channel `default` gets every item there.
+    """
 
     def __init__(
         self, store: SubscriptionStore, manager: ConnectionManager, limits: FilterLimits, clock: Clock, stats: Stats
@@ -45,16 +51,20 @@ class SubscriptionService:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def meter_change(self, user_id: str) -> None:
-        """Meter one change that a user asks for, of any channel. Raises ClientError(RATE_LIMITED)."""
+        """Meter one filter change of a user; the changes of all channels count together. Raises
+        ClientError(RATE_LIMITED).
+        """
         wait_s = self._limiter.acquire(user_id, self._clock.monotonic())
         if wait_s:
             self._stats.connections.record_rate_limit(RateScope.FILTER)
             raise ClientError(ErrorCode.RATE_LIMITED, "Too many filter changes", retry_after_s=wait_s)
 
     async def load_filters(self, session: Session) -> None:
-        """Load the stored filters of an admitted session's channels. Raises ClientError(UNKNOWN_CHANNEL).
+        """Set the filter of each channel of an admitted session that has none, from what is stored. Raises
+        ClientError(UNKNOWN_CHANNEL) if nothing is stored for a named channel.
 
-        A channel whose stored filter cannot be read stays without one: it matches nothing, never everything.
+        If the stored filter cannot be read, the filter of the channel stays None: the channel then matches no item,
+        rather than every item.
         """
         for channel in session.channels:
             try:
@@ -62,12 +72,15 @@ class SubscriptionService:
             except CorruptSubscriptionError as error:
                 _log.error("stored_filter_unreadable", user_id=session.user_id, error=str(error))
                 continue
-            # If a newer filter was stored while this one was read, it is there already.
+            # Keep a filter that the channel has already: one from the URL, or a newer one that was stored while this
+            # one was being read.
             if channel.filter is None:
                 channel.filter = stored
 
     async def find(self, user_id: str, channel: str = DEFAULT_CHANNEL) -> Subscription:
-        """Return a stored subscription. Raises ClientError(NOT_FOUND) and ServerError(INTERNAL)."""
+        """Return the stored subscription of a user's channel. Raises ClientError(NOT_FOUND), and ServerError(INTERNAL)
+        if it cannot be read.
+        """
         try:
             stored = await self._store.load(user_id, channel)
         except CorruptSubscriptionError as error:
@@ -77,9 +90,11 @@ class SubscriptionService:
         return stored
 
     async def filter_of(self, user_id: str, channel: str = DEFAULT_CHANNEL) -> Filter:
-        """Return the filter that decides for a user's channel.
+        """Return the stored filter of a user's channel, or for `default` without a stored one the filter that matches
+        every item.
 
-        Raises ClientError(UNKNOWN_CHANNEL) and ServerError(INTERNAL).
+        Raises ClientError(UNKNOWN_CHANNEL) if nothing is stored for a named channel, and ServerError(INTERNAL) if the
+        stored filter cannot be read.
         """
         try:
             return await self._stored_filter(user_id, channel)
@@ -87,7 +102,9 @@ class SubscriptionService:
             raise _unreadable() from error
 
     async def readable_filter_of(self, user_id: str) -> Filter | None:
-        """Return the filter that decides for a user, None if the stored one cannot be read."""
+        """Return the filter of a user's channel `default`, or None if the stored one cannot be read. Without a stored
+        one, the filter matches every item.
+        """
         try:
             return await self._stored_filter(user_id, DEFAULT_CHANNEL)
         except CorruptSubscriptionError:
@@ -100,7 +117,9 @@ class SubscriptionService:
         alert_channels: tuple[str, ...] | None = None,
         channel: str = DEFAULT_CHANNEL,
     ) -> SavedSubscription:
-        """Store a filter, and apply it to every connection of the user that tracks it."""
+        """Store a filter, and apply it to every channel of the user's connections that tracks it. If `alert_channels`
+        is None, those of the stored subscription are kept, or without one `DEFAULT_ALERT_CHANNELS` are used.
+        """
         async with self.lock(user_id):
             before = await self._stored_or_none(user_id, channel)
             if alert_channels is None:
@@ -111,9 +130,10 @@ class SubscriptionService:
             return SavedSubscription(stored, is_new=before is None)
 
     async def remove(self, user_id: str) -> None:
-        """Delete all of a user's subscriptions. Raises ClientError(NOT_FOUND).
+        """Delete all of a user's subscriptions. Raises ClientError(NOT_FOUND) if there are none.
 
-        The user's connections get every item again on channel `default`, and keep the filters of named channels.
+        On the user's connections, a channel `default` that tracks the stored filter matches every item from now on;
+        named channels keep their filters.
         """
         async with self.lock(user_id):
             if not await self._store.delete(user_id):
@@ -122,13 +142,17 @@ class SubscriptionService:
             self._manager.detach_from_stored(user_id)
 
     async def forget(self, user_id: str, channel: str) -> None:
-        """Delete the subscription of one channel; connections that have the channel keep its filter."""
+        """Delete the stored subscription of one channel, if there is one. Connections that have the channel keep its
+        filter.
+        """
         async with self.lock(user_id):
             await self._store.delete(user_id, channel)
             self._manager.detach_from_stored(user_id, channel)
 
     def lock(self, user_id: str) -> asyncio.Lock:
-        """Return the lock that orders one user's changes, so that the live filter is the one stored last."""
+        """Return the lock of a user's filter changes. A change holds it while it is stored and applied, so that
+        connections always end up with the filter that was stored last.
+        """
         return self._locks.setdefault(user_id, asyncio.Lock())
 
     async def _stored_filter(self, user_id: str, channel: str) -> Filter:

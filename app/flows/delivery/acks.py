@@ -1,8 +1,9 @@
-"""At-least-once delivery: redelivery of what is not acknowledged, and the durable cursors of devices.
+"""At-least-once delivery: redeliver items that are not acknowledged, and store the seq that each device has
+acknowledged.
 
-A device has one cursor, whatever connection it uses; all connections of a user without a device id share one. A cursor
-is on disk within a second of an ack, so after a crash items are sent again and none is skipped. Items that are not
-acknowledged in time are read from the log again.
+That seq is the device's cursor. A device has one cursor, whichever connection it uses; all connections of a user
+without a device id share one. A cursor is on disk within a second of an ack, so a crash can repeat items but skips
+none. Items that are not acknowledged within `ack_timeout_s` are read from the log and sent again.
 """
 
 from collections import OrderedDict
@@ -31,7 +32,11 @@ _log = structlog.get_logger("acks")
 
 
 class Acks:
-    """The ack windows of devices that are or recently were connected, and their cursors on the way to disk."""
+    """Processes acks, redelivers items and stores cursors.
+
+    It keeps the ack windows of the `_MAX_WINDOWS` devices that connected or acknowledged last, and the cursors that are
+    not stored yet.
+    """
 
     def __init__(
         self,
@@ -52,9 +57,11 @@ class Acks:
         self._unsaved: dict[Device, Cursor] = {}
 
     async def prepare(self, session: Session) -> None:
-        """Load the cursor of an admitted session's device. The cursor of a new device is stored before the 101.
+        """Load the cursor of an admitted session's device, or store one for a device that has none. Raises ServerError.
 
-        Otherwise a crash right after the first items would forget that the device was due them. Raises ServerError.
+        A new device's cursor is stored before the device is sent any item. Otherwise a crash right after the first
+        items would lose the position from which the device has to get them again. Nothing is loaded if the device's
+        window is still in memory.
         """
         device = _device(session)
         if device in self._windows:
@@ -74,7 +81,10 @@ class Acks:
             session.start_at(start)
 
     def open_window(self, session: Session) -> None:
-        """Attach the window of its device to a session that opens; it starts after what was acknowledged."""
+        """Attach a new ack window to an opening session that uses acks.
+
+        If the device's last ack is known and the client did not ask where to start, the session starts after that ack.
+        """
         if not session.options.uses_acks:
             return
         device = _device(session)
@@ -88,14 +98,17 @@ class Acks:
         self._remember(session, window)
 
     def suspend(self, session: Session) -> None:
-        """Forget which items a closed connection waited for; the cursor of its device is kept."""
+        """Stop expecting acks for the items that a closed session was sent. The window and cursor of its device are
+        kept.
+        """
         if session.window is not None:
             session.window.suspend()
 
     def acknowledge(self, session: Session, seq: int) -> int:
-        """Apply an ack, and return the seq up to which everything is acknowledged now.
+        """Apply an ack and return the highest acknowledged seq.
 
-        Raises ClientError(INVALID_MESSAGE).
+        Raises ClientError(INVALID_MESSAGE) if the session does not use acks, or if `seq` is higher than that of every
+        item sent to it or evaluated for it.
         """
         window = session.window
         if window is None:
@@ -113,20 +126,24 @@ class Acks:
         return window.acked
 
     def redeliver(self, session: Session, now: float) -> None:
-        """Send items again that were not acknowledged in time, or give the connection up; `now`
-        in monotonic seconds.
+        """Send all unacknowledged items again if the oldest was sent more than `ack_timeout_s` ago; `now` is in
+        monotonic seconds.
+
+        After `max_redeliveries` attempts without an ack the client is disconnected instead.
         """
         if session.window is not None and session.window.oldest_wait_s(now) > self._limits.ack_timeout_s:
             self._redeliver(session, session.window)
 
     async def run_flushes(self) -> None:
-        """Store cursors that moved, until cancelled."""
+        """Store changed cursors every `_FLUSH_INTERVAL_S`, until cancelled."""
         while True:
             await self._clock.sleep(_FLUSH_INTERVAL_S)
             await self.flush()
 
     async def flush(self) -> None:
-        """Store cursors that moved. Those that cannot be stored are tried again."""
+        """Store the cursors that changed since the last flush. If the store raises ServerError, keep them for the next
+        flush.
+        """
         moved, self._unsaved = self._unsaved, {}
         if not moved:
             return
@@ -146,7 +163,9 @@ class Acks:
         self._live.rewind(session, session.channels, window.acked)
 
     def _skip_acknowledged(self, session: Session, acked: int) -> None:
-        """Let a session that reads the log again continue after what was acknowledged meanwhile."""
+        """Advance the channels of a session that reads the log to `acked`: acknowledged items need not
+        be sent again.
+        """
         if session.phase is not Phase.LIVE:
             for channel in session.channels:
                 channel.cursor = max(channel.cursor, acked)

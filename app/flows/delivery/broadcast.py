@@ -1,7 +1,7 @@
-"""From the log to the sockets: the task that fills websocket_queue, and the broadcaster that empties it.
+"""Broadcast items as they become durable: one task moves them from the log into `websocket_queue`, another matches them
+and writes them to clients.
 
-The queue is bounded and its policy is backpressure: while it is full the follower waits, and the log keeps what is to
-come.
+The queue is bounded. While it is full, the first task waits (backpressure) and newer items stay in the log.
 """
 
 import asyncio
@@ -25,7 +25,8 @@ from app.telemetry.stats import Stats
 STEPS = (Outcome.IMPACT, Outcome.CATEGORY, Outcome.SOURCE, Outcome.KEYWORD, Outcome.ERROR)
 _IDLE_TICK_S = 5.0
 _CAUGHT_UP_POLL_S = 0.005
-# One write must not make a healthy client look slow: what the kernel does not take waits until the event loop runs.
+# Limits of one batch, which is one write. Bytes that the kernel does not take wait until the event loop runs, so a
+# larger write could make a healthy client look slow.
 _BATCH_BYTES = 64 * 1024
 _BATCH_ITEMS = 64
 
@@ -33,7 +34,10 @@ _log = structlog.get_logger("broadcast")
 
 
 class Probe(NamedTuple):
-    """A record that is not news: its frame goes to `send` and nowhere else, and its sender counts it."""
+    """A probe of the canary, which is matched and encoded like an item but is not news.
+
+    The frame of its `record` is passed only to `send`, and only the canary counts it.
+    """
 
     record: Record
     send: Callable[[bytes], None]
@@ -49,28 +53,40 @@ class Matched(NamedTuple):
 
 
 class BroadcastQueue(asyncio.Queue[Record | Probe]):
-    """websocket_queue: bounded, and able to tell how many items wait and for how long. A probe is not an item."""
+    """The bounded queue between the log and the broadcaster, called `websocket_queue` elsewhere.
+
+    It reports how many items wait and how old the oldest is. Probes in the queue do not count as items.
+    """
 
     def items(self) -> list[Record]:
-        """Return the items that wait."""
+        """Return the waiting items without the probes, oldest first."""
         return [waiting for waiting in self._queue if isinstance(waiting, Record)]
 
     def oldest_age_s(self, now: float) -> float:
-        """Return the age of the oldest waiting item, 0 if none waits; `now` in Unix seconds."""
+        """Return how many seconds ago the oldest waiting item was accepted, 0 if none waits; `now` is
+        in Unix seconds.
+        """
         return max((now - item.accepted_at for item in self.items()[:1]), default=0.0)
 
     async def put_probe(self, probe: Probe) -> None:
-        """Add a probe, unless one waits already: while nothing is taken, probes must not pile up."""
+        """Add a probe, unless the queue contains one already: probes must not pile up while the broadcaster takes
+        nothing.
+
+        Waits while the queue is full.
+        """
         if not any(isinstance(waiting, Probe) for waiting in self._queue):
             await self.put(probe)
 
-    # asyncio.Queue documents _init, _put and _get as the methods for subclasses to override.
+    # Overridden to declare the type of `_queue`. The source of asyncio.Queue marks _init, _put and _get as overridable.
     def _init(self, maxsize: int) -> None:  # noqa: ARG002
         self._queue: deque[Record | Probe] = deque()
 
 
 class WebSocketBroadcaster:
-    """Takes items in log order, finds which slots match, and sends the same bytes to all that match the same items."""
+    """Takes items from the queue in log order, matches them against all filters at once, and sends them.
+
+    Connections that match the same items of a batch are sent the same bytes.
+    """
 
     def __init__(
         self, log: NewsLog, websocket_queue: BroadcastQueue, live: LiveSet, clock: Clock, stats: Stats
@@ -83,11 +99,16 @@ class WebSocketBroadcaster:
         self._last_tick_at = clock.monotonic()
 
     def idle_s(self) -> float:
-        """Return the seconds since the last tick. There is a tick every few seconds even if there is nothing to do."""
+        """Return the seconds since `run` last began a round of its loop. With an empty queue a round takes
+        `_IDLE_TICK_S`.
+        """
         return self._clock.monotonic() - self._last_tick_at
 
     async def follow(self) -> None:
-        """Move every item that becomes durable from now on into the queue, until cancelled."""
+        """Put every item after the live position into the queue as soon as it is durable, until cancelled.
+
+        Waits while the queue is full.
+        """
         async for records in self._news_log.follow(self._live.position):
             for record in records:
                 await self._queue.put(record)
@@ -100,19 +121,20 @@ class WebSocketBroadcaster:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_TICK_S):
                     self._take_batch(await self._queue.get())
-            # What the kernel did not take is written when the event loop runs. Without a pause here a burst would pile
-            # up, and healthy clients would look slow.
+            # Let the event loop write the bytes that the kernel did not take. Without this pause they would pile up
+            # during a burst of items, and healthy clients would look slow.
             await asyncio.sleep(0)
 
     async def wait_until_caught_up(self) -> None:
-        """Wait until everything in the log was broadcast."""
+        """Return once every item in the log has been broadcast."""
         while self._live.position < self._news_log.head:
             await self._clock.sleep(_CAUGHT_UP_POLL_S)
 
     def broadcast(self, *records: Record) -> None:
-        """Send items, in order, to every slot that matches them.
+        """Match items and send each, in order, to every connection with a matching slot. `records` must not be empty.
 
-        An item that cannot be matched or sent is skipped and counted as an error.
+        An item that cannot be matched or encoded is skipped and counted as an error. If sending fails, all matched
+        items of this call are counted as errors. No exception is raised in either case.
         """
         now = self._clock.wall()
         for record in records:
@@ -125,11 +147,16 @@ class WebSocketBroadcaster:
             _log.exception("broadcast_failed", sequence=records[-1].seq, items=len(matched))
             for _ in matched:
                 self._stats.broadcast.record_failure()
-        # Also if the last items had no recipients.
+        # Needed if sending failed, or if the last item could not be matched or encoded: then `deliver` has not advanced
+        # to it.
         self._live.advance_to(records[-1].seq)
 
     def _take_batch(self, first: Record | Probe) -> None:
-        """Take what waits now: of items as many as fit into one write. Nothing is held back to make a batch."""
+        """Broadcast `first` and what already waits in the queue, up to `_BATCH_ITEMS` items or about `_BATCH_BYTES` of
+        JSON.
+
+        The batch is not delayed to wait for more items. Items that precede a probe are broadcast before it.
+        """
         waiting, size = first, 0
         records: list[Record] = []
         while True:
@@ -151,7 +178,10 @@ class WebSocketBroadcaster:
             records.clear()
 
     def _probe(self, probe: Probe) -> None:
-        """Do all that is done for an item, but send the frame to the probe only. A probe that fails never arrives."""
+        """Match and encode a probe like an item, but pass its frame to `probe.send` only.
+
+        An error is logged. The probe then does not arrive, which the canary reports.
+        """
         try:
             self._live.index.match(probe.record.item)
             probe.send(frames.text_frame(_payload(probe.record)))
@@ -159,7 +189,9 @@ class WebSocketBroadcaster:
             _log.exception("probe_failed")
 
     def _match_and_encode(self, record: Record) -> Matched | None:
-        """Find the slots that match an item, and make its message; return None if that fails."""
+        """Return an item's match and its encoded message. Return None if either fails; the error is
+        logged and counted.
+        """
         started = self._clock.monotonic()
         try:
             match = self._match(record)
@@ -190,7 +222,7 @@ class WebSocketBroadcaster:
         self._live.deliver([item.outgoing for item in matched])
         write_s = self._clock.monotonic() - started
         for item in matched:
-            # The items were written together: each gets its share of the time.
+            # The items were written together, so each is counted with an equal share of the time.
             times = ((Stage.MATCH, item.match_s), (Stage.ENCODE, item.encode_s), (Stage.WRITE, write_s / len(matched)))
             self._stats.broadcast.record_stages(times)
             _log.info("item_broadcast", **_summary(item.outgoing.record, item.match, times))
@@ -201,7 +233,11 @@ def _payload(record: Record) -> bytes:
 
 
 def _summary(record: Record, match: Match, stages: Iterable[tuple[Stage, float]]) -> dict[str, object]:
-    """Summarize what became of an item in one log line, in the words of the metrics."""
+    """Return the fields of an item's log line: its ids, the number of matching slots, rejections by step, and
+    milliseconds by stage.
+
+    Steps and stages have the names of the metric labels.
+    """
     rejected = {step.value: count for step in STEPS if (count := getattr(match, step.value))}
     times = {f"{stage}_ms": round(seconds * 1000, 3) for stage, seconds in stages}
     trace = {"trace_id": record.trace_id} if record.trace_id else {}

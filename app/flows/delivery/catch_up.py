@@ -1,9 +1,9 @@
-"""From the log to one connection, at its own pace, and the switch to live.
+"""Read the log for each connection that is not live, at the pace of its client, until it has caught up and goes live.
 
-A resume after a disconnect, a slow client, a redelivery and a channel's past are the same journey: read a page of the
-log, offer each item to the connection's filters, wait until the client has taken enough, and once everything that was
-broadcast has been read, go live with no await between the check and the switch. So the switch neither loses nor repeats
-an item, and a slow client costs a cursor and a bounded buffer.
+The same loop serves a resume after a disconnect, a slow client, a redelivery, and a channel's past items. It reads a
+page of the log, evaluates the connection's filters for each item, and waits while too many bytes are buffered or too
+many items unacknowledged. Once every broadcast item has been read, the connection goes live. No await separates that
+check from the switch, so no item is lost or repeated, and a slow client costs a cursor and a bounded buffer.
 """
 
 import asyncio
@@ -29,7 +29,8 @@ from app.telemetry.stats import Stats
 _SWEEP_INTERVAL_S = 1.0
 _RETRY_S = 0.5
 _CAUGHT_UP_POLL_S = 0.005
-# A connection that sees every item late looks for due items this many times in one delay, within these bounds.
+# A connection whose token delays items looks for due items this many times per delay, but waits at least
+# `_CAUGHT_UP_POLL_S` and at most `_MAX_POLL_S` in between.
 _POLLS_PER_DELAY = 20
 _MAX_POLL_S = 5.0
 
@@ -37,13 +38,17 @@ _log = structlog.get_logger("catch_up")
 
 
 class _LogReader:
-    """What exists only while a connection reads the log: what wakes it, what its client took, and its progress."""
+    """The state of reading the log for one connection; it is dropped when the connection goes live or ends.
+
+    `woken` is set to make the reader check for room again. `progress_at` is when the client last took bytes or had none
+    to take (monotonic seconds). `replayed` counts the items sent from the log.
+    """
 
     __slots__ = ("is_lag_announced", "progress_at", "replayed", "sent", "untaken", "woken")
 
     def __init__(self, untaken: int, now: float) -> None:
         self.woken = asyncio.Event()
-        # The bytes that the client had yet to take at the last look, and the bytes sent since then.
+        # The bytes in the link's buffer at the last call of `bytes_taken`, and the bytes of items written since then.
         self.untaken = untaken
         self.sent = 0
         self.progress_at = now
@@ -51,7 +56,11 @@ class _LogReader:
         self.is_lag_announced = False
 
     def bytes_taken(self, untaken: int) -> int:
-        """Return the least number of bytes that the client took since the last call, given how many are left."""
+        """Return the minimum number of bytes that the client took since the last call; `untaken` is how many its link
+        buffers now.
+
+        The client may have taken more, because only items from the log are counted as sent.
+        """
         taken = self.untaken + self.sent - untaken
         self.untaken, self.sent = untaken, 0
         return taken
@@ -79,20 +88,22 @@ class CatchUp:
         self._readers: dict[Session, _LogReader] = {}
 
     async def run(self) -> None:
-        """Start a reader for every connection that falls behind, until cancelled."""
+        """Start a reader task for every session that arrives in `LiveSet.lagging`, until cancelled."""
         async with asyncio.TaskGroup() as readers:
             while True:
                 session = await self._live.lagging.get()
                 readers.create_task(self._run_reader(session), name=f"catch-up-{session.id}")
 
     async def run_sweeps(self) -> None:
-        """Sweep the readers, until cancelled."""
+        """Call `sweep` once a second, until cancelled."""
         while True:
             await self._clock.sleep(_SWEEP_INTERVAL_S)
             self.sweep()
 
     def sweep(self) -> None:
-        """Disconnect clients that take nothing or are too far behind, and wake readers that missed a wake-up."""
+        """Disconnect clients that took no byte for too long or lag too far behind, and wake every reader in case it
+        missed a wake-up.
+        """
         for session, reader in list(self._readers.items()):
             now, untaken = self._clock.monotonic(), buffered_bytes(session)
             if reader.bytes_taken(untaken) > 0 or not untaken:
@@ -101,13 +112,13 @@ class CatchUp:
             reader.woken.set()
 
     def wake(self, session: Session) -> None:
-        """Let a connection's reader check again whether there is room."""
+        """Make a session's reader check again whether there is room. Does nothing for a session without a reader."""
         reader = self._readers.get(session)
         if reader is not None:
             reader.woken.set()
 
     def on_room(self, session: Session) -> None:
-        """Note that a client took what waited for it, and wake the reader."""
+        """Record that a client took most of its buffered bytes, and wake the session's reader if it has one."""
         reader = self._readers.get(session)
         if reader is not None:
             reader.progress_at = self._clock.monotonic()
@@ -117,7 +128,7 @@ class CatchUp:
         reader = self._readers[session] = _LogReader(buffered_bytes(session), self._clock.monotonic())
         try:
             await self._read(session, reader)
-        # The edge between one connection and the others: whatever goes wrong here ends this connection only.
+        # Any error here ends this connection only; the readers of other connections continue.
         except Exception:  # noqa: BLE001
             _log.exception("catch_up_failed", connection_id=session.id)
             self._live.disconnect(session, DisconnectReason.INTERNAL_ERROR)
@@ -137,8 +148,9 @@ class CatchUp:
                 async with self._pages:
                     await self._read_page(session, reader)
             if session.cursor == cursor and session.disconnect_reason is None:
-                # Either the connection already has more than was broadcast, and would get what is on its way twice; or
-                # nothing that was broadcast is stored any more. The broadcaster has to run first, or time to pass.
+                # Nothing was read. Either the cursor is beyond the live position, so that going live now would repeat
+                # the items in between when they are broadcast; or no broadcast item after the cursor is stored any
+                # more, is due yet, or could be read. Wait for the broadcaster to advance, or for time to pass.
                 await self._clock.sleep(min(max(_CAUGHT_UP_POLL_S, delay_s / _POLLS_PER_DELAY), _MAX_POLL_S))
 
     def _go_live(self, session: Session, reader: _LogReader) -> None:
@@ -179,9 +191,10 @@ class CatchUp:
         self._live.checkpoint_if_due(session)
 
     def _announce_gap(self, session: Session, record: Record) -> None:
-        """Announce items that were dropped from the log before this connection read them.
+        """Send a `gap` message if the items just before `record` were pruned before this connection read them.
 
-        A client that does not know the message is disconnected instead: a gap is never passed off as complete.
+        A client that neither speaks v2 nor resumes does not know this message. It is disconnected instead, so that it
+        does not mistake an incomplete stream for a complete one.
         """
         missed = LogGap(session.cursor + 1, record.seq - 1, GapReason.EXPIRED)
         if missed.items <= 0:
@@ -193,7 +206,7 @@ class CatchUp:
             self._live.disconnect_slow(session)
 
     def _offer(self, session: Session, reader: _LogReader, record: Record) -> None:
-        """Send an item to a connection if a channel that has not decided it yet matches it."""
+        """Advance a session to an item, and send the item if a channel that has not evaluated it yet matches it."""
         entitled, names = session.token.entitled, []
         for channel in session.advance(record.seq):
             if self._replay_filter.matches(channel, record, entitled):
@@ -226,7 +239,10 @@ class CatchUp:
         self._stats.broadcast.record_single_send(len(record.item_json), len(frame), encoding_of(window_bits))
 
     def _announce_lag(self, session: Session, reader: _LogReader, records: Sequence[Record]) -> None:
-        """Tell a slow client once how far behind it is, when it begins to take items again."""
+        """Send a lagging v2 client one `lag` message that says how many items and milliseconds it is behind.
+
+        The message precedes the first items that are read from the log, which is when the client takes bytes again.
+        """
         if reader.is_lag_announced or session.phase is not Phase.LAGGING or not records:
             return
         reader.is_lag_announced = True
@@ -236,7 +252,11 @@ class CatchUp:
 
 
 def _redelivery(was_sent: bool, was_rewound: bool) -> Redelivery | None:
-    """Return why an item goes to a client that it was sent to before; None if it was not."""
+    """Return why an item is sent to a client again: TIMEOUT after a missing ack on this connection, otherwise
+    RECONNECT.
+
+    Return None if the item was not sent before.
+    """
     if not was_sent:
         return None
     return Redelivery.TIMEOUT if was_rewound else Redelivery.RECONNECT

@@ -1,9 +1,8 @@
-"""One batch of items to every connection that matched: the loop over recipients.
+"""Write one batch of items to every connection that matched: the loop over recipients.
 
-Most connections are sent the same bytes: of the items that wait, a connection gets all that it matched in one write,
-and connections that matched the same items share one buffer. A connection whose checkpoint is due gets it in the same
-write. A connection with named channels is told which of them matched, and one that acknowledges adds the item to its
-window; both get frames of their own.
+Most connections get all items of the batch that they matched in one write, with their checkpoint if it is due, and
+those that matched the same items share one buffer. Two kinds of connections get frames of their own, item by item: one
+with named channels is told which of them matched, and one in ack mode adds each item to its ack window.
 """
 
 from collections import Counter
@@ -31,7 +30,7 @@ _SENDS_PER_CALL = 128
 
 
 class Outgoing(NamedTuple):
-    """A matched item: its message, and the slots that matched it."""
+    """An item to send: its record, its encoded message, and the slots that match it."""
 
     record: Record
     message: frames.EncodedMessage
@@ -39,14 +38,19 @@ class Outgoing(NamedTuple):
 
 
 class FanoutResult(NamedTuple):
-    """The sessions that need attention after a batch: buffer or window full, and checkpoint due."""
+    """The sessions that need attention after a batch; a session may occur more than once.
+
+    `full` has those with too many buffered bytes or a full ack window, `due` those whose checkpoint is due.
+    """
 
     full: list[Session]
     due: list[Session]
 
 
 class _Batch(NamedTuple):
-    """A batch that is being sent: its result, its last seq, and the slots whose checkpoint it may make due."""
+    """The state of a batch while it is sent: its result so far, its last seq, and the slots that its items may bring to
+    a checkpoint.
+    """
 
     result: FanoutResult
     last_seq: int
@@ -54,9 +58,11 @@ class _Batch(NamedTuple):
 
 
 class _InFlight:
-    """One item of a batch, and what became of its sends so far.
+    """One item of a batch while it is sent, and counts of its sends.
 
-    `channels_of` maps the connections that are told their channels to the channels that matched.
+    `attempted` counts the connections to write to, including those that turn out to be closing. `channels_of` has the
+    names of the matching channels for each connection that needs frames of its own. `latencies` has pairs of seconds
+    since acceptance and number of sends.
     """
 
     __slots__ = ("attempted", "channels_of", "frames", "latencies", "message", "record", "sends", "wire_bytes")
@@ -71,18 +77,18 @@ class _InFlight:
         self.latencies: list[tuple[float, int]] = []
 
     def count(self, window_bits: int, frame_bytes: int, sends: int) -> None:
-        """Count sends of one frame of the item."""
+        """Count `sends` writes of one frame of the item, which has `frame_bytes` bytes."""
         encoding = encoding_of(window_bits)
         self.sends[encoding] += sends
         self.wire_bytes[encoding] += frame_bytes * sends
 
     def count_frames(self, message: frames.EncodedMessage) -> None:
-        """Count the frames that were encoded for a message."""
+        """Count the frames that were encoded for a message: one for each deflate window in use."""
         self.frames.update(map(encoding_of, message.frames))
 
 
 class Fanout:
-    """Writes items to the connections whose slots matched. Nothing here waits for a client."""
+    """Writes items to the connections whose slots matched. No method waits for a client."""
 
     def __init__(self, slots: Slots, send_many: SendMany, limits: DeliveryLimits, clock: Clock, stats: Stats) -> None:
         self._slots = slots
@@ -92,7 +98,10 @@ class Fanout:
         self._stats = stats
 
     def send(self, batch: Sequence[Outgoing]) -> FanoutResult:
-        """Write items, in order, to every slot that matched them."""
+        """Write items, in order, to every connection with a matching slot, and return the sessions that need attention.
+
+        The batch must not be empty.
+        """
         result, in_flight = FanoutResult([], []), list(map(_InFlight, batch))
         nearly_due = self._slots.nearly_due(self._limits.checkpoint_interval_items - len(batch))
         this = _Batch(result, batch[-1].record.seq, nearly_due)
@@ -107,7 +116,9 @@ class Fanout:
         return result
 
     def _send_shared(self, items: Sequence[_InFlight], window_bits: int, slots: BitMap, this: _Batch) -> None:
-        """Write the same items to all connections that matched them; collect those that need frames of their own."""
+        """Write the same items to the connections in `slots` that share frames. For the others, only record which
+        channels matched.
+        """
         self._collect_channels(items, slots & self._slots.unshared)
         shared = slots - self._slots.unshared
         item_frames = [item.message.frame(window_bits) for item in items]
@@ -123,7 +134,9 @@ class Fanout:
             item.count(window_bits, len(frame), written + len(reached))
 
     def _due(self, slots: BitMap, items: int) -> list[tuple[int, BitMap]]:
-        """Split the slots whose checkpoint is due with these items, by the number of items since their last one."""
+        """Return the slots whose checkpoint is due after `items` more items, in groups with the same number of items
+        since the last one.
+        """
         counted = ((delivered + items, part) for delivered, part in self._slots.partition_by_delivered(slots))
         return [(delivered, part) for delivered, part in counted if delivered >= self._limits.checkpoint_interval_items]
 
@@ -132,7 +145,9 @@ class Fanout:
         return frames.message_frame(server_messages.checkpoint_message(self._clock.wall(), seq, delivered, age_ms=0))
 
     def _send_to(self, slots: BitMap, joined: bytes, items: Sequence[_InFlight], result: FanoutResult) -> BitMap:
-        """Write the same bytes to some connections; return those that were not closing."""
+        """Write the same bytes to the connections of these slots; return the slots whose connections
+        are not closing.
+        """
         closing, order = BitMap(), slots.to_array()
         for start in range(0, len(order), _SENDS_PER_CALL):
             part = order[start : start + _SENDS_PER_CALL]
@@ -142,7 +157,10 @@ class Fanout:
         return slots - closing
 
     def _send_many(self, slots: Sequence[int], joined: bytes, result: FanoutResult) -> list[int]:
-        """Write the same bytes in one call; return the slots of connections that are closing."""
+        """Write the same bytes to these slots in one call, and the bytes that a socket did not take through its link.
+
+        Return the slots of connections that are closing.
+        """
         handles = self._slots.handles
         taken = self._transport([handles[slot] for slot in slots], joined)
         if taken.count(len(joined)) == len(slots):
@@ -151,9 +169,12 @@ class Fanout:
         return [slot for slot, rest in rests if not self._write_rest(slot, rest, result)]
 
     def _write_rest(self, slot: int, rest: bytes, result: FanoutResult) -> bool:
-        """Write through the link what `SendMany` could not; return False if the connection is closing."""
+        """Write the bytes that `SendMany` did not take through the link; return False if the connection is closing.
+
+        A session that buffers more than `write_high_water_bytes` afterwards is added to `result.full`.
+        """
         session = self._slots.sessions[slot]
-        # A slot that matched has a session with a link.
+        # The checks for None are for the type checker: a slot that matched has a session with a link.
         if session is None or session.link is None or not session.link.write(rest):
             return False
         if session.link.buffered_bytes() > self._limits.write_high_water_bytes:
@@ -161,7 +182,7 @@ class Fanout:
         return True
 
     def _collect_channels(self, items: Sequence[_InFlight], slots: BitMap) -> None:
-        """Note which channels of connections that need frames of their own matched the items."""
+        """Record for each item which channels of these connections matched it, and count the channels' matches."""
         for slot in slots:
             session, channel = self._slots.sessions[slot], self._slots.channels[slot]
             if session is not None and channel is not None:
@@ -170,7 +191,7 @@ class Fanout:
                     item.channels_of.setdefault(session, []).append(channel.name)
 
     def _send_per_channel(self, item: _InFlight, result: FanoutResult) -> None:
-        """Write one item to the connections that have named channels or acknowledge."""
+        """Write one item to the connections that need frames of their own: those with named channels or in ack mode."""
         record, now = item.record, self._clock.monotonic()
         written = 0
         for session, frame in _frames(item):
@@ -191,7 +212,9 @@ class Fanout:
         self._record_latency([item], written)
 
     def _record_latency(self, items: Iterable[_InFlight], sends: int) -> None:
-        """Read the clock for a number of sends of each item."""
+        """Record how many seconds after its acceptance each item was written; `sends` connections share one reading of
+        the clock.
+        """
         if not sends:
             return
         now = self._clock.wall()
@@ -199,7 +222,10 @@ class Fanout:
             item.latencies.append((max(now - item.record.accepted_at, 0.0), sends))
 
     def _count(self, item: _InFlight, recipients: int) -> None:
-        """Count one item; a slow delivery leaves an exemplar, so that a panel leads to the item."""
+        """Add one item's sends to the metrics.
+
+        A delivery slower than `SLOW_DELIVERY_S` also leaves an exemplar, so that a dashboard panel leads to the item.
+        """
         record, closed = item.record, item.attempted - item.sends.total()
         item.count_frames(item.message)
         self._stats.broadcast.record_fanout(
@@ -220,7 +246,11 @@ class Fanout:
 
 
 def _frames(item: _InFlight) -> Iterator[tuple[Session, bytes]]:
-    """Yield each connection with its frame; connections with the same channels share their bytes too."""
+    """Yield each connection that needs its own frame of the item, with that frame, and then count the frames that were
+    encoded.
+
+    Connections with the same matching channels and the same deflate window share one frame.
+    """
     messages: dict[tuple[str, ...], frames.EncodedMessage] = {(): item.message}
     record = item.record
     for session, matched in item.channels_of.items():
@@ -235,10 +265,12 @@ def _frames(item: _InFlight) -> Iterator[tuple[Session, bytes]]:
 
 
 def encoding_of(window_bits: int) -> Encoding:
-    """Return the metric label of an encoding."""
+    """Return the metric label of a deflate window: IDENTITY for UNCOMPRESSED, otherwise DEFLATE."""
     return Encoding.IDENTITY if window_bits == UNCOMPRESSED else Encoding.DEFLATE
 
 
 def named_channels(session: Session, matched: Iterable[str]) -> tuple[str, ...]:
-    """Return the `channels` of an item's message: none if the connection has no named channel."""
+    """Return the `channels` field of an item's message: the matching channels, sorted; empty if the connection has no
+    named channel.
+    """
     return tuple(sorted(matched)) if session.channels.has_named else ()

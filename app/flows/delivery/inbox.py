@@ -1,4 +1,4 @@
-"""What one client sent: messages that wait for an answer, and the buckets that meter its frames."""
+"""The unanswered messages of one client, and the token buckets that meter its frames."""
 
 from collections import deque
 
@@ -9,7 +9,11 @@ _MINUTE_S = 60.0
 
 
 class Inbox:
-    """Made with the first frame, so that a connection that only listens has none. Times are monotonic seconds."""
+    """The unanswered messages of one client, and its token buckets. An inbox is true while a message waits.
+
+    It is created with the client's first frame, so that a connection that only listens has none. `is_answering` is True
+    while a task answers the messages. Times are monotonic seconds.
+    """
 
     __slots__ = ("_bucket", "_exempt_frames", "_invalid", "_messages", "is_answering")
 
@@ -25,13 +29,13 @@ class Inbox:
         return self._messages is not None
 
     def push(self, text: str) -> None:
-        """Let a message wait until those before it are answered."""
+        """Append a message, to be answered after those before it."""
         if self._messages is None:
             self._messages = deque()
         self._messages.append(text)
 
     def pop(self) -> str:
-        """Return the message that has waited longest. Raises IndexError if none waits."""
+        """Remove and return the message that has waited longest. Raises IndexError if none waits."""
         if self._messages is None:
             raise IndexError("no message waits")
         first = self._messages.popleft()
@@ -40,18 +44,26 @@ class Inbox:
         return first
 
     def take(self, now: float, limits: MessageLimits) -> float:
-        """Meter one frame; return how many are left in the burst, below 0 for too fast."""
+        """Take a token for one frame and return how many are left; a negative number means that the client sends too
+        fast.
+        """
         return self._bucket.take(now, limits.rate_per_s, limits.burst)
 
     def exempt(self, items: int) -> bool:
-        """Return whether a frame is not metered: one frame for each of the `items` sent is what acks take."""
+        """Return whether a frame is exempt from metering, and count it if so.
+
+        `items` is the number of items sent to the client so far. One frame for each of them is exempt, so that a client
+        may acknowledge every item.
+        """
         if self._exempt_frames >= items:
             return False
         self._exempt_frames += 1
         return True
 
     def take_invalid(self, now: float, limits: MessageLimits) -> bool:
-        """Meter a message that could not be understood; return whether there were too many."""
+        """Meter a message that could not be understood; return whether the client
+        has exceeded `max_invalid_per_min`.
+        """
         most = limits.max_invalid_per_min
         if self._invalid is None:
             self._invalid = TokenBucket(most, now)

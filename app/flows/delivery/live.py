@@ -1,7 +1,7 @@
-"""The connections that get items as they are broadcast, and how a connection leaves and joins them.
+"""The set of live connections, which get items as they are broadcast, and how a connection leaves and rejoins it.
 
-Nothing here waits for a client: frames are handed to transports. A connection whose client takes too little leaves live
-delivery and reads the log at its own pace (`catch_up`).
+No function here waits for a client: frames are handed to transports. A connection whose client reads or acknowledges
+too slowly leaves the set and reads the log at its own pace (`catch_up`).
 """
 
 import asyncio
@@ -14,24 +14,27 @@ from app.core.filters.filter_index import FilterIndex
 from app.core.limits import DeliveryLimits
 from app.core.protocol import frames, server_messages
 from app.core.protocol.close_codes import DisconnectReason
+from app.flows.delivery.channel import Channel
 from app.flows.delivery.fanout import Fanout, Outgoing
-from app.flows.delivery.session import Channel, Session, buffered_bytes, is_window_full
+from app.flows.delivery.session import Session, buffered_bytes, is_window_full
 from app.flows.delivery.slots import Slots
 from app.ports.clock import Clock
 from app.ports.transport import SendMany
 from app.telemetry.labels import SlowAction
 from app.telemetry.stats import Stats
 
-# A connection that matches few of the items it reads is told where it is after this many of them.
+# A connection that reads the log is sent a checkpoint after this many items read, even if few of them match.
 _CHECKPOINT_READ_ITEMS = 1_000
 
 _log = structlog.get_logger("live")
 
 
 class LiveSet:
-    """Which connections are live, and the ways to write to one connection or to many.
+    """The live connections, and the operations that write to connections or move them into and out of this set.
 
-    `position` is the seq that was broadcast last. `lagging` holds the sessions that read the log from now on.
+    `position` is the seq up to which items were broadcast, and `last_item_at` is when it last advanced (monotonic
+    seconds; None before the first item). `lagging` is the queue of sessions for which `CatchUp` has to start reading
+    the log.
     """
 
     def __init__(
@@ -51,7 +54,11 @@ class LiveSet:
         return self.slots.index
 
     def begin(self, session: Session) -> None:
-        """Let a session that just opened go live, or read the log first if it starts before the live position."""
+        """Make a session that just opened live, or let it read the log first.
+
+        It reads the log first if it does not start at the live position, or if its token delays items. A session that
+        is being disconnected is ignored.
+        """
         if session.disconnect_reason is not None:
             return
         if session.opened_seq == self.position and not session.token.entitled.min_delay_s:
@@ -60,15 +67,18 @@ class LiveSet:
             self._read_log(session)
 
     def go_live(self, session: Session) -> None:
-        """Let a session that caught up get items as they are broadcast. No await between the check and this call."""
+        """Make a session live that has read every broadcast item. The caller must not await between that check and this
+        call.
+        """
         if session.phase is Phase.LAGGING:
             self._stats.connections.record_slow(SlowAction.CAUGHT_UP)
         session.transition(PhaseEvent.CAUGHT_UP)
         self.slots.activate(session)
 
     def fall_behind(self, session: Session) -> None:
-        """Take a session whose client took or acknowledged too little out of live delivery; it reads
-        the log instead.
+        """Let a live session whose client reads or acknowledges too slowly read the log instead.
+
+        A session that is not live is left as it is.
         """
         if session.phase is not Phase.LIVE:
             return
@@ -78,7 +88,9 @@ class LiveSet:
         _log.info("connection_lagging", connection_id=session.id, user_id=session.user_id, sequence=self.position)
 
     def rewind(self, session: Session, channels: Iterable[Channel], after: int) -> None:
-        """Let a session read the log again after a seq, for some of its channels."""
+        """Make a session read the log, and set the cursors of `channels` to `after`: these channels evaluate items
+        after it again.
+        """
         if session.phase is Phase.LIVE:
             self._leave(session, PhaseEvent.REWIND)
         else:
@@ -87,12 +99,17 @@ class LiveSet:
             channel.cursor = after
 
     def has_room(self, session: Session) -> bool:
-        """Return whether a client has taken and acknowledged enough to be sent more from the log."""
+        """Return whether more items from the log may be sent to a client.
+
+        Its ack window must not be full, and at most `write_low_water_bytes` may be buffered for it.
+        """
         is_full = is_window_full(session, self._limits.ack_window_items)
         return not is_full and buffered_bytes(session) <= self._limits.write_low_water_bytes
 
     def disconnect_if_stalled(self, session: Session, stalled_s: float) -> None:
-        """Disconnect a client that took nothing for too long, or is too far behind."""
+        """Disconnect a client that took no byte for more than `stall_timeout_s`, or lags by
+        more than `max_lag_items`.
+        """
         if should_disconnect(session.phase, self.position - session.cursor, stalled_s, self._limits):
             self.disconnect_slow(session)
 
@@ -101,7 +118,11 @@ class LiveSet:
         self.write(session, frames.message_frame(message))
 
     def write(self, session: Session, frame: bytes) -> None:
-        """Write a frame to one client. A client that keeps asking and does not read the answers is disconnected."""
+        """Write a frame to one client. Does nothing if the session is not open or is being disconnected.
+
+        If more than `write_high_water_bytes` are buffered afterwards, the session falls behind. If it is more than
+        twice as many, the client is disconnected: it keeps sending requests and does not read the answers.
+        """
         if session.link is None or session.disconnect_reason is not None:
             return
         session.link.write(frame)
@@ -113,7 +134,9 @@ class LiveSet:
             self.fall_behind(session)
 
     def deliver(self, batch: Sequence[Outgoing]) -> None:
-        """Write items to every slot that matched them; clients that have taken too little fall behind."""
+        """Write items to every connection with a matching slot. Sessions that are full fall behind; checkpoints that
+        are due are sent.
+        """
         result = self._fanout.send(batch)
         self.advance_to(batch[-1].record.seq)
         for session in result.full:
@@ -121,12 +144,15 @@ class LiveSet:
         self.checkpoint(dict.fromkeys(result.due))
 
     def advance_to(self, seq: int) -> None:
-        """Note that everything up to `seq` was broadcast."""
+        """Record that every item up to `seq` has been broadcast, and the time."""
         self.position = seq
         self.last_item_at = self._clock.monotonic()
 
     def checkpoint(self, sessions: Iterable[Session]) -> None:
-        """Tell clients up to which seq they have everything."""
+        """Send each session a checkpoint: its client has every matching item up to a seq.
+
+        The checkpoint contains the number of items since the last one, which starts again at 0.
+        """
         now = self._clock.monotonic()
         age_ms = None if self.last_item_at is None else int((now - self.last_item_at) * 1000)
         for session in sessions:
@@ -138,24 +164,32 @@ class LiveSet:
             self.send(session, message)
 
     def checkpoint_if_due(self, session: Session) -> None:
-        """Send a checkpoint to a session that reads the log, after a number of items sent or read."""
+        """Send a checkpoint to a session that reads the log, if enough items were sent or read since the last one.
+
+        Enough are `checkpoint_interval_items` sent or `_CHECKPOINT_READ_ITEMS` read.
+        """
         is_due = session.delivered >= self._limits.checkpoint_interval_items
         if is_due or session.cursor - session.checkpoint_seq >= _CHECKPOINT_READ_ITEMS:
             self.checkpoint([session])
 
     def decided_seq(self, session: Session) -> int:
-        """Return the seq up to which every item was decided for a session."""
+        """Return the seq up to which every item was matched or rejected for a session: the live position, or its cursor
+        if it is not live.
+        """
         return self.position if session.phase is Phase.LIVE else session.cursor
 
     def disconnect(self, session: Session, reason: DisconnectReason) -> None:
-        """Take a session out of live delivery now and close its socket; one that is not open yet ends as it opens."""
+        """Remove a session from live delivery and close its socket, unless it is being disconnected already.
+
+        For a session that is not open yet, only the reason is recorded; the socket is closed when the session opens.
+        """
         if session.disconnect_reason is None:
             if session.link is not None:
                 self.slots.deactivate(session)
             session.end(reason)
 
     def disconnect_slow(self, session: Session) -> None:
-        """Disconnect a client that takes too little."""
+        """Disconnect a client with the reason `slow_consumer`; this is logged and counted."""
         _log.warning(
             "slow_consumer",
             connection_id=session.id,

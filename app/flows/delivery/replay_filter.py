@@ -1,4 +1,7 @@
-"""Whether a channel's filter matches an item that is read back from the log: one filter at a time."""
+"""Match an item that is read from the log against the filter of one channel.
+
+Live items are matched against all filters at once, by the filter index.
+"""
 
 import structlog
 
@@ -7,7 +10,7 @@ from app.core.filters.analysis import AnalyzedItem, CompiledFilter, analyze_item
 from app.core.filters.filter import Filter
 from app.core.filters.matching import first_rejection
 from app.core.news.item import NewsItem
-from app.flows.delivery.session import Channel
+from app.flows.delivery.channel import Channel
 from app.ports.log import Record
 from app.telemetry.stats import Stats
 
@@ -17,22 +20,27 @@ _log = structlog.get_logger("replay_filter")
 
 
 class ReplayFilter:
-    """Evaluates filters by their definition, which the index must agree with (tests/core/test_filter_index.py)."""
+    """Evaluates one filter at a time with the reference implementation in `core/filters/matching`.
+
+    The filter index must give the same results (tests/core/test_filter_index.py).
+    """
 
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
-        # Many connections read the same items: the most recent ones are tokenized once.
+        # Analyzed items by seq, at most `_CACHED_ITEMS`: many connections read the same items, and each item is
+        # tokenized once.
         self._analyzed: dict[int, AnalyzedItem] = {}
 
     def matches(self, channel: Channel, record: Record, entitled: Entitlement) -> bool:
-        """Return whether a channel's filter matches an item that the user may see.
+        """Return whether a channel's filter matches an item and `entitled` lets the user see the item.
 
-        A filter that cannot be read or evaluated matches nothing, and is counted.
+        A filter that could not be loaded (None) matches nothing. If the evaluation raises an exception, the item does
+        not match, and the error is logged and counted.
         """
         if channel.filter is None:
             return False
         if record.item.impact_score < channel.filter.impact_threshold:
-            # The first step, taken before the item is tokenized: it rejects most items for most filters.
+            # The impact step, evaluated before the item is tokenized: it rejects most items for most filters.
             return False
         try:
             compiled = _compile(channel, channel.filter, entitled)
@@ -52,7 +60,9 @@ class ReplayFilter:
 
 
 def _compile(channel: Channel, wanted: Filter, entitled: Entitlement) -> CompiledFilter:
-    """Compile a channel's filter once, until the filter or the user's entitlement changes."""
+    """Return a channel's filter in compiled form, cached in the channel until the filter or the user's entitlement
+    changes.
+    """
     if channel.compiled is None or channel.compiled[0] is not wanted or channel.compiled[1].entitled != entitled:
         channel.compiled = wanted, compile_filter(wanted, entitled)
     return channel.compiled[1]

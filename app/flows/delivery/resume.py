@@ -1,7 +1,9 @@
-"""Where in the log a connection starts that asks for what it missed.
+"""Resolve where in the log a connection starts whose client asks for missed items.
 
-`core/delivery/positions` decides what can be proven; here a time or a number of items becomes a seq first. Short
-replays come from memory and are not metered; long ones need the disk, and a device may ask for a few of them a minute.
+A client asks by position, seq, time or number of items. This module turns a time or a number of items into a seq;
+`core/delivery/positions` decides for a position or seq whether continuity can be proven. Replays of at most
+`unmetered_items` items are read from memory and are not metered. Longer ones need the disk, so a device may ask for
+`max_long_per_min` of them a minute.
 """
 
 import asyncio
@@ -23,8 +25,9 @@ from app.core.delivery.positions import (
 from app.core.errors import ClientError, ErrorCode, FieldError
 from app.core.limits import ReplayLimits
 from app.core.rate_limiter import KeyedRateLimiter
+from app.flows.delivery.channel import Channel
 from app.flows.delivery.replay_filter import ReplayFilter
-from app.flows.delivery.session import Channel, Session
+from app.flows.delivery.session import Session
 from app.ports.clock import Clock
 from app.ports.log import NewsLog
 from app.telemetry.labels import RateScope, Resume
@@ -34,7 +37,9 @@ _MINUTE_S = 60.0
 
 
 class StartResolver:
-    """Turns what a client asks for into a place in the log."""
+    """Resolves what a client asks for to a place in the log: the seq to start after, and the gap if
+    items are missing.
+    """
 
     def __init__(
         self, log: NewsLog, replay_filter: ReplayFilter, limits: ReplayLimits, clock: Clock, stats: Stats
@@ -48,17 +53,18 @@ class StartResolver:
 
     @property
     def bounds(self) -> LogBounds:
-        """Return what the log holds now."""
+        """Return the log's epoch and its oldest and newest seq, as of now."""
         return LogBounds(self._news_log.epoch, self._news_log.oldest, self._news_log.head)
 
     def position(self, seq: int) -> Position:
-        """Return a place in the log in the form that clients use."""
+        """Return a seq of this log as a position, the form that clients use: `<epoch>:<seq>`."""
         return Position(self._news_log.epoch, seq)
 
     async def prepare(self, session: Session, request: ResumeRequest, *, is_required: bool) -> None:
-        """Choose where an admitted session starts.
+        """Set where an admitted session starts.
 
-        Raises ClientError(RATE_LIMITED), and ClientError(RESUME_EXPIRED) if `is_required` and items are missing.
+        Raises ClientError(RATE_LIMITED); ClientError(RESUME_EXPIRED) if `is_required` and items are missing; and
+        ServerError if the log cannot be read.
         """
         start = await self.resolve(request, session.channels, session)
         if is_required and start.gap is not None:
@@ -66,12 +72,17 @@ class StartResolver:
         session.start_at(start)
 
     async def start_delayed(self, session: Session) -> None:
-        """Let a session that sees every item late start at the next item it may see, not one delay after that."""
+        """Start a session whose token delays every item before the first item that is not due yet.
+
+        From the live position, it would get no item for one whole delay. Raises ServerError if the log cannot be read.
+        """
         found = await self._since(self._clock.wall() - session.token.entitled.min_delay_s)
         session.start_at(LogRange(found.after, is_requested=False))
 
     def record_result(self, session: Session) -> None:
-        """Count the result for a session that opens and asked for what it missed."""
+        """Count the result of a resume (gap, empty or complete) when its session opens. Does nothing if the session
+        does not resume.
+        """
         if session.start is None or not session.start.is_requested:
             return
         gap, recovery = session.start.gap, self._stats.recovery
@@ -83,7 +94,10 @@ class StartResolver:
             recovery.record_resume(Resume.COMPLETE)
 
     async def resolve(self, request: ResumeRequest, channels: Iterable[Channel], session: Session) -> LogRange:
-        """Return where in the log a client wants to start. Raises ClientError(INVALID_MESSAGE, RATE_LIMITED)."""
+        """Return where in the log a client wants to start, with the gap if items are missing.
+
+        Raises ClientError(INVALID_MESSAGE, RATE_LIMITED), and ServerError if the log cannot be read.
+        """
         start = await self._resolve(request, channels, session.token.entitled)
         self._meter(session, start)
         return start
@@ -106,9 +120,11 @@ class StartResolver:
             raise ClientError(ErrorCode.INVALID_MESSAGE, "Invalid message", fields=(where,))
 
     async def _since(self, time: float) -> LogRange:
-        """Find the first item accepted at a time or later, by binary search: items are in the order of acceptance.
+        """Return the place before the first item accepted at `time` (Unix seconds) or later, with a gap if some of
+        these items may have been pruned.
 
-        If the clock was set back in between, order and time disagree, and any of the possible places may be found.
+        The search is binary, because items are in the order of acceptance. If the clock was set back in between, their
+        times are not in that order, and the result is one of several possible places.
         """
         oldest, head = self._news_log.oldest, self._news_log.head
         if oldest > 1 and self._news_log.oldest_at > time:
@@ -124,7 +140,10 @@ class StartResolver:
         return LogRange(low - 1)
 
     async def _before_last(self, items: int, channels: Iterable[Channel], entitled: Entitlement) -> int:
-        """Find the seq after which `items` items match, among the newest `max_scan_items`."""
+        """Return the seq after which `items` items are due and match one of the channels.
+
+        If fewer match among the newest `max_scan_items`, return the seq before the oldest of these.
+        """
         wanted, page, now = list(channels), self._limits.page_items, self._clock.wall()
         end = self._news_log.head
         lowest = max(self._news_log.oldest - 1, end - self._limits.max_scan_items)

@@ -1,6 +1,7 @@
-"""One connection's state: its user and device, its channels, where it is in the log, and how it ends.
+"""The state of one connection: its user and device, its channels, where it is in the log, and why it ends.
 
-Other modules read a session and change it through its methods only.
+Other modules read a session's fields but change them only through its methods. They may assign the fields of a
+`Channel`.
 """
 
 from collections.abc import Iterable
@@ -13,16 +14,19 @@ from app.core.access.entitlement import UNRESTRICTED, Entitlement
 from app.core.delivery.ack_window import AckWindow
 from app.core.delivery.phases import NEXT_PHASE, Phase, PhaseEvent
 from app.core.delivery.positions import LogRange
-from app.core.filters.analysis import CompiledFilter
-from app.core.filters.filter import DEFAULT_CHANNEL, Filter
+from app.core.filters.filter import DEFAULT_CHANNEL
 from app.core.protocol.close_codes import DisconnectReason
 from app.core.protocol.deflate import UNCOMPRESSED
+from app.flows.delivery.channel import Channel, ChannelSet
 from app.flows.delivery.inbox import Inbox
 from app.ports.transport import Link
 
 
 class ClientOptions(NamedTuple):
-    """What a client negotiated at the upgrade; the window is the one that its payloads are compressed with."""
+    """What a client negotiated when it connected.
+
+    `deflate_window_bits` is the deflate window with which the items sent to it are compressed, UNCOMPRESSED for none.
+    """
 
     is_v2: bool = False
     uses_acks: bool = False
@@ -30,8 +34,9 @@ class ClientOptions(NamedTuple):
 
 
 class TokenState(msgspec.Struct, frozen=True, gc=False):
-    """What a connection's token allows, when it expires (Unix seconds, None: never), and whether the
-    client was warned.
+    """The state of a connection's token: what it allows, when it expires, and whether the client was warned of that.
+
+    `expires_at` is in Unix seconds; None means never.
     """
 
     entitled: Entitlement = UNRESTRICTED
@@ -50,59 +55,17 @@ def token_state(entitled: Entitlement, expires_at: float | None) -> TokenState:
 
 @cache
 def client_options(is_v2: bool, uses_acks: bool, deflate_window_bits: int) -> ClientOptions:
-    """Return the options that all connections with the same ones share."""
+    """Return a cached ClientOptions, so that all connections with equal options share one object."""
     return ClientOptions(is_v2, uses_acks, deflate_window_bits)
 
 
-class Channel:
-    """One filter of a connection, under a name.
-
-    `filter` is None until it is loaded, and stays None if the stored one cannot be read. A channel that `tracks_stored`
-    has the user's stored filter, also after that changes. While the connection is not live, items up to `cursor` are
-    decided. Items up to `filter_seq` were decided by an earlier filter. `compiled` caches the filter, compiled.
-    """
-
-    __slots__ = ("compiled", "cursor", "filter", "filter_seq", "matched", "name", "slot", "tracks_stored")
-
-    def __init__(self, name: str, filter: Filter | None = None, *, tracks_stored: bool = True) -> None:
-        self.name = name
-        self.filter = filter
-        self.compiled: tuple[Filter, CompiledFilter] | None = None
-        self.tracks_stored = tracks_stored
-        self.slot = -1
-        self.cursor = self.filter_seq = 0
-        self.matched = 0
-
-
-class ChannelSet(tuple[Channel, ...]):
-    """A connection's channels. A tuple: most connections have one channel, and a dict takes four times the memory."""
-
-    __slots__ = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(channel.name for channel in self)
-
-    @property
-    def has_named(self) -> bool:
-        """Return whether there is another channel than `default`, so that items must name their channels."""
-        return any(channel.name != DEFAULT_CHANNEL for channel in self)
-
-    @property
-    def has_unreadable_filter(self) -> bool:
-        return any(channel.filter is None for channel in self)
-
-    def find(self, name: str) -> Channel | None:
-        """Return the channel of this name."""
-        return next((channel for channel in self if channel.name == name), None)
-
-
 class Session:
-    """A connection: admitted before the upgrade, open once it has a link, over once it has a `disconnect_reason`.
+    """A connection: admitted when it is created, open once it has a link, over once it has a `disconnect_reason`.
 
-    Times are monotonic seconds. Items up to `opened_seq` are not for this connection; up to `checkpoint_seq` its client
-    was told that it has everything. `base_cursor` is its place in the log while it has no channel. `delivered` counts
-    items since the last checkpoint, apart from those that `Slots` counts for it, and `sent` those before it.
+    Times are monotonic seconds. The connection starts with the items after `opened_seq`. Its client was last told that
+    it has everything up to `checkpoint_seq`. `base_cursor` is the connection's place in the log while it has no
+    channel. `delivered` counts the items since the last checkpoint, except those that `Slots` still counts; `sent`
+    counts the items before that checkpoint.
     """
 
     __slots__ = (
@@ -138,7 +101,7 @@ class Session:
         self.id = connection_id
         self.user_id = user_id
         self.device_id = device_id
-        # The address that the connection is counted for; "" for none.
+        # The IP address that the connection is counted for, "" for none.
         self.ip = ip
         self.options = ClientOptions()
         self.token = NO_TOKEN
@@ -149,7 +112,8 @@ class Session:
         self.phase = Phase.REPLAYING
         self.disconnect_reason: DisconnectReason | None = None
         self.channels = ChannelSet([Channel(DEFAULT_CHANNEL)])
-        # One channel without a name and no acks: this connection is sent the frame that thousands are sent.
+        # False once the connection has a named channel, has added a channel, or uses acks. Until then it is sent the
+        # same frame as thousands of others.
         self.uses_shared_frames = True
         self.window: AckWindow | None = None
         # None: the connection starts with the next item that is broadcast.
@@ -159,7 +123,9 @@ class Session:
 
     @property
     def cursor(self) -> int:
-        """Return the seq up to which every channel has been decided, while the connection is not live."""
+        """Return the seq up to which every channel has evaluated the items; it is valid only while the connection is
+        not live.
+        """
         return min((channel.cursor for channel in self.channels), default=self.base_cursor)
 
     def configure(
@@ -169,7 +135,9 @@ class Session:
         token: TokenState = NO_TOKEN,
         inbox: Inbox | None = None,
     ) -> None:
-        """Set what the client asked for, before the connection opens. Of two channels with one name the last counts."""
+        """Set what the client asked for, before the connection opens. Of two channels with the same name the last one
+        is kept.
+        """
         self.options, self.token, self.inbox = options, token, inbox
         self.channels = ChannelSet({channel.name: channel for channel in channels}.values())
         if self.channels.has_named:
@@ -180,7 +148,7 @@ class Session:
         self.start = start
 
     def use_token(self, token: TokenState) -> None:
-        """Replace the token, or remember that its expiry was announced."""
+        """Replace the token's state, with that of a newer token or to record that the expiry was announced."""
         self.token = token
 
     def use_acks(self, window: AckWindow) -> None:
@@ -188,7 +156,9 @@ class Session:
         self._count_per_channel()
 
     def open(self, link: Link["Session"], seq: int | None = None) -> None:
-        """Attach the socket; the connection gets items after `seq`."""
+        """Attach the socket, and let the connection get items after `seq`. `seq` is None for a connection that is not
+        admitted.
+        """
         self.link = link
         if seq is not None:
             self.opened_seq = self.checkpoint_seq = seq
@@ -207,30 +177,36 @@ class Session:
         self.channels = ChannelSet(one for one in self.channels if one is not channel)
 
     def receive(self, now: float, burst: int) -> Inbox:
-        """Note that the client sent something, and return the inbox, which is made with the first frame."""
+        """Record that the client sent a frame, and return its inbox, which is created with the first frame."""
         self.last_received_at = now
         if self.inbox is None:
             self.inbox = Inbox(burst, now)
         return self.inbox
 
     def wrote(self, now: float, items: int = 0) -> None:
-        """Note that something was written, and how many of it were items."""
+        """Record the time of a write, and how many items it contained."""
         if now > self.last_written_at:
             self.last_written_at = now
         self.delivered += items
 
     def pinged(self, now: float, *, is_probe: bool = False) -> None:
-        """Note that the client was pinged; a probe has to be answered soon."""
+        """Record that the client was pinged. A liveness probe must be answered within `liveness_probe_timeout_s`."""
         self.pinged_at = now
         if is_probe:
             self.probed_at = now
 
     def add_delivered(self, items: int) -> None:
-        """Move a count of items from `Slots` to the session, or back if it is negative."""
+        """Add to the number of items since the last checkpoint; `items` is negative to move the count to `Slots` or to
+        reset it.
+        """
         self.delivered += items
 
     def checkpointed(self, seq: int, delivered: int) -> None:
-        """Note that the client was told to have everything up to `seq`, `delivered` items since the last time."""
+        """Record that the client was told it has everything up to `seq`, with `delivered` items since the last
+        checkpoint.
+
+        The caller resets the count of items since the last checkpoint.
+        """
         self.sent += delivered
         self.checkpoint_seq = seq
 
@@ -239,13 +215,15 @@ class Session:
         self.phase = NEXT_PHASE[self.phase, event]
 
     def move_cursors(self, seq: int) -> None:
-        """Set the seq up to which every channel has been decided; items after it are decided, perhaps again."""
+        """Set the cursor of every channel to `seq`. Items after it will be evaluated, even if they were evaluated
+        before.
+        """
         self.base_cursor = seq
         for channel in self.channels:
             channel.cursor = seq
 
     def advance(self, seq: int) -> list[Channel]:
-        """Move on to an item that was read from the log; return the channels that have not decided it yet."""
+        """Advance to an item that was read from the log; return the channels that have not evaluated the item yet."""
         self.base_cursor = seq
         undecided = [channel for channel in self.channels if channel.cursor < seq]
         for channel in undecided:
@@ -253,19 +231,24 @@ class Session:
         return undecided
 
     def end(self, reason: DisconnectReason) -> None:
-        """Begin to disconnect: the first reason counts, and the socket is gone within a second."""
+        """Record why the connection ends and close its link; the socket is closed within a second.
+
+        Does nothing if a reason is already recorded.
+        """
         if self.disconnect_reason is None:
             self.closed(reason)
             if self.link is not None:
                 self.link.close(reason)
 
     def closed(self, reason: DisconnectReason) -> None:
-        """Note that the connection is over; an earlier reason is kept."""
+        """Record that the connection is over and enter the phase CLOSED; an earlier reason is kept."""
         self.disconnect_reason = self.disconnect_reason or reason
         self.transition(PhaseEvent.ENDED)
 
     def _count_per_channel(self) -> None:
-        """Let each channel count its own items from now on; until now there was one channel."""
+        """Count matches separately for each channel from now on. The count so far is that of `default`, the only
+        channel until now.
+        """
         if self.uses_shared_frames:
             self.uses_shared_frames = False
             for channel in self.channels:
@@ -273,15 +256,19 @@ class Session:
 
 
 def resumes(session: Session) -> bool:
-    """Return whether the client asked for what it missed."""
+    """Return whether the session starts where its client asked to start or, in ack mode, after what its device
+    acknowledged.
+    """
     return session.start is not None and session.start.is_requested
 
 
 def is_window_full(session: Session, max_items: int) -> bool:
-    """Return whether nothing new may be sent until the client acknowledges something."""
+    """Return whether `max_items` items or more are unacknowledged, so that no new item may be sent;
+    False without acks.
+    """
     return session.window is not None and len(session.window) >= max_items
 
 
 def buffered_bytes(session: Session) -> int:
-    """Return how many bytes the client has yet to take."""
+    """Return how many bytes wait in the session's link; 0 if it has no link."""
     return session.link.buffered_bytes() if session.link is not None else 0

@@ -1,7 +1,7 @@
-"""Which slot of the filter index belongs to which channel of which connection.
+"""Assign the slots of the filter index to channels, and count the items written to each slot.
 
-A channel keeps its slot as long as it is used; the slot is in the index only while its connection is live. What most
-connections are sent is counted here in bitmaps, for all of them at once: an item touches no session.
+A channel keeps its slot until it is removed; the slot is in the index only while its connection is live. Items sent in
+shared frames are counted here in bitmaps, for all connections at once, so that sending an item updates no session.
 """
 
 from collections.abc import Iterator
@@ -11,24 +11,26 @@ from pyroaring import BitMap
 from app.core.delivery.slot_counters import SlotCounters
 from app.core.filters.filter_index import FilterIndex
 from app.core.protocol.deflate import UNCOMPRESSED
-from app.flows.delivery.session import Channel, Session
+from app.flows.delivery.channel import Channel
+from app.flows.delivery.session import Session
 from app.ports.transport import SendHandle
 
 
 class Slots:
-    """The slots, and the filter index over the live ones."""
+    """The slots of all channels, and the filter index over those of live connections."""
 
     def __init__(self) -> None:
         self.index = FilterIndex()
-        # By slot; read for every recipient of every item. The handle is None where `SendMany` must not write: bytes
-        # wait in the link, or the connection is over.
+        # Lists by slot, read for every recipient of every item. A handle is None where `SendMany` must not write: bytes
+        # wait in the link, or the connection is closing or over.
         self.handles: list[SendHandle | None] = []
         self.sessions: list[Session | None] = []
         self.channels: list[Channel | None] = []
         self._free: list[int] = []
         # The slots of connections that need frames of their own: they have named channels, or acknowledge.
         self.unshared = BitMap()
-        # For the other live slots: items written since the last checkpoint, and the slots that anything was written to.
+        # For the live slots that share frames: the number of items since the last checkpoint, and the slots written to
+        # since the last `flush_write_times`.
         self._delivered = SlotCounters()
         self._written = BitMap()
         # The slots of connections with compressed payloads, by their deflate window.
@@ -53,7 +55,7 @@ class Slots:
             self._deflated.setdefault(window_bits, BitMap()).add(channel.slot)
 
     def free(self, channel: Channel) -> None:
-        """Take a channel's slot back."""
+        """Remove a channel's slot from the index, move its count to the session, and make the slot available again."""
         self.handles[channel.slot] = None
         self._flush_count(channel.slot)
         self.index.remove(channel.slot)
@@ -66,7 +68,11 @@ class Slots:
         channel.slot = -1
 
     def put(self, channel: Channel) -> None:
-        """Put a channel's filter into the index, so that items find it."""
+        """Put a channel's filter into the index, replacing the one before.
+
+        A filter that could not be loaded is put in as broken: it matches nothing, and every item counts as an error for
+        it.
+        """
         session = self.sessions[channel.slot]
         if channel.filter is None or session is None:
             self.index.put_broken(channel.slot)
@@ -74,7 +80,11 @@ class Slots:
             self.index.put(channel.slot, channel.filter, session.token.entitled)
 
     def activate(self, session: Session) -> None:
-        """Put a connection's filters into the index."""
+        """Put a connection's filters into the index, and let `SendMany` write to it.
+
+        If the connection uses shared frames, its count of items since the last checkpoint moves from the session to the
+        slot.
+        """
         if session.link is not None:
             session.link.set_write_limit(0)
         self.use_send_many(session)
@@ -85,24 +95,26 @@ class Slots:
                 session.add_delivered(-session.delivered)
 
     def deactivate(self, session: Session) -> None:
-        """Remove a connection's filters from the index."""
+        """Remove a connection's filters from the index, and move the counts of its slots to the session."""
         self.flush_counts(session)
         for channel in session.channels:
             self.index.remove(channel.slot)
 
     def use_send_many(self, session: Session) -> None:
-        """Let `SendMany` write to a connection, unless bytes wait in its link."""
+        """Let `SendMany` write to a connection directly, unless bytes wait in its link or it is closing."""
         handle = None if session.link is None else session.link.send_handle
         for slot in _slots_of(session):
             self.handles[slot] = handle
 
     def use_link(self, session: Session) -> None:
-        """Write to a connection through its link only, because bytes wait there."""
+        """Write to a connection through its link only, because bytes that wait in the link must be sent first."""
         for slot in _slots_of(session):
             self.handles[slot] = None
 
     def by_deflate_window(self, slots: BitMap) -> Iterator[tuple[int, BitMap]]:
-        """Split slots by the window that their connections' payloads are compressed with."""
+        """Split slots by the deflate window of their connections; those without compression are yielded as
+        UNCOMPRESSED.
+        """
         for window_bits, deflated in self._deflated.items():
             if same := slots & deflated:
                 yield window_bits, same
@@ -116,15 +128,21 @@ class Slots:
         self._written |= slots
 
     def nearly_due(self, items: int) -> BitMap:
-        """Return the slots that were sent `items` items or more since their last checkpoint."""
+        """Return the slots that were sent at least `items` items since their last checkpoint: every slot if `items` is
+        0 or less.
+        """
         return self._delivered.at_least(items) if items > 0 else BitMap(range(len(self.sessions)))
 
     def partition_by_delivered(self, slots: BitMap) -> list[tuple[int, BitMap]]:
-        """Split slots by the number of items since their last checkpoint."""
+        """Split slots by the number of items since their last checkpoint, into pairs of that number and its slots."""
         return self._delivered.partition(slots)
 
     def mark_checkpointed(self, slots: BitMap, seq: int, delivered: int) -> None:
-        """Note that these slots' clients were told to have everything up to `seq`, `delivered` items of it new."""
+        """Record a checkpoint that was sent to these slots: everything up to `seq`, `delivered` items since the last
+        one.
+
+        Their counts of items since the last checkpoint start again at 0.
+        """
         self._delivered.clear(slots)
         self._written |= slots
         for slot in slots:
@@ -133,16 +151,19 @@ class Slots:
                 session.checkpointed(seq, delivered)
 
     def delivered(self, session: Session) -> int:
-        """Count a connection's items since its last checkpoint."""
+        """Return the number of items sent to a connection since its last checkpoint."""
         return session.delivered + sum(map(self._delivered.count, _slots_of(session)))
 
     def flush_counts(self, session: Session) -> None:
-        """Move the counts of a connection's slots to its session."""
+        """Move the item counts of a connection's slots to `session.delivered`."""
         for slot in _slots_of(session):
             self._flush_count(slot)
 
     def flush_write_times(self, since: float) -> None:
-        """Note in every session that was written to that this was at `since` (monotonic seconds), and start again."""
+        """Tell every session that was sent shared frames since the last flush that it was written to at `since`.
+
+        `since` is in monotonic seconds. A later write that the session knows of is kept.
+        """
         written, self._written = self._written, BitMap()
         for slot in written:
             session = self.sessions[slot]

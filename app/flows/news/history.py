@@ -1,4 +1,4 @@
-"""Stored items as a filter sees them: a user's own view of the log, and the preview of a filter."""
+"""Read stored items through a filter and an entitlement: single items, pages, and the preview of a filter."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -23,7 +23,12 @@ class NewsPage(NamedTuple):
 
 
 class Preview(NamedTuple):
-    """What a filter would have matched lately: how many of the scanned items, and the newest of them."""
+    """The result of trying a filter on recent items.
+
+    `scanned` counts the items that were evaluated, `matched` those that matched, and `rejected` the others by the first
+    step that rejected them. `per_hour` is `matched` divided by the hours of the period. `samples` holds the newest
+    matching items, at most 10.
+    """
 
     scanned: int
     matched: int
@@ -33,14 +38,16 @@ class Preview(NamedTuple):
 
 
 class History:
-    """Reads the log through filters; each call scans at most `max_scan_items` items."""
+    """Reads stored items for a user. A call that evaluates a filter reads at most `max_scan_items` items, rounded up to
+    whole pages of 100.
+    """
 
     def __init__(self, log: NewsLog, max_scan_items: int) -> None:
         self._news_log = log
         self._max_scan_items = max_scan_items
 
     async def item(self, item_id: str, now: float, entitled: Entitlement = UNRESTRICTED) -> Record | None:
-        """Return the item with this id, None if there is none that the reader may see."""
+        """Return the item with this id, or None if there is none or `entitled` hides it at `now` (Unix seconds)."""
         record = await self._news_log.by_id(item_id)
         if record is None or not _matches(compile_filter(MATCH_ALL, entitled), record, now):
             return None
@@ -49,22 +56,24 @@ class History:
     async def page(
         self, query: NewsQuery, now: float, wanted: Filter | None = None, entitled: Entitlement = UNRESTRICTED
     ) -> NewsPage:
-        """Return a page of stored items.
+        """Return one page of the stored items that the query selects.
 
-        With a filter, or for a reader that may not see every item, only matching items are returned, and the total is
-        that of the scanned items.
+        With a filter, or an entitlement that hides items, only the newest `max_scan_items` of these items are
+        evaluated, and the page and its total contain only those that match.
         """
         if wanted is None and not entitled.hides_items:
             return NewsPage(await self._news_log.select(query), await self._news_log.count(query))
         wanted = MATCH_ALL if wanted is None else wanted
         compiled = compile_filter(wanted, entitled)
-        # SQL decides what it can; the rest of the filter is evaluated here.
+        # SQL evaluates the query and the impact threshold; the rest of the filter is evaluated here.
         narrowed = query._replace(min_impact=max(query.min_impact or 0.0, wanted.impact_threshold))
         found = [record async for record in self._scan(narrowed) if _matches(compiled, record, now)]
         return NewsPage(found[query.offset : query.offset + query.limit], len(found))
 
     async def preview(self, wanted: Filter, now: float, hours: float, entitled: Entitlement = UNRESTRICTED) -> Preview:
-        """Try a filter on what was published in the last hours, newest first."""
+        """Evaluate a filter on the newest items of the last `hours` hours by publication time, at most `max_scan_items`
+        of them. Items that `entitled` still delays at `now` are not counted.
+        """
         compiled = compile_filter(wanted, entitled)
         outcomes: Counter[Outcome] = Counter()
         samples: list[Record] = []
@@ -80,7 +89,9 @@ class History:
         return Preview(outcomes.total(), matched, rejected, round(matched / hours, 3), samples)
 
     async def _scan(self, query: NewsQuery) -> AsyncIterator[Record]:
-        """Yield what a query selects, newest first, in small pages, so that other tasks run in between."""
+        """Yield up to `max_scan_items` items that a query selects, newest first. They are read in pages of 100, so that
+        other tasks run in between.
+        """
         for _ in range(0, self._max_scan_items, _SCAN_PAGE):
             records = await self._news_log.select(query._replace(limit=_SCAN_PAGE, offset=0))
             for record in records:
@@ -96,7 +107,7 @@ def _matches(compiled: CompiledFilter, record: Record, now: float) -> bool:
 
 
 def _after(query: NewsQuery, last: Record) -> NewsQuery:
-    """Return the query for what follows an item, in the query's own order."""
+    """Return the query for the next page: the items that follow `last` in the query's own order."""
     if query.after_seq is not None or query.before_seq is not None:
         return query._replace(before_seq=last.seq)
     return query._replace(older_than=(last.item.published_at, last.seq))

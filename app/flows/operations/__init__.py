@@ -1,13 +1,13 @@
-"""How the server watches and ends itself.
+"""Monitoring, retention and shutdown of the server.
 
-canary          the server's own client, and the probes it sends
+canary          the server's own client, and the probes that it sends
 canary_handler  the server's side of the canary's connection
-readiness       whether the server makes progress and accepts work
-gauges          what is read at scrape
-loop_lag        how late the event loop runs
-send_buffers    what clients have not taken yet
-retention       what the log forgets
-shutdown        how the server stops
+readiness       whether the server makes progress and accepts connections and items
+gauges          the gauges that read flows and stores at a scrape
+loop_lag        how late the event loop wakes a timer
+send_buffers    unsent bytes, unread items and missing acks over all connections
+retention       deletes old items and old cursors
+shutdown        refuses new work, broadcasts what was accepted, and closes all connections
 
 May import: core, ports, telemetry, flows.connections, flows.delivery, flows.news.
 """

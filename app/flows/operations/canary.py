@@ -1,8 +1,8 @@
-"""The server's own client: how often it sends a probe, how long a probe may take, and what its loss means.
+"""The canary: the server's own WebSocket client, which sends probes and measures whether and how fast they arrive.
 
-A probe takes the way of every item from the queue on: it waits, is matched, encoded and written to a real socket, and a
-real client reads it. But it is in no log, has no seq, reaches only the canary, and is counted as no item, no decision
-and no send. The canary's connection is not admitted and has no slot.
+A probe goes through websocket_queue like an item: it is matched, encoded, written to a real socket and read by a real
+client. But it is not in the log and has no seq, reaches only the canary, and is not counted as an item, a decision or a
+send. The canary's connection is not admitted and has no slot.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _log = structlog.get_logger("canary")
 
 
 class _ProbeMessage(msgspec.Struct):
-    """The part of a news_item message that tells one probe from another."""
+    """The part of a `news_item` message that is decoded: `data.id` identifies the probe."""
 
     data: "_ProbeItem"
 
@@ -38,7 +38,9 @@ class _ProbeItem(msgspec.Struct):
 
 
 class Canary:
-    """Sends probes to itself. `send` writes a frame to the canary's own connection."""
+    """Puts probes into the broadcaster's queue and receives them on its own WebSocket connection. `send` writes a frame
+    to that connection on the server's side.
+    """
 
     def __init__(
         self,
@@ -57,12 +59,12 @@ class Canary:
         self._ids = (f"canary_{number}" for number in count(1))
 
     async def run(self, connect: Callable[[], AbstractAsyncContextManager[Receiver]]) -> None:
-        """Connect and send probes, until cancelled."""
+        """Connect and send probes, until cancelled. After an error, connect again `interval_s` later."""
         while True:
             try:
                 async with connect() as receiver:
                     await self._send_probes(receiver)
-            # The edge between the server and its own client: what goes wrong there is what the canary is for.
+            # The canary exists to detect failures of any kind here: each is counted, and the canary connects again.
             except Exception as error:  # noqa: BLE001
                 self._record_failure(ProbeResult.ERROR, error=repr(error))
             await self._clock.sleep(self._limits.interval_s)
@@ -78,7 +80,7 @@ class Canary:
             async with asyncio.timeout(self._limits.timeout_s):
                 await self._queue.put_probe(Probe(self._record(probe_id), self._send))
                 while _id_of(await receiver.receive()) != probe_id:
-                    pass  # An earlier probe that was given up arrived after all.
+                    pass  # A probe that was already counted as a timeout arrived late.
         except TimeoutError:
             self._record_failure(ProbeResult.TIMEOUT, timeout_s=self._limits.timeout_s)
         else:
@@ -86,7 +88,7 @@ class Canary:
             self._stats.server.record_probe(self._clock.monotonic() - started, self._clock.wall())
 
     def _record_failure(self, result: ProbeResult, **details: object) -> None:
-        """Count a probe that failed. Only the first of several in a row is logged."""
+        """Count a failed probe or connection. Only the first failure since the last probe that arrived is logged."""
         self._stats.server.record_probe_failure(result)
         if not self._is_failing:
             _log.warning("canary_failing", result=result.value, **details)

@@ -1,4 +1,6 @@
-"""The server's side of the canary's connection, which is not admitted, has no slot and is counted nowhere."""
+"""The server's side of the canary's connection, which is not admitted, has no slot and is not counted
+as a connection.
+"""
 
 from app.core.protocol.close_codes import DisconnectReason
 from app.flows.connections.handler import BaseHandler
@@ -8,7 +10,9 @@ from app.ports.transport import Link
 
 
 class CanaryHandler(BaseHandler):
-    """Writes probes to the newest connection of the canary, and ignores what it sends."""
+    """The connection handler of the canary: it writes probes to the canary's newest connection and ignores messages
+    from it.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

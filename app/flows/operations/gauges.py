@@ -1,4 +1,4 @@
-"""What is read at scrape: every gauge that asks a flow, and what it asks."""
+"""The gauges whose values are read from flows and stores at every scrape."""
 
 import asyncio
 from functools import partial
@@ -18,7 +18,7 @@ from app.telemetry.families import GaugeFamily, GaugeGroup, gauge, gauges
 
 
 class Observed(NamedTuple):
-    """What the gauges ask."""
+    """The objects from which the gauges read their values."""
 
     stores: Stores
     admission: Admission
@@ -32,7 +32,7 @@ class Observed(NamedTuple):
 
 
 def gauges_of(observed: Observed) -> list[GaugeFamily | GaugeGroup]:
-    """Connect every gauge to what it asks."""
+    """Return every gauge, each with the function that reads its value."""
     return [
         *_connection_gauges(observed),
         *_pipeline_gauges(observed),
@@ -64,7 +64,7 @@ def _connection_gauges(observed: Observed) -> list[GaugeFamily | GaugeGroup]:
 
 
 def _pipeline_gauges(observed: Observed) -> list[GaugeFamily | GaugeGroup]:
-    """Describe what waits between a source and the clients."""
+    """Return the gauges of raw_news_queue and websocket_queue, and of the seq that was broadcast last."""
     queue, clock = observed.websocket_queue, observed.clock
     return [
         gauge(

@@ -1,4 +1,4 @@
-"""How late the event loop runs: a timer measures how late it is woken."""
+"""Measure the lag of the event loop: how late it wakes a 100 ms timer."""
 
 from app.ports.clock import Clock
 from app.telemetry.stats import Stats
@@ -7,7 +7,7 @@ INTERVAL_S = 0.1
 
 
 async def watch_loop_lag(clock: Clock, stats: Stats) -> None:
-    """Sleep a tenth of a second and count how much longer it took, until cancelled."""
+    """Sleep 0.1 s and record how many seconds too late the sleep ended, again and again until cancelled."""
     while True:
         due = clock.monotonic() + INTERVAL_S
         await clock.sleep(INTERVAL_S)

@@ -1,4 +1,6 @@
-"""Whether the server makes progress and accepts work. The checks need nothing outside the process."""
+"""Check whether the server makes progress and accepts connections and items. The checks use only state
+in this process.
+"""
 
 from app.core.limits import BroadcastLimits
 from app.flows.connections.admission import Admission
@@ -9,7 +11,7 @@ from app.ports.stores import Stores
 
 
 class ReadinessChecks:
-    """What /livez, /readyz and the gauge news_ready ask."""
+    """The checks for /livez, /readyz and the gauge news_ready. /readyz also checks the database."""
 
     def __init__(
         self,
@@ -30,14 +32,18 @@ class ReadinessChecks:
         self._stalled_since = 0.0
 
     def is_alive(self) -> bool:
-        """Return whether the broadcaster runs and stored items go out. If not, only a restart helps."""
+        """Return False once the broadcaster has not ticked, or has not broadcast the next stored item, for
+        `stall_timeout_s`. Then only a restart helps.
+        """
         return max(self._broadcaster.idle_s(), self._stalled_s()) < self._limits.stall_timeout_s
 
     def is_ready(self) -> bool:
         return all(self.checks().values())
 
     def checks(self) -> dict[str, bool]:
-        """Return for each check whether new connections and items are welcome."""
+        """Return for each check, by name, whether it passes. The server accepts connections and items if all of them
+        pass.
+        """
         return {
             "broadcaster": self.is_alive(),
             "storage": self._stores.is_writable(),
@@ -46,7 +52,9 @@ class ReadinessChecks:
         }
 
     def _stalled_s(self) -> float:
-        """Return for how long the same item has been the next to go out, as seen by callers; 0 if none is due."""
+        """Return for how many seconds the broadcast position has stood still below the log's head, or 0 if it is at the
+        head. The time begins with the first call that sees the position.
+        """
         position, now = self._live.position, self._clock.monotonic()
         if position >= self._stores.log.head:
             self._stalled_at = -1

@@ -1,4 +1,4 @@
-"""What the log forgets: old items are dropped in small steps, so that nothing waits long behind a step."""
+"""Delete old items and old cursors in small steps, so that no other database operation waits long for one."""
 
 import structlog
 
@@ -9,14 +9,16 @@ from app.ports.stores import Stores
 
 STEP_ITEMS = 5_000
 STEP_INTERVAL_S = 60.0
-# A device that did not connect for this long starts again without a cursor.
+# A stored cursor that was not updated for this long, or for `keep_s` if that is longer, is deleted.
 CURSORS_KEPT_S = 30 * 86_400.0
 
 _log = structlog.get_logger("retention")
 
 
 class Retention:
-    """Prunes the log to an age and a number of items, and the cursors of devices that no longer connect."""
+    """Deletes items that are older than `keep_s` seconds or beyond the newest `keep_items`, and cursors that were not
+    updated for a long time.
+    """
 
     def __init__(self, stores: Stores, live: LiveSet, clock: Clock, keep_s: float, keep_items: int) -> None:
         self._news_log = stores.log
@@ -33,7 +35,11 @@ class Retention:
             await self.prune()
 
     async def prune(self) -> int:
-        """Drop one step of what is too old or too much. A jump of the clock drops no more than one step."""
+        """Delete up to STEP_ITEMS items that are too old or too many, then up to as many old cursors. Return the number
+        of deleted items, or 0 if the database fails.
+
+        The step also bounds the damage of a clock that jumps forward: at most STEP_ITEMS items a minute are deleted.
+        """
         now = self._clock.wall()
         # Items that were not broadcast yet still have to go to live connections.
         broadcast_items = max(self._live.position - self._news_log.oldest + 1, 0)

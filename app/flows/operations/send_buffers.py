@@ -1,4 +1,4 @@
-"""What clients have not taken yet: one look over all connections, for the gauges at scrape."""
+"""Totals of unsent bytes, unread items and missing acks over all connections, computed at a scrape."""
 
 from typing import NamedTuple
 
@@ -11,10 +11,12 @@ _PAUSED_BYTES = 64 * 1024
 
 
 class SendBuffers(NamedTuple):
-    """Totals over all connections.
+    """Totals over all connections, in the order of SEND_BUFFER_GAUGES.
 
-    Unsent bytes in total and in the fullest buffer, the number of buffers that hold more than a little, how many items
-    the connection furthest behind has to catch up, and how many items wait for an ack.
+    `bytes` and `max_bytes` are the unsent bytes of all connections and of the connection with the most; `paused` counts
+    connections with more than 64 KiB unsent. `max_behind_items` is the largest number of broadcast items that a
+    connection still has to read from the log, and `unacked_items` the number of items that were sent and not
+    acknowledged.
     """
 
     bytes: int
@@ -25,12 +27,12 @@ class SendBuffers(NamedTuple):
 
 
 def measure(manager: ConnectionManager, live: LiveSet) -> SendBuffers:
-    """Look at every connection."""
+    """Compute the totals over all connections that are open and not being disconnected."""
     sessions = manager.open_sessions()
-    # Most buffers are empty: only the rest is looked at again.
+    # Most buffers are empty: only sizes above 0 are kept.
     links = [session.link for session in sessions]
     sizes = [size for link in links if link is not None and (size := link.buffered_bytes())]
-    # A connection that sees every item late is behind on purpose.
+    # A connection whose token delays every item is behind on purpose, and does not count.
     slow = (one for one in sessions if one.phase is not Phase.LIVE and not one.token.entitled.min_delay_s)
     behind = [live.position - session.cursor for session in slow]
     unacked = sum(len(session.window) for session in sessions if session.window is not None)
@@ -40,7 +42,7 @@ def measure(manager: ConnectionManager, live: LiveSet) -> SendBuffers:
 
 
 def count_phases(manager: ConnectionManager) -> dict[str, int]:
-    """Count the open connections by phase."""
+    """Return the number of open connections in each phase. Every phase except CLOSED is a key, also with 0."""
     counts = dict.fromkeys((Phase.REPLAYING.value, Phase.LIVE.value, Phase.LAGGING.value), 0)
     for session in manager.open_sessions():
         counts[session.phase.value] += 1

@@ -1,6 +1,6 @@
-"""How the server stops: no new clients and items, then what was accepted goes out, then all connections are closed.
+"""Stop the server: refuse new clients and items, broadcast what was accepted, then close all connections.
 
-Connections are closed over some seconds, so that the clients do not all come back at once.
+Connections are closed over up to `max_close_s` seconds, so that the clients do not all reconnect at once.
 """
 
 import asyncio
@@ -24,7 +24,8 @@ _CLOSE_TIMEOUT_S = 1.5
 _CLOSE_POLL_S = 0.02
 _CLOSES_PER_S = 1_000
 _CLOSES_AT_ONCE = 50
-# A server needs a moment to come back, and then accepts this many clients a second.
+# The advised delays assume that a restart takes `_RESTART_S` and that the server then accepts this many clients a
+# second.
 _RESTART_S = 1.0
 _RETURNS_PER_S = 500.0
 
@@ -32,7 +33,7 @@ _log = structlog.get_logger("shutdown")
 
 
 class Shutdown:
-    """Empties the server of items and connections."""
+    """The steps of a shutdown, in the order of the calls: `begin`, `flush`, `close_all`."""
 
     def __init__(
         self,
@@ -59,7 +60,9 @@ class Shutdown:
         self._processor.close()
 
     async def flush(self) -> None:
-        """Wait, for some seconds at most, until what was accepted is in the log and was broadcast."""
+        """Wait until every accepted item is in the log and was broadcast, for at most 5 s. A timeout is logged and not
+        raised.
+        """
         try:
             async with asyncio.timeout(_FLUSH_TIMEOUT_S):
                 await self._processor.wait_until_empty()
@@ -68,7 +71,9 @@ class Shutdown:
             _log.warning("drain_cut_short", waiting_items=self._processor.waiting)
 
     async def close_all(self) -> None:
-        """Close every connection with 1012 and wait until all are gone; abort those that stay."""
+        """Close every admitted connection with 1012, and abort those that are still open 1.5 s after the last close
+        frame.
+        """
         await self._disconnect_all()
         until = self._clock.monotonic() + _CLOSE_TIMEOUT_S
         while self._admission.all_sessions() and self._clock.monotonic() < until:
@@ -91,7 +96,9 @@ class Shutdown:
                 await self._clock.sleep(pause_s)
 
     def _reconnect_advice(self, session: Session, clients: int) -> server_messages.Reconnect:
-        """Return when to come back, spread more widely the more clients there are, and where to resume."""
+        """Return a `reconnect` message with the position to resume at and a random delay. The range of delays grows
+        with the number of clients.
+        """
         spread_s = _RESTART_S + clients / _RETURNS_PER_S
         after_ms = int(random.uniform(_RESTART_S, spread_s) * 1000)  # noqa: S311 - jitter, not a secret
         position = self._resolver.position(self._live.decided_seq(session))

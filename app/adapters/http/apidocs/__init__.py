@@ -1,7 +1,7 @@
-"""The API described by the server itself, from the types that it reads and writes with.
+"""The description of the API, generated from the types that the server decodes and encodes with.
 
-endpoints  the REST API as a table: routes and OpenAPI are made from it
+endpoints  the table of REST endpoints, from which the routes and /openapi.json are generated
 schemas    /openapi.json and /asyncapi.json
-docs_page  the same for people, at /docs
-pages      where these documents are served
+docs_page  the HTML pages /docs and /docs/errors
+pages      all of these documents by URL path
 """

@@ -1,6 +1,7 @@
-"""The page /docs: /openapi.json and /asyncapi.json as plain HTML, made at the start.
+"""Render the HTML pages /docs, from the documents of /openapi.json and /asyncapi.json, and /docs/errors.
 
-It needs no script and nothing from other servers, so it works in closed networks.
+They are rendered when the server starts. They need no scripts and nothing from other servers, so they work in closed
+networks.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +22,7 @@ _FOOT = "</body></html>\n"
 
 
 def docs_page(openapi: Document, asyncapi: Document) -> str:
-    """Return the page of calls, messages and types."""
+    """Return the page /docs: the WebSocket messages, the REST calls, and the types of both."""
     messages = asyncapi["components"]["messages"]
     upgrade = asyncapi["channels"]["news"]["bindings"]["ws"]["query"]
     types = dict(sorted({**openapi["components"]["schemas"], **asyncapi["components"]["schemas"]}.items()))
@@ -105,13 +106,17 @@ def _fields(properties: Document, required: Iterable[str]) -> str:
 
 
 def _field_text(schema: Document) -> str:
-    """Return a field's description if it is complete, otherwise its shape and its description."""
+    """Return the description of a field as HTML.
+
+    The shape of the field comes first if there is no description, or if the schema refers to other schemas (`$ref`,
+    `anyOf`, `oneOf`, `items`).
+    """
     words = _text(schema.get("description", ""))
     return words if words and not schema.keys() & {"$ref", "anyOf", "oneOf", "items"} else f"{_shape(schema)} {words}"
 
 
 def _shape(schema: Document) -> str:
-    """Return what a value looks like, in few words."""
+    """Return a schema as a short HTML text: links to types, the words of an enumeration, or the type and its bounds."""
     if any(key in schema for key in ("$ref", "anyOf", "oneOf", "allOf")):
         return _link(schema)
     if "enum" in schema:
@@ -126,7 +131,7 @@ _BOUNDS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems
 
 
 def _link(schema: Document) -> str:
-    """Return links to the types that a schema names."""
+    """Return HTML links to the types that a schema refers to; the schema's shape if it refers to none."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#{name}">{name}</a>'
@@ -137,6 +142,6 @@ def _link(schema: Document) -> str:
 
 
 def _text(text: str) -> str:
-    """Return a docstring's text as HTML, with `code` as such."""
+    """Return a text as HTML, with the parts between backticks as `code` elements."""
     pieces = escape(text).split("`")
     return "".join(f"<code>{piece}</code>" if number % 2 else piece for number, piece in enumerate(pieces))

@@ -32,15 +32,18 @@ _STORE = (ErrorCode.STORAGE_FULL, ErrorCode.OVERLOADED)
 
 
 class Endpoint(NamedTuple):
-    """One method of one path. A response is one of its status's types; a body has the keys of all of its types.
+    """One method of one path, and what it accepts and returns.
 
-    Every endpoint may also fail with `internal`. `scope` is what a token must allow, if tokens are required.
+    `responses` maps each status to types: the response is one of them. `bodies` maps each content type to types: the
+    body has the keys of all of them, and an empty tuple stands for NDJSON. `required` names the query parameters that a
+    request must have. `problems` are the errors that it may return; every endpoint may also return `internal`. `scope`
+    is the scope that a token must have, if tokens are required.
     """
 
     method: Method
     path: str
     handler: Handler
-    # Any: a document, perhaps of a generic type.
+    # `Any`, because a response may be a class or a parameterized generic type such as Page[StoredItem].
     responses: Mapping[HTTPStatus, tuple[Any, ...]]
     path_params: Mapping[str, Value] = {}
     query: Mapping[str, Value] = {}

@@ -1,4 +1,4 @@
-"""Where the server describes its own API: which documents there are, and their paths."""
+"""The documents that describe the API, by URL path: /openapi.json, /asyncapi.json, /docs and /docs/errors."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -16,7 +16,9 @@ from app.core.limits import Limits
 
 @cache
 def protocol_pages(limits: Limits, version: str) -> Mapping[str, StaticPage]:
-    """Make the documents for machines and for people; once, also if a process has several servers."""
+    """Return the documents that describe the API, by URL path. They are cached, so servers in one process with the same
+    limits share them.
+    """
     rest = openapi([*api_endpoints(limits), *health_endpoints()], version)
     socket = asyncapi(connect_params(limits.filters.max_channels, limits.replays.max_last_items), version)
     pages = {

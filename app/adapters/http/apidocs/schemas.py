@@ -1,7 +1,8 @@
-"""/openapi.json (OpenAPI 3.1) and /asyncapi.json (AsyncAPI 3.0).
+"""Generate /openapi.json (OpenAPI 3.1) and /asyncapi.json (AsyncAPI 3.0).
 
-Everything in them comes from the types that the server reads and writes with, and from the tables of endpoints and
-parameters: nothing is described twice. A type's docstring is its description.
+Both come from the types that the server decodes and encodes with, and from the tables of endpoints and parameters:
+nothing is described twice. A type is described by its docstring, an operation by the first line of its handler's
+docstring.
 """
 
 import inspect
@@ -58,14 +59,16 @@ _REF = "#/components/schemas/{name}"
 
 
 class DescribedTypes(NamedTuple):
-    """Types as JSON Schemas: one for each type, and the components that they refer to."""
+    """The JSON Schemas of some types: `schemas` has one for each type, in order; `components` has the schemas that
+    those refer to, by name.
+    """
 
     schemas: list[Schema]
     components: dict[str, Schema]
 
 
 def openapi(endpoints: Iterable[Endpoint], version: str) -> Schema:
-    """Describe the endpoints."""
+    """Return the OpenAPI document for these endpoints. `version` is the server's."""
     known = list(endpoints)
     models: list[Any] = [Problem]
     for endpoint in known:
@@ -84,7 +87,10 @@ def openapi(endpoints: Iterable[Endpoint], version: str) -> Schema:
 
 
 def asyncapi(query: Mapping[str, Value], version: str) -> Schema:
-    """Describe the WebSocket; `query` has the parameters of the upgrade request."""
+    """Return the AsyncAPI document for the WebSocket.
+
+    `query` are the parameters of the upgrade request, except `filters`; `version` is the server's.
+    """
     described = describe([*SERVER_MESSAGES, *CLIENT_MESSAGES])
     named = dict(zip(map(_tag, [*SERVER_MESSAGES, *CLIENT_MESSAGES]), described.schemas, strict=True))
     described.components.update({name: schema for name, schema in named.items() if "$ref" not in schema})
@@ -118,14 +124,16 @@ def describe(models: list[Any]) -> DescribedTypes:
 
 
 def _hook(unknown: type) -> Schema:
-    """Describe `object` as any JSON. Raises NotImplementedError for what is not JSON."""
+    """Return the schema of a type that msgspec does not know: `object` is any JSON. Raises NotImplementedError for
+    other types.
+    """
     if unknown is object:
         return {"description": "any JSON"}
     raise NotImplementedError(unknown)
 
 
 def about(documented: Any) -> str:  # noqa: ANN401 - a type or a handler
-    """Return a docstring's text."""
+    """Return the docstring of a type or handler, without indentation; "" if it has none."""
     return inspect.cleandoc(documented.__doc__ or "")
 
 
@@ -168,7 +176,7 @@ def _parameter(name: str, value: Value, place: str, *, is_required: bool) -> Sch
 
 
 def _body(parts: list[Schema]) -> Schema:
-    """Describe a body, which has the keys of all of its parts."""
+    """Return the schema of a request body that has the keys of all `parts`. An empty list stands for NDJSON."""
     if not parts:
         return _NDJSON
     return parts[0] if len(parts) == 1 else {"allOf": parts}
@@ -180,7 +188,7 @@ def _answer(status: HTTPStatus, ways: list[Schema]) -> Schema:
 
 
 def _problems(endpoint: Endpoint, schema: Schema) -> dict[str, Schema]:
-    """Describe an endpoint's errors by status; several may share one."""
+    """Return the error responses of an endpoint, by HTTP status. Codes with the same status share one response."""
     by_status: dict[str, list[ErrorCode]] = {}
     for code in (*endpoint.problems, ErrorCode.INTERNAL):
         by_status.setdefault(str(ERROR_SPECS[code].status), []).append(code)
@@ -204,6 +212,6 @@ def _tag(model: type[msgspec.Struct]) -> str:
 
 
 def _closes() -> str:
-    """Return the server's close codes as a table."""
+    """Return the close codes that the server sends, as a Markdown table."""
     rows = [f"| {close.code} | {reason} |" for reason, close in CLOSE_CODES.items() if reason not in CLIENT_REASONS]
     return "\n".join(("| close code | reason |", "|---|---|", *sorted(rows)))

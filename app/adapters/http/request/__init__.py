@@ -1,9 +1,9 @@
-"""A request on its way in: who sends it, from where, and what it says.
+"""Parse and check a request: the caller and its address, the parameters and the body.
 
-client_ip     the address that a request is counted for, behind proxies too
-origins       which pages may open a WebSocket
+client_ip     the address that a connection counts toward, behind proxies too
+origins       which web pages may open a WebSocket
 tokens        where a request carries a token
-identity      the caller of a call under /api/v1
-params        query parameters, every wrong one named
-request_body  bounded bodies of the right type, in time
+identity      the caller of a REST call under /api/v1
+params        query parameters; one error names every wrong one
+request_body  request bodies, limited in content type, size and time
 """

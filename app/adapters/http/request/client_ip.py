@@ -1,8 +1,9 @@
-"""The address that a request is counted for.
+"""Find the address that a connection counts toward, for the limits of one address.
 
-Behind trusted proxies it is the last address in X-Forwarded-For that is not such a proxy: what comes before it is only
-the caller's word. An IPv6 address stands for its /64, which belongs to one subscriber. Callers of this machine are
-counted only if an operator set a limit: most of them are a proxy for many users.
+If the peer is a trusted proxy, this is the last address in X-Forwarded-For that is not a trusted proxy. The addresses
+before it cannot be trusted, because the client may have made them up. An IPv6 address is replaced by its /64 network,
+which belongs to one subscriber. Connections from this machine (loopback) are counted only if an operator set a limit
+for one address: most of them come from a proxy that serves many users.
 """
 
 import ipaddress
@@ -17,7 +18,9 @@ _IPV6_PREFIX = 64
 
 
 def client_ip_of(request: web.Request, settings: Settings) -> str:
-    """Return the address that a request is counted for; "" for none."""
+    """Return the address that a connection counts toward: "" if it is not counted, "unknown" if the address is not an
+    IP address.
+    """
     address = request.remote or ""
     if _is_in(address, settings.trusted_proxies):
         address = _forwarded(request.headers.getall(_FORWARDED, []), settings.trusted_proxies) or address
@@ -44,7 +47,7 @@ def _key(address: str, *, counts_loopback: bool) -> str:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        # A proxy that forwards no address: everyone behind it is one caller.
+        # For example, a proxy forwarded "unknown" instead of an address. All such callers count as one.
         return "unknown"
     if parsed.is_loopback and not counts_loopback:
         return ""

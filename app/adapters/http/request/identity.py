@@ -1,4 +1,6 @@
-"""The caller of a call under /api/v1: the guard that verifies its token, and checks of what it may do."""
+"""Authenticate REST calls under /api/v1: verify the token before a handler runs, and check which users the caller may
+act for.
+"""
 
 from functools import wraps
 
@@ -15,7 +17,11 @@ _IDENTITY: web.RequestKey[Identity] = web.RequestKey("identity", Identity)
 
 
 def guarded(handler: Handler, scope: Scope | None) -> Handler:
-    """Let only callers with a valid token, and with this scope, reach a handler."""
+    """Return a handler that verifies the caller's token and scope before it calls the given handler.
+
+    The returned handler raises NewsError if the token is not valid or lacks `scope`. A server that requires no tokens
+    lets every caller pass.
+    """
 
     @wraps(handler)
     async def guard(request: web.Request) -> web.StreamResponse:
@@ -36,11 +42,15 @@ def guarded(handler: Handler, scope: Scope | None) -> Handler:
 
 
 def caller_of(request: web.Request) -> Identity:
-    """Return the caller of a guarded call."""
+    """Return the identity of the caller, which the handler of `guarded` verified. Raises KeyError for any other
+    handler.
+    """
     return request[_IDENTITY]
 
 
 def check_user(request: web.Request, user_id: str) -> str:
-    """Return the user that a guarded call is about. Raises ClientError(FORBIDDEN) if that is not the caller."""
+    """Return `user_id` if the caller may act for this user. Raises ClientError(FORBIDDEN) if the caller is another user
+    and not an operator.
+    """
     caller_of(request).check_user(user_id)
     return user_id

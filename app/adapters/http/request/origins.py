@@ -1,9 +1,10 @@
-"""Which pages may open a WebSocket: the check of Origin, before the 101.
+"""Check the Origin headers of an upgrade request before the 101: which web pages may open a WebSocket.
 
-A browser lets every page open a WebSocket to any server and only tells the server which page it was; CORS does not
-apply. Other clients send no Origin. The setting lists the pages exactly. Without it, pages of this machine may connect,
-and the page that this server served itself, if it was requested by an IP address: any page can be served under a name
-that points here.
+A browser lets every page open a WebSocket to any server, because CORS does not apply, and names the page's origin in
+the header Origin. Other clients send no Origin, so a request without one is not checked. If NEWS_ALLOWED_ORIGINS is
+set, only the origins that it lists are allowed. If it is not set, pages of a loopback host are allowed, and pages of
+this server itself if their URL has an IP address instead of a host name: an attacker can make a host name of their own
+point to this server.
 """
 
 import ipaddress
@@ -14,7 +15,10 @@ from app.core.errors import ClientError, ErrorCode
 
 
 def check_origin(origins: tuple[str, ...], host: str, allowed: tuple[str, ...]) -> None:
-    """Check the Origin headers of a request to a host. Raises ClientError(ORIGIN_NOT_ALLOWED)."""
+    """Raise ClientError(ORIGIN_NOT_ALLOWED) unless a request has no Origin header, or one that is allowed.
+
+    `host` is the request's Host header; `allowed` are the origins of NEWS_ALLOWED_ORIGINS.
+    """
     if origins and (len(origins) > 1 or not _is_allowed(origins[0].lower(), host.lower(), allowed)):
         detail = "Pages of this origin may not connect: NEWS_ALLOWED_ORIGINS names those that may"
         raise ClientError(ErrorCode.ORIGIN_NOT_ALLOWED, detail)
@@ -30,7 +34,7 @@ def _is_allowed(origin: str, host: str, allowed: tuple[str, ...]) -> bool:
 
 
 def _split(origin: str) -> SplitResult | None:
-    """Return the parts of an origin, None if it is not one: "null", or what no browser sends."""
+    """Parse an http or https origin. Return None for any other text, such as the origin "null"."""
     try:
         parts = urlsplit(origin)
     except ValueError:

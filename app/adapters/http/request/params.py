@@ -1,4 +1,4 @@
-"""Query parameters: reading them, with every wrong one named in one answer."""
+"""Parse query parameters. One error names every parameter that is wrong."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -26,7 +26,7 @@ _MAX_SEQ = 2**53
 
 
 class ConnectionState(StrEnum):
-    """Whether a connection is open."""
+    """The values of the query parameter `state` of GET /api/v1/connections."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -40,9 +40,9 @@ CONNECTION = any_text(64)
 
 
 def read_params(query: MultiMapping[str], params: Mapping[str, Value]) -> dict[str, Any]:
-    """Read the parameters that are present; unknown ones are ignored.
+    """Parse the parameters that a query has, and return their values by name. Unknown parameters are ignored.
 
-    Raises ClientError(INVALID_PARAMETER) naming every wrong one.
+    Raises ClientError(INVALID_PARAMETER) naming every parameter that is repeated or has a wrong value.
     """
     values: dict[str, Any] = {}
     errors = []
@@ -62,7 +62,7 @@ def read_params(query: MultiMapping[str], params: Mapping[str, Value]) -> dict[s
 
 
 def require_user(values: Mapping[str, Any]) -> str:
-    """Return the user of parameters that were read. Raises ClientError(INVALID_PARAMETER) if there is none."""
+    """Return `user_id` from parsed parameters. Raises ClientError(INVALID_PARAMETER) if it is missing."""
     if "user_id" not in values:
         where = (FieldError("user_id", "is required"),)
         raise ClientError(ErrorCode.INVALID_PARAMETER, "user_id is required", fields=where)
@@ -70,7 +70,7 @@ def require_user(values: Mapping[str, Any]) -> str:
 
 
 def check_user_id(text: str) -> str:
-    """Check a user id in a path. Raises ClientError(INVALID_PARAMETER)."""
+    """Return a user id that was in a URL path. Raises ClientError(INVALID_PARAMETER) if it is not a valid id."""
     return str(read_params(MultiDict(user_id=text), {"user_id": USER})["user_id"])
 
 
@@ -95,10 +95,14 @@ def news_params(max_page_items: int) -> dict[str, Value]:
 
 
 def read_news_query(query: MultiMapping[str], max_page_items: int) -> tuple[NewsQuery, str | None]:
-    """Read what GET /api/v1/news asks for, and as which user. Raises ClientError(INVALID_PARAMETER)."""
+    """Parse the query of GET /api/v1/news. Return the conditions, and the user whose filter applies (None: no user's).
+
+    Raises ClientError(INVALID_PARAMETER).
+    """
     values = read_params(query, news_params(max_page_items))
     as_user = values.pop("user_id", None)
-    # The original's code calls it min_score, its documentation min_impact.
+    # The original FastAPI service that this one replaces reads `min_score`, but its documentation says `min_impact`.
+    # Both are accepted; if both are given, `min_impact` counts.
     min_score = values.pop("min_score", None)
     if min_score is not None:
         values.setdefault("min_impact", min_score)

@@ -1,4 +1,4 @@
-"""Request bodies: how much is read, how slowly it may arrive, and of which type it must be."""
+"""Read request bodies, with limits for their content type, size, transfer rate and total time."""
 
 import asyncio
 
@@ -14,10 +14,11 @@ NDJSON = "application/x-ndjson"
 
 
 async def read_body(request: web.Request, max_bytes: int, *types: str) -> bytes:
-    """Read a body.
+    """Return the body of a request whose content type is one of `types`.
 
-    The type is required: a page of another origin can send a body without one, and no browser asks for permission.
-    Raises ClientError: UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT, INVALID_PARAMETER.
+    The header Content-Type is required: a browser sends a body without one to another origin without asking that server
+    first (by a CORS preflight request). Raises ClientError: UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT,
+    or INVALID_PARAMETER if the encoding of the body is broken.
     """
     content_type = request.headers.get("Content-Type", "")
     if request.content_type not in types or not content_type:

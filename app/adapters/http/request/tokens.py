@@ -1,7 +1,9 @@
-"""Where a request carries a token.
+"""Find the token in a request.
 
-`Authorization: Bearer`; or, as browsers cannot set a header on a WebSocket, the subprotocol `bearer.<token>` beside the
-one that is spoken; or the query, if the settings allow it, because queries appear in access logs.
+The places are, in this order: the header `Authorization: Bearer`; the query parameter `token`, if the setting
+NEWS_TOKEN_IN_QUERY allows it; and the WebSocket subprotocol `bearer.<token>`, which a client offers beside the real
+subprotocol because browsers cannot set a header on a WebSocket. The query parameter needs a setting because queries
+appear in access logs.
 """
 
 from aiohttp import hdrs, web
@@ -12,7 +14,10 @@ _SUBPROTOCOL = "bearer."
 
 
 def read_token(request: web.Request, *, in_query: bool) -> str | None:
-    """Return the token of a request, right or wrong; None if there is none."""
+    """Return the token of a request, which is not verified yet; None if the request has none.
+
+    An Authorization header that is repeated or does not say Bearer gives "", which is not a valid token.
+    """
     values = request.headers.getall(hdrs.AUTHORIZATION, [])
     if values:
         is_bearer = len(values) == 1 and values[0].lower().startswith(_SCHEME)

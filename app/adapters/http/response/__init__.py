@@ -1,6 +1,6 @@
-"""An answer on its way out.
+"""Build responses: JSON documents and errors.
 
-responses      the JSON documents, one type each
-json_response  a document as a response
-problems       errors as application/problem+json: where a request's exceptions end
+responses      the types of the JSON documents
+json_response  encoding a document as a response
+problems       turning a handler's exceptions into application/problem+json
 """

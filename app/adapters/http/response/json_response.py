@@ -1,4 +1,4 @@
-"""A document as a JSON response."""
+"""Encode a document as a JSON response."""
 
 import msgspec
 from aiohttp import web

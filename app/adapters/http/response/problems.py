@@ -1,4 +1,4 @@
-"""Errors as application/problem+json (RFC 9457): the place where a request's exceptions end."""
+"""Turn the exceptions of request handlers into responses of type application/problem+json (RFC 9457)."""
 
 import random
 from http import HTTPStatus
@@ -26,7 +26,11 @@ _log = structlog.get_logger("http")
 
 @web.middleware
 async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn what a handler raises into a problem. An unexpected exception is logged and answered with 500."""
+    """Turn an exception of a handler into a problem response.
+
+    An HTTPException with a status below 400, such as a redirect, is raised again; so is ConnectionError, which means
+    that the client is gone. An unexpected exception is logged and answered with 500.
+    """
     try:
         return await handler(request)
     except NewsError as error:
@@ -41,14 +45,17 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         return answer
     except ConnectionError:
         raise
-    # The edge between one request and the server.
+    # An unexpected exception must fail only this request, not the server.
     except Exception:  # noqa: BLE001
         _log.exception("request_failed", method=request.method, route=route_of(request))
         return problem(request, NewsError(ErrorCode.INTERNAL))
 
 
 def problem(request: web.Request, error: NewsError, status: int | None = None) -> web.Response:
-    """Return the response for an error."""
+    """Return the problem response for an error, with the headers that its status requires.
+
+    `status` replaces the status that belongs to the error's code.
+    """
     status = status or error.spec.status
     document = Problem(
         type=f"/docs/errors#{error.code}",
@@ -61,11 +68,11 @@ def problem(request: web.Request, error: NewsError, status: int | None = None) -
     )
     answer = web.Response(status=status, body=_encode(document), content_type="application/problem+json")
     if error.retry_after_s is not None:
-        # Jitter, so that clients that were turned away together do not come back together.
+        # Up to 50 % of jitter, so that clients that were refused at the same time do not retry at the same time.
         spread_s = error.retry_after_s * random.uniform(1, 1 + _JITTER)  # noqa: S311
         answer.headers["Retry-After"] = str(max(1, round(spread_s)))
     if status == HTTPStatus.UNAUTHORIZED:
-        # RFC 6750 section 3.
+        # RFC 6750 section 3 requires this header in a 401.
         answer.headers["WWW-Authenticate"] = "Bearer"
     if status == HTTPStatus.UPGRADE_REQUIRED:
         answer.headers["Upgrade"] = "websocket"
@@ -73,11 +80,14 @@ def problem(request: web.Request, error: NewsError, status: int | None = None) -
 
 
 def route_of(request: web.Request) -> str:
-    """Return the template of a route, never its path: what a stranger writes must not become a label."""
+    """Return the template of a request's route, such as `/api/v1/news/{id}`; UNKNOWN_ROUTE if no route matched.
+
+    The template is used as a metric label. The path must not be, because clients can choose any path.
+    """
     try:
         resource = request.match_info.route.resource
     except AssertionError:
-        # A request that aiohttp could not parse never reached the router.
+        # aiohttp could not parse the request, so the router has not set match_info.
         return UNKNOWN_ROUTE
     return resource.canonical if resource is not None else UNKNOWN_ROUTE
 
@@ -86,5 +96,5 @@ def _encode(document: Problem) -> bytes:
     try:
         return msgspec.json.encode(document)
     except UnicodeEncodeError:
-        # A lone surrogate in the path; RFC 9457 allows `instance` to be absent.
+        # The path has a lone surrogate, which UTF-8 cannot encode. RFC 9457 allows `instance` to be absent.
         return msgspec.json.encode(msgspec.structs.replace(document, instance=UNSET))

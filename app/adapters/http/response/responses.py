@@ -1,7 +1,8 @@
-"""The JSON documents that the server answers with, one type each.
+"""The JSON documents that the REST API returns, one type each.
 
-/openapi.json is made from these types. Items are returned as they were stored, so the types that contain items are
-generic: filled with encoded JSON, described with `StoredItem`. Times are Unix seconds.
+/openapi.json is generated from these types. Stored items are returned as their stored JSON, without decoding it. So the
+types that contain items are generic: handlers fill them with encoded JSON, and /openapi.json describes them with
+`StoredItem`. Times are Unix seconds.
 """
 
 from typing import Annotated, Generic, Literal, TypeVar
@@ -14,7 +15,8 @@ from app.core.filters.filter import Filter
 from app.core.filters.matching import Outcome
 from app.core.limits import Limits
 from app.core.news.item import NewsItem
-from app.core.protocol.server_messages import DeliveryStatus, ExplainedStep, FieldProblem
+from app.core.protocol.explanations import DeliveryStatus, ExplainedStep
+from app.core.protocol.server_messages import FieldProblem
 from app.flows.connections.connection_info import ConnectionInfo
 
 Item = TypeVar("Item")
@@ -22,13 +24,15 @@ Warnings = Annotated[tuple[FieldProblem, ...] | UnsetType, Meta(description="key
 
 
 class StoredItem(NewsItem, frozen=True, kw_only=True):
-    """An item and its place in the log."""
+    """A news item and `seq`, its number in the log."""
 
     seq: int
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """The item is on disk. A duplicate has the id and seq of the first one."""
+    """The confirmation that an item is stored on disk. If `duplicate` is true, the item was stored before, and `id` and
+    `seq` are those of the earlier item.
+    """
 
     id: str
     seq: int
@@ -42,7 +46,10 @@ class Receipts(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, Generic[Item], frozen=True):
-    """A page of stored items; `next` is the link to the page after it."""
+    """A page of stored items. `total` is the number of items on all pages; if a user's filter or the token hides items,
+    it counts only among the newest `history.max_scan_items` items. `next` is the path and query of the next page, null
+    if there is none.
+    """
 
     items: tuple[Item, ...]
     total: int
@@ -52,7 +59,9 @@ class Page(msgspec.Struct, Generic[Item], frozen=True):
 
 
 class UserExplanation(msgspec.Struct, frozen=True):
-    """Why a user did or did not get an item, and its status on each of the user's connections."""
+    """Why a user did or did not get an item. `verdict` is the result of the user's stored filter, `steps` has each step
+    of the filter, and `connections` what happened to the item on each channel of the user's open connections.
+    """
 
     user_id: str
     item: str
@@ -63,7 +72,9 @@ class UserExplanation(msgspec.Struct, frozen=True):
 
 
 class SubscriptionSaved(msgspec.Struct, frozen=True):
-    """The filter is on disk and applies."""
+    """The confirmation that a filter is stored on disk and applied to the user's connections. `warnings` names the keys
+    that are unknown and ignored.
+    """
 
     status: Literal["created", "updated"]
     user_id: str
@@ -73,7 +84,7 @@ class SubscriptionSaved(msgspec.Struct, frozen=True):
 
 
 class StoredSubscription(Filter, frozen=True, kw_only=True):
-    """A user's stored filter and where alerts go."""
+    """A user's stored filter, the user's alert channels, and when the filter was created and last changed."""
 
     user_id: str
     alert_channels: tuple[str, ...]
@@ -82,14 +93,17 @@ class StoredSubscription(Filter, frozen=True, kw_only=True):
 
 
 class SubscriptionDeleted(msgspec.Struct, frozen=True):
-    """The user's filters are deleted."""
+    """The confirmation that all stored filters of a user are deleted."""
 
     status: Literal["deleted"]
     user_id: str
 
 
 class PreviewResult(msgspec.Struct, Generic[Item], frozen=True):
-    """What a filter would have matched in the last hours; `rejected` counts items by the first step that rejects."""
+    """The result of a filter for the items that were published in the last `hours`. `scanned` is the number of items
+    that were evaluated (at most the newest `history.max_scan_items`), `matched` the number that matched (`per_hour` on
+    average), and `samples` the newest of those; `rejected` counts the others by the first step that rejected them.
+    """
 
     hours: float
     scanned: int
@@ -101,7 +115,7 @@ class PreviewResult(msgspec.Struct, Generic[Item], frozen=True):
 
 
 class Instances(msgspec.Struct, frozen=True):
-    """Nitter instances; this release reads none."""
+    """The numbers of Nitter instances, which are always 0: this release reads none."""
 
     total: int = 0
     healthy: int = 0
@@ -109,14 +123,17 @@ class Instances(msgspec.Struct, frozen=True):
 
 
 class FeedStates(msgspec.Struct, frozen=True):
-    """Feeds, and how many of them could be read lately."""
+    """The number of configured RSS feeds, and of those whose last fetch did not fail (`active`)."""
 
     total: int
     active: int
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
-    """The original's statistics, and where the log is."""
+    """Statistics of the server, with all keys of the original FastAPI service that this server replaces. `seq` is the
+    newest and `oldest_seq` the oldest item in the log whose identity is `epoch`. `connected_users` is the number of
+    users that have a connection.
+    """
 
     total_news_items: int
     items_last_24h: int
@@ -140,7 +157,9 @@ class Connections(msgspec.Struct, frozen=True):
 
 
 class ConnectionKicked(msgspec.Struct, frozen=True):
-    """A connection that was disconnected for good."""
+    """The connection that was closed with code 4500, which tells its client not to reconnect
+    until something changed.
+    """
 
     status: Literal["kicked"]
     connection_id: str
@@ -162,7 +181,9 @@ class ServerLimits(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The original's health document."""
+    """The health of the server, in the format of the original FastAPI service that this server replaces.
+    `nitter_instances` is always empty.
+    """
 
     status: Literal["healthy", "unhealthy"]
     database: Literal["connected", "disconnected"]
@@ -171,13 +192,15 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class Liveness(msgspec.Struct, frozen=True):
-    """Whether only a restart would help."""
+    """Whether the server makes progress. If it is `stalled`, only a restart helps."""
 
     status: Literal["alive", "stalled"]
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether new connections and items are welcome, and which check fails."""
+    """Whether the server accepts new connections and items. `checks` has the result of each check; the server is ready
+    if all are true.
+    """
 
     status: Literal["ready", "not ready"]
     checks: dict[str, bool]

@@ -1,4 +1,4 @@
-"""/metrics: choosing format and encoding, and the answer."""
+"""The handler of /metrics: choose the text format and the content encoding, and render the metrics."""
 
 import gzip
 from collections.abc import Callable, Coroutine
@@ -11,7 +11,8 @@ from prometheus_client.exposition import choose_encoder
 from app.telemetry.rendering import Format, Renderer
 
 _OPENMETRICS = "application/openmetrics-text"
-# Every connection waits for it; the next levels take three times as long to save another quarter.
+# Compressing blocks the event loop, and so delays every connection. The next levels take three times as long, and save
+# only another quarter of the bytes.
 _GZIP_LEVEL = 1
 
 

@@ -26,7 +26,7 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
 
 
 async def post_news(request: web.Request) -> web.Response:
-    """Publish one item, or several as NDJSON, all or none: 202 once they are on disk."""
+    """Publish one item as JSON, or several as NDJSON, all or none; 202 once they are on disk."""
     context, limits = request.app[CONTEXT], request.app[CONTEXT].limits.publishing
     try:
         body = await read_body(request, limits.max_body_bytes, JSON, NDJSON)
@@ -52,7 +52,7 @@ async def get_news(request: web.Request) -> web.Response:
 
 
 async def get_news_item(request: web.Request) -> web.Response:
-    """Return one stored item."""
+    """Return the stored item with this id; 404 if there is none, or none that the caller may see."""
     now, entitled = request.app[CONTEXT].clock.wall(), caller_of(request).entitled
     record = await request.app[NEWS].history.item(request.match_info["id"], now, entitled)
     if record is None:
@@ -71,14 +71,18 @@ async def get_explanation(request: web.Request) -> web.Response:
 
 
 def _trace_id(request: web.Request) -> str:
-    """Return the publisher's trace id (W3C Trace Context, traceparent), or a new one."""
+    """Return the trace id from the header `traceparent` (W3C Trace Context); a random one if the header is missing or
+    not valid.
+    """
     parent = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
     return parent[1] if parent and parent[1].strip("0") else secrets.token_hex(16)
 
 
 def _parse_lines(body: bytes, limits: PublishLimits) -> list[RawNews]:
-    """Parse NDJSON; blank lines are ignored. Raises ClientError naming the wrong fields of every
-    line as /line/field.
+    """Parse an NDJSON body; blank lines are ignored.
+
+    Raises ClientError(INVALID_PARAMETER) that names the wrong fields of every line as `/line/field`, where lines are
+    counted from 0, and ClientError(PAYLOAD_TOO_LARGE) for too many items.
     """
     lines = [line for line in body.split(b"\n") if line.strip()]
     if not lines:
@@ -100,7 +104,7 @@ def _parse_lines(body: bytes, limits: PublishLimits) -> list[RawNews]:
 
 
 def _on_line(number: int, error: ClientError) -> list[FieldError]:
-    """Name the line that is not JSON."""
+    """Return the errors of a line that is not valid JSON, with the number of the line as their pointer."""
     return [FieldError(f"/{number}", f"{error.detail}: {bad.detail}") for bad in error.fields]
 
 
@@ -109,12 +113,12 @@ def _receipt(appended: Appended) -> Receipt:
 
 
 def with_seq(records: Iterable[Record]) -> tuple[msgspec.Raw, ...]:
-    """Put the seq before an item's own keys, without decoding its JSON."""
+    """Return the JSON of each item with the key `seq` inserted as its first key. The JSON is not decoded."""
     return tuple(msgspec.Raw(b'{"seq":%d,%b' % (record.seq, record.item_json[1:])) for record in records)
 
 
 def _next_link(request: web.Request, query: NewsQuery, page: NewsPage) -> str | None:
-    """Return the link to the next page, None if this is the last one."""
+    """Return the path and query of the next page; None if this page is the last one or empty."""
     by_seq = query.after_seq is not None or query.before_seq is not None
     if not page.records or query.offset + len(page.records) >= page.total:
         return None

@@ -1,4 +1,4 @@
-"""What operators ask: statistics, connections, revocations, limits, health."""
+"""The handlers for operators: statistics, connections, token revocation, limits and health checks."""
 
 from http import HTTPStatus
 
@@ -31,7 +31,10 @@ _log = structlog.get_logger("operations")
 
 
 async def get_stats(request: web.Request) -> web.Response:
-    """Return the original's statistics, with true values, and where the log is."""
+    """Return the server's statistics, and the epoch, the newest seq and the oldest seq of the log.
+
+    The other keys are those of the original FastAPI service that this one replaces, filled with measured values.
+    """
     context, connections, log = request.app[CONTEXT], request.app[CONNECTIONS], request.app[NEWS].log
     operations = request.app[OPERATIONS]
     totals = await log.totals(context.clock.wall() - _DAY_S)
@@ -62,7 +65,7 @@ async def get_connections(request: web.Request) -> web.Response:
 
 
 async def delete_connection(request: web.Request) -> web.Response:
-    """Disconnect a connection for good (4500): its client must not come back until something changed."""
+    """Close a connection with code 4500, which tells its client not to reconnect until something changed."""
     session = request.app[CONNECTIONS].manager.kick(request.match_info["id"])
     return json_response(ConnectionKicked("kicked", session.id, session.user_id))
 
@@ -84,7 +87,10 @@ async def get_limits(request: web.Request) -> web.Response:
 
 
 async def get_health(request: web.Request) -> web.Response:
-    """Return the original's health document; 503 if the database does not answer."""
+    """Return the health of the server; 503 if the database does not answer.
+
+    The format is that of the original FastAPI service.
+    """
     is_connected = await _database_answers(request.app[NEWS].log)
     now = request.app[CONTEXT].clock.wall()
     if is_connected:
@@ -93,14 +99,17 @@ async def get_health(request: web.Request) -> web.Response:
 
 
 async def get_livez(request: web.Request) -> web.Response:
-    """Return whether the event loop and the broadcaster run; nothing outside the process is asked."""
+    """Return whether the event loop and the broadcaster make progress; 503 if the broadcaster does not.
+
+    The check uses nothing outside the process.
+    """
     if not request.app[OPERATIONS].readiness.is_alive():
         return json_response(Liveness("stalled"), HTTPStatus.SERVICE_UNAVAILABLE)
     return json_response(Liveness("alive"))
 
 
 async def get_readyz(request: web.Request) -> web.Response:
-    """Return whether new connections and items are welcome."""
+    """Return whether the server accepts new connections and items; 503 if one of the checks fails."""
     version = request.app[CONTEXT].version
     checks = {
         "database": await _database_answers(request.app[NEWS].log),
@@ -114,7 +123,7 @@ async def get_readyz(request: web.Request) -> web.Response:
 async def _database_answers(log: NewsLog) -> bool:
     try:
         await log.by_id("")
-    # Whatever keeps the log from answering is what a health check is for.
+    # Any failure to read the log means that the server is not healthy, so every exception counts.
     except Exception as error:  # noqa: BLE001
         _log.error("health_check_failed", error=str(error))
         return False

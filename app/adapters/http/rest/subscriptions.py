@@ -34,20 +34,22 @@ AlertChannels = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=128
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """The keys of a subscription's body beside its filter."""
+    """The keys of a subscription that are not part of its filter: the user, and the names of the user's alert channels.
+    Without `alert_channels` the stored ones are kept; a new subscription gets `terminal`.
+    """
 
     user_id: UserId
     alert_channels: AlertChannels | None = None
 
 
 class Window(msgspec.Struct, frozen=True):
-    """The keys of a preview's body beside its filter."""
+    """The key of a preview that is not part of the filter: how many hours back items are searched."""
 
     hours: Annotated[float, Meta(gt=0, le=168)] = 24.0
 
 
 async def post_subscription(request: web.Request) -> web.Response:
-    """Create a user's subscription (201) or replace it (200); it applies at once to all of the user's connections."""
+    """Store a user's filter (201 if new, 200 if replaced); connections that use the stored filter change at once."""
     owner, parsed = _split(await _read(request), Owner)
     _meter_change(request, owner.user_id)
     subscriptions = request.app[NEWS].subscriptions
@@ -65,7 +67,7 @@ async def get_subscription(request: web.Request) -> web.Response:
 
 
 async def delete_subscription(request: web.Request) -> web.Response:
-    """Delete a user's subscription."""
+    """Delete all stored filters of a user; 404 if there are none."""
     user_id = check_user(request, check_user_id(request.match_info["user_id"]))
     _meter_change(request, user_id)
     await request.app[NEWS].subscriptions.remove(user_id)
@@ -91,7 +93,10 @@ async def post_preview(request: web.Request) -> web.Response:
 
 
 def _meter_change(request: web.Request, user_id: str) -> None:
-    """Meter a change if the caller is authenticated; otherwise any caller could use up another user's changes."""
+    """Count a change toward the user's rate limit. Raises ClientError(FORBIDDEN, RATE_LIMITED).
+
+    A server that requires no tokens does not count it: any caller could use up the limit of another user.
+    """
     check_user(request, user_id)
     if caller_of(request).user_id is not None:
         request.app[NEWS].subscriptions.meter_change(user_id)
@@ -103,7 +108,9 @@ async def _read(request: web.Request) -> dict[str, object]:
 
 
 def _split(body: Mapping[str, object], head: type[fields.Model]) -> tuple[fields.Model, ParsedFilter]:
-    """Split a body into its head and its filter. Raises ClientError(INVALID_FILTER) with the wrong fields of both."""
+    """Parse the keys of a body that `head` declares, and all other keys as a filter. Raises ClientError(INVALID_FILTER)
+    with the wrong fields of both.
+    """
     filters = {key: value for key, value in body.items() if key not in head.__struct_fields__}
     try:
         first = fields.convert(body, head)
@@ -128,7 +135,7 @@ def _invalid(errors: tuple[FieldError, ...]) -> ClientError:
 
 
 def _warnings(parsed: ParsedFilter) -> tuple[FieldProblem, ...] | UnsetType:
-    """Return the ignored keys, if there are any."""
+    """Return a warning for each key that was ignored; UNSET, which leaves the key `warnings` out, if there is none."""
     return tuple(FieldProblem(*warning) for warning in parsed.warnings) or UNSET
 
 

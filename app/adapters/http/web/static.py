@@ -1,4 +1,4 @@
-"""The page at / and its files: what a browser is sent, and under which policy."""
+"""Serve the page at / and its files to browsers, with a Content-Security-Policy."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-# Everything comes from this server and nothing is inline, so text in a headline can never become a script.
+# The page loads files from this server only and has no inline scripts, so text in a headline cannot run as a script.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -28,14 +28,16 @@ _FILES = {
 
 
 class StaticPage(NamedTuple):
-    """A file for the browser."""
+    """The text of a page or file for browsers, and its content type."""
 
     text: str
     content_type: str
 
 
 def load_pages() -> dict[str, StaticPage]:
-    """Read the few files that there are; no path from outside is ever opened."""
+    """Read all static files and return them by URL path. Only the files in this module's table are opened, never a path
+    from a request.
+    """
     folder = resources.files("app") / "web"
     return {
         path: StaticPage((folder / name).read_text(encoding="utf-8"), content_type)

@@ -1,10 +1,10 @@
-"""WebSockets: the upgrade, the frames of a client, and one slim protocol for each open socket.
+"""WebSockets: the upgrade, a client's frames, and one small protocol object for each open socket.
 
-upgrade_request  an upgrade request, parsed once
-connect_query    what its query asks for
+upgrade_request  parsing an upgrade request
+connect_query    parsing the query of an upgrade request
 upgrade          GET /ws/news and the canary's endpoint: checks, admission, handshake
-frame_reader     bytes to messages
-link             an upgraded transport as a session's Link
-send_many        the same bytes to many sockets
-canary_client    the canary's side of its connection
+frame_reader     parsing a client's frames into messages
+link             the socket of one connection after its upgrade
+send_many        sending the same bytes to many sockets
+canary_client    the client of the canary's connection
 """

@@ -1,4 +1,6 @@
-"""The canary's side of its connection: a WebSocket client that only listens."""
+"""The WebSocket client of the canary, with which the server tests that news would reach a client. It only receives
+messages.
+"""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -9,7 +11,7 @@ _CONNECT_TIMEOUT_S = 5.0
 
 
 class SocketReceiver:
-    """Receives from a real socket."""
+    """A WebSocket from which the canary receives messages. Fulfills the port `Receiver`."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -23,7 +25,9 @@ class SocketReceiver:
 
 @asynccontextmanager
 async def open_receiver(url: str, headers: Mapping[str, str]) -> AsyncIterator[SocketReceiver]:
-    """Connect. Raises OSError, also if the answer is not an upgrade."""
+    """Connect to a WebSocket and yield its receiver. Raises OSError if the connection fails, takes too long, or is
+    refused.
+    """
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_CONNECT_TIMEOUT_S)) as session,

@@ -14,7 +14,8 @@ from app.core.limits import Limits
 from app.core.validation.strict_json import decode_object
 from app.core.validation.values import Value, integer, unix_time
 from app.flows.connections.connect import ConnectRequest
-from app.flows.delivery.session import Channel, client_options
+from app.flows.delivery.channel import Channel
+from app.flows.delivery.session import client_options
 
 RESUME_KEYS = ("resume", "since", "last")
 
@@ -22,13 +23,16 @@ _CHANNEL = re.compile(CHANNEL_NAME)
 
 
 def parse_connect_query(upgrade: UpgradeRequest, limits: Limits) -> ConnectRequest:
-    """Parse what a client asks for. Raises ClientError(INVALID_PARAMETER, INVALID_JSON, INVALID_FILTER)."""
+    """Return what the query of an upgrade request asks for. Raises ClientError(INVALID_PARAMETER, INVALID_JSON,
+    INVALID_FILTER).
+    """
     max_channels = limits.filters.max_channels
     values = read_params(upgrade.query, connect_params(max_channels, limits.replays.max_last_items))
     uses_acks = values.get("ack", 0) == 1
     return ConnectRequest(
         user_id=values.get("user_id"),
-        # Acks need a device; a client that names none has one without a name.
+        # Acks are stored for a device. All connections of a user that use acks without a `device_id` share the device
+        # with the id "".
         device_id=values.get("device_id", "" if uses_acks else None),
         channels=_channels(upgrade, values.get("channels", (DEFAULT_CHANNEL,)), max_channels),
         resume=_resume_request(values),
@@ -65,7 +69,10 @@ def _channel_names(max_channels: int) -> Value:
 
 
 def _resume_request(values: Mapping[str, Any]) -> ResumeRequest | None:
-    """Return the one place where a client wants to start."""
+    """Return where in the log the client wants to start; None if the query does not say.
+
+    Raises ClientError(INVALID_PARAMETER) if the query has more than one of `resume`, `since` and `last`.
+    """
     named = [key for key in RESUME_KEYS if key in values]
     if len(named) > 1:
         errors = tuple(FieldError(key, "must be the only one of resume, since, last") for key in named)
@@ -78,7 +85,8 @@ def _resume_request(values: Mapping[str, Any]) -> ResumeRequest | None:
 
 
 def _channels(upgrade: UpgradeRequest, names: tuple[str, ...], max_channels: int) -> tuple[Channel, ...]:
-    """Return the channels of a connection. A filter in the URL is that of `default`, for this connection only.
+    """Return the channels that a connection starts with. `filters` in the query is the filter of `default`, for this
+    connection only.
 
     Raises ClientError(INVALID_PARAMETER, INVALID_JSON, INVALID_FILTER).
     """

@@ -1,6 +1,6 @@
-"""Read a client's frames (RFC 6455 section 5) with the frame parser of `websockets`.
+"""Parse a client's frames (RFC 6455 section 5) into messages, with the frame parser of the library `websockets`.
 
-A reader is made when bytes arrive and dropped at the end of a message, so that an idle connection keeps none.
+A reader is created when bytes arrive, and dropped once the last message is complete: an idle connection has no reader.
 """
 
 from collections.abc import Generator, Iterator
@@ -16,16 +16,20 @@ from app.core.protocol.close_codes import DisconnectReason
 
 _MASK_BIT, _LENGTH_BITS = 0x80, 0x7F
 _CLOSE_HEAD = 0x88
-# Two bytes of head and four of mask.
+# The size of a short frame's header: two bytes, and four bytes of masking key.
 _SHORT_HEAD_BYTES = 6
 
 Event = tuple[Opcode, str | bytes | int | None]
-"""TEXT with the text, BINARY, PING with the payload, PONG, CLOSE with the code or 0, and CONT for a frame whose message
-continues."""
+"""The opcode and payload of a complete message or control frame: TEXT has the text, BINARY None, PING and PONG their
+bytes, CLOSE the close code, or 0 if there is none. CONT, with None, stands for a data frame that is not the last of its
+message.
+"""
 
 
 class _Discard(Extension):
-    """Drops the payload of data frames without inflating it, for a connection that is over."""
+    """An extension that drops the payload of data frames without inflating it, for a connection that is already being
+    closed.
+    """
 
     name = ExtensionName("discard")
 
@@ -45,10 +49,11 @@ class _Violation(Exception):
 
 
 class MessageReader:
-    """A message in progress.
+    """The parser of one connection's frames, with the message that is not complete yet.
 
-    `violation` is how the client broke the protocol, None if it did not. `has_close` is set by a close frame, valid or
-    not. Once `is_over` is set, nothing is inflated any more, and only close frames are reported.
+    `violation` is how the client broke the protocol or the size limit, None if it did not. `has_close` is True once a
+    close frame was parsed, valid or not. The owner sets `is_over` when the connection is being closed; then no payload
+    is inflated, and only close frames are reported.
     """
 
     __slots__ = (
@@ -69,20 +74,28 @@ class MessageReader:
         self._parser: Generator[None, None, Frame] | None = None
         self._opcode: Opcode | None = None
         self._fragments = bytearray()
-        # Each message is compressed by itself, so no state has to outlive the reader.
+        # Without context takeover each message is compressed by itself, so no zlib state has to outlive the reader.
         self._extensions = (PerMessageDeflate(True, True, 15, 15),) if is_deflated else ()
         self.violation: DisconnectReason | None = None
         self.has_close = self.is_over = False
 
     @property
     def is_at_rest(self) -> bool:
-        """Return whether the last message is complete, so that this reader can be dropped."""
+        """Return whether no frame or message is incomplete and nothing was violated, so that this reader can be
+        dropped.
+        """
         return not (self._buffer or self._parser or self._opcode or self.violation)
 
     def feed(self, data: bytes) -> Iterator[Event]:
-        """Take bytes and yield what is complete, each event before the next frame is looked at."""
+        """Parse received bytes, and yield an event for each message or frame that they complete.
+
+        The next frame is parsed after the caller handled the event, so the caller can set `is_over` before. A frame
+        that breaks the protocol or the size limit sets `violation` and ends the events; afterwards only a close frame
+        is reported.
+        """
         if self.violation is not None:
-            # The stream cannot be followed any more, but a client answers a close frame with one of its own.
+            # After a violation the frames cannot be told apart any more. But a client answers the server's close frame
+            # with a close frame, which often arrives alone.
             if _is_close_frame(data):
                 yield Opcode.CLOSE, 0
             return
@@ -101,7 +114,8 @@ class MessageReader:
             return None
         if self._parser is None:
             extensions = _DISCARD if self.is_over else self._extensions
-            # One byte more than allowed: inflating to exactly the limit must not look like more.
+            # One byte more than the limit: the parser would refuse a payload that inflates to exactly `max_size` bytes.
+            # `_data` checks the exact limit.
             max_size = self._max_bytes - len(self._fragments) + 1
             self._parser = Frame.parse(self._read_exact, mask=True, max_size=max_size, extensions=extensions)
         try:
@@ -158,7 +172,7 @@ class MessageReader:
 
 
 def _close_code(frame: Frame) -> int:
-    """Return the code of a close frame, 0 for one without a code."""
+    """Return the code of a close frame, 0 if it has none. Raises _Violation if its payload is not valid."""
     try:
         code = Close.parse(frame.data).code
     except ProtocolError:

@@ -1,7 +1,8 @@
-"""An upgraded transport as a session's Link: the socket of one connection after the handshake.
+"""The socket of one connection after the handshake: the port `Link` on an asyncio transport.
 
-aiohttp reads the upgrade request; then its objects are dropped and this slim protocol takes the transport. So a write
-is one call on the transport, nothing waits for a client, and an idle connection holds no task, no timer and no parser.
+aiohttp reads the upgrade request. Then its objects are dropped, and this small protocol takes over the transport. So a
+write is one call on the transport, the server waits for no client, and an idle connection has no task, no timer and no
+parser.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ Handler = ConnectionHandler[Session]
 
 
 class SocketLink(asyncio.Protocol):
-    """One client's socket."""
+    """The socket of one client. It passes what it receives to its handler, and fulfills the port `Link`."""
 
     __slots__ = ("_handler", "_max_message_bytes", "_reader", "_session", "_socket", "_transport")
     reader_type = MessageReader
@@ -45,15 +46,15 @@ class SocketLink(asyncio.Protocol):
         return self._socket
 
     def set_write_limit(self, high_water_bytes: int) -> None:
-        # A transport writes at once while nothing waits in it. With a limit of 0 it reports every byte that has to
-        # wait.
+        # While its buffer is empty, a transport passes bytes to the kernel at once. With a limit of 0 it calls
+        # pause_writing as soon as one byte stays in the buffer.
         self._transport.set_write_buffer_limits(high=high_water_bytes, low=high_water_bytes // 4)
 
     def buffered_bytes(self) -> int:
         return self._transport.get_write_buffer_size()
 
     def open(self) -> None:
-        """Tell the handler that the socket is this link's."""
+        """Call the handler's `on_open`. The transport must already belong to this link."""
         self._handler.on_open(self._session, self)
 
     def switch_handler(self, session: Session, handler: Handler) -> None:
@@ -64,7 +65,7 @@ class SocketLink(asyncio.Protocol):
         if self._transport.is_closing():
             return False
         self._transport.write(frame)
-        # That a client has gone is often noticed only now.
+        # Often a failed write is the first sign that the client has gone: the transport is closing now.
         return not self._transport.is_closing()
 
     def close(self, reason: DisconnectReason) -> None:
@@ -89,20 +90,24 @@ class SocketLink(asyncio.Protocol):
         self._reader = None if reader.is_at_rest else reader
 
     def pause_writing(self) -> None:
-        """Report that the kernel did not take everything: what follows has to wait behind it."""
+        """Tell the handler that more bytes wait in the transport than the write limit. Bytes sent directly to the
+        socket would overtake them.
+        """
         self._handler.on_pause(self._session)
 
     def resume_writing(self) -> None:
-        """Report that the client took what waited."""
+        """Tell the handler that at most a quarter of the write limit still waits in the transport."""
         self._handler.on_resume(self._session)
 
     def eof_received(self) -> bool:
-        """Close this side too: a client that cannot send any more is gone."""
+        """Return False, so that asyncio closes the transport: a client that ended its side of the connection is treated
+        as gone.
+        """
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         if self._socket is not None:
-            # The descriptor may soon belong to another connection; with this handle nothing is written to it.
+            # The kernel may soon give the same descriptor to another connection. A detached handle cannot write to it.
             self._socket.detach()
         self._handler.on_closed(self._session, DisconnectReason.NETWORK)
 

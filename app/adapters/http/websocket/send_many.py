@@ -1,8 +1,8 @@
-"""The same bytes to many sockets: the system calls of the fan-out.
+"""Send the same bytes to many sockets: the system calls of the fan-out.
 
-`transport.write` is a Python call, some checks and a list entry for each client. Here the loop over clients runs in C,
-and what is left of a send is mostly the kernel's. It is allowed only while nothing waits in a link
-(`Link.send_handle`): otherwise later bytes would overtake earlier ones.
+`transport.write` costs a Python call, some checks and a list entry for each client. Here the loop over the clients runs
+in C, and most of the time of a send is spent in the kernel. A socket may be used only while no bytes wait in its
+transport (then `Link.send_handle` returns it): otherwise later bytes would overtake earlier ones.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,19 +10,21 @@ from itertools import repeat
 from socket import SocketType
 from typing import Any
 
-# Any: whatever is not a socket raises TypeError, which is how it is told apart.
+# `Any`, because a handle may also be None: then send raises TypeError, which `send_many` expects.
 _send: Callable[[Any, bytes], int] = SocketType.send
 
 
 def send_many(handles: Sequence[object], frame: bytes) -> list[int]:
-    """Send to every socket, in order. Return how many bytes each took: 0 if none, if it is closed, or for None."""
+    """Send a frame to every socket, in order. Return how many bytes each socket accepted: 0 if it would block, is
+    closed, or is None.
+    """
     taken: list[int] = []
     sends = map(_send, handles, repeat(frame))
     while len(taken) < len(handles):
         try:
             taken.extend(sends)
-        # This socket would block, is closed, or is none: its link knows what to do. The others are sent to all the
-        # same.
+        # This socket would block, is closed, or is None: the caller sends the frame through its link. The loop
+        # continues with the next socket.
         except (OSError, TypeError):
             taken.append(0)
     return taken

@@ -1,6 +1,9 @@
-"""GET /ws/news, and the canary's own endpoint: checks, admission, handshake, and the hand-over of the transport.
+"""The handlers of GET /ws/news and of the canary's endpoint: checks, admission, handshake, and the hand-over of the
+transport from aiohttp to a link.
 
-Everything is decided before the 101, by HTTP status: the original's client backs off only on a status.
+A client is refused before the 101, by an HTTP status: clients of the original FastAPI service that this one replaces
+back off only on a status. Only a v2 client that sends its token later, in the message `auth`, can also be refused after
+the 101.
 """
 
 import hmac
@@ -26,7 +29,7 @@ CANARY_KEY = "X-Canary-Key"
 
 
 async def get_socket(request: web.Request) -> web.StreamResponse:
-    """Upgrade to a WebSocket, or refuse by status."""
+    """Upgrade to a WebSocket. Raises NewsError, which becomes an HTTP status, if the client is refused."""
     context, connections = request.app[CONTEXT], request.app[CONNECTIONS]
     started = context.clock.monotonic()
     try:
@@ -59,14 +62,19 @@ async def _admit(upgrade: UpgradeRequest, context: Context, connections: Connect
 def _accept_without_token(
     request: web.Request, upgrade: UpgradeRequest, context: Context, connections: ConnectionServices
 ) -> web.StreamResponse:
-    """Upgrade for a client that will send its token. Raises NewsError for what can be refused by status now."""
+    """Upgrade a client that will send its token in the message `auth`.
+
+    Raises NewsError before the 101 if the query is not valid or the server accepts no connection now.
+    """
     wanted = parse_connect_query(upgrade, context.limits)
     pending = connections.pending.accept(UpgradeContext(wanted, upgrade.ip))
     return _start(request, pending.session, pending, upgrade.response_headers())
 
 
 async def get_canary(request: web.Request) -> web.StreamResponse:
-    """Let the server's own canary in, past admission and counts. For everyone else this address does not exist."""
+    """Upgrade the server's own canary, which is neither admitted nor counted. Any request without the canary's key gets
+    404.
+    """
     context, connections = request.app[CONTEXT], request.app[CONNECTIONS]
     key = request.headers.get(CANARY_KEY, "").encode(errors="replace")
     if request.method != hdrs.METH_GET or not hmac.compare_digest(key, connections.canary_key.encode()):
@@ -77,13 +85,17 @@ async def get_canary(request: web.Request) -> web.StreamResponse:
 
 
 def _start(request: web.Request, session: Session, handler: Handler, headers: Mapping[str, str]) -> web.StreamResponse:
-    """Start a WebSocket. Raises ConnectionResetError if the client has left."""
+    """Create the link of a session and complete the upgrade. Raises ConnectionResetError if the client has left."""
     max_bytes = request.app[CONTEXT].limits.messages.max_bytes
     return switch_protocols(request, SocketLink(open_transport(request), session, handler, max_bytes), headers)
 
 
 def switch_protocols(request: web.Request, link: SocketLink, headers: Mapping[str, str]) -> web.StreamResponse:
-    """Answer 101 and hand the transport over to a link, with what the client has sent already."""
+    """Send the 101, and hand the transport over to a link, together with the bytes that the client sent after its
+    request.
+
+    Raises ConnectionResetError if the client has left.
+    """
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     open_transport(request).write(
         f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{lines}\r\n".encode()

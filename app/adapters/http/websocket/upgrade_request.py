@@ -18,14 +18,19 @@ from app.core.protocol.deflate import UNCOMPRESSED, NegotiatedDeflate, negotiate
 
 SUBPROTOCOL = "news.v2.json"
 
-# RFC 6455 section 1.3.
+# The GUID that is hashed with the client's key to make Sec-WebSocket-Accept (RFC 6455 section 1.3).
 _KEY_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_BYTES = 16
 _VERSION = "13"
 
 
 class UpgradeRequest(NamedTuple):
-    """What an upgrade request says. `accept` is its Sec-WebSocket-Accept; `token` is None if it brings none."""
+    """The contents of a valid upgrade request. `accept` is the value of Sec-WebSocket-Accept for the response.
+
+    `origins` are the values of its Origin headers. `ip` is the address that the connection counts toward, "" if it is
+    not counted. `token` is not verified yet; it is None if the request has none. `speaks_subprotocol` tells whether the
+    client offers the subprotocol of v2. `deflate` is None for a connection without compression.
+    """
 
     accept: str
     query: MultiMapping[str]
@@ -45,7 +50,7 @@ class UpgradeRequest(NamedTuple):
         return self.deflate.window_bits if self.deflate is not None else UNCOMPRESSED
 
     def response_headers(self) -> dict[str, str]:
-        """Return the headers of the 101."""
+        """Return the headers of the 101 response, except Upgrade and Connection."""
         headers = {"Sec-WebSocket-Accept": self.accept}
         if self.speaks_subprotocol:
             headers["Sec-WebSocket-Protocol"] = SUBPROTOCOL
@@ -71,7 +76,10 @@ def parse_upgrade(request: web.Request, settings: Settings) -> UpgradeRequest:
 
 
 def _check_handshake(request: web.Request) -> str:
-    """Check the opening handshake (RFC 6455 section 4.2.1) and return Sec-WebSocket-Accept. Raises ClientError."""
+    """Check the opening handshake (RFC 6455 section 4.2.1) and return the value of Sec-WebSocket-Accept.
+
+    Raises ClientError(UPGRADE_REQUIRED, INVALID_PARAMETER).
+    """
     headers = request.headers
     if "websocket" not in _tokens(headers, "Upgrade") or "upgrade" not in _tokens(headers, "Connection"):
         detail = "This address speaks WebSocket: connect with a WebSocket client"
@@ -91,7 +99,7 @@ def _check_handshake(request: web.Request) -> str:
 
 
 def _tokens(headers: MultiMapping[str], name: str) -> set[str]:
-    """Return the tokens of a header that is a list, in lower case."""
+    """Return the comma-separated words of a header, in lower case."""
     return {token.strip().lower() for value in headers.getall(name, []) for token in value.split(",")}
 
 

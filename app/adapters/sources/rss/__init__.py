@@ -1,8 +1,8 @@
-"""RSS and Atom feeds: which are polled, how they are fetched and parsed.
+"""Poll RSS and Atom feeds.
 
-config            feeds.toml: which feeds, under which name, how often
-fetching          one conditional GET with its limits
-parsing           bytes to raw items, off the event loop
-public_addresses  which addresses a feed may have, checked for every connection
-poller            RssPoller: polls every feed at its interval and passes new entries on
+config            reads feeds.toml: URL, name and interval of each feed
+fetching          fetches a feed with one conditional GET, within limits
+parsing           parses the bytes of a feed into raw items
+public_addresses  refuses connections to private addresses (SSRF protection)
+poller            RssPoller: polls every feed at its interval, and puts new entries into raw_news_queue
 """

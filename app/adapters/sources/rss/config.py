@@ -1,9 +1,9 @@
-"""feeds.toml: which feeds are polled, under which name and how often, and how the file is checked.
+"""Read and check feeds.toml, which lists the feeds to poll.
 
 [[feed]]
 url = "https://feeds.example.com/markets.xml"
 name = "Example Markets"     # optional: the feed's own title otherwise
-every_s = 60                 # optional
+every_s = 60                 # optional: seconds between two polls
 private = true               # optional: its host may have a private address
 """
 
@@ -23,11 +23,15 @@ from app.core.validation.values import did_you_mean
 
 
 class InvalidFeedsFile(ValueError):
-    """feeds.toml cannot be used. The message names every wrong place in it."""
+    """feeds.toml cannot be read or is not valid. The message says what is wrong, for the first invalid [[feed]] table
+    only.
+    """
 
 
 class FeedConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """One feed to poll."""
+    """One [[feed]] table of feeds.toml. An empty `name` stands for the feed's own title; `every_s` is the polling
+    interval in seconds; `private` allows the feed's host to have a private address.
+    """
 
     url: str
     name: Annotated[str, Meta(max_length=256)] = ""
@@ -36,7 +40,9 @@ class FeedConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_feeds(path: str) -> list[FeedConfig]:
-    """Read feeds.toml. Raises InvalidFeedsFile."""
+    """Return the feeds of a feeds.toml. If several have the same URL, ignoring case, the last one counts. Raises
+    InvalidFeedsFile.
+    """
     try:
         document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -1,7 +1,8 @@
-"""One conditional GET: the limits of a fetch, and what a server says about changes.
+"""Fetch a feed with one conditional GET, within limits of time, redirects and size.
 
-A feed that has not changed costs a 304 (RFC 9110 section 13): the validators of the last answer are sent with the next
-request. The body is counted while it arrives, after decompression.
+The validators (ETag and Last-Modified) of the last response are sent with the next request. If the feed has not
+changed, the server answers 304 without a body (RFC 9110 section 13). The size is that of the decompressed body, and it
+is checked while the body arrives.
 """
 
 from typing import NamedTuple
@@ -15,21 +16,25 @@ _ACCEPT = "application/rss+xml, application/atom+xml, application/xml;q=0.9, tex
 
 
 class Validators(NamedTuple):
-    """What is sent with the next request, so that the server can answer "not modified"."""
+    """The ETag and Last-Modified of a response, empty if it had none. They are sent with the next request, so that the
+    server can answer 304.
+    """
 
     etag: str = ""
     last_modified: str = ""
 
 
 class Fetched(NamedTuple):
-    """A feed's body, None if it has not changed."""
+    """The result of a fetch: the body, or None if the feed has not changed, and the validators for the next fetch."""
 
     body: bytes | None
     validators: Validators
 
 
 class FetchFailed(Exception):
-    """A feed could not be fetched. The message says why, `retry_after_s` what the server asked for."""
+    """A feed could not be fetched; the message says why. `retry_after_s` is the Retry-After of the response in seconds,
+    0 if it had none or gave a date.
+    """
 
     def __init__(self, reason: str, retry_after_s: float = 0.0) -> None:
         super().__init__(reason)

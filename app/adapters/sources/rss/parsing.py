@@ -1,7 +1,7 @@
-"""Bytes to raw items: RSS and Atom, well-formed or not, become what NewsProcessor takes.
+"""Parse an RSS or Atom document, well-formed or not, into raw items for NewsProcessor.
 
-fastfeedparser parses most feeds. If it finds no entry, feedparser tries, which is slower and more forgiving. Both run
-in a thread: a large feed takes tens of milliseconds, too long for the event loop.
+fastfeedparser parses most feeds. If it fails or finds no entry, feedparser is tried, which is slower and more
+forgiving. The caller runs `parse` in a thread: a large feed takes tens of milliseconds, too long for the event loop.
 """
 
 from calendar import timegm
@@ -19,7 +19,7 @@ _MAX_MARKUP = 32 * 1024
 
 
 class ParseFailed(Exception):
-    """A document that neither parser recognizes as a feed, or that must not be parsed."""
+    """The document is not a feed for either parser, or it declares XML entities, which are refused."""
 
 
 class _ParsedEntry(NamedTuple):
@@ -35,30 +35,34 @@ class _ParsedFeed(NamedTuple):
 
 
 def parse(body: bytes, name: str, now: float, max_entries: int) -> list[RawNews]:
-    """Parse a feed, oldest entry first; entries without a usable link are left out. Raises ParseFailed."""
+    """Return up to `max_entries` entries of a feed as raw items, oldest first; entries without a usable link are
+    skipped.
+
+    The items' account is `name`, or the feed's title if `name` is empty; `now` is in Unix seconds. Raises ParseFailed.
+    """
     if b"<!ENTITY" in body.replace(b"\0", b"").upper():
-        # Entities are how a kilobyte becomes a gigabyte; no real feed needs to declare any.
+        # Nested entities can expand a kilobyte to a gigabyte, and no real feed needs to declare any.
         raise ParseFailed("entity declarations are refused")
     feed = _attempt(_parse_fast, body) or _attempt(_parse_forgiving, body)
     if feed is None:
         raise ParseFailed("not a feed")
     usable = [entry for entry in feed.entries[:max_entries] if _is_usable(entry.url)]
     raws = [_raw(entry, name or feed.title, now) for entry in usable]
-    # Feeds list the newest entry first; the log has the order of events.
+    # Feeds usually list the newest entry first, but the log is ordered from old to new.
     return sorted(raws, key=lambda raw: raw.published_at)
 
 
 def _attempt(parser: Callable[[bytes], _ParsedFeed | None], body: bytes) -> _ParsedFeed | None:
     try:
         return parser(body)
-    # The parsers and their libraries raise errors without a common base. Whatever a document does to a parser, it is
-    # that document's failure and not the server's.
+    # The parsers and their libraries raise errors without a common base class. Any of them only means that this
+    # document cannot be parsed; the server is not at fault.
     except Exception:  # noqa: BLE001
         return None
 
 
 def _parse_fast(body: bytes) -> _ParsedFeed | None:
-    """Parse what is plainly a feed; return None for one without entries, which the other parser decides about."""
+    """Parse a document with fastfeedparser; return None if it finds no entries, so that feedparser is tried."""
     feed = fastfeedparser.parse(body)
     entries = [
         _ParsedEntry(
@@ -80,7 +84,9 @@ def _parse_forgiving(body: bytes) -> _ParsedFeed | None:
 
 
 def _text(table: Any, key: str) -> str:  # noqa: ANN401 - each parser has dictionaries of its own
-    """Return a value that is a string; a JSON feed may have anything under any key."""
+    """Return the value under a key if it is a string, stripped, and an empty string otherwise: a JSON feed may have any
+    type there.
+    """
     value = table.get(key)
     return value.strip() if isinstance(value, str) else ""
 
@@ -117,7 +123,7 @@ def _is_usable(url: str) -> bool:
 
 
 def _raw(entry: _ParsedEntry, account: str, now: float) -> RawNews:
-    # A date in the future, or before the epoch, is a mistake of the feed.
+    # A missing date, or a wrong one (in the future or before 1970), is replaced by the current time.
     published_at = entry.published_at if entry.published_at is not None and 0 <= entry.published_at <= now else now
     title = entry.title[:_MAX_MARKUP]
     return RawNews(

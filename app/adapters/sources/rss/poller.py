@@ -1,4 +1,4 @@
-"""Poll every feed at its interval: when a feed is fetched, what is new in it, and what follows a failure."""
+"""Poll every feed at its own interval, put its new entries into raw_news_queue, and poll less often after failures."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ from app.telemetry.stats import Stats
 
 _REMEMBERED_LINKS = 2_000
 _MAX_BACKOFF_S = 900.0
-# A feed may ask for a pause, but only for a bounded one.
+# The longest pause that a feed's server can request (Retry-After).
 _MAX_REQUESTED_PAUSE_S = 3_600.0
 _JITTER = 0.1
 
@@ -29,7 +29,9 @@ _log = structlog.get_logger("rss")
 
 
 class _PolledFeed:
-    """One feed and what is known about it."""
+    """A feed with its polling state: the validators of the last fetch, the failures in a row, and the links of up to
+    _REMEMBERED_LINKS entries that were seen.
+    """
 
     def __init__(self, config: FeedConfig) -> None:
         self.config = config
@@ -47,7 +49,7 @@ class _PolledFeed:
 
 
 class RssPoller:
-    """Polls every feed, and puts what is new into raw_news_queue."""
+    """Polls every feed in a task of its own, and puts new entries into raw_news_queue."""
 
     def __init__(
         self,
@@ -62,7 +64,8 @@ class RssPoller:
         self._limits = limits
         self._clock = clock
         self._stats = stats
-        # Two parsers at once would only compete with each other, and each competes with the event loop.
+        # One feed is parsed at a time: two parsers would only slow down each other, and each already slows down the
+        # event loop.
         self._parser = asyncio.Lock()
 
     @property
@@ -71,7 +74,7 @@ class RssPoller:
 
     @property
     def active(self) -> int:
-        """Count the feeds whose last fetch did not fail."""
+        """Return the number of feeds whose last poll did not fail. A feed that was not polled yet is counted."""
         return sum(not feed.failures for feed in self._feeds)
 
     async def run(self) -> None:
@@ -87,13 +90,15 @@ class RssPoller:
                 await self._clock.sleep(max(_pause_s(feed), requested_pause_s))
 
     async def _poll(self, session: aiohttp.ClientSession, feed: _PolledFeed) -> float:
-        """Fetch a feed once; return the pause in seconds that its server asked for."""
+        """Poll a feed once and record the result. Return the pause in seconds that its server asked for, at most
+        _MAX_REQUESTED_PAUSE_S, or 0.
+        """
         try:
             new_items = await self._fetch_new(session, feed)
         except (FetchFailed, ParseFailed) as error:
             self._record_failure(feed, error)
             return min(getattr(error, "retry_after_s", 0.0), _MAX_REQUESTED_PAUSE_S)
-        # The edge between one feed and the server: nothing that comes from a feed may end the polling of another.
+        # An unexpected error in one feed must not end the polling of the others.
         except Exception as error:  # noqa: BLE001
             self._record_failure(feed, error)
         else:
@@ -108,7 +113,7 @@ class RssPoller:
         _log.warning("feed_failed", url=feed.config.url, failures=feed.failures, kind=kind, error=str(error))
 
     async def _fetch_new(self, session: aiohttp.ClientSession, feed: _PolledFeed) -> int:
-        """Fetch a feed and pass its new entries on; return how many there were."""
+        """Fetch a feed, put its new entries into raw_news_queue, and return their number."""
         fetched = await fetch(session, feed.config.url, feed.validators, self._limits)
         if fetched.body is None:
             return 0
@@ -120,13 +125,18 @@ class RssPoller:
         for raw in unseen:
             await self._queue.put(IncomingItem(raw, Intake.RSS))
             feed.remember(raw.url)
-        # Only now: a poll that was interrupted is repeated in full.
+        # The validators are kept only now that every entry is in the queue: an interrupted poll is repeated in full.
         feed.validators = fetched.validators
         return len(unseen)
 
 
 def _pause_s(feed: _PolledFeed) -> float:
-    """Return the feed's own interval, longer after failures, and never quite the same for two feeds."""
+    """Return the seconds until the feed's next poll, with a random jitter of 10 % so that feeds are not polled all at
+    once.
+
+    The pause is the feed's interval. Each failure in a row doubles it, up to _MAX_BACKOFF_S or the interval, whichever
+    is longer.
+    """
     every_s = feed.config.every_s
     backoff_s: float = min(every_s * 2 ** min(feed.failures, 10), max(_MAX_BACKOFF_S, every_s))
     return backoff_s * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - jitter, not a secret

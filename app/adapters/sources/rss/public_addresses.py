@@ -1,8 +1,8 @@
-"""Which addresses a feed may have: the check of every address that a socket connects to, also after redirects.
+"""Refuse connections of feeds to private addresses, also after redirects (SSRF protection).
 
-The owner of a name decides where it leads, and may decide otherwise a second later; a server may redirect anywhere. So
-the check is made where neither matters any more: at the address that a socket is about to connect to. A private address
-is allowed for the feed's own host only, if feeds.toml contains an address or `localhost`, or `private = true`.
+A host name can resolve to another address a second later, and a server can redirect anywhere. So the check is made
+after both, on the address for which a socket is about to be created. A private address is allowed only for the feed's
+own host, and only if its URL in feeds.toml contains that address or `localhost`, or the feed has `private = true`.
 """
 
 import errno
@@ -21,15 +21,19 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def session_for(feed: FeedConfig) -> aiohttp.ClientSession:
-    """Open a session that reaches only what this feed may have. Each feed has its own, as
-    sessions share connections.
+    """Return a session that connects only to addresses that this feed may use. Each feed needs its own, because the
+    requests of a session share connections.
     """
     resolver = _GuardedResolver(feed)
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=resolver, socket_factory=resolver.new_socket))
 
 
 def is_public(text: str) -> bool:
-    """Return whether an address is public; an address that stands for an IPv4 address is judged by that one."""
+    """Return whether an IP address is public. An IPv6 address that embeds an IPv4 address (mapped, 6to4, NAT64) is
+    public if that one is.
+
+    Multicast, Teredo and site-local addresses are not public. Raises ValueError if the text is not an IP address.
+    """
     address: IPv4Address | IPv6Address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or _behind_nat64(address)
@@ -40,12 +44,16 @@ def is_public(text: str) -> bool:
 
 
 def _behind_nat64(address: IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address that RFC 6052 embeds in an IPv6 one."""
+    """Return the IPv4 address that is embedded in a NAT64 address (prefix 64:ff9b::/96, RFC 6052), or None for any
+    other address.
+    """
     return IPv4Address(int(address) & 0xFFFF_FFFF) if address in _NAT64 else None
 
 
 class _GuardedResolver(AbstractResolver):
-    """Resolves names, and creates no socket for an address that a feed may not have."""
+    """A resolver and socket factory for one feed. It resolves every name, but it creates no socket for an address that
+    the feed may not use.
+    """
 
     def __init__(self, feed: FeedConfig) -> None:
         self._resolver = aiohttp.ThreadedResolver()
@@ -65,7 +73,7 @@ class _GuardedResolver(AbstractResolver):
         await self._resolver.close()
 
     def new_socket(self, info: AddrInfoType) -> socket.socket:
-        """Create a socket for an address. Raises OSError if the feed may not have it."""
+        """Create a socket for an address. Raises OSError(EACCES) if the feed may not use the address."""
         family, kind, protocol, _, address = info
         host = str(address[0])
         if host not in self._allowed and not is_public(host):
