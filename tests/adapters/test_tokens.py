@@ -295,11 +295,15 @@ async def _nothing() -> web.StreamResponse:
     )
 
 
+async def _words() -> web.StreamResponse:
+    return web.json_response({"keys": ["x"]})
+
+
 async def _heap() -> web.StreamResponse:
     return web.Response(body=b"[" * 100_000)
 
 
-@pytest.mark.parametrize("answer", [_fail, _move, _rubbish, _nothing, _heap])
+@pytest.mark.parametrize("answer", [_fail, _move, _rubbish, _nothing, _words, _heap])
 async def test_keys_survive_bad_answers_of_their_url(
     answer: Callable[[], Awaitable[web.StreamResponse]],
 ) -> None:

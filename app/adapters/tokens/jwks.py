@@ -21,6 +21,8 @@ _RETRY_S = 30.0
 _FIRST_RETRY_S = 1.0
 _FETCH_S = 5.0
 _MAX_BYTES = 64 * 1024
+# What reading a document of another shape raises.
+_WRONG_SHAPE = (AttributeError, TypeError, ValueError)
 
 _log = structlog.get_logger("tokens")
 
@@ -65,7 +67,7 @@ class PublishedKeys:
             self._keys = await self._fetch()
             self._fetched_at = now
         # If a fetch fails, the keys of the last successful fetch stay in use.
-        except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, LookupError, *_WRONG_SHAPE) as error:
             _log.warning("keys_not_fetched", error=f"{type(error).__name__}: {error}", kept=len(self._keys))
 
     async def _fetch(self) -> dict[str, Key]:
