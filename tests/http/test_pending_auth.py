@@ -7,8 +7,9 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from aiohttp import web
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
 from app.core.limits import Limits
 from tests.support.items import raw
@@ -143,6 +144,21 @@ async def test_invalid_query_is_refused_by_status(closed: RunningServer) -> None
         with pytest.raises(InvalidStatus) as refused:
             await connect(f"{closed.ws_url}?v=2&{query}")
         assert refused.value.response.status_code == 400
+
+
+async def test_client_that_left_early_is_not_pending(monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(_request: web.Request) -> None:
+        raise ConnectionResetError("the client left during the handshake")
+
+    async with running(jwt_secret=SECRET, limits={"auth.max_unauthenticated_connections": 1}) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr("app.adapters.http.websocket.upgrade.open_transport", leave)
+            with pytest.raises((ConnectionError, EOFError, InvalidMessage, InvalidStatus)):
+                await connect(f"{server.ws_url}?v=2")
+        async with connect(f"{server.ws_url}?v=2") as socket:
+            await socket.send(auth(token("alice")))
+
+            assert (await receive(socket))["type"] == "welcome"
 
 
 async def test_authenticated_client_may_send_auth_again(closed: RunningServer) -> None:

@@ -46,7 +46,7 @@ class ServerProtocol(web.RequestHandler):
         if not is_waiting_for_request(self):
             self._stop_timeout()
         elif self._head_timeout is None:
-            self._head_timeout = self._loop.call_later(self._limits.head_timeout_s, self._time_out)
+            self._head_timeout = asyncio.get_running_loop().call_later(self._limits.head_timeout_s, self._time_out)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_timeout()

@@ -68,7 +68,11 @@ def _accept_without_token(
     """
     wanted = parse_connect_query(upgrade, context.limits)
     pending = connections.pending.accept(UpgradeContext(wanted, upgrade.ip))
-    return _start(request, pending.session, pending, upgrade.response_headers())
+    try:
+        return _start(request, pending.session, pending, upgrade.response_headers())
+    finally:
+        if pending.session.link is None:
+            connections.pending.remove(pending)
 
 
 async def get_canary(request: web.Request) -> web.StreamResponse:
