@@ -16,10 +16,8 @@ from prometheus_client import (
     PlatformCollector,
     disable_created_metrics,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
-from prometheus_client.metrics_core import Metric
+from prometheus_client.core import CounterMetricFamily, Exemplar, GaugeMetricFamily, InfoMetricFamily, Metric, Sample
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Exemplar, Sample
 
 from app.telemetry.catalogue import COUNTERS, HISTOGRAMS, stats_gauges
 from app.telemetry.families import CounterFamily, GaugeFamily, GaugeGroup, HistogramFamily, Labels

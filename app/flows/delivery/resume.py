@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Iterable
 
 from app.core.access.entitlement import Entitlement
-from app.core.delivery import positions
 from app.core.delivery.positions import (
     GapReason,
     LogBounds,
@@ -21,6 +20,8 @@ from app.core.delivery.positions import (
     ResumeLast,
     ResumeRequest,
     ResumeSince,
+    resume,
+    resume_after,
 )
 from app.core.errors import ClientError, ErrorCode, FieldError
 from app.core.limits import ReplayLimits
@@ -105,9 +106,9 @@ class StartResolver:
     async def _resolve(self, request: ResumeRequest, channels: Iterable[Channel], entitled: Entitlement) -> LogRange:
         match request:
             case Position():
-                return positions.resume(request, self.bounds)
+                return resume(request, self.bounds)
             case ResumeAfter(seq):
-                return positions.resume_after(seq, self.bounds)
+                return resume_after(seq, self.bounds)
             case ResumeSince(time):
                 return await self._since(time)
             case ResumeLast(items):
