@@ -108,7 +108,9 @@ class NewsLog(Protocol):
         """Return up to `limit` items with a seq above `after`, in order."""
 
     def follow(self, after: int) -> AsyncIterator[Sequence[Record]]:
-        """Yield every item with a seq above `after`, in order, as soon as it is durable, until cancelled."""
+        """Yield the items with a seq above `after`, in order and in batches, as soon as they are durable, until
+        cancelled.
+        """
 
     async def by_id(self, item_id: str) -> Record | None:
         """Return the item with this id, or None."""

@@ -48,5 +48,5 @@ class Histogram:
         self.total += value * times
 
     def exemplify(self, example: Example) -> None:
-        """Keep an observation as the example of its bucket."""
+        """Keep an observation as the exemplar of its bucket."""
         self.examples[bisect_left(self.edges, example.value)] = example

@@ -123,16 +123,36 @@ def test_every_invariant_names_an_existing_test() -> None:
         assert re.search(rf"\b{test}\b", (ROOT / file).read_text()), f"{file}::{test}"
 
 
-def test_test_names_have_at_most_eight_words() -> None:
-    functions = [
+def names_of_tests() -> list[str]:
+    return [
         node.name
         for path in (ROOT / "tests").rglob("test_*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
     ]
 
-    assert len(functions) > 500
-    assert [name for name in functions if name.count("_") > 8] == []
+
+def test_test_names_have_at_most_eight_words() -> None:
+    names = names_of_tests()
+
+    assert len(names) > 500
+    assert [name for name in names if name.count("_") > 8] == []
+
+
+def test_commands_of_the_readme_select_tests() -> None:
+    readme, names = (ROOT / "README.md").read_text(), names_of_tests()
+    commands = re.findall(r"`(pytest [^`]+)`", readme)
+    words = [
+        word
+        for command in commands
+        for keys in re.findall(r'-k "?([^"]+?)"?(?: -s)?$', command)
+        for word in keys.split(" or ")
+    ]
+    paths = [path for command in commands for path in re.findall(r"tests/\S+", command)]
+
+    assert len(words) > 5
+    assert [word for word in words if not any(word in name for name in names)] == []
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 def test_oracle_does_not_import_the_app() -> None:

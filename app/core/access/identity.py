@@ -1,8 +1,8 @@
 """The identity and scopes of a caller, from the claims of a verified token.
 
 A token identifies one user, its `sub`, and its bearer cannot act as another user, except over REST with the scope
-`news:admin`. A scope allows its bearer to publish, or to see and do what operators do. A server that requires no tokens
-lets every caller act as any user.
+`news:admin`. A scope lets the bearer publish (`news:publish`) or do everything that an operator may do (`news:admin`).
+A server that requires no tokens lets every caller act as any user.
 """
 
 import re

@@ -1,4 +1,6 @@
-"""The explanation of why a client did or did not get an item: a message, and a part of the REST API."""
+"""The explanation of why a client did or did not get an item: the message `explanation`, whose parts REST responses use
+too.
+"""
 
 from typing import Annotated
 

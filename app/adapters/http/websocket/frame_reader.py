@@ -89,9 +89,9 @@ class MessageReader:
     def feed(self, data: bytes) -> Iterator[Event]:
         """Parse received bytes, and yield an event for each message or frame that they complete.
 
-        The next frame is parsed after the caller handled the event, so the caller can set `is_over` before. A frame
-        that breaks the protocol or the size limit sets `violation` and ends the events; afterwards only a close frame
-        is reported.
+        The next frame is parsed only after the caller has handled the event, so the caller may set `is_over` in
+        between. A frame that breaks the protocol or the size limit sets `violation` and ends the events; afterwards
+        only a close frame is reported.
         """
         if self.violation is not None:
             # After a violation the frames cannot be told apart any more. But a client answers the server's close frame

@@ -54,7 +54,7 @@ class SocketLink(asyncio.Protocol):
         return self._transport.get_write_buffer_size()
 
     def open(self) -> None:
-        """Call the handler's `on_open`. The transport must already belong to this link."""
+        """Call the handler's `on_open`. This link must be the transport's protocol already, after `hand_over`."""
         self._handler.on_open(self._session, self)
 
     def switch_handler(self, session: Session, handler: Handler) -> None:
