@@ -2,28 +2,32 @@
 
 from collections import deque
 
+import msgspec
+
 from app.core.limits import MessageLimits
 from app.core.rate_limiter import TokenBucket
 
 _MINUTE_S = 60.0
 
 
-class Inbox:
+class Inbox(msgspec.Struct, gc=False):
     """The unanswered messages of one client, and its token buckets. An inbox is true while a message waits.
 
     It is created with the client's first frame, so that a connection that only listens has none. `is_answering` is True
     while a task answers the messages. Times are monotonic seconds.
     """
 
-    __slots__ = ("_bucket", "_exempt_frames", "_invalid", "_messages", "is_answering")
+    _bucket: TokenBucket
+    _invalid: TokenBucket | None = None
+    # None while it is empty: an empty deque takes 760 bytes.
+    _messages: deque[str] | None = None
+    _exempt_frames: int = 0
+    is_answering: bool = False
 
-    def __init__(self, burst: int, now: float) -> None:
-        self._bucket = TokenBucket(burst, now)
-        self._invalid: TokenBucket | None = None
-        # None while it is empty: an empty deque takes 760 bytes.
-        self._messages: deque[str] | None = None
-        self._exempt_frames = 0
-        self.is_answering = False
+    @classmethod
+    def new(cls, burst: int, now: float) -> "Inbox":
+        """Return an empty inbox whose client may send `burst` frames at once."""
+        return cls(TokenBucket(burst, now))
 
     def __bool__(self) -> bool:
         return self._messages is not None

@@ -180,7 +180,7 @@ class Session:
         """Record that the client sent a frame, and return its inbox, which is created with the first frame."""
         self.last_received_at = now
         if self.inbox is None:
-            self.inbox = Inbox(burst, now)
+            self.inbox = Inbox.new(burst, now)
         return self.inbox
 
     def wrote(self, now: float, items: int = 0) -> None:
