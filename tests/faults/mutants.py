@@ -19,7 +19,8 @@ MUTANTS = (
         "an item is sent before its commit",
         "app/adapters/sqlite/news_log.py",
         "map(_columns, fresh))\n\n        def publish() -> None:\n"
-        "            # Publishers first: their next items arrive while these are sent to thousands.\n"
+        "            # Publishers are answered first: they send their next items while these are broadcast to "
+        "thousands of\n            # clients.\n"
         "            batch.answer(results)\n            self._publish(fresh)\n",
         "map(_columns, fresh))\n            self._publish(fresh)\n\n        def publish() -> None:\n"
         "            batch.answer(results)\n",

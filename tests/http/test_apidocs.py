@@ -97,7 +97,8 @@ async def test_schemathesis_finds_nothing() -> None:
     """Every check except one: a schema cannot express which URLs, phrases or JSON texts are valid."""
     async with server_process("--database", ":memory:") as running:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "schemathesis.cli", "run", f"{running.server.url}/openapi.json"),
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", "tests/http/schemathesis.toml"),
+            *("run", f"{running.server.url}/openapi.json"),
             *("--checks", "all", "--exclude-checks", "positive_data_acceptance"),
             *("--max-examples", "30", "--seed", "7", "--no-color"),
             cwd=ROOT,
