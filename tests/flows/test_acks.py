@@ -351,7 +351,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("publish"), st.integers(1, 12)),
         st.tuples(st.just("store"), st.integers(1, 5)),
-        st.tuples(st.just("turn"), st.integers(1, 30)),
+        st.tuples(st.just("yield"), st.integers(1, 30)),
         st.tuples(st.just("ack"), st.integers(0, 3)),
         st.tuples(st.just("time"), st.integers(1, 20)),
         st.tuples(st.just("leave"), st.just(0)),
@@ -378,7 +378,7 @@ async def _live_through(steps: list[tuple[str, int]]) -> None:
     for _ in range(60):
         await life.do("publish", 0)
         await life.do("ack", 0)
-        await life.do("turn", 30)
+        await life.do("yield", 30)
     life.reader.cancel()
 
     # In order for each connection, and over all connections nothing is missing.
@@ -412,7 +412,7 @@ class _Life:
                 await self.harness.broadcast()
             case "store":
                 await self.harness.store(amount)
-            case "turn":
+            case "yield":
                 for _ in range(amount):
                     await asyncio.sleep(0)
             case "ack" if self.session is not None and self.links[-1].seqs:

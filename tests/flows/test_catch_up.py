@@ -434,7 +434,7 @@ STEPS = st.lists(
         st.tuples(st.just("broadcast"), st.integers(1, 30)),
         st.tuples(st.just("together"), st.just(0)),
         st.tuples(st.just("prune"), st.integers(1, 40)),
-        st.tuples(st.just("turn"), st.integers(1, 12)),
+        st.tuples(st.just("yield"), st.integers(1, 12)),
         st.tuples(st.just("take"), st.integers(1, 3_000)),
         st.tuples(st.just("stall"), st.just(0)),
         st.tuples(st.just("flow"), st.just(0)),
@@ -490,7 +490,7 @@ class _Life:
             await self.harness.broadcast(amount)
         elif word == "together" and self.harness.live.position < self.harness.published:
             await self.harness.broadcast_together()
-        elif word == "turn":
+        elif word == "yield":
             for _ in range(amount):
                 await asyncio.sleep(0)
         else:

@@ -272,7 +272,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("publish"), st.integers(1, 20)),
         st.tuples(st.just("store"), st.integers(1, 6)),
-        st.tuples(st.just("turn"), st.integers(1, 20)),
+        st.tuples(st.just("yield"), st.integers(1, 20)),
         st.tuples(st.just("subscribe"), st.sampled_from([0, 30, 70])),
         st.tuples(st.just("leave"), st.just(0)),
         st.tuples(st.just("stall"), st.just(0)),
@@ -343,7 +343,7 @@ class _Life:
                 await self.harness.store(1, impact_score=float(self.impacts[-1]))
             if word == "publish" and self.harness.live.position < self.harness.published:
                 await self.harness.broadcast_together()
-        elif word == "turn":
+        elif word == "yield":
             for _ in range(amount):
                 await asyncio.sleep(0)
         elif word in ("subscribe", "leave"):

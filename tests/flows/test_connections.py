@@ -149,10 +149,10 @@ async def test_connection_age_is_limited_with_reconnect_advice() -> None:
     assert [link.endings for _, link in arrived] == [[DisconnectReason.LIFETIME]] * 50
     assert 0.9 * day_s <= min(ended_at.values()) <= max(ended_at.values()) <= 1.02 * day_s
     assert len(set(ended_at.values())) > 5
-    farewell = arrived[0][1].messages[-1]
-    assert (farewell["type"], farewell["reason"]) == ("reconnect", "lifetime")
-    assert farewell["resume"] == f"{harness.stores.log.epoch}:3"
-    assert 0 <= farewell["after_ms"] <= 1_000
+    advice = arrived[0][1].messages[-1]
+    assert (advice["type"], advice["reason"]) == ("reconnect", "lifetime")
+    assert advice["resume"] == f"{harness.stores.log.epoch}:3"
+    assert 0 <= advice["after_ms"] <= 1_000
 
 
 def test_silent_client_is_pinged_and_then_closed(harness: Harness) -> None:

@@ -39,7 +39,7 @@ def channels_of(harness: Harness) -> ChannelCommands:
 
 
 async def pass_time(harness: Harness, seconds: int) -> None:
-    """Let time pass, a second at a time, so that every timer sees it."""
+    """Move the clock, a second at a time, so that every timer sees it."""
     for _ in range(seconds):
         harness.clock.move(1.0)
         await harness.settle()

@@ -113,8 +113,8 @@ async def test_due_checkpoint_comes_once_in_a_batch(harness: Harness) -> None:
     assert [(stand["seq"], stand["delivered"]) for stand in stands] == [(8, 8)]
 
 
-async def turn(harness: Harness, queue: BroadcastQueue, log: MemoryNewsLog) -> None:
-    """Let a broadcaster take the contents of a queue in one tick."""
+async def broadcast_one_tick(harness: Harness, queue: BroadcastQueue, log: MemoryNewsLog) -> None:
+    """Run a broadcaster over the contents of a queue for one tick."""
     broadcaster = WebSocketBroadcaster(log, queue, harness.live, harness.clock, harness.stats)
     running = asyncio.create_task(broadcaster.run())
     await asyncio.sleep(0)
@@ -132,7 +132,7 @@ async def test_batch_is_bounded_by_write_size(harness: Harness) -> None:
     for record in await records(log, 12, content="x" * 10_000):
         queue.put_nowait(record)
 
-    await turn(harness, queue, log)
+    await broadcast_one_tick(harness, queue, log)
 
     assert (link.seqs, link.writes) == (list(range(1, 8)), 1)
     assert len(queue.items()) == 5
@@ -154,7 +154,7 @@ async def test_probe_keeps_its_place_among_items(harness: Harness) -> None:
     for waiting in (first, second, probe, third):
         queue.put_nowait(waiting)
 
-    await turn(harness, queue, log)
+    await broadcast_one_tick(harness, queue, log)
 
     assert order == ["item", "probe", "item"]
     assert link.seqs == [1, 2, 3]

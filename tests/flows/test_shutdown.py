@@ -43,7 +43,7 @@ class Stopping:
             harness.clock,
         )
 
-    async def turn(self) -> None:
+    async def advance(self) -> None:
         self.harness.clock.move(0.01)
         await self.harness.settle()
 
@@ -54,11 +54,11 @@ async def test_stored_items_are_broadcast_before_closing() -> None:
     await stopping.harness.store(3)
     stopping.drain.begin()
     sending = asyncio.create_task(stopping.drain.flush())
-    await stopping.turn()
+    await stopping.advance()
     assert not sending.done()
 
     await stopping.harness.broadcast()
-    await stopping.turn()
+    await stopping.advance()
 
     assert sending.done()
     assert link.seqs == [1, 2, 3]
@@ -71,13 +71,13 @@ async def test_queued_feed_items_are_stored_first() -> None:
     stopping.queue.put_nowait(IncomingItem(raw, Intake.RSS))
     stopping.drain.begin()
     sending = asyncio.create_task(stopping.drain.flush())
-    await stopping.turn()
+    await stopping.advance()
     assert not sending.done()
 
     processing = asyncio.create_task(stopping.processor.run())
-    await stopping.turn()
+    await stopping.advance()
     await stopping.harness.broadcast(1)
-    await stopping.turn()
+    await stopping.advance()
     processing.cancel()
 
     assert sending.done()
@@ -116,5 +116,5 @@ async def test_v2_client_gets_reconnect_advice() -> None:
         await asyncio.sleep(0)
         stopping.harness.clock.move(0.1)
 
-    farewell = link.messages[-1]
-    assert (farewell["type"], farewell["resume"]) == ("reconnect", f"{stopping.harness.stores.log.epoch}:2")
+    advice = link.messages[-1]
+    assert (advice["type"], advice["resume"]) == ("reconnect", f"{stopping.harness.stores.log.epoch}:2")

@@ -177,13 +177,13 @@ async def test_v2_client_gets_reconnect_advice() -> None:
             await receive(classic)
             position = f"{await epoch(server)}:1"
             server.stopping.set()
-            farewell = await receive(v2)
+            advice = await receive(v2)
             for socket in (v2, classic):
                 with pytest.raises(ConnectionClosed):
                     await receive(socket)
 
-    assert (farewell["type"], farewell["reason"], farewell["resume"]) == ("reconnect", "restart", position)
-    assert 1_000 <= farewell["after_ms"] <= 1_100
+    assert (advice["type"], advice["reason"], advice["resume"]) == ("reconnect", "restart", position)
+    assert 1_000 <= advice["after_ms"] <= 1_100
     assert v2.close_code == classic.close_code == 1012
 
 

@@ -49,7 +49,7 @@ def mutants_of(rule: Rule) -> Iterator[Mutant]:
 def _compared(expression: str) -> Iterator[tuple[str, str]]:
     for found in _COMPARISON.finditer(expression):
         sign, number = found.groups()
-        changes = [(f"{sign} {number} turned round", f"{_OPPOSITE[sign]} {number}")]
+        changes = [(f"{sign} {number} reversed", f"{_OPPOSITE[sign]} {number}")]
         if float(number):
             changes += [(f"{sign} {number} x {by:g}", f"{sign} {float(number) * by:g}") for by in (3, 1 / 3)]
         for bug, text in changes:
@@ -84,13 +84,13 @@ def cases_of(alert: str) -> list[dict[str, Any]]:
 
 async def survives(mutant: Mutant, groups: dict[str, Any]) -> bool:
     """Return whether every case still passes with the bug."""
-    planted = copy.deepcopy(groups)
-    for group in planted["groups"]:
+    changed = copy.deepcopy(groups)
+    for group in changed["groups"]:
         group["rules"] = [mutant.rule if rule["alert"] == mutant.alert else rule for rule in group["rules"]]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rules = folder / "alerts.yml"
-        rules.write_text(yaml.safe_dump(planted))
+        rules.write_text(yaml.safe_dump(changed))
         for number, cases in enumerate(cases_of(mutant.alert)):
             cases["rule_files"] = [str(GRAFANA / "rules" / "recording.yml"), str(rules)]
             path = folder / f"cases-{number}.yml"
@@ -110,11 +110,11 @@ async def _holds(cases: Path) -> bool:
 
 async def campaign(groups: dict[str, Any], mutants: Sequence[Mutant]) -> list[Mutant]:
     """Try every mutant, some in parallel, and return those that passed unnoticed."""
-    turns = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(AT_ONCE)
     survivors: list[Mutant] = []
 
     async def attempt(mutant: Mutant) -> None:
-        async with turns:
+        async with slots:
             if await survives(mutant, groups):
                 survivors.append(mutant)
 
@@ -133,15 +133,15 @@ def score() -> tuple[int, list[Mutant]]:
 
 def main() -> int:
     """Print the survivors and the score; return 1 if too many survive."""
-    planted, survivors = score()
+    total, survivors = score()
     for mutant in survivors:
         sys.stdout.write(f"survived: {mutant.alert}, {mutant.bug}\n")
-    sys.stdout.write(f"{planted - len(survivors)} of {planted} planted bugs are noticed\n")
-    return 0 if is_enough(planted, survivors) else 1
+    sys.stdout.write(f"{total - len(survivors)} of {total} mutants are noticed\n")
+    return 0 if is_enough(total, survivors) else 1
 
 
-def is_enough(planted: int, survivors: list[Mutant]) -> bool:
-    return planted - len(survivors) >= LEAST_SHARE * planted
+def is_enough(total: int, survivors: list[Mutant]) -> bool:
+    return total - len(survivors) >= LEAST_SHARE * total
 
 
 if __name__ == "__main__":

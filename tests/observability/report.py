@@ -84,9 +84,9 @@ async def _look(watching: Prometheus, dashboard: dict[str, object], since: float
     return Shot(dashboard, results, since, until)
 
 
-def write(notes: list[Note], outcome: str, planted: int, survivors: list[mutants.Mutant]) -> str:
+def write(notes: list[Note], outcome: str, total: int, survivors: list[mutants.Mutant]) -> str:
     """Return the report."""
-    return "\n".join([*_head(outcome), *_found(notes), *_bugs(planted, survivors), *_costs(), *_pictures()]) + "\n"
+    return "\n".join([*_head(outcome), *_found(notes), *_bugs(total, survivors), *_costs(), *_pictures()]) + "\n"
 
 
 def _head(outcome: str) -> Iterator[str]:
@@ -122,9 +122,9 @@ def _found(notes: list[Note]) -> Iterator[str]:
         yield from (f"| {what} | {found} |" for where, what, found in notes if where == section)
 
 
-def _bugs(planted: int, survivors: list[mutants.Mutant]) -> Iterator[str]:
-    yield from ("", "## Bugs planted into the alerts", "")
-    yield f"`python -m tests.observability.mutants`: {planted - len(survivors)} of {planted} are noticed by a case."
+def _bugs(total: int, survivors: list[mutants.Mutant]) -> Iterator[str]:
+    yield from ("", "## Mutants of the alerts", "")
+    yield f"`python -m tests.observability.mutants`: {total - len(survivors)} of {total} are noticed by a case."
     yield from (f"- survived: `{mutant.alert}`, `{mutant.bug}`" for mutant in survivors)
 
 
@@ -160,9 +160,9 @@ def main() -> int:
         outcome = run_tests(notes)
         found = [tuple(json.loads(line)) for line in notes.read_text().splitlines()]
     asyncio.run(take_pictures())
-    planted, survivors = mutants.score()
-    REPORT.write_text(write(found, outcome, planted, survivors), encoding="utf-8")
-    return 0 if mutants.is_enough(planted, survivors) else 1
+    total, survivors = mutants.score()
+    REPORT.write_text(write(found, outcome, total, survivors), encoding="utf-8")
+    return 0 if mutants.is_enough(total, survivors) else 1
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def test_prometheus_and_alertmanager_accept_their_configuration() -> None:
 def test_alerts_fire_exactly_when_they_should(cases: Path) -> None:
     run(tool("promtool"), "test", "rules", str(cases))
     questions = cases.read_text().count("eval_time:")
-    note("rules", f"promtool test rules, {cases.stem}", f"{questions} questions answered as they should be")
+    note("rules", f"promtool test rules, {cases.stem}", f"{questions} evaluations as expected")
 
 
 @pytest.mark.parametrize("name", ALERTS)

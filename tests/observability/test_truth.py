@@ -45,13 +45,13 @@ class Ledger:
         self.matched = self.rejected = self.items = 0
 
     @property
-    def everybody(self) -> list[CountingClient]:
+    def all_clients(self) -> list[CountingClient]:
         return self.clients + self.gone
 
     async def fill_up(self, server: RunningServer) -> None:
         """Reconnect every client, every other one with a filter, every third with compression; each sends a ping."""
         while len(self.clients) < CLIENTS:
-            number = len(self.everybody)
+            number = len(self.all_clients)
             query = {"filters": PICKY} if number % 2 else {}
             client = await join(server.ws_url, f"user-{number}", is_deflating=number % 3 == 0, **query)
             client.write(masked(TEXT, b'{"type":"ping"}'))
@@ -67,13 +67,13 @@ class Ledger:
         return [raw(self.items + number, impact_score=20 if number % 2 else 90) for number in range(ITEMS)]
 
     async def part(self, server: RunningServer) -> None:
-        """Let one client leave in each way, and wait until the server has noticed."""
-        for ending, last_words in WAYS:
+        """Make one client leave in each way, and wait until the server has noticed."""
+        for ending, last_bytes in WAYS:
             client = self.clients.pop(len(self.clients) // 2)
             self.gone.append(client)
             self.endings[ending] += 1
-            if last_words:
-                client.write(last_words)
+            if last_bytes:
+                client.write(last_bytes)
             else:
                 client.close()
         while await server.metric("news_connections") != len(self.clients):
@@ -81,7 +81,7 @@ class Ledger:
 
     async def received(self) -> None:
         """Wait until the clients have every item that matches."""
-        while sum(client.items for client in self.everybody) < self.matched:
+        while sum(client.items for client in self.all_clients) < self.matched:
             await asyncio.sleep(0.02)
 
 
@@ -98,10 +98,9 @@ async def misbehave(server: RunningServer) -> None:
 
 def expected(ledger: Ledger, bad_rounds: int) -> dict[tuple[str, str], float]:
     """Return what /metrics must report, by metric and label value."""
-    opened, closed = len(ledger.everybody), len(ledger.gone)
-    everybody = ledger.everybody
-    deflating = [client for client in everybody if client.is_deflating]
-    plain = [client for client in everybody if not client.is_deflating]
+    opened, closed = len(ledger.all_clients), len(ledger.gone)
+    deflating = [client for client in ledger.all_clients if client.is_deflating]
+    plain = [client for client in ledger.all_clients if not client.is_deflating]
     return {
         ("news_connections_opened_total", ""): opened,
         ("news_connections", ""): opened - closed,
@@ -124,14 +123,14 @@ def expected(ledger: Ledger, bad_rounds: int) -> dict[tuple[str, str], float]:
         ("news_filter_decisions_total", "matched"): ledger.matched,
         ("news_filter_decisions_total", "impact"): ledger.rejected,
         ("news_filter_decisions_total", "error"): 0,
-        ("news_sends_total", "written"): sum(client.items for client in everybody),
+        ("news_sends_total", "written"): sum(client.items for client in ledger.all_clients),
         ("news_sends_total", "closed"): 0,
         ("news_delivery_latency_seconds_count", ""): ledger.matched,
         ("news_sent_payload_bytes_total", "identity"): sum(client.payload_bytes for client in plain),
         ("news_sent_payload_bytes_total", "deflate"): sum(client.payload_bytes for client in deflating),
         ("news_sent_wire_bytes_total", "identity"): sum(client.wire_bytes for client in plain),
         ("news_sent_wire_bytes_total", "deflate"): sum(client.wire_bytes for client in deflating),
-        ("news_client_received_bytes_total", ""): sum(client.sent_bytes for client in everybody),
+        ("news_client_received_bytes_total", ""): sum(client.sent_bytes for client in ledger.all_clients),
         ("news_client_messages_total", "ping"): opened,
         ("news_client_messages_invalid_total", "binary"): ledger.endings[DisconnectReason.UNSUPPORTED_DATA],
         ("news_client_messages_invalid_total", "too_big"): ledger.endings[DisconnectReason.MESSAGE_TOO_BIG],
@@ -167,7 +166,7 @@ async def test_counters_are_exact_after_100000_deliveries(tmp_path: Path) -> Non
         truth = expected(ledger, ROUNDS)
         counted = await exported(server, {name for name, _ in truth})
 
-    deliveries = sum(client.items for client in ledger.everybody)
+    deliveries = sum(client.items for client in ledger.all_clients)
     note(
         "truth", f"{deliveries:,} deliveries, {len(ledger.gone)} disconnects", f"{len(truth)} counters equal the truth"
     )

@@ -28,7 +28,7 @@ FILTERS = (
     '{"impact_threshold":30,"rss_feeds":["example wire"]}',
 )
 WORDS = ("fed", "bitcoin", "election", "earnings", "rate cut", "tariffs", "merger", "ceasefire")
-FAREWELLS = (
+LAST_BYTES = (
     masked(CLOSE, (1000).to_bytes(2, "big")),
     masked(CLOSE, (1001).to_bytes(2, "big")),
     b"",
@@ -53,13 +53,13 @@ class Desk:
         with suppress(ConnectionError):
             self.clients.append(await join(self.server.ws_url, f"trader-{self._known}", filters=filters))
 
-    def go(self, count: int, farewell: bytes | None = None) -> None:
-        """Let some clients leave, with a close frame or without."""
+    def go(self, count: int, last_bytes: bytes | None = None) -> None:
+        """Make some clients leave, with a close frame or without."""
         for _ in range(min(count, len(self.clients))):
             client = self.clients.pop(self.chance.randrange(len(self.clients)))
-            last_words = self.chance.choice(FAREWELLS) if farewell is None else farewell
-            if last_words:
-                client.write(last_words)
+            sent = self.chance.choice(LAST_BYTES) if last_bytes is None else last_bytes
+            if sent:
+                client.write(sent)
             else:
                 client.close()
 

@@ -80,7 +80,7 @@ DELIVERY = (
         "15m",
         f'sum by (job) (increase(news_feed_fetches_total{{{JOB}, result="failed"}}[15m]))'
         f" / (sum by (job) (increase(news_feed_fetches_total{{{JOB}}}[15m])) > 0) > 0.5",
-        "Most looks at feeds fail.",
+        "Most fetches of feeds fail.",
         "{{ $value | humanizePercentage }} of them failed in 15 minutes.",
         "delivery",
     ),

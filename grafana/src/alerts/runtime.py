@@ -11,7 +11,7 @@ RUNTIME = (
         "histogram_quantile(0.99, sum by (job, instance, le)"
         f" (rate(news_event_loop_lag_seconds_bucket{{{JOB}}}[5m]))) > 0.1",
         "The event loop of {{ $labels.instance }} is blocked.",
-        "1% of the turns are more than {{ $value | humanizeDuration }} late.",
+        "1% of the iterations run more than {{ $value | humanizeDuration }} late.",
         "runtime",
     ),
     Alert(

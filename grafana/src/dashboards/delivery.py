@@ -111,9 +111,9 @@ def delivery() -> model.Dashboard:
                 ),
                 lines(
                     "Broadcaster",
-                    "Time since its last turn and since its last item.",
+                    "Time since its last tick and since its last item.",
                     "s",
-                    query("max(news_time_seconds{%} - news_broadcaster_last_loop_timestamp_seconds{%})", "turn"),
+                    query("max(news_time_seconds{%} - news_broadcaster_last_loop_timestamp_seconds{%})", "tick"),
                     query("max(news_time_seconds{%} - (news_broadcaster_last_item_timestamp_seconds{%} > 0))", "item"),
                 ),
                 stack(
@@ -122,7 +122,7 @@ def delivery() -> model.Dashboard:
                 quantiles("Round trip", "Server ping to client pong.", "news_ping_rtt_seconds"),
                 lines(
                     "Stored and not sent",
-                    "Items in the log behind the last one broadcast; 0 but for moments.",
+                    "Items in the log behind the last one broadcast; more than 0 only for moments.",
                     "short",
                     query("news_history_head_sequence{%} - news_broadcast_sequence{%}", "{{instance}}"),
                 ),

@@ -52,13 +52,13 @@ def runtime() -> model.Dashboard:
                 ),
                 stack(
                     "Rate limits hit",
-                    "Refusals by what was too fast.",
+                    "Refusals, by rate limit.",
                     "cps",
                     rates("news_rate_limited_total", "scope"),
                 ),
                 stack(
                     "Limits hit",
-                    "Refusals and endings by the limit, whatever it limits.",
+                    "Refused requests and disconnected clients, by limit.",
                     "cps",
                     rates("news_limit_hits_total", "limit"),
                     width=24,
@@ -117,7 +117,7 @@ def runtime() -> model.Dashboard:
                     width=12,
                 ),
             ],
-            "Books that must balance": [
+            "Accounting": [
                 lines(
                     "Connections",
                     "opened - closed - open; 0, or something leaks.",
