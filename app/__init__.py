@@ -1,8 +1,8 @@
-"""polyfloat-news: a WebSocket server that pushes news to traders, to each user the items that match the user's
+"""polyfloat-news: a WebSocket server that pushes news to traders. Each user receives the items that match the user's
 filters.
 
-Read `wiring.py` first: it builds every component and connects them. A module imports only from its own layer and
-from the layers below it:
+Read `wiring.py` first: it builds every component and connects them. A module imports only from its own layer and from
+the layers below it. Each line is one layer:
 
 __main__   the command line
 serve      runs a server from start to shutdown

@@ -42,7 +42,7 @@ _log = structlog.get_logger("main")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, run the command and return its exit code.
 
-    Raises SystemExit for arguments that argparse rejects (2), and after `--help` and `--version` (0).
+    Raises SystemExit: with 2 for arguments that argparse rejects, and with 0 after `--help` and `--version`.
     """
     parsed = _parser().parse_args(arguments)
     with suppress(KeyboardInterrupt):
@@ -186,8 +186,8 @@ def _listen(arguments: argparse.Namespace) -> int:
 
 
 def _entitlement(text: str) -> object:
-    """Parse the claim `ent` and return it, or None for an empty text. Raises ValueError for a claim that every server
-    would refuse.
+    """Parse the JSON text of `--ent` and return it as the claim `ent`, or None for an empty text. Raises ValueError for
+    a claim that every server would refuse.
     """
     if not text:
         return None

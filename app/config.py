@@ -20,7 +20,7 @@ SECRETS = ("jwt_secret",)
 
 
 class LogLevel(StrEnum):
-    """The severity of the least severe events that are logged."""
+    """The lowest severity of the events that are logged."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -36,8 +36,8 @@ class LogFormat(StrEnum):
 
 
 class ConnectionPolicy(StrEnum):
-    """The number of connections that a user may have: `several`, up to `max_connections_per_user`, or `one`, which a
-    new connection replaces.
+    """How many connections a user may have. `several`: up to `max_connections_per_user`. `one`: a new connection
+    replaces the old one.
     """
 
     SEVERAL = "several"
@@ -89,8 +89,8 @@ class InvalidSetting(ValueError):
 
 
 class Option(NamedTuple):
-    """The description and the parser of one setting: `help` is its meaning for `--help`, `value` converts and checks
-    the text of its variable or argument.
+    """The description and the parser of one setting. `help` is its description in `--help`, and `value` checks and
+    converts the text of its variable or argument.
     """
 
     help: str
@@ -132,7 +132,7 @@ def _exact_origins(text: str) -> tuple[str, ...]:
 
 def _pem(text: str) -> str:
     if not text or text.startswith("-----BEGIN"):
-        # Where a variable can hold only one line, each line end is written as a backslash and an n.
+        # Some tools allow only one line in a variable, so a line end may be written as a backslash and an n.
         return text.replace("\\n", "\n")
     try:
         return Path(text).read_text(encoding="ascii")
@@ -205,8 +205,8 @@ OPTIONS: dict[str, Option] = {
     "revision": Option("revision that news_build_info shows", _TEXT),
 }
 
-# Variables, without their prefix, of announced features that this release does not have. If the server ignored one, it
-# would store data in another place than the operator expects, so it refuses to start.
+# Variables, without their prefix, of features that were announced but are not in this release. If the server ignored
+# such a variable, it would store data in another place than the operator expects. So it refuses to start.
 _NOT_AVAILABLE = ("NATS_URL",)
 _KEYS = ("jwt_secret", "jwt_public_key", "jwks_url")
 
@@ -238,8 +238,8 @@ def _parse(name: str, value: Value, text: str) -> object:
 
 
 def _check_identity(settings: Settings) -> None:
-    """Check the settings for tokens and anonymous access. Raises InvalidSetting for a combination that lets in callers
-    without tokens although the operator may expect the opposite.
+    """Check the settings for tokens and anonymous access. Raises InvalidSetting if they contradict each other, or if
+    they let in callers without tokens although the operator may expect that tokens are required.
     """
     keys = [name for name in _KEYS if getattr(settings, name)]
     if len(keys) > 1:
@@ -270,8 +270,8 @@ def _refuse_unavailable(environment: Mapping[str, str]) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is `localhost` or a loopback address. Other host names are not resolved: the result is
-    False.
+    """Return whether a host is `localhost` or a loopback address. The result is False for any other host name, because
+    names are not resolved.
     """
     if host == "localhost":
         return True

@@ -1,7 +1,7 @@
 """Run a server from start to shutdown: open the stores, build the components, listen, and drain.
 
-The order matters. The server listens only after it has read the newest items of the log, and it closes the stores only
-after the accepted items were broadcast, or a timeout has passed.
+The order matters. The server listens only after it has read the newest items of the log, so that near-duplicates of
+them are found. It closes the stores only after the accepted items were broadcast, or a timeout has passed.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ _ANSWERS_TIMEOUT_S = 1.5
 
 
 class Listening(NamedTuple):
-    """The addresses that the server listens on, as `http://host:port`: those for users, and those of the separate port
-    for /metrics (empty if there is none).
+    """The addresses that the server listens on, as `http://host:port`. `addresses` are for users. `metrics_addresses`
+    are those of the separate port for /metrics, and are empty if there is none.
     """
 
     addresses: list[str]
@@ -39,11 +39,12 @@ class Listening(NamedTuple):
 async def serve(
     settings: Settings, stopping: asyncio.Event, started: Callable[[Listening], None], stats: Stats
 ) -> None:
-    """Run the server until `stopping` is set, then shut it down. Call `started` with its addresses once it listens.
+    """Run the server until `stopping` is set, then shut it down. Call `started` with the server's addresses as soon as
+    it listens.
 
     Raises CorruptStateError, InvalidFeedsFile, InvalidSetting (a key cannot be used), OSError (the database cannot be
-    opened, or an address is in use), and ExceptionGroup if a background task fails: corrupt internal state stops the
-    server.
+    opened, or an address is in use), and ExceptionGroup (a background task failed). After such a failure the server
+    stops, because its internal state may be corrupt.
     """
     async with _open_stores(settings, stats) as stores:
         files = await asyncio.to_thread(read_files, settings)
@@ -90,8 +91,8 @@ async def _listening(server: Server) -> AsyncIterator[Listening]:
 
 
 async def _run_canary(server: Server, listening: Listening) -> None:
-    """Run the canary, which connects to an endpoint of its own (CANARY_PATH) at the first address that users connect
-    to.
+    """Run the canary, the server's own client. It connects to CANARY_PATH, an endpoint only for the canary, at the
+    first of the addresses for users.
     """
     url, key = listening.addresses[0] + CANARY_PATH, server.services.connections.canary_key
     await server.canary.run(lambda: open_receiver(url, {CANARY_KEY: key}))

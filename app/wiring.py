@@ -81,7 +81,7 @@ Worker = Callable[[], Coroutine[None, None, None]]
 
 class Files(NamedTuple):
     """The contents of files that are read once, before the server starts. `feeds` and `sample_wire` are empty if the
-    settings ask for none; `pages` are by URL path.
+    settings ask for none. `pages` maps URL paths to pages.
     """
 
     vocabularies: Vocabularies
@@ -91,7 +91,9 @@ class Files(NamedTuple):
 
 
 class Pipeline(NamedTuple):
-    """The components that move an item from its source to the broadcast. `sample_wire` has at most one element."""
+    """The components that move an item from its source to the broadcast. `sample_wire` contains one element, or none if
+    the settings do not ask for sample items.
+    """
 
     processor: NewsProcessor
     websocket_queue: BroadcastQueue
@@ -105,7 +107,7 @@ class Pipeline(NamedTuple):
 
 
 class Clients(NamedTuple):
-    """The components that accept clients and deliver items to them. `workers` run as long as the server."""
+    """The components that accept clients and deliver items to them. `workers` run until the server stops."""
 
     admission: Admission
     live: LiveSet
@@ -125,7 +127,7 @@ class Clients(NamedTuple):
 
 
 class Server(NamedTuple):
-    """All components of a server that does not run yet. `pages` are by URL path."""
+    """All components of a server that was built but not started. `pages` maps URL paths to pages."""
 
     services: Services
     clients: Clients
@@ -137,8 +139,8 @@ class Server(NamedTuple):
 
 
 def read_files(settings: Settings) -> Files:
-    """Read the vocabularies and the browser page, and feeds.toml and the sample items if the settings ask for them.
-    Raises InvalidFeedsFile.
+    """Read the vocabularies and the browser page. Read feeds.toml and the sample items too, if the settings ask for
+    them. Raises InvalidFeedsFile.
     """
     return Files(
         vocabularies=load_vocabularies(),
@@ -149,7 +151,7 @@ def read_files(settings: Settings) -> Files:
 
 
 def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats: Stats) -> Server:
-    """Build every component of a server and connect them. Raises InvalidSetting for an unusable key."""
+    """Build every component of a server and connect them. Raises InvalidSetting if a key for tokens cannot be used."""
     limits, revocations = build_limits(settings), Revocations(stores.revocations, clock)
     verifier = create_verifier(settings, revocations, clock, stats)
     context = Context(settings, limits, verifier, clock, stats, app.__version__)
@@ -183,7 +185,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
 
 
 def build_pipeline(context: Context, stores: Stores, files: Files, live: LiveSet) -> Pipeline:
-    """Build the components that move an item from its source to the broadcast, and the sources."""
+    """Build the sources of items, and the components that move an item from its source to the broadcast."""
     limits, clock, stats = context.limits, context.clock, context.stats
     raw_news_queue: asyncio.Queue[IncomingItem] = asyncio.Queue(limits.publishing.max_pending_items)
     websocket_queue = BroadcastQueue(limits.broadcast.queue_items)

@@ -1,4 +1,4 @@
-"""Adapters: each folder connects the server to one technology, and imports no other folder.
+"""Adapters: each folder connects the server to one technology, and imports nothing from the other folders here.
 
 http/     the server: REST, WebSockets, operations              (aiohttp, aiohttp-cors, websockets)
 sources/  sources of news: feeds and the bundled sample         (aiohttp, fastfeedparser, feedparser)

@@ -20,8 +20,8 @@ _NO_RETRY_FROM = 4500
 
 
 class _Position:
-    """The position up to which every item was received. It is unknown, with an empty epoch, before the first `welcome`
-    message.
+    """The position in the log up to which every matching item was received. Before the first `welcome` message it is
+    unknown and the epoch is empty.
     """
 
     def __init__(self) -> None:
@@ -47,8 +47,8 @@ class _Position:
 
 
 class ConnectionRefused(Exception):
-    """The server refused the client, and a retry would not help. The message has the HTTP status, or the close code
-    (4500 or above).
+    """The server refused the client, and a retry would not help. The message has the HTTP status of the handshake, or
+    the close code of the connection (4500 or above).
     """
 
 
@@ -61,8 +61,8 @@ async def listen(
 ) -> None:
     """Call `show` with every message of the server until cancelled, and reconnect after each disconnect.
 
-    A new connection resumes at the position of the last one, so that items missed in between are received too. Without
-    `filters` the user's stored filter is used. Raises ConnectionRefused.
+    A new connection resumes at the position of the previous one, so that items missed in between are received too.
+    Without `filters` the user's stored filter is used. Raises ConnectionRefused.
     """
     parameters = {"user_id": user, "v": "2"}
     if filters:
@@ -99,7 +99,7 @@ async def _listen_once(
 
 
 def as_line(message: bytes) -> str | None:
-    """Return a news item, an error or a gap as one line for people; None for other messages."""
+    """Return one line of text for a news item, an error or a gap, and None for any other message."""
     document: dict[str, Any] = msgspec.json.decode(message)
     if document["type"] == "error":
         return f"error: {document['message']}"

@@ -24,9 +24,9 @@ class PublishFailed(Exception):
 
 
 async def publish_file(source: str, server: str, token: str | None = None) -> int:
-    """Publish the items of a file, or of standard input for `-`, and return the number of new items.
+    """Publish the items of a file (`-` is standard input), and return how many of them were not duplicates.
 
-    The text is NDJSON or one JSON item. Raises PublishFailed, and OSError if the file cannot be read.
+    The file contains NDJSON or one JSON item. Raises PublishFailed, and OSError if the file cannot be read.
     """
     text = sys.stdin.buffer.read() if source == "-" else await asyncio.to_thread(Path(source).read_bytes)
     new = 0
@@ -61,7 +61,7 @@ def _batches(lines: list[bytes]) -> Iterator[list[bytes]]:
 
 
 async def _send(session: aiohttp.ClientSession, url: str, body: bytes) -> list[dict[str, object]]:
-    """Post a batch, at most _TRIES times, and return the server's receipts. Raises PublishFailed.
+    """Post a batch, with at most _TRIES tries, and return the server's receipts. Raises PublishFailed.
 
     A batch can safely be posted again: an item that is published twice is stored once.
     """

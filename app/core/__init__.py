@@ -1,15 +1,16 @@
-"""The pure rules: no I/O, no clock, no log, no metric, no event loop, no randomness. Time is an argument.
+"""The rules of the server, as pure code: no I/O, no clock, no logging, no metrics, no event loop, no randomness. The
+time is always an argument.
 
-errors        the errors, and what each becomes over HTTP
-limits        every limit, in groups
+errors        the errors that are reported to callers, and the HTTP status of each error code
+limits        every limit of the server, and its default
 rate_limiter  token buckets
-validation/   JSON, fields and texts from outside: a typed value, or what it must be
+validation/   conversion of JSON and texts from outside to typed values, or to errors that say what each must be
 text/         words and terms, and the index that finds listed terms in a text
 news/         what an item is, and how it is completed
-access/       the caller's identity, and what it may see
-filters/      what a filter means, and the index of all of them
-delivery/     phases of a connection, positions in the log, acks, counters of slots
+access/       the caller's identity, and what the caller may see
+filters/      what a filter means, and the index of all filters in use
+delivery/     phases of a connection, positions in the log, acks, counters for each slot
 protocol/     messages, frames, close codes
 
-May import: the standard library's pure parts, msgspec, pyroaring. Nothing else of `app`.
+Modules here may import the pure parts of the standard library, msgspec and pyroaring, but no other package of `app`.
 """

@@ -2,13 +2,14 @@
 
     NewsError
     ├── ClientError: bad input, not found, too large, too fast …
-    │                the caller can correct it; refusing it costs little, and it is never logged as the server's fault
+    │                the caller can correct the request; refusing it costs little,
+    │                and the error is never logged as the server's fault
     └── ServerError: draining, at capacity, overloaded, storage full, internal …
                      the server cannot serve the request now; a retry may succeed unless ERROR_SPECS says otherwise
 
-Request handlers raise these errors and do not catch them. `adapters/http/response/problems.py` turns a NewsError into
-problem+json, and `core/protocol/server_messages.py` turns it into an `error` message. Both use the error's code and the
-row of that code in `ERROR_SPECS`.
+Code that handles a request raises these errors. Over HTTP, `adapters/http/response/problems.py` turns a NewsError into
+problem+json. Over WebSocket, `core/protocol/server_messages.py` turns it into an `error` message. Both use the error's
+code and the row of that code in `ERROR_SPECS`.
 """
 
 from enum import StrEnum
@@ -16,8 +17,8 @@ from typing import NamedTuple
 
 
 class ErrorCode(StrEnum):
-    """Every error code there is. Clients see the code in problem+json and in `error` messages; logs show it as a
-    reason.
+    """All error codes. Clients see the code of an error in problem+json and in `error` messages; logs show it as
+    `reason`.
     """
 
     INVALID_JSON = "invalid_json"
@@ -100,8 +101,8 @@ class FieldError(NamedTuple):
 class NewsError(Exception):
     """An error that is reported to the caller.
 
-    Without a `detail`, the title of the code is used. `fields` lists the wrong fields. `retry_after_s` advises when to
-    retry, before jitter is added; None means no advice.
+    Without a `detail`, the title of the code is used. `fields` lists the wrong fields. `retry_after_s` is the number of
+    seconds after which the caller should retry, or None for no advice; an HTTP response adds jitter to it.
     """
 
     def __init__(
@@ -127,14 +128,16 @@ class NewsError(Exception):
 
 
 class ClientError(NewsError):
-    """The caller's mistake: bad input, not allowed, too fast."""
+    """A mistake of the caller, such as bad input, a missing permission, or too many requests."""
 
 
 class ServerError(NewsError):
-    """An error of the server, which cannot serve a valid request now: draining, full, broken."""
+    """A failure on the server's side: the server cannot serve a valid request now, because it is draining, full or
+    broken.
+    """
 
 
 class CorruptStateError(Exception):
-    """Internal state that cannot be trusted: a corrupt database, a schema from the future. The server
-    must not start.
+    """The stored state cannot be trusted: for example, the database is corrupt, or its schema is newer than this
+    release. The server must not start.
     """

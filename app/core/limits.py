@@ -1,8 +1,8 @@
-"""Every limit of the server, in groups. Sizes are in bytes and times in seconds, unless the name of a limit gives
-another unit.
+"""Every limit of the server. Sizes are in bytes and times in seconds, unless the name of a limit has another unit.
 
-Most parts of the server receive only their own group. Operators set limits as `group.name` in `NEWS_LIMITS` and see
-them in `GET /api/v1/limits`. The docstring of a group says what its limits do.
+Each class except `Limits` is a group of related limits, and its docstring says what they do. Most parts of the server
+receive only the group that they need. Operators set limits as `group.name` in `NEWS_LIMITS` and see them in `GET
+/api/v1/limits`.
 """
 
 from collections.abc import Mapping
@@ -20,8 +20,9 @@ Rate = Annotated[float, Meta(gt=0)]
 class MessageLimits(msgspec.Struct, frozen=True):
     """How large a WebSocket message of a client may be, and how fast a client may send frames and invalid messages.
 
-    A message above the frame rate gets an error as its answer. A client that goes on until it is `burst` frames over
-    the rate is disconnected, and so is one that sends more than `max_invalid_per_min` invalid messages.
+    A client may send `burst` frames at once, and `rate_per_s` frames a second over time. A message beyond that is
+    answered with an error. A client that goes on until it is `burst` frames over the rate is disconnected. So is a
+    client that sends more than `max_invalid_per_min` invalid messages a minute.
     """
 
     max_bytes: Bytes = 16 * 1024
@@ -33,9 +34,9 @@ class MessageLimits(msgspec.Struct, frozen=True):
 class ConnectionLimits(msgspec.Struct, frozen=True):
     """How many WebSockets may be open at once, and how fast new ones may be opened.
 
-    With `one_per_user` a new connection replaces the others of its user. `connects_per_s` applies to all addresses
-    together: after a restart the clients reconnect at this rate. A connection is closed when it is `max_age_s` old, or
-    up to a tenth earlier, so that connections that were opened together are not closed together.
+    With `one_per_user`, a new connection replaces all other connections of its user. `connects_per_s` applies to all
+    addresses together, so it is the rate at which clients reconnect after a restart. A connection is closed when it is
+    `max_age_s` old, or up to a tenth earlier, so that connections that were opened together are not closed together.
     """
 
     max_total: Count = 10_000
@@ -53,8 +54,8 @@ class HeartbeatLimits(msgspec.Struct, frozen=True):
     """When a silent client is pinged, and how long it may take to answer.
 
     A client is pinged after `interval_s` in which nothing was received from it, and disconnected if nothing arrives for
-    another `timeout_s`. When a user who already has the maximum number of connections opens another, the open ones are
-    pinged and must answer within `liveness_probe_timeout_s`.
+    another `timeout_s`. If a user already has the maximum number of connections, another one is refused and the open
+    ones are pinged. An open one that does not answer within `liveness_probe_timeout_s` is disconnected.
     """
 
     interval_s: Seconds = 15.0
@@ -65,11 +66,16 @@ class HeartbeatLimits(msgspec.Struct, frozen=True):
 class DeliveryLimits(msgspec.Struct, frozen=True):
     """When a slow client leaves live delivery, when it is disconnected, and how acks and checkpoints work.
 
-    A client with more than `write_high_water_bytes` unsent, or with `ack_window_items` unacknowledged items, gets its
-    items from the log instead. From the log it is sent more only while at most `write_low_water_bytes` are unsent. It
-    is then disconnected if it takes no byte for `stall_timeout_s` or, unless it asked for a replay, is more than
-    `max_lag_items` behind. A client is also disconnected if items stay unacknowledged for `ack_timeout_s` after
-    `max_redeliveries` redeliveries. A checkpoint tells a client up to which seq it has every matching item.
+    A client leaves live delivery when more than `write_high_water_bytes` are unsent to it, or when it has
+    `ack_window_items` unacknowledged items. From then on it gets its items from the log, and it is sent more only while
+    at most `write_low_water_bytes` are unsent. It is disconnected if it is more than `max_lag_items` behind, but a
+    client that asked for a replay may be any number of items behind. Every client that gets items from the log is
+    disconnected if it takes no byte for `stall_timeout_s`.
+
+    If an item stays unacknowledged for `ack_timeout_s`, all unacknowledged items are sent again. After
+    `max_redeliveries` redeliveries without an ack, the client is disconnected instead. A checkpoint tells a client up
+    to which seq it has every matching item. It is sent when nothing was sent for `checkpoint_interval_s`, or after
+    `checkpoint_interval_items` items.
     """
 
     write_high_water_bytes: Bytes = 256 * 1024
@@ -88,9 +94,9 @@ class ReplayLimits(msgspec.Struct, frozen=True):
     """How the log is read for clients that resume or fell behind.
 
     After every `items_per_yield` items other tasks may run. At most `max_concurrent_pages` pages of `page_items` items
-    are read at the same time. Replays that go back more than `unmetered_items` items are limited to `max_long_per_min`
-    for each device of a user. With `last` a client may ask for up to `max_last_items` matching items, which are looked
-    for among the newest `max_scan_items` only.
+    are read at the same time. A replay that goes back more than `unmetered_items` items is a long replay; each device
+    of a user may start `max_long_per_min` of them a minute. With `last`, a client may ask for up to `max_last_items`
+    matching items. They are looked for only among the newest `max_scan_items` items.
     """
 
     page_items: Count = 100
@@ -121,8 +127,8 @@ class PublishLimits(msgspec.Struct, frozen=True):
 
 
 class BroadcastLimits(msgspec.Struct, frozen=True):
-    """How many stored items may wait to be broadcast, and after how many seconds without progress the server reports
-    itself as stalled.
+    """How many stored items may wait to be broadcast, and for how many seconds the broadcast may make no progress
+    before the server reports itself as stalled.
     """
 
     queue_items: Count = 1_000
@@ -139,15 +145,15 @@ class RequestLimits(msgspec.Struct, frozen=True):
     body_timeout_s: Seconds = 10.0
 
     def body_deadline_s(self, received_bytes: int) -> float:
-        """Return how many seconds after the start of a body its next bytes must arrive, given how many bytes have been
-        received.
+        """Return the time by which the next bytes of a body must arrive, in seconds after the start of the body.
+        `received_bytes` is how many bytes of it have been received.
         """
         return min(self.head_timeout_s + received_bytes / self.min_body_rate_bytes_s, self.body_timeout_s)
 
 
 class HistoryLimits(msgspec.Struct, frozen=True):
-    """How many items the log keeps, how many a page of history returns, and how many are read to fill a page that is
-    filtered.
+    """How many items the log keeps, how many a page of history may have, and how many a request may read from the log
+    if a filter or an entitlement is evaluated.
     """
 
     max_items: Count = 1_000_000
@@ -156,8 +162,8 @@ class HistoryLimits(msgspec.Struct, frozen=True):
 
 
 class FeedLimits(msgspec.Struct, frozen=True):
-    """Limits of one fetch of a feed: the size of the document, the total time, the redirects, and the entries that are
-    used.
+    """Limits of one fetch of a feed: the size of the document, the total time, the number of redirects, and the number
+    of entries that are used.
     """
 
     max_bytes: Bytes = 5 * 1024 * 1024
@@ -167,10 +173,10 @@ class FeedLimits(msgspec.Struct, frozen=True):
 
 
 class AuthLimits(msgspec.Struct, frozen=True):
-    """How a connection without a token is limited, and what happens when a token expires.
+    """How connections without a token are limited, and what happens when a token expires.
 
     A connection that was opened without a token must send one within `timeout_s`. A client is warned `expiry_warning_s`
-    before its token expires, and disconnected `expiry_grace_s` after that.
+    before its token expires, and disconnected `expiry_grace_s` after its token has expired.
     """
 
     timeout_s: Seconds = 5.0
@@ -180,7 +186,9 @@ class AuthLimits(msgspec.Struct, frozen=True):
 
 
 class CanaryLimits(msgspec.Struct, frozen=True):
-    """How often the canary sends a probe, and how long a probe may take."""
+    """How often the canary, the server's own client, tests delivery with a probe item, and how long the item may take
+    to arrive.
+    """
 
     interval_s: Seconds = 5.0
     timeout_s: Seconds = 5.0
@@ -193,7 +201,7 @@ class ShutdownLimits(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """All limits. `messages.max_bytes` is the limit `max_bytes` of the group `messages`."""
+    """All limits, by group. Operators name a limit by its group and its own name, such as `messages.max_bytes`."""
 
     messages: MessageLimits = MessageLimits()
     connections: ConnectionLimits = ConnectionLimits()
@@ -211,8 +219,8 @@ class Limits(msgspec.Struct, frozen=True):
     shutdown: ShutdownLimits = ShutdownLimits()
 
     def with_values(self, values: Mapping[str, float]) -> "Limits":
-        """Return a copy of these limits in which the values given by `group.name` are replaced. Raises AttributeError
-        for an unknown name.
+        """Return a copy of these limits with some values replaced. `values` has the new values by name, such as
+        `messages.max_bytes`. Raises AttributeError for an unknown name.
         """
         changed: dict[str, msgspec.Struct] = {}
         for path, value in values.items():

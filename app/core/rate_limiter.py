@@ -1,11 +1,13 @@
-"""Token buckets. They meter how often something may happen; times are seconds of a monotonic clock."""
+"""Token buckets, which limit how often something may happen. Times are in seconds of a monotonic clock."""
 
 import msgspec
 
 
 class TokenBucket(msgspec.Struct, gc=False):
-    """A bucket that refills at a steady rate up to a burst: the number of tokens at the time `updated_at`, below 0 for
-    a debt. The caller passes rate and burst. It is a Struct to save memory, because thousands of connections have one.
+    """A bucket of tokens that refills at a steady rate, up to a maximum that is called the burst.
+
+    `tokens` is the number of tokens at the time `updated_at`; a negative number is a debt. The caller passes the rate
+    and the burst. The class is a Struct to save memory, because thousands of connections have a bucket.
     """
 
     tokens: float
@@ -14,7 +16,7 @@ class TokenBucket(msgspec.Struct, gc=False):
     def take(self, now: float, rate_per_s: float, burst: float) -> float:
         """Take one token and return the number of tokens that remain.
 
-        A negative result means that the caller is too fast, and how many tokens it owes. The debt never grows beyond
+        A negative number means that the caller is too fast and owes that many tokens. The debt never grows beyond
         `burst`.
         """
         refilled = min(burst, self.tokens + (now - self.updated_at) * rate_per_s)
@@ -28,8 +30,8 @@ class TokenBucket(msgspec.Struct, gc=False):
 
 
 class KeyedRateLimiter:
-    """One token bucket for each key. Beyond `max_keys` the least recently used key is forgotten, so its bucket is full
-    again.
+    """One token bucket for each key. If there are more than `max_keys` keys, the least recently used one is forgotten:
+    at its next use it has a full bucket.
     """
 
     def __init__(self, rate_per_s: float, burst: float, max_keys: int = 10_000) -> None:
@@ -39,8 +41,8 @@ class KeyedRateLimiter:
         self._buckets: dict[str, TokenBucket] = {}
 
     def acquire(self, key: str, now: float) -> float:
-        """Take one token from a key's bucket and return 0. If there is none, take nothing and return the seconds to
-        wait for one.
+        """Take one token from the bucket of a key and return 0. If the bucket has no token, take nothing and return the
+        number of seconds until it has one.
         """
         bucket = self._buckets.pop(key, None) or TokenBucket(self._burst, now)
         self._buckets[key] = bucket

@@ -5,8 +5,8 @@ connections/  connections and what their clients ask for, from the upgrade to th
 news/         items on their way into the log, and stored items read back through filters
 operations/   monitoring, retention and shutdown of the server
 
-Imports between these folders: operations → connections → delivery, news. A folder imports only from those to its
-right.
+Imports between these folders go one way: `operations` may import the other three, and `connections` may import
+`delivery` and `news`, which import none of the others.
 
 May import: core, ports, telemetry.
 """

@@ -7,6 +7,7 @@ transport  clients' sockets, the handlers of their events, and sends to many soc
 clock      time
 auth       verification of tokens
 
-A port is added only once it has two implementations: SQLite and memory, the system's clock and a test's, a socket
-and a link that records. Both implementations of a log or store pass the same tests. May import: core.
+A port is added only if it has two implementations, such as SQLite and memory, the system's clock and a test's clock, or
+a socket and a test's link that records what is sent. Both implementations of a log or store pass the same tests. May
+import: core.
 """

@@ -6,7 +6,7 @@ from app.core.access.identity import Identity
 
 
 class Verifier(Protocol):
-    """Verifies tokens, or lets every caller in without one."""
+    """Verifies the tokens of callers. The verifier of a server that requires no tokens accepts every caller."""
 
     @property
     def requires_tokens(self) -> bool:
@@ -15,5 +15,6 @@ class Verifier(Protocol):
     async def verify(self, token: str | None) -> Identity:
         """Return the identity that a token proves; `token` is None if the caller has none.
 
-        Raises ClientError(UNAUTHORIZED, TOKEN_EXPIRED), and ServerError if the keys are not available.
+        Raises ClientError with UNAUTHORIZED or TOKEN_EXPIRED, and ServerError if the keys that verify tokens are not
+        available.
         """

@@ -1,4 +1,4 @@
-"""The port for time. Flows read the time only through it, so that tests can set it."""
+"""The port for time. Flows read the time only through this port, so that tests can set the time."""
 
 from typing import Protocol
 
@@ -7,7 +7,9 @@ class Clock(Protocol):
     """A monotonic clock, a wall clock, and a way to wait."""
 
     def monotonic(self) -> float:
-        """Return the seconds of a clock that never jumps; only differences between them have a meaning."""
+        """Return the time in seconds of a clock that never jumps. Only the difference between two such times has a
+        meaning.
+        """
 
     def wall(self) -> float:
         """Return the time in Unix seconds; it jumps when the system's clock is set."""

@@ -9,7 +9,8 @@ from app.core.news.item import NewsItem
 class Record(NamedTuple):
     """An item in the log: its seq, when it was accepted (Unix seconds), and its JSON exactly as every client gets it.
 
-    `trace_id` is kept in memory only: it is "" for a record that was read from disk.
+    `trace_id` identifies the request that published the item, if there was one. It is kept in memory only, and is ""
+    for a record that was read from disk.
     """
 
     seq: int
@@ -30,7 +31,7 @@ class Appended(NamedTuple):
 class Entry(NamedTuple):
     """An item to append, and when it was accepted (Unix seconds).
 
-    The item is a duplicate if one with the same id or the same `url_key` was appended before.
+    The item is a duplicate if an earlier item that is still stored has the same id or the same `url_key`.
     """
 
     item: NewsItem
@@ -40,14 +41,14 @@ class Entry(NamedTuple):
 
 
 class NewsQuery(NamedTuple):
-    """A query for one page of stored items: those that meet every condition that is not None.
+    """A query for one page of stored items. An item must meet every condition that is not None.
 
     `min_impact`, `start_time` and `end_time` are inclusive; the times are Unix seconds and are compared with
     `published_at`. `after_seq` and `before_seq` are exclusive.
 
     Items are sorted newest first, by `published_at` and then seq. With `after_seq` or `before_seq` they are sorted by
     seq alone, so that pages neither overlap nor skip items while news arrives. `older_than` is the (published_at, seq)
-    of an item: the page starts after that item in the usual order.
+    of an item; the page then starts with the next older item, by `published_at` and then seq.
     """
 
     limit: int = 50
@@ -77,7 +78,8 @@ class NewsTotals(NamedTuple):
 
 
 class NewsLog(Protocol):
-    """The durable, ordered log of items. One writer assigns seq 1, 2, 3 … inside the commit, without gaps.
+    """The durable, ordered log of items. A single writer numbers the items 1, 2, 3 … without gaps, inside the
+    transaction that stores them. This number is the seq.
 
     Methods that need the disk raise ServerError if it fails. `select`, `count` and `totals` also raise
     ServerError(OVERLOADED) if a search takes too long or too many searches wait.
@@ -89,18 +91,18 @@ class NewsLog(Protocol):
 
     @property
     def head(self) -> int:
-        """Return the newest seq, 0 if nothing was ever stored."""
+        """Return the seq of the newest item, or 0 if no item was ever stored."""
 
     @property
     def oldest(self) -> int:
-        """Return the oldest seq still stored, head + 1 if there is none."""
+        """Return the seq of the oldest stored item, or `head` + 1 if no item is stored."""
 
     @property
     def oldest_at(self) -> float:
-        """Return when the oldest stored item was accepted (Unix seconds), 0 if there is none."""
+        """Return when the oldest stored item was accepted (Unix seconds), or 0 if no item is stored."""
 
     async def append(self, entries: Sequence[Entry]) -> list[Appended]:
-        """Store all entries or none, and return one result for each once they are on disk. Raises
+        """Store all entries or none, and return one result for each entry when all are on disk. Raises
         ServerError(STORAGE_FULL).
         """
 
@@ -127,6 +129,7 @@ class NewsLog(Protocol):
     async def prune(self, accepted_before: float, keep_items: int, limit: int) -> int:
         """Delete up to `limit` of the oldest items and return how many were deleted.
 
-        An item is deleted if it was accepted before `accepted_before` (Unix seconds) or is not among the newest
-        `keep_items`. The first item that meets neither condition ends the deletion, and the newest item always stays.
+        An item is deleted if it was accepted before `accepted_before` (Unix seconds), or if at least `keep_items` items
+        are newer. Deletion goes from old to new and stops at the first item to which neither applies. The newest item
+        is never deleted.
         """

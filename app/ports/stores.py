@@ -1,4 +1,4 @@
-"""The ports for the state besides the log that survives a restart, and the bundle of all stores.
+"""The ports for stored filters, cursors and revocations, which survive a restart, and the bundle of all stores.
 
 Every method raises ServerError if the storage fails.
 """
@@ -12,31 +12,34 @@ from app.ports.log import NewsLog
 
 
 class CorruptSubscriptionError(Exception):
-    """Raised for a stored subscription that cannot be read. Its channel must then match no item at all."""
+    """A stored subscription cannot be read. Its channel must then match no item, rather than every item."""
 
 
 class SubscriptionStore(Protocol):
     """The stored filters of users: at most one for each user and channel name."""
 
     async def load(self, user_id: str, channel: str) -> Subscription | None:
-        """Return the stored subscription of a user's channel, or None. Raises CorruptSubscriptionError."""
+        """Return the stored subscription of a user's channel, or None if none is stored. Raises
+        CorruptSubscriptionError.
+        """
 
     async def save(self, subscription: Subscription) -> Subscription:
         """Store a subscription durably, replacing the one of the same user and channel.
 
-        Return what is stored now: the `created_at` of the first one is kept. Raises ServerError(STORAGE_FULL).
+        Return the subscription as it is stored. If one was replaced, its `created_at` is kept. Raises
+        ServerError(STORAGE_FULL).
         """
 
     async def delete(self, user_id: str, channel: str | None = None) -> bool:
-        """Delete the subscription of one channel of a user, or all of the user's if `channel` is None. Return False if
-        there was none.
+        """Delete the subscription of one of a user's channels; if `channel` is None, delete all of the user's
+        subscriptions. Return whether anything was deleted.
         """
 
 
 class Cursor(NamedTuple):
     """The position up to which a device acknowledged everything, and when this record was last updated (Unix seconds).
 
-    `device_id` is "" for the connections of a user without a device id.
+    All connections of a user without a device id share one cursor, whose `device_id` is "".
     """
 
     user_id: str
@@ -49,13 +52,15 @@ class CursorStore(Protocol):
     """The stored cursors, one for each user and device id."""
 
     async def load(self, user_id: str, device_id: str) -> Cursor | None:
-        """Return a device's cursor, or None."""
+        """Return a device's cursor, or None if none is stored."""
 
     async def save(self, cursors: Sequence[Cursor]) -> None:
         """Store cursors durably, each replacing the previous one of its device. Raises ServerError(STORAGE_FULL)."""
 
     async def prune(self, updated_before: float, limit: int) -> int:
-        """Delete up to `limit` cursors not updated since a time (Unix seconds). Return how many were deleted."""
+        """Delete up to `limit` cursors that were last updated before `updated_before` (Unix seconds). Return how many
+        were deleted.
+        """
 
 
 class RevocationStore(Protocol):
@@ -65,7 +70,8 @@ class RevocationStore(Protocol):
         """Return the revocation time of every user that has one, by user id."""
 
     async def save(self, user_id: str, issued_before: float, forget_before: float) -> None:
-        """Store a user's revocation time durably, and delete other users' times before `forget_before`.
+        """Store a user's revocation time `issued_before` durably. Delete revocation times before `forget_before`,
+        because the tokens that they revoke have expired.
 
         Raises ServerError(STORAGE_FULL).
         """
@@ -74,8 +80,8 @@ class RevocationStore(Protocol):
 class Stores(NamedTuple):
     """All stores, and functions that report their health.
 
-    `is_writable` returns whether items can be stored, `pending_operations` the number of operations that wait or run,
-    and `file_sizes` the bytes of each database file.
+    `is_writable` returns whether items can be stored. `pending_operations` returns how many operations wait or run, and
+    `file_sizes` returns the size of each database file in bytes.
     """
 
     log: NewsLog

@@ -1,7 +1,8 @@
 """The ports for clients' sockets: a link for each connection, a handler of its events, and sends to many sockets at
 once.
 
-`Link` and `ConnectionHandler` are generic in the session type, which flows define and ports may not import.
+`Link` and `ConnectionHandler` are generic in the type of session, because flows define it and ports must not import
+flows.
 """
 
 from collections.abc import Sequence
@@ -16,12 +17,12 @@ SendHandle = object
 
 
 class SendMany(Protocol):
-    """Sends the same bytes to many sockets directly, bypassing their links: a send costs little more than a system
-    call.
+    """Sends the same bytes to many sockets directly instead of through their links, so that a send costs little more
+    than a system call.
     """
 
     def __call__(self, handles: Sequence[SendHandle | None], frame: bytes) -> list[int]:
-        """Write the bytes to every handle, in order, and return how many of them each socket took.
+        """Write the bytes to every handle, in order, and return for each handle how many bytes its socket took.
 
         The number is 0 for None, for a closed socket, and for a socket that cannot take a byte without waiting.
         """
@@ -34,24 +35,27 @@ class Link(Protocol[SessionT]):
     def send_handle(self) -> SendHandle | None:
         """Return the handle with which `SendMany` writes to this socket.
 
-        None while bytes wait in the link, because they must be sent first, and once the link is closing.
+        It is None while bytes wait in the link, because those must be sent first. It is also None when the link is
+        closing.
         """
 
     def write(self, frame: bytes) -> bool:
-        """Pass bytes to the transport. Return False if the transport is closing and the bytes are lost."""
+        """Pass bytes to the transport. Return False if the bytes are lost because the transport is closing."""
 
     def set_write_limit(self, high_water_bytes: int) -> None:
         """Set the number of unsent bytes above which the handler's `on_pause` is called.
 
-        `on_resume` is called once at most a quarter of that number is left. With 0, `on_pause` is called for any unsent
-        byte, and `on_resume` when all are sent.
+        `on_resume` is called when no more than a quarter of that number is left. With 0, `on_pause` is called for any
+        unsent byte, and `on_resume` when all are sent.
         """
 
     def buffered_bytes(self) -> int:
         """Return how many written bytes the kernel has not taken yet."""
 
     def switch_handler(self, session: SessionT, handler: "ConnectionHandler[SessionT]") -> None:
-        """Pass all further events to another handler, with another session; its `on_open` is called first."""
+        """Pass all further events to another handler, with another session. The new handler's `on_open` is called
+        first.
+        """
 
     def close(self, reason: DisconnectReason) -> None:
         """Send a close frame, and abort the transport if the client does not answer within a second."""
@@ -76,18 +80,18 @@ class ConnectionHandler(Protocol[SessionT]):
         """Receive a ping; the handler has to send the pong."""
 
     def on_pong(self, session: SessionT) -> None:
-        """Receive a pong, which may answer no ping."""
+        """Receive a pong, which may be unsolicited (RFC 6455 section 5.5.3)."""
 
     def on_fragment(self, session: SessionT) -> None:
         """Receive a frame that does not complete its message.
 
-        It is metered like a message, because a message in thousands of fragments costs as much as thousands of
+        The frame is metered like a message, because a message in thousands of fragments costs as much as thousands of
         messages.
         """
 
     def on_pause(self, session: SessionT) -> None:
-        """Learn that more bytes than the write limit wait in the link; later bytes must go through the link, after
-        them.
+        """Learn that more bytes than the write limit wait in the link. Later bytes must go through the link too, so
+        that they are sent after the waiting ones.
         """
 
     def on_resume(self, session: SessionT) -> None:
@@ -104,7 +108,9 @@ class ConnectionHandler(Protocol[SessionT]):
 
 
 class Receiver(Protocol):
-    """The client's side of the WebSocket connection on which the canary receives its probes."""
+    """The client's side of the canary's WebSocket connection. The canary is the server's own client, and receives its
+    probes (test items) there.
+    """
 
     async def receive(self) -> bytes:
-        """Wait for the next message and return its payload. Raises OSError once the connection is lost."""
+        """Wait for the next message and return its payload. Raises OSError if the connection is lost."""

@@ -1,9 +1,9 @@
-"""Counters, histograms and their metrics. Other packages count through `record_` methods and know no metric name,
-except flows/operations/gauges, which defines the gauges that read flows and stores.
+"""Counters, histograms and their metrics. Other packages count by calling `record_` methods, and do not know the names
+of metrics. The exception is flows/operations/gauges, which defines the gauges that are read from flows and stores.
 
 labels            the closed sets of label values, one enum each
 histogram         a histogram with exemplars, and the bucket edges
-stats             all counters, in the groups below
+stats             all counters: one object for each *_stats module below
 connection_stats  handshakes, tokens, heartbeats, messages, limits, disconnects
 intake_stats      items on their way into the log, feeds
 broadcast_stats   decisions, sends, latencies, bytes: the hot path

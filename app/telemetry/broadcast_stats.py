@@ -1,7 +1,7 @@
 """Counters of the broadcast: decisions, sends, latencies and bytes.
 
-A broadcast is counted once, not once for each recipient: its send latencies arrive as (seconds, number of sends) pairs,
-which costs a few additions for thousands of sends.
+An item's broadcast is counted in one call for all of its recipients. Its send latencies arrive as (seconds, number of
+sends) pairs, so thousands of sends cost only a few additions.
 """
 
 from collections import Counter
@@ -15,18 +15,23 @@ from app.telemetry.histogram import Example, Histogram
 from app.telemetry.labels import Broadcast, Encoding, Sent, Stage
 
 SLOW_DELIVERY_S = 0.05
-"""Seconds from acceptance to the slowest send. An item above it leaves an exemplar with its item id and trace id."""
+"""The delivery time in seconds, from an item's acceptance to its slowest send, above which the item leaves an exemplar
+with its item id and trace id.
+"""
 LATE_S = 0.1
-"""Seconds from acceptance to the last send: the delivery objective. An item above it counts as late."""
+"""The delivery objective: the seconds from an item's acceptance to its last send, above which the item
+counts as late.
+"""
 
 
 class FanoutCounts(NamedTuple):
     """The counts of one item's fan-out.
 
     `closed` counts sends that failed because the connection was closing. `merged` counts matching slots beyond the
-    first of a connection: one send covers them all. `payload_bytes` is the size of the item's JSON. By encoding,
-    `sends` counts the sends, `wire_bytes` the bytes of all of them, and `frames` the frames that were encoded.
-    `latencies` are pairs: seconds since the item was accepted, and the number of sends.
+    first of a connection: one send covers them all. `payload_bytes` is the size of the item's JSON. Three fields count
+    by encoding: `sends` the sends, `wire_bytes` the bytes of all these sends, and `frames` the frames that were
+    encoded. Each entry of `latencies` is a pair: the seconds since the item was accepted, and the number of sends with
+    this latency.
     """
 
     closed: int
@@ -39,8 +44,9 @@ class FanoutCounts(NamedTuple):
 
 
 class BroadcastStats:
-    """Counters and histograms of the broadcast since the start of the process. `last_loop_at` and `last_item_at` are
-    Unix seconds, 0 before the first tick or item.
+    """Counters and histograms of the broadcast since the start of the process. `last_loop_at` is the time of the
+    broadcaster's last tick, 0 before the first tick. `last_item_at` is the time of the last broadcast, 0 before the
+    first broadcast. Both are in Unix seconds.
     """
 
     def __init__(self) -> None:
@@ -64,7 +70,9 @@ class BroadcastStats:
         self.last_loop_at = now
 
     def record_taken(self, waited_s: float, now: float) -> None:
-        """Record an item that leaves the queue, `waited_s` seconds after it was accepted; `now` in Unix seconds."""
+        """Record that the broadcaster took an item from its queue, `waited_s` seconds after the item was accepted;
+        `now` is in Unix seconds.
+        """
         self.queue_wait.observe(waited_s)
         self.last_item_at = now
 
@@ -90,7 +98,7 @@ class BroadcastStats:
         self.recipients.observe(len(match.recipients))
 
     def record_undecided(self, slots: int) -> None:
-        """Count an item whose matching failed: the decision of every slot was an error."""
+        """Count the decisions on an item whose matching failed: one error for each of the `slots` slots."""
         self.decisions[Outcome.ERROR] += slots
 
     def record_failure(self) -> None:
@@ -123,6 +131,6 @@ class BroadcastStats:
         self.delivery.exemplify(example)
 
     def record_stages(self, times: Iterable[tuple[Stage, float]]) -> None:
-        """Count how many seconds one broadcast spent on each stage."""
+        """Record how many seconds one broadcast spent on each stage."""
         for stage, seconds in times:
             self.stages[stage].observe(seconds)

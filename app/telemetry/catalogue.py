@@ -1,7 +1,7 @@
 """Every metric family that is read from `Stats`: its name, help and labels, and where its samples are read.
 
-A metric's help is its documentation. Label values are members of enums or registered routes, so every series exists
-from the start. Gauges that read flows are in flows/operations/gauges.
+A metric's help is its documentation. Label values are members of enums or registered routes: all are known in advance,
+so every series exists from the start. The gauges that read flows are defined in flows/operations/gauges.
 """
 
 from collections.abc import Iterable
@@ -264,8 +264,8 @@ HISTOGRAMS: tuple[HistogramFamily, ...] = (
 
 
 def stats_gauges(stats: Stats) -> tuple[GaugeFamily, ...]:
-    """Return the gauges that `Stats` holds. The first three are Unix times and not ages, so that a value that no longer
-    changes shows that its writer has stopped.
+    """Return the gauges that are read from `Stats`. The first three are Unix times and not ages, so that a time that no
+    longer changes shows that the broadcaster or the canary no longer sets it.
     """
     return (
         gauge(
@@ -288,8 +288,8 @@ def stats_gauges(stats: Stats) -> tuple[GaugeFamily, ...]:
 
 
 def _requests(stats: Stats) -> Iterable[tuple[str, labels.Method, labels.StatusClass]]:
-    """Return the label values of every series of HTTP requests: 2xx, 4xx and 5xx of each registered route and method
-    from the start, and all others that were counted.
+    """Return the label values of every series of HTTP requests. From the start, each registered route and method has
+    series for 2xx, 4xx and 5xx. Any other combination has a series once it has been counted.
     """
     usual = product(
         stats.server.request_methods,

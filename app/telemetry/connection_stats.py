@@ -9,8 +9,8 @@ from app.telemetry.labels import Beat, Inbound, Invalid, RateScope, Refusal, Slo
 
 
 class ConnectionStats:
-    """Counters and histograms of connections since the start of the process. `lives`, `handshakes` and `round_trips`
-    are in seconds.
+    """Counters and histograms of connections since the start of the process. The histograms `lives` (how long
+    connections were open), `handshakes` and `round_trips` are in seconds.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class ConnectionStats:
             self.beats[Beat.TIMEOUT] += 1
 
     def record_handshake(self, seconds: float) -> None:
-        """Record how long a handshake took that admitted a connection and ended with a 101."""
+        """Record the duration of a handshake that admitted a connection, from the upgrade request to the 101."""
         self.handshakes.observe(seconds)
 
     def record_refusal(self, refusal: Refusal) -> None:
@@ -60,15 +60,17 @@ class ConnectionStats:
         self.inbound[kind] += 1
 
     def record_invalid(self, reason: Invalid) -> None:
-        """Count a message that was refused. RATE_LIMITED stands for a frame of any kind, and also counts as a hit of
-        the rate limit for messages.
+        """Count a message that was refused. RATE_LIMITED also counts frames that are not messages, such as pings. Each
+        frame counted under it is also a hit of the rate limit for messages.
         """
         self.invalid[reason] += 1
         if reason is Invalid.RATE_LIMITED:
             self.rate_limited[RateScope.MESSAGE] += 1
 
     def record_rate_limit(self, scope: RateScope) -> None:
-        """Count a refusal by a rate limit. The one for messages is counted by `record_invalid`."""
+        """Count a refusal by a rate limit. Refusals by the rate limit for messages are counted by `record_invalid`
+        instead.
+        """
         self.rate_limited[scope] += 1
 
     def record_slow(self, action: SlowAction) -> None:

@@ -1,7 +1,7 @@
 """Build the Prometheus registry, and collect the samples of every metric family at a scrape.
 
-Collecting runs on the event loop, so it is one pass over numbers that are kept anyway. A gauge that cannot be read is
-omitted and counted; the others are still exposed.
+Collecting runs on the event loop, so it must be fast: it is one pass over numbers that the server keeps anyway. A gauge
+that cannot be read is omitted and counted as an error; the others are still exposed.
 """
 
 import platform
@@ -39,8 +39,8 @@ class CatalogueCollector(Collector):
         self._build = {"python": platform.python_version(), **build}
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing: the collector is registered without the names of its metrics, and is not collected when it is
-        registered.
+        """Return no metric, so the registry registers this collector without the names of its metrics and does not
+        collect from it at registration.
         """
         return ()
 
@@ -59,7 +59,7 @@ class CatalogueCollector(Collector):
     def _gauge(self, family: GaugeFamily | GaugeGroup) -> Iterable[Metric]:
         try:
             return _gauges(family)
-        # One gauge that fails must not hide the other metrics; it is counted, and an alert watches the count.
+        # A gauge that fails must not hide the other metrics. The failure is counted, and an alert watches the count.
         except Exception:  # noqa: BLE001
             _log.exception("gauge_failed", name=family.name)
             self._stats.server.record_scrape_error()
@@ -112,7 +112,9 @@ def _histogram(family: HistogramFamily, stats: Stats) -> Metric:
 
 
 def _samples(family: HistogramFamily, labels: Labels, histogram: Histogram) -> Iterable[Sample]:
-    """Yield a histogram's samples. prometheus_client's add_metric would build the label sets again at each scrape."""
+    """Yield a histogram's samples with cached label sets. prometheus_client's `add_metric` is not used, because it
+    would build the label sets again at each scrape.
+    """
     bucket, examples = f"{family.name}_bucket", histogram.examples
     total = 0
     for number, edge in enumerate(_bucket_labels(family.labels, labels, histogram.edges)):

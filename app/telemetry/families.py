@@ -1,6 +1,6 @@
-"""The kinds of metric families, and how each is described in one line.
+"""The kinds of metric families, and functions that describe a family in one line.
 
-A family's `read` returns every sample, also those at 0, so every series exists from the start.
+A family's `read` returns every sample, including samples that are 0, so every series exists from the start.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ class CounterFamily(NamedTuple):
 
 class HistogramFamily(NamedTuple):
     """A histogram metric: name, help, label names, and `read`, which returns a histogram for each tuple of label
-    values, or one under the empty tuple if there are no labels.
+    values. If there are no labels, the only tuple is the empty one.
     """
 
     name: str
@@ -48,8 +48,8 @@ class GaugeFamily(NamedTuple):
 
 
 class GaugeGroup(NamedTuple):
-    """Gauges without labels that are computed together; `gauges` are (name, help) in the order of
-    what `read` returns.
+    """Gauges without labels that are computed together. `gauges` has a (name, help) pair for each value that `read`
+    returns, in the same order.
     """
 
     gauges: tuple[tuple[str, str], ...]
@@ -61,7 +61,7 @@ class GaugeGroup(NamedTuple):
 
 
 def counter(name: str, text: str, read: Callable[[Stats], float]) -> CounterFamily:
-    """Describe a counter without a label."""
+    """Return a counter without a label."""
     return CounterFamily(name, text, (), lambda stats: {(): read(stats)})
 
 
@@ -78,15 +78,15 @@ def counters(
 
 
 def histogram(name: str, text: str, read: Callable[[Stats], Histogram]) -> HistogramFamily:
-    """Describe a histogram without a label."""
+    """Return a histogram without a label."""
     return HistogramFamily(name, text, (), lambda stats: {(): read(stats)})
 
 
 def gauge(name: str, text: str, read: Callable[[], float]) -> GaugeFamily:
-    """Describe a gauge without a label."""
+    """Return a gauge without a label."""
     return GaugeFamily(name, text, (), lambda: {(): read()})
 
 
 def gauges(name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]) -> GaugeFamily:
-    """Describe a gauge with one label."""
+    """Return a gauge with one label. `read` returns the value for each label value."""
     return GaugeFamily(name, text, (label,), lambda: {(word,): value for word, value in read().items()})

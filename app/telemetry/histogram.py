@@ -26,9 +26,9 @@ class Example(NamedTuple):
 
 
 class Histogram:
-    """Counts observations in buckets: `counts[i]` is the number of values above `edges[i - 1]` and at most `edges[i]`,
-    and the last count that of values above every edge. `total` is the sum of all values; `examples` holds exemplars by
-    bucket.
+    """Counts observations in buckets: `counts[i]` is the number of values above `edges[i - 1]` and at most `edges[i]`.
+    The last count is the number of values above every edge. `total` is the sum of all values; `examples` holds
+    exemplars by the index of their bucket.
     """
 
     __slots__ = ("counts", "edges", "examples", "total")

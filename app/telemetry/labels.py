@@ -44,8 +44,8 @@ class Refusal(StrEnum):
 
 
 class TokenCheck(StrEnum):
-    """The result of verifying a token. `missing` includes connections whose client sent no `auth` message in time;
-    `error` means that the keys were not available.
+    """The result of verifying a token. `missing` includes connections whose client sent no `auth` message in time.
+    `error` means that the keys for verifying tokens were not available.
     """
 
     OK = "ok"
@@ -73,8 +73,8 @@ class Inbound(StrEnum):
 
 
 class Invalid(StrEnum):
-    """Why a client's message was refused. `schema` stands for a known type with wrong or missing fields; `rate_limited`
-    also counts other frames.
+    """Why a client's message was refused. `schema` stands for a known type with wrong or missing fields. `rate_limited`
+    also counts frames that are not messages, such as pings.
     """
 
     NOT_JSON = "not_json"
@@ -93,8 +93,8 @@ class Beat(StrEnum):
 
 
 class Sent(StrEnum):
-    """The result of an item for a slot that matched it. `closed`: the connection was closing; `merged`: another channel
-    of the connection matched too, and one send covers both.
+    """The result of sending an item to a slot that matched it. `closed`: the connection was closing. `merged`: another
+    channel of the connection matched too, and one send covers both.
     """
 
     WRITTEN = "written"
@@ -103,8 +103,8 @@ class Sent(StrEnum):
 
 
 class Broadcast(StrEnum):
-    """The result of an item that left the queue: at least one slot matched, none matched, or the item could not be
-    matched or sent.
+    """The result of broadcasting an item that left the queue. `delivered`: at least one slot matched. `unmatched`: no
+    slot matched. `error`: the item could not be matched or sent.
     """
 
     DELIVERED = "delivered"
@@ -113,7 +113,7 @@ class Broadcast(StrEnum):
 
 
 class ProbeResult(StrEnum):
-    """The result of a canary probe; `error`: the canary could not connect, or lost its connection."""
+    """The result of a canary probe. `error` means that the canary could not connect, or lost its connection."""
 
     OK = "ok"
     TIMEOUT = "timeout"
@@ -153,8 +153,8 @@ class Resume(StrEnum):
 
 
 class Redelivery(StrEnum):
-    """Why an item was sent to the same client again: it was not acknowledged in time, or not before the client
-    reconnected.
+    """Why an item was sent to the same client again. `timeout`: it was not acknowledged in time. `reconnect`: it was
+    sent on an earlier connection and not acknowledged before the client reconnected.
     """
 
     TIMEOUT = "timeout"
@@ -246,7 +246,9 @@ class Severity(StrEnum):
 
 
 class Method(StrEnum):
-    """The HTTP methods that have routes. `other` is the method of every request that matches no registered route."""
+    """The HTTP methods that have routes. `other` stands for the method of every request that matches no registered pair
+    of route and method.
+    """
 
     GET = "GET"
     POST = "POST"

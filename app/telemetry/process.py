@@ -1,7 +1,8 @@
 """The process_* metrics, under the names that Prometheus's client libraries use.
 
-prometheus_client's collector counts descriptors by listing /proc/self/fd, which takes milliseconds on the event loop
-with thousands of connections. Linux 6.2 and later report the number as the size of that folder.
+prometheus_client's collector counts descriptors by listing /proc/self/fd. With thousands of connections that takes
+milliseconds on the event loop. Here the size of that folder is read instead, which is the number of descriptors in
+Linux 6.2 and later.
 """
 
 import os
@@ -15,17 +16,18 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 _SELF = Path("/proc/self")
-# The index of `starttime`, field 22 of /proc/self/stat (proc(5)), among the fields that follow the name in parentheses.
+# The index of `starttime`, field 22 of /proc/self/stat (proc(5)), among the fields that follow the process's name in
+# parentheses.
 _START_FIELD = 19
 
 _log = structlog.get_logger("metrics")
 
 
 class ProcessMetrics(Collector):
-    """Collects CPU time, and memory, start time and descriptors from /proc. Where /proc does not exist (not Linux) or
-    cannot be read (no free descriptor), only CPU time is exposed.
+    """Collects CPU time, and memory, start time and descriptors from /proc. Only CPU time is exposed if /proc does not
+    exist (not Linux) or cannot be read (no free descriptor).
 
-    `failed` is called for a scrape at which /proc exists and cannot be read.
+    `failed` is called at each scrape at which /proc exists but cannot be read.
     """
 
     def __init__(self, failed: Callable[[], None]) -> None:
@@ -35,8 +37,8 @@ class ProcessMetrics(Collector):
         self._started_at = 0.0
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing: the collector is registered without the names of its metrics, and /proc is not read when it
-        is registered.
+        """Return no metric, so the registry registers this collector without the names of its metrics and does not read
+        /proc at registration.
         """
         return ()
 
@@ -49,7 +51,8 @@ class ProcessMetrics(Collector):
             return
         try:
             read = list(self._read())
-        # Without a free descriptor /proc cannot be opened, and that is when the other metrics matter most.
+        # /proc cannot be opened if the process has no free descriptor. Just then the server's other metrics matter
+        # most, so the scrape must not fail.
         except (OSError, ValueError) as error:
             _log.error("process_metrics_failed", error=repr(error))
             self._failed()
@@ -69,14 +72,16 @@ class ProcessMetrics(Collector):
 
 
 def count_entries(folder: Path) -> int:
-    """Return the number of entries in a folder of /proc. Since Linux 6.2 the folder's size is that number; before, it
-    is 0 and the folder is listed.
+    """Return the number of entries in a folder of /proc. In Linux 6.2 and later, the size of /proc/self/fd is this
+    number. If the size of a folder is 0, its entries are listed and counted.
     """
     return folder.stat().st_size or sum(1 for _ in folder.iterdir())
 
 
 def _started_at() -> float:
-    """Return the process's start in Unix seconds: its ticks since the boot added to the time of the boot (proc(5))."""
+    """Return the Unix time in seconds at which the process started (proc(5)): the time of the boot, plus the clock
+    ticks from the boot to the start of the process.
+    """
     ticks = int((_SELF / "stat").read_text().rpartition(")")[2].split()[_START_FIELD])
     [booted] = [line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime ")]
     return float(booted.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")

@@ -9,8 +9,8 @@ from app.telemetry.labels import Redelivery, Resume
 
 
 class RecoveryStats:
-    """Counters and histograms of recovery since the start of the process. `replays` holds items per replay, `ack_times`
-    seconds from an item's acceptance to its ack.
+    """Counters and histograms of recovery since the start of the process. `replays` is a histogram of the number of
+    items in each replay. `ack_times` is a histogram of the seconds from an item's acceptance to its ack.
     """
 
     def __init__(self) -> None:
@@ -34,24 +34,24 @@ class RecoveryStats:
         self.gap_items += items
 
     def record_replayed(self, redelivery: Redelivery | None) -> None:
-        """Count an item that was read from the log and sent to one connection. `redelivery` is the reason if the item
-        was sent to the same client before, otherwise None.
+        """Count an item that was read from the log and sent to one connection. `redelivery` is why the item was sent to
+        the client again, or None if this was no redelivery.
         """
         self.replayed_items += 1
         if redelivery is not None:
             self.redelivered[redelivery] += 1
 
     def record_replay_error(self) -> None:
-        """Count an item that was read from the log and for which evaluating a channel's filter raised an exception."""
+        """Count an item from the log for which the evaluation of a channel's filter raised an exception."""
         self.replay_errors += 1
 
     def record_replay_end(self, items: int) -> None:
-        """Record how many items a connection was sent from the log before it went live or closed."""
+        """Record how many items one replay sent to its connection before the connection went live or was closed."""
         self.replays.observe(items)
 
     def record_ack(self, result: AckResult, after_s: float | None) -> None:
-        """Count an ack. `after_s` is the number of seconds since the newest item that it covers was accepted, or None
-        if it covers no pending item.
+        """Count an ack. `after_s` is the time in seconds since the newest item that the ack covers was accepted. It is
+        None if the ack covers no pending item.
         """
         self.acks[result] += 1
         if after_s is not None:

@@ -19,7 +19,7 @@ _HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 
 class Format(Enum):
-    """The text format. Only OpenMetrics has exemplars."""
+    """The text formats in which a scrape can be answered. Only OpenMetrics has exemplars."""
 
     TEXT = "text"
     OPENMETRICS = "openmetrics"
@@ -41,7 +41,7 @@ class Renderer:
         self._prefixes: dict[tuple[str, ...], str] = {}
 
     def render(self, registry: Registry, form: Format) -> bytes:
-        """Return every family and its samples as UTF-8 text in the given format."""
+        """Return every family of a registry, with its samples, as UTF-8 text in the given format."""
         is_open = form is Format.OPENMETRICS
         lines = chain.from_iterable(self._family(metric, is_open) for metric in registry.collect())
         return "".join((*lines, "# EOF\n" if is_open else "")).encode()
@@ -83,5 +83,6 @@ def _example(exemplar: Exemplar) -> str:
 
 
 def _number(value: float) -> str:
-    # prometheus_client's own function, so that numbers are written as in its output. It is not annotated with types.
+    # Uses prometheus_client's own function, so that numbers are written as in its output. The function has no type
+    # annotations.
     return str(floatToGoString(value))  # type: ignore[no-untyped-call]

@@ -11,8 +11,8 @@ _SEVERITIES = {severity.value: severity for severity in Severity} | {"exception"
 
 
 class ServerStats:
-    """Counters and histograms of the server itself since the start of the process. `last_probe_at` is when a probe of
-    the canary last arrived (Unix seconds), 0 before the first.
+    """Counters and histograms of the server itself since the start of the process. `last_probe_at` is the Unix time in
+    seconds at which a probe of the canary last arrived, 0 before the first probe.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class ServerStats:
         self.request_times = {route: Histogram(histogram.REQUEST_S) for route, _ in self.request_methods}
 
     def record_request(self, route: str, method: Method, status: int, seconds: float) -> None:
-        """Count an HTTP request; `route` is one of the registered ones."""
+        """Count an HTTP request; `route` must be a registered route."""
         self.requests[route, method, StatusClass(f"{status // 100}xx")] += 1
         self.request_times[route].observe(seconds)
 
@@ -52,11 +52,11 @@ class ServerStats:
             self.db_faults[operation, fault] += 1
 
     def record_loop_lag(self, seconds: float) -> None:
-        """Count how late the event loop woke a timer."""
+        """Record by how many seconds the event loop woke a timer too late."""
         self.loop_lag.observe(seconds)
 
     def record_log_line(self, level: str) -> None:
-        """Count a log line of level warning or above; others are not counted."""
+        """Count a log line of level warning or above. Lines of other levels are not counted."""
         severity = _SEVERITIES.get(level)
         if severity is not None:
             self.log_lines[severity] += 1
@@ -71,7 +71,7 @@ class ServerStats:
         self.probes[result] += 1
 
     def record_scrape(self, seconds: float) -> None:
-        """Remember how long the last collection took."""
+        """Record how many seconds the last collection took."""
         self.scrape_s = seconds
 
     def record_scrape_error(self) -> None:

@@ -1,7 +1,8 @@
-"""The server's counters, in groups. They change only through the groups' `record_` methods.
+"""The server's counters, in one class for each subject. They change only through the `record_` methods of these
+classes.
 
-Only the event loop's thread calls these methods, so they need no lock. `catalogue` gives the counters their metric
-names.
+Only the event loop's thread calls these methods, so they need no lock. `catalogue` defines the metric names of the
+counters.
 """
 
 from app.telemetry.broadcast_stats import BroadcastStats

@@ -9,14 +9,14 @@ _BLOCK_EDGE = re.compile(
     r"<(?=/?(?:p|div|br|hr|li|ul|ol|tr|td|th|table|h[1-6]|blockquote|pre|section|article|figure|figcaption|img)\b)",
     re.IGNORECASE,
 )
-# Elements whose content a browser would not show, or would show as markup.
+# Elements that are removed with their content, because a browser hides it or shows its tags as text.
 _HIDDEN = "script,style,template,noscript,iframe,object,svg,textarea,xmp,noembed,noframes,plaintext,title"
 _CONTROL = {code: None for code in (*range(9), *range(14, 32), *range(0x7F, 0xA0)) if code != 0x85}
 
 
 def to_text(markup: str) -> str:
-    """Return the text that a reader would see, on one line: without tags, scripts and control characters, with entities
-    resolved.
+    """Return the visible text of some HTML, on one line. Tags, scripts and control characters are removed, and entities
+    such as `&amp;` are resolved.
     """
     # A lone surrogate cannot be encoded in UTF-8 and so could never be sent: it becomes a question mark.
     markup = markup.encode("utf-8", "replace").decode()

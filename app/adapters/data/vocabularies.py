@@ -14,8 +14,8 @@ from app.core.news.entities import CategoryRule, EntryKind, Vocabulary, Vocabula
 
 @cache
 def load_vocabularies() -> Vocabularies:
-    """Return all vocabularies. The files are read once; a malformed one is a bug of the release, and the error is not
-    handled.
+    """Return all vocabularies; their files are read only once. The error of a malformed file is not handled, because
+    such a file is a bug of the release.
     """
     categories = _toml("categories.toml")
     rule = CategoryRule(categories.pop("threshold"), categories.pop("margin"))
@@ -34,14 +34,14 @@ def load_vocabularies() -> Vocabularies:
 
 
 def load_sample_wire() -> list[dict[str, object]]:
-    """Return the bundled items, in the form that a publisher sends, but without `published_at`."""
+    """Return the sample items in the form that a publisher sends, but without `published_at`, which SampleWire adds."""
     lines = (resources.files("app") / "data" / "sample_wire.ndjson").read_bytes().splitlines()
     return [msgspec.json.decode(line, type=dict[str, object]) for line in lines]
 
 
 def _pointed(kind: EntryKind, label: str, table: Mapping[str, list[str]]) -> Iterator[VocabularyEntry]:
-    """Yield the entries of a table whose keys are points and whose values are lists of terms. If `label` is empty, each
-    term is its own label.
+    """Yield an entry for each term of a table that maps a number of points to a list of terms. If `label` is empty,
+    each term is its own label.
     """
     for points, terms in table.items():
         for term in terms:

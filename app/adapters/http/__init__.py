@@ -1,7 +1,7 @@
 """The HTTP and WebSocket server. Handlers parse requests and encode responses; `app/flows` makes the decisions.
 
 application        the aiohttp applications: routes, CORS, request metrics, access log
-services           the services that handlers use, as typed AppKeys
+services           the services that handlers use, stored in an application under typed keys
 server             listening sockets
 server_protocol    one HTTP connection: keep-alive, and the time limit for request heads
 aiohttp_internals  the private parts of aiohttp that this package depends on

@@ -1,9 +1,9 @@
-"""Use the private parts of aiohttp that this server depends on, and that a new release of aiohttp may change.
+"""The private parts of aiohttp that this server depends on. A new release of aiohttp may change them.
 
-tests/http/test_handover.py checks by behavior that these facts about `RequestHandler` still hold:
+tests/http/test_handover.py checks by behavior that these facts about aiohttp's `RequestHandler` still hold:
 
     - `_message_tail` holds the bytes that a client sent after its upgrade request.
-    - `connection_lost` ends the handler's task. While `transport` is None, it leaves the transport open.
+    - `connection_lost` ends the handler's task. It leaves the transport open if the attribute `transport` is None.
     - `_waiter` is a pending future while the connection waits for a request.
 """
 
@@ -14,8 +14,8 @@ from aiohttp.abc import AbstractStreamWriter
 
 
 class HandedOverResponse(web.StreamResponse):
-    """A response that aiohttp must not send: the 101 was already written, and the transport belongs to another
-    protocol.
+    """The response object of a request whose 101 was already written. aiohttp must send nothing for it, because the
+    transport now belongs to another protocol.
     """
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002
@@ -40,15 +40,15 @@ def hand_over(request: web.Request, successor: asyncio.Protocol) -> bytes:
     protocol = request.protocol
     open_transport(request).set_protocol(successor)
     early = protocol._message_tail
-    # connection_lost makes aiohttp drop its state and end its task. It would also close the transport, so `transport`
-    # is set to None before.
+    # connection_lost makes aiohttp drop its objects for this connection and end the task. It would also close the
+    # transport, so the attribute `transport` is set to None first.
     protocol.transport = None
     protocol.connection_lost(None)
     return early
 
 
 def is_waiting_for_request(protocol: web.RequestHandler) -> bool:
-    """Return whether a connection is between two requests: no part of the next request's head has arrived, or only a
-    part of it.
+    """Return whether a connection waits for its next request: no request is being handled, and the head of the next one
+    has not arrived completely.
     """
     return protocol._waiter is not None and not protocol._waiter.done()

@@ -25,17 +25,17 @@ _log = structlog.get_logger("access")
 
 
 def build_application(services: Services, files: Mapping[str, static.StaticPage]) -> web.Application:
-    """Return the application of the main port. `files` are its static pages, by path.
+    """Return the application of the main port. `files` are its static pages, by URL path.
 
-    It serves /metrics only if no separate port for metrics is set.
+    If a separate port for metrics is set, /metrics is served only there (by `build_operations`).
     """
     app = _new_application(services)
     limits, settings = services.context.limits, services.context.settings
     static.add_pages(app, {**files, **protocol_pages(limits, services.context.version)})
     # An upgrade request must be a GET (RFC 6455 section 4.1); by default add_get accepts HEAD too.
     app.router.add_get("/ws/news", upgrade.get_socket, allow_head=False)
-    # The handler answers 404 to every request that is not from the canary. A route for GET alone would answer 405 to
-    # other methods, which shows that the path exists.
+    # To every client except the canary, this path must look unknown: the handler answers with 404. A route for GET
+    # alone would answer 405 to other methods, which shows that the path exists.
     app.router.add_route("*", upgrade.CANARY_PATH, upgrade.get_canary)
     _add_health(app)
     if settings.metrics_port is None:
@@ -76,9 +76,10 @@ def _add_metrics(app: web.Application, services: Services) -> None:
 
 @web.middleware
 async def observe_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count a request and its duration, by the template of its route and its method.
+    """Record the count and duration of requests, by route template and method.
 
-    A request whose exception `answer_problems` does not turn into a response, such as ConnectionError, is not counted.
+    A request that ends with an exception, such as ConnectionError, is not counted. `answer_problems` turns most
+    exceptions into responses, which are counted.
     """
     stats, clock = request.app[CONTEXT].stats.server, request.app[CONTEXT].clock
     started = clock.monotonic()
@@ -89,18 +90,20 @@ async def observe_requests(request: web.Request, handler: Handler) -> web.Stream
 
 
 def _counted(request: web.Request, stats: ServerStats) -> tuple[str, Method]:
-    """Return the route template and method of a request; (UNKNOWN_ROUTE, Method.OTHER) if this pair
-    is not registered.
+    """Return the route template and the method that a request is counted under.
+
+    They are (UNKNOWN_ROUTE, Method.OTHER) if the request's own pair is not registered in `stats`.
     """
     requested = route_of(request), request.method
     return next((known for known in stats.request_methods if known == requested), (UNKNOWN_ROUTE, Method.OTHER))
 
 
 def routes_of(*apps: web.Application) -> Iterator[tuple[str, Method]]:
-    """Yield the (template, method) pairs that requests are counted under. The last is (UNKNOWN_ROUTE, Method.OTHER),
-    for all requests that have no other pair.
+    """Yield the pairs (route template, method) that requests are counted under. The last pair is (UNKNOWN_ROUTE,
+    Method.OTHER), for every request whose own pair is not among them.
 
-    A route for every method yields GET. Routes for methods that `Method` lacks, such as HEAD, yield nothing.
+    A route that accepts every method yields one pair, with GET. A route for a method that `Method` lacks, such as HEAD,
+    yields nothing.
     """
     for route in chain.from_iterable(app.router.routes() for app in apps):
         if route.resource is not None and route.method in {*Method, "*"}:
@@ -109,9 +112,9 @@ def routes_of(*apps: web.Application) -> Iterator[tuple[str, Method]]:
 
 
 def _add_rest(app: web.Application, origins: tuple[str, ...]) -> None:
-    """Add the routes under /api/v1, and let pages of the configured origins call them (CORS).
+    """Add the routes under /api/v1, and allow web pages of the configured origins to call them (CORS).
 
-    CORS does not apply to WebSockets; `check_origin` checks those.
+    CORS does not apply to WebSockets; `check_origin` checks the origin of their pages.
     """
     routes = [_add(app, endpoint) for endpoint in api_endpoints(app[CONTEXT].limits)]
     allowed = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]
@@ -124,7 +127,7 @@ def _add_rest(app: web.Application, origins: tuple[str, ...]) -> None:
 
 class AccessLog(AbstractAccessLogger):
     """The access log: one line at debug level for each request, with method, route template, status and duration in
-    milliseconds. The path, the query and the headers are not logged.
+    milliseconds. The path, the query and the headers are left out, because they may contain tokens and user ids.
     """
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:

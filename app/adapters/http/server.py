@@ -17,7 +17,7 @@ _BACKLOG = 1024
 
 
 class Listener(NamedTuple):
-    """The host and port to listen on. `setting` is the variable that sets the port; error messages name it."""
+    """The host and port to listen on. `setting` is the environment variable that sets the port, for error messages."""
 
     host: str
     port: int
@@ -30,7 +30,8 @@ async def running(
 ) -> AsyncIterator[list[str]]:
     """Serve an application while the context is open, and yield its addresses as `http://host:port`.
 
-    Raises OSError if the host cannot be resolved or an address cannot be bound; the message names the setting.
+    Raises OSError if the host cannot be resolved or an address cannot be bound; the message names the setting to
+    correct.
     """
     loop = asyncio.get_running_loop()
     runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=1.0)

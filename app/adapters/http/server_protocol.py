@@ -1,8 +1,8 @@
 """One HTTP connection: how long it is kept open between requests, and the time limit for the head of a request (the
 request line and the headers).
 
-A head fits into one or two packets, so a normal client completes it soon after its first byte. A slower head is most
-likely a slowloris attack.
+A head fits into one or two packets, so a normal client completes it soon after its first byte. A client that takes
+longer is most likely a slowloris attack, which holds connections open with unfinished heads.
 """
 
 import asyncio
@@ -15,14 +15,14 @@ from app.core.limits import RequestLimits
 from app.telemetry.stats import Stats
 
 _KEEPALIVE_S = 10.0
-# How long the rest of a request's body is read and discarded after the response was sent. A client that is still
-# sending its body reads the response only afterwards.
+# How long the server reads and discards the rest of a request's body after it has sent the response. A client may read
+# the response only after it has sent its whole body.
 _LINGERING_S = 0.5
 
 
 class ServerProtocol(web.RequestHandler):
-    """aiohttp's request handler, which closes the connection if a head is still incomplete `head_timeout_s` after its
-    first byte.
+    """aiohttp's protocol for one HTTP connection, with a time limit: it closes the connection if the head of a request
+    is still incomplete `head_timeout_s` seconds after its first byte.
     """
 
     __slots__ = ("_head_timeout", "_limits", "_stats")

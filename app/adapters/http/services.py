@@ -28,8 +28,8 @@ from app.telemetry.stats import Stats
 
 
 class FeedCounts(NamedTuple):
-    """The number of configured feeds, and of those whose last fetch did not fail (`active`). A feed that was not
-    fetched yet counts as active.
+    """The numbers of configured RSS feeds: `total` counts all of them, `active` leaves out those whose last fetch
+    failed. A feed that was not fetched yet counts as active.
     """
 
     total: int
@@ -58,8 +58,8 @@ class NewsServices(NamedTuple):
 
 
 class ConnectionServices(NamedTuple):
-    """The services for upgrades and open WebSockets. `canary_key` is the secret that proves that a connection is the
-    server's own canary.
+    """The services for upgrades and open WebSockets. `canary_key` is the secret by which the server recognizes the
+    connection of its own canary.
     """
 
     connect_rate: ConnectRateLimiter
@@ -74,8 +74,8 @@ class ConnectionServices(NamedTuple):
 
 
 class OperationServices(NamedTuple):
-    """The services for health checks, statistics and metrics. `started_at` is when the server was built, in monotonic
-    seconds.
+    """The services for health checks, statistics and metrics. The uptime is counted from `started_at`, in seconds of
+    the monotonic clock.
     """
 
     readiness: ReadinessChecks
@@ -100,7 +100,7 @@ OPERATIONS: web.AppKey[OperationServices] = web.AppKey("operations", OperationSe
 
 
 def add_services(app: web.Application, services: Services) -> None:
-    """Store the services in an application. A handler reads a group of them as `request.app[NEWS]`."""
+    """Store the services in an application. A handler reads one group by its key, for example `request.app[NEWS]`."""
     app[CONTEXT] = services.context
     app[NEWS] = services.news
     app[CONNECTIONS] = services.connections

@@ -13,7 +13,7 @@ FOLLOW_ITEMS = 256
 
 
 class MemoryNewsLog:
-    """The log as a list of records. `_dropped` is the number of records that were pruned."""
+    """The log as a list of records, from seq `_dropped` + 1 on. `_dropped` is the number of pruned records."""
 
     def __init__(self) -> None:
         self._epoch = secrets.token_hex(4)
@@ -74,7 +74,7 @@ class MemoryNewsLog:
         return NewsTotals(len(impacts), recent, sum(impacts) / len(impacts) if impacts else 0.0)
 
     async def prune(self, accepted_before: float, keep_items: int, limit: int) -> int:
-        # The newest item is kept, as in SqliteNewsLog, which reads `head` from it at a start.
+        # The newest item is always kept, as in SqliteNewsLog, which needs it to find `head` at the next start.
         end = max(min(limit, len(self._records) - 1), 0)
         too_many = len(self._records) - keep_items
         count = next(

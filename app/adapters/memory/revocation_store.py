@@ -2,7 +2,9 @@
 
 
 class MemoryRevocationStore:
-    """A dictionary from user to the time (Unix seconds) up to which the user's tokens are revoked."""
+    """Revocation times in a dictionary by user. All tokens that were issued to a user up to the user's time (Unix
+    seconds) are revoked.
+    """
 
     def __init__(self) -> None:
         self._stored: dict[str, float] = {}

@@ -9,5 +9,5 @@ from app.ports.stores import Stores
 
 
 def memory_stores(log: NewsLog | None = None) -> Stores:
-    """Return empty stores in memory. If `log` is given, it is used as the log."""
+    """Return a bundle of empty stores in memory. If `log` is passed, it is the log of the bundle."""
     return Stores(log or MemoryNewsLog(), MemorySubscriptionStore(), MemoryCursorStore(), MemoryRevocationStore())

@@ -31,7 +31,8 @@ class SampleWire:
 
     async def run(self) -> None:
         """Play the items again and again, until cancelled."""
-        # The start time and the round are part of every link, so that items that are played again are not duplicates.
+        # The start time and the round number are part of every link. Otherwise an item that is played again would be a
+        # duplicate.
         started_at = int(self._clock.wall())
         for round_number in itertools.count():
             for item in self._items:

@@ -1,7 +1,7 @@
 """Combine concurrent look-ups by key into one query.
 
 A round trip to SQLite's thread takes as long as reading about forty rows. So the keys that are requested while one
-query runs are looked up together by the next query, which matters when thousands of clients connect at once. A look-up
+query runs are looked up together by the next query. This matters when thousands of clients connect at once. A look-up
 is never delayed in order to fill a batch.
 """
 
@@ -12,13 +12,13 @@ from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
-# SQLite accepts at least 999 parameters in a query.
+# Safely below 999: older versions of SQLite accept at most that many parameters in a query.
 _MAX_KEYS = 500
 
 
 class BatchLoader(Generic[Value]):
-    """Looks up values by key, at most _MAX_KEYS in one query. `find` runs the query and returns the values that exist,
-    by key.
+    """Looks up values by key, at most _MAX_KEYS in one query. `find` runs the query: it takes several keys, and returns
+    the values that exist, by key.
     """
 
     def __init__(self, find: Callable[[Sequence[str]], Awaitable[dict[str, Value]]]) -> None:
@@ -27,13 +27,13 @@ class BatchLoader(Generic[Value]):
         self._finding: asyncio.Task[None] | None = None
 
     async def get(self, key: str) -> Value | None:
-        """Return the value of a key, or None if it does not exist. Raises what `find` raises."""
+        """Return the value of a key, or None if `find` does not return one. Raises what `find` raises."""
         found = self._waiting.get(key)
         if found is None:
             found = self._waiting[key] = asyncio.get_running_loop().create_future()
         if self._finding is None:
             self._finding = asyncio.create_task(self._find_all(), name="look-ups")
-        # A cancelled caller must not cancel the look-up for the others.
+        # If this caller is cancelled, the look-up continues for other callers that wait for the same key.
         return await asyncio.shield(found)
 
     async def _find_all(self) -> None:
@@ -48,11 +48,11 @@ class BatchLoader(Generic[Value]):
     async def _answer(self, callers: dict[str, asyncio.Future[Value | None]]) -> None:
         try:
             values = await self._find(list(callers))
-        # Every caller of this batch gets the error, whatever its type.
+        # Every caller of this batch gets the query's error, whatever type the error has.
         except Exception as error:  # noqa: BLE001
             for waiting in callers.values():
                 waiting.set_exception(error)
-                # Mark the exception as retrieved: if every caller was cancelled, asyncio would log it.
+                # Mark the exception as retrieved. Otherwise asyncio would log it if every caller was cancelled.
                 waiting.exception()
         else:
             for key, waiting in callers.items():

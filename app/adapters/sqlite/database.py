@@ -1,7 +1,8 @@
 """The open SQLite file, with one connection for writes, one for indexed reads, and one for searches.
 
-The writer's transactions start with BEGIN IMMEDIATE. A deferred transaction that reads and then writes fails at once,
-without waiting for a lock, if another connection wrote in between.
+The writer's transactions start with BEGIN IMMEDIATE, which waits until the file can be locked. SQLite's default, a
+deferred transaction, would fail at once if another connection wrote between the transaction's first read and its first
+write.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ _MAX_SEARCHES = 8
 _SEARCH_S = 5.0
 _HEAL_EVERY_S = 5.0
 _SHRINK_PAGES = 2_000
-# Any: the type of a column depends on the query.
+# `Any`, because the type of each column depends on the query.
 Row = tuple[Any, ...]
 Job = Callable[[aiosqlite.Connection], Awaitable[Result]]
 
@@ -66,30 +67,32 @@ class Database:
 
     @property
     def pending(self) -> int:
-        """Return the number of writes in the queue, plus the reads and searches that SQLite's threads have not
-        finished.
+        """Return the number of writes in the queue, plus the number of reads and searches that SQLite's threads have
+        not finished.
 
-        The write that is running is not counted, and neither is a search that waits for an earlier one.
+        The running write is not counted. A search that waits until an earlier search ends is not counted either.
         """
         return self._queue.qsize() + self._reading
 
     def is_writable(self) -> bool:
-        """Return whether every change is accepted: the disk is not full, and no fsync has failed since the start."""
+        """Return whether every change is accepted. On a full disk only some changes are accepted. After a failed fsync
+        no change is accepted until the server is restarted.
+        """
         return self._space.is_writable
 
     def file_sizes(self) -> dict[str, float]:
-        """Return the sizes of the database file (`main`) and its write-ahead log (`wal`) in bytes, 0 for a file that
-        does not exist.
+        """Return the sizes in bytes of the database file (`main`) and its write-ahead log (`wal`). A missing file has
+        the size 0.
         """
         return {name: _size(self._path + suffix) for name, suffix in (("main", ""), ("wal", "-wal"))}
 
     async def write(
         self, operation: Operation, job: Job[Result], committed: Callable[[], None] = lambda: None
     ) -> Result:
-        """Run a job in a transaction of its own, and return its result once the transaction is on disk.
+        """Run a job in its own transaction, and return the job's result when the transaction is on disk.
 
         `committed` is called after the commit and before the next job starts. If the caller is cancelled, the job still
-        runs to its end. Raises ServerError: STORAGE_FULL, OVERLOADED (another program has locked the database), or
+        runs to its end. Raises ServerError with STORAGE_FULL, OVERLOADED (another program has locked the database), or
         INTERNAL.
         """
         refusal = self._space.refusal(operation)
@@ -99,8 +102,8 @@ class Database:
         return await done  # type: ignore[return-value]  # the future carries the job's own result
 
     async def heal(self) -> None:
-        """While the disk is marked as full, return free pages of the file to the file system, and accept all changes
-        again once there is enough space.
+        """Try to recover from a full disk: shrink the database file, and accept all changes again if there is enough
+        space. Do nothing if the disk is not marked as full.
         """
         if self._space.is_full:
             with suppress(ServerError):
@@ -122,18 +125,18 @@ class Database:
         return done
 
     async def read(self, operation: Operation, sql: str, parameters: tuple[object, ...] = ()) -> list[Row]:
-        """Run a query that uses an index, and return its rows. Raises ServerError: usually INTERNAL, or OVERLOADED if
-        another program has locked the database.
+        """Run a query that uses an index, and return its rows. Raises ServerError with OVERLOADED if another program
+        has locked the database, and usually with INTERNAL otherwise.
         """
         return await self._run(self._reader, operation, sql, parameters)
 
     async def search(self, operation: Operation, sql: str, parameters: tuple[object, ...] = ()) -> list[Row]:
         """Run a query that may have to read every row, and return its rows.
 
-        Searches run one at a time on their own connection, so that no other operation waits for a search. Raises
-        ServerError(OVERLOADED) if _MAX_SEARCHES searches run or wait already, or if this one does not finish within
-        _SEARCH_S seconds, waiting included; a search that runs too long is interrupted. Raises ServerError(INTERNAL)
-        too.
+        Searches run one at a time on their own connection, so that no other operation waits for a search. A search may
+        take _SEARCH_S seconds, waiting included; if it still runs then, it is interrupted. Raises
+        ServerError(OVERLOADED) after that time, or at once if _MAX_SEARCHES searches already run or wait. Other errors
+        are as in `read`.
         """
         if self._searching >= _MAX_SEARCHES:
             raise ServerError(ErrorCode.OVERLOADED, retry_after_s=_SEARCH_S)
@@ -152,8 +155,8 @@ class Database:
         try:
             return await self._run(self._searcher, operation, sql, parameters)
         except asyncio.CancelledError:
-            # The query continues in its thread although the task was cancelled: without an interrupt the next search
-            # would wait for it.
+            # A cancelled task does not stop the query in SQLite's thread. Without an interrupt the next search would
+            # wait for that query.
             await self._searcher.interrupt()
             raise
 
@@ -210,7 +213,8 @@ class Database:
 
 async def _shrink(connection: aiosqlite.Connection) -> None:
     """Shrink the file by up to _SHRINK_PAGES free pages, and truncate the write-ahead log."""
-    # The pragma frees one page for each row that is read. executescript() reads all rows, execute() only the first.
+    # PRAGMA incremental_vacuum frees one page for each result row that is read. executescript() reads all rows, but
+    # execute() reads only the first.
     await connection.executescript(f"PRAGMA incremental_vacuum({_SHRINK_PAGES}); PRAGMA wal_checkpoint(TRUNCATE)")
 
 

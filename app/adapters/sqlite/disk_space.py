@@ -1,12 +1,13 @@
-"""Decide which writes the disk permits: free space, the ballast file, and failed fsyncs.
+"""Decide which writes are allowed on a full disk, and refuse all writes after a failed fsync.
 
 On a full disk SQLite can neither delete rows nor run a checkpoint, because both write before they free space. So a
-ballast file is kept beside the database, and it is deleted when the disk is full. Deletions, cursors and revocations
-can then still be stored. All other writes are refused until there is space for the ballast and MARGIN_BYTES more.
+ballast file is kept beside the database, and it is deleted when the disk is full. In the space that this frees,
+deletions, cursors and revocations can still be stored. All other writes are refused until there is space for the
+ballast and MARGIN_BYTES more.
 
-After a failed fsync the kernel may have dropped the data, and it reports that only once (fsync(2)). Even if a later
-fsync succeeds, the process cannot know what is on disk. So every write is refused until the server is restarted and
-reads the file again.
+After a failed fsync the kernel may have dropped the data, and it reports the failure only once (fsync(2)). Even if a
+later fsync succeeds, the process cannot know what is on disk. So every write is refused until the server is restarted
+and reads the file again.
 """
 
 import asyncio
@@ -21,7 +22,8 @@ from app.core.errors import ServerError
 from app.telemetry.labels import Fault, Operation
 
 BALLAST_BYTES = 8 * 1024 * 1024
-# The free space that is required in addition to the ballast, so that the first item does not fill the disk again.
+# After a full disk, all writes are allowed again only if this much is free in addition to the ballast. Otherwise the
+# first item could fill the disk again.
 MARGIN_BYTES = 4 * 1024 * 1024
 
 # Operations that are allowed on a full disk, because they free space or replace small rows.
@@ -33,8 +35,8 @@ _log = structlog.get_logger("sqlite")
 
 
 class DiskSpace:
-    """The state of the disk that holds the database. `is_full` means that only some writes are allowed, `is_distrusted`
-    (after a failed fsync) that none is.
+    """The state of the disk that holds the database. `is_full` means that only some writes are allowed.
+    `is_distrusted`, after a failed fsync, means that no write is allowed.
     """
 
     def __init__(self, path: str) -> None:
@@ -47,7 +49,7 @@ class DiskSpace:
         return not (self.is_full or self.is_distrusted)
 
     def refusal(self, operation: Operation) -> ServerError | None:
-        """Return the error for an operation that must not be tried now, or None if it may be tried."""
+        """Return the error with which an operation is refused now, or None if the operation is allowed."""
         if self.is_distrusted:
             return refusal_for(Fault.SYNC)
         if self.is_full and operation not in _ALWAYS:
@@ -55,8 +57,8 @@ class DiskSpace:
         return None
 
     async def record_fault(self, fault: Fault) -> None:
-        """Mark the disk as distrusted after a failed fsync, or as full, and delete the ballast of a full disk. Other
-        faults change nothing.
+        """Record a fault of a write. A failed fsync marks the disk as distrusted. A full disk is marked as full, and
+        its ballast is deleted. Other faults change nothing.
         """
         if fault is Fault.SYNC and not self.is_distrusted:
             self.is_distrusted = True
@@ -67,7 +69,7 @@ class DiskSpace:
             await asyncio.to_thread(self.delete_ballast)
 
     async def reserve(self) -> None:
-        """Write the ballast at the start. If that fails, mark the disk as full."""
+        """Write the ballast when the database is opened. If that fails, mark the disk as full."""
         self.is_full = not await asyncio.to_thread(self._write_ballast)
         if self.is_full:
             _log.error("disk_full", detail=f"no space for {BALLAST_BYTES} bytes beside the database")

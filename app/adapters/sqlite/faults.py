@@ -14,7 +14,8 @@ _MEANINGS = {
     ),
 }
 _RETRY_AFTER_S = {Fault.FULL: 30.0, Fault.BUSY: 2.0, Fault.SYNC: 30.0}
-# The class of an error by the prefix of its SQLite name; the first matching prefix counts.
+# The class of an error, by the start of its SQLite error name. The first entry that matches counts, so a longer prefix
+# comes before a shorter one.
 _FAULTS = {
     "SQLITE_BUSY": Fault.BUSY,
     "SQLITE_LOCKED": Fault.BUSY,
@@ -31,21 +32,23 @@ _log = structlog.get_logger("sqlite")
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Return the class of an error: `Fault.OTHER` if it is not from SQLite, or its SQLite name matches no prefix in
-    `_FAULTS`.
+    """Return the class of an error. It is `Fault.OTHER` for an error that is not from SQLite, or whose SQLite error
+    name matches no prefix in `_FAULTS`.
     """
     name = getattr(error, "sqlite_errorname", "")
     return next((fault for prefix, fault in _FAULTS.items() if name.startswith(prefix)), Fault.OTHER)
 
 
 def refusal_for(fault: Fault) -> ServerError:
-    """Return the error that a caller gets for a class of fault: INTERNAL unless `_MEANINGS` has another code."""
+    """Return the error that a caller gets for a fault. Its code is the one in `_MEANINGS`, or INTERNAL for a fault that
+    is not listed there.
+    """
     return ServerError(*_MEANINGS.get(fault, (ErrorCode.INTERNAL, "")), retry_after_s=_RETRY_AFTER_S.get(fault))
 
 
 def explain(error: Exception) -> ServerError:
-    """Log an error with its details, and return the error that the caller gets. A ServerError is returned as it is and
-    not logged.
+    """Log the error of an operation, and return the ServerError for the operation's caller. An error that is already a
+    ServerError is returned unchanged and is not logged.
     """
     if isinstance(error, ServerError):
         return error

@@ -1,8 +1,8 @@
 """NewsLog on SQLite, with group commit and with the newest items in memory.
 
-Appends that arrive while one commit is being written to disk share the next commit. This group commit needs no timer.
-The only writer assigns seqs inside the transaction, so they have no gaps and follow the order of the commits. A reader
-sees an item only after it is committed.
+Appends that arrive while one commit is being written to disk share the next commit (group commit). No append waits for
+a timer. There is only one writer, and it assigns seqs inside the transaction. So seqs have no gaps and follow the order
+of the commits. A reader sees an item only after its commit.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class _CommitBatch:
         return answer
 
     def answer(self, results: Sequence[Appended]) -> None:
-        """Complete the future of every caller with the results for its own entries."""
+        """Complete the future of every caller with the results for that caller's entries."""
         for answer, part in self._answers:
             if not answer.done():
                 answer.set_result(list(results[part]))
@@ -178,18 +178,18 @@ class SqliteNewsLog:
             await connection.executemany("INSERT INTO news_log VALUES (?,?,?,?,?,?,?,?,?)", map(_columns, fresh))
 
         def publish() -> None:
-            # Publishers are answered first: they send their next items while these are broadcast to thousands of
-            # clients.
+            # Publishers are answered first, so that they can send their next items while these are broadcast to
+            # thousands of clients.
             batch.answer(results)
             self._publish(fresh)
 
         try:
             await self._database.write(Operation.APPEND_HISTORY, store, committed=publish)
-        # Every caller of this commit gets the error, whatever its type.
+        # Every caller of this commit gets the error, whatever type the error has.
         except Exception as error:  # noqa: BLE001
             batch.fail(error)
         finally:
-            # If the transaction could not start, `store` did not run and has not replaced the batch.
+            # If the transaction could not start, `store` did not run, and the failed batch must be replaced here.
             if self._waiting is batch:
                 self._waiting = _CommitBatch()
 
@@ -202,8 +202,8 @@ class SqliteNewsLog:
 
 
 async def open_log(database: Database) -> SqliteNewsLog:
-    """Open the log of a database: read its epoch and its oldest and newest seq. Raises CorruptStateError
-    if that fails.
+    """Open the log of a database, and read the log's epoch and its oldest and newest seq. Raises CorruptStateError if
+    they cannot be read.
     """
     try:
         return await _open(database)
@@ -220,8 +220,8 @@ async def _open(database: Database) -> SqliteNewsLog:
 
 
 async def _known(connection: aiosqlite.Connection, entries: list[Entry]) -> dict[str, Appended]:
-    """Look up which entries have an id or link that is stored already. Return the stored items as duplicates, under
-    both their keys (`_by_id` and `_by_url`).
+    """Return the stored items that have the id or the link of one of the entries. Each is an `Appended` marked as a
+    duplicate, and is in the dictionary under two keys: its id (`_by_id`) and its link (`_by_url`).
     """
     ids = [entry.item.id for entry in entries]
     url_keys = [entry.url_key for entry in entries]
@@ -237,10 +237,11 @@ async def _known(connection: aiosqlite.Connection, entries: list[Entry]) -> dict
 
 
 def _number(entries: list[Entry], known: dict[str, Appended], head: int, fresh: list[_Row]) -> list[Appended]:
-    """Assign seqs to new entries, and return a result for each entry. A duplicate gets the id and seq of the item that
-    was stored first.
+    """Assign seqs to new entries, and return a result for each entry. The result for a duplicate has the id and seq of
+    the item that was stored first.
 
-    New entries are appended to `fresh` and added to `known`, so that duplicates within one batch are found too.
+    Each new entry is appended to `fresh`, from which the caller stores it. It is also added to `known`, so that a
+    duplicate within the same batch is found.
     """
     results = []
     for item, url_key, accepted_at, trace_id in entries:

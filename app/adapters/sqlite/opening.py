@@ -1,7 +1,7 @@
 """Open the SQLite file for durable and exclusive use, with clear errors if it cannot be opened.
 
-With synchronous=FULL in WAL mode, a commit returns once it is on disk. With NORMAL, a power loss would lose rows that
-were already acknowledged.
+With synchronous=FULL in WAL mode, a commit returns only when it is on disk. With synchronous=NORMAL, a power loss could
+undo commits that were already reported as done.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ class CannotOpen(OSError):
 
 @asynccontextmanager
 async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
-    """Open the file, migrate its tables, and run the writer while the context lasts.
+    """Open the database file, migrate its tables, and yield the database. Its writer runs while the context lasts.
 
-    Raises CorruptStateError, and CannotOpen if the path is wrong, another server has the file open, or the disk is
-    full.
+    Raises CannotOpen if the path is wrong, another server has the file open, or the disk is full. Raises
+    CorruptStateError if the file is not a usable database, or is from a newer release.
     """
     with _exclusively(path):
         await asyncio.to_thread(_try_to_open, path)
@@ -48,8 +48,8 @@ async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
                 await connection.execute("PRAGMA query_only = ON")
             await searcher.create_function("normalise", 1, normalize, deterministic=True)
             database = Database(writer, reader, searcher, path, stats, space)
-            # A TaskGroup would wrap exceptions of the context's body in an ExceptionGroup, and it is not needed: the
-            # writer handles every failure of a job itself.
+            # A TaskGroup would wrap exceptions of the context's body in an ExceptionGroup. It is not needed, because
+            # the writer itself handles every failure of a job.
             tasks = [asyncio.create_task(work()) for work in (database.run_writer, database.run_healing)]
             try:
                 yield database
@@ -72,8 +72,8 @@ def explaining(path: str) -> Iterator[None]:
 
 
 def _try_to_open(path: str) -> None:
-    """Check that the file can be opened. If aiosqlite were the first to fail, its thread would outlive the event loop.
-    Raises CannotOpen.
+    """Check that the file can be opened, before aiosqlite opens it. If aiosqlite failed to open it, aiosqlite's thread
+    would outlive the event loop. Raises CannotOpen.
     """
     try:
         sqlite3.connect(path).close()
@@ -83,10 +83,11 @@ def _try_to_open(path: str) -> None:
 
 @contextmanager
 def _exclusively(path: str) -> Iterator[None]:
-    """Hold a lock on the file `<path>.lock` while the context lasts: two servers would assign the same seq twice.
-    Raises CannotOpen.
+    """Hold a lock on the file `<path>.lock` while the context lasts, because two servers on one database would assign
+    the same seq twice.
 
-    If the process is killed, the kernel releases the lock.
+    Raises CannotOpen if another server holds the lock, or the lock file cannot be opened. If the process is killed, the
+    kernel releases the lock.
     """
     try:
         lock = Path(f"{path}.lock").open("w")  # noqa: SIM115 - held until the context ends
@@ -115,7 +116,8 @@ async def _prepare_in_space(writer: aiosqlite.Connection, space: DiskSpace) -> N
 
 async def _prepare(writer: aiosqlite.Connection) -> None:
     await writer.execute("PRAGMA busy_timeout = 5000")
-    # Lets free pages be returned to the file system. This has an effect only in a new file.
+    # Makes it possible to return free pages to the file system, as `Database.heal` does. It has an effect only in a new
+    # file.
     await writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
     await writer.execute("PRAGMA journal_mode = WAL")
     await writer.execute("PRAGMA synchronous = FULL")

@@ -4,8 +4,8 @@ from app.ports.log import NewsQuery
 
 
 def _symbol(operand: str) -> str:
-    """Return a SQL expression that normalizes a ticker: lower case without leading `$` and `#`. Unlike
-    `core.text.words.ticker_key` it keeps surrounding spaces.
+    """Return a SQL expression that normalizes a ticker: lower case, without leading `$` and `#`. A ticker with
+    surrounding spaces remains a different ticker, unlike in `core.text.words.ticker_key`.
     """
     return f"ltrim(normalise({operand}), '$#')"
 
@@ -25,8 +25,8 @@ _OLDER_THAN = "(published_at, seq) < (?, ?)"
 
 
 def conditions(query: NewsQuery) -> tuple[str, tuple[object, ...]]:
-    """Return the condition for a WHERE clause and its parameters; the condition is `TRUE` for a query without
-    conditions.
+    """Return the condition for a WHERE clause, and the parameters for its placeholders. For a query without conditions
+    it is `TRUE`, without parameters.
     """
     clauses: list[tuple[str, tuple[object, ...]]] = [
         (sql, (value,)) for name, sql in _CONDITIONS.items() if (value := getattr(query, name)) is not None

@@ -1,7 +1,7 @@
 """Define the tables, and migrate databases with older layouts. `PRAGMA user_version` holds the version of the layout.
 
 Version 0 is an empty file, or a database of the original, the FastAPI service that this one replaces. The original's
-`user_subscriptions` is used as it is; its `news_items` and `news` are not touched.
+table `user_subscriptions` is used as it is; its tables `news_items` and `news` are not touched.
 """
 
 import secrets
@@ -14,7 +14,7 @@ from app.core.errors import CorruptStateError
 VERSION = 3
 
 _TO_VERSION_1 = (
-    # The columns of this table are exactly those of the original.
+    # This table has exactly the columns that it has in the original's database.
     """
     CREATE TABLE IF NOT EXISTS user_subscriptions (
         user_id TEXT PRIMARY KEY,
@@ -28,7 +28,7 @@ _TO_VERSION_1 = (
         updated_at REAL
     )
     """,
-    # Filter keys without a column in the original's table, as one JSON object.
+    # The filter keys of a user that have no column in `user_subscriptions`, as one JSON object.
     "CREATE TABLE subscription_extras (user_id TEXT PRIMARY KEY, extras TEXT NOT NULL) STRICT",
     """
     CREATE TABLE subscription_channels (

@@ -1,12 +1,13 @@
-"""SubscriptionStore on SQLite, in a table of the original (the FastAPI service that this one replaces) and in two
-others.
+"""SubscriptionStore on SQLite, in a table of the original (the FastAPI service that this one replaces) and in two new
+tables.
 
 The filter of channel `default` is the user's row in `user_subscriptions`, in exactly the format of the original: a list
 is a JSON array, and an empty text or NULL is an empty list. Filter keys that the original does not have are in
-`subscription_extras`, named channels in `subscription_channels`.
+`subscription_extras`, and named channels are in `subscription_channels`.
 
-The lists of channel `default` are not checked against today's limits, so that a filter that was accepted once continues
-to work. Its `exclude` and named channels are decoded as `Exclude` and `Filter`, and so must meet their limits.
+The lists of channel `default` are read without a check against today's limits, so that a filter that was accepted once
+continues to work. Two parts must meet their limits, or the subscription cannot be read: the `exclude` of channel
+`default`, which is decoded as `Exclude`, and the filter of a named channel, which is decoded as `Filter`.
 """
 
 from collections.abc import Sequence
@@ -55,7 +56,7 @@ _DELETE_CHANNELS = "DELETE FROM subscription_channels WHERE user_id = ?1 AND (?2
 
 
 class _Extras(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The filter keys without a column in the original's table."""
+    """The filter keys that have no column in the original's table `user_subscriptions`."""
 
     tickers: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
@@ -179,8 +180,8 @@ def _names(stored: str | None) -> tuple[str, ...]:
 
 
 def _time(stored: object) -> float | None:
-    """Return a stored time, or None if it is not a number. The original may have left it out, and no decision depends
-    on it, so that a wrong one is not an error.
+    """Return a stored time, or None if the value is not a number. That is not an error, because the original may have
+    left out the time and no decision depends on it.
     """
     return float(stored) if isinstance(stored, int | float) else None
 

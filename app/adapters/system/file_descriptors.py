@@ -1,4 +1,4 @@
-"""The limit on open file descriptors, which bounds the number of connections, as each needs one."""
+"""The limit on open file descriptors. It bounds the number of connections, because each needs a descriptor."""
 
 import resource
 

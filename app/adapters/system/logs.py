@@ -10,16 +10,18 @@ import structlog
 from app.config import LogFormat, LogLevel
 from app.core.rate_limiter import KeyedRateLimiter
 
-# How many warnings or errors with the same event name are logged at once, and then per second.
+# For warnings and errors with the same event name: the number that may be logged in a burst, and then the number per
+# second.
 BURST_LINES, LINES_PER_S = 20, 1.0
 
 
 def set_up_logging(
     level: LogLevel, form: LogFormat, monotonic: Callable[[], float], count: Callable[[str], None] = lambda _level: None
 ) -> None:
-    """Write structlog's events, and the warnings and errors of libraries, to standard error in one format.
+    """Configure logging: structlog's events, and the warnings and errors of libraries, go to standard error in the same
+    format.
 
-    `count` is called with the level of every line, including those that `_WarningLimiter` drops.
+    `count` is called with the level of every line, including lines that `_WarningLimiter` drops.
     """
 
     def counted(_logger: object, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
@@ -48,8 +50,8 @@ def set_up_logging(
         structlog.stdlib.ProcessorFormatter(processor=render, foreign_pre_chain=[_name_foreign, *shared])
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    # aiohttp would log a traceback for each malformed request. A middleware logs the exceptions of the server's own
-    # handlers.
+    # aiohttp would log a traceback for each malformed request. The exceptions of the server's own handlers are still
+    # logged, by a middleware.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
@@ -57,8 +59,8 @@ class _WarningLimiter:
     """Limits the rate of warnings and errors with the same event name, so that events that a client can trigger do not
     fill a disk.
 
-    The next line with that name that is logged has the number of dropped ones as `suppressed`. Metrics count dropped
-    lines too.
+    The next line that is logged with this name has a field `suppressed`, the number of lines that were dropped before
+    it. Metrics count dropped lines too.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:

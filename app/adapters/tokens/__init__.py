@@ -1,6 +1,6 @@
-"""Verification of JSON Web Tokens, which another system signs.
+"""Verification of JSON Web Tokens. Another system signs them, except those of the command `polyfloat-news token`.
 
-keys       keys, each with its one algorithm
+keys       the keys that verify tokens, each with exactly one algorithm
 jwks       fetches and caches the keys that a URL publishes
 verifier   verifies the signature and claims of a token
 anonymous  the verifier of a server that requires no tokens

@@ -4,7 +4,7 @@ from app.core.access.identity import ANONYMOUS, Identity
 
 
 class AnonymousVerifier:
-    """Ignores tokens, and lets every caller act as any user and with every scope."""
+    """Ignores tokens: every caller may act as any user, and has every scope."""
 
     @property
     def requires_tokens(self) -> bool:

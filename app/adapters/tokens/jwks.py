@@ -1,8 +1,8 @@
 """Fetch and cache the keys that a URL publishes (RFC 7517).
 
-Keys are cached for ten minutes, and longer while fetching fails: an outage of the issuer must not disconnect users. A
-token with an unknown key id triggers a fetch too. Fetches start at least _RETRY_S seconds apart, or _FIRST_RETRY_S
-while there are no keys.
+Keys are fetched again after ten minutes. While fetching fails, the old keys stay in use, because an outage of the
+issuer must not disconnect users. A token with an unknown key id triggers a fetch too. Fetches start at least _RETRY_S
+seconds apart, or _FIRST_RETRY_S seconds while there are no keys.
 """
 
 import asyncio
@@ -17,11 +17,12 @@ from app.ports.clock import Clock
 
 _CACHE_S = 600.0
 _RETRY_S = 30.0
-# The interval while there are no keys. It is short, because every client is refused then.
+# The least time between two fetches while there are no keys. It is short, because every client is refused until there
+# are keys.
 _FIRST_RETRY_S = 1.0
 _FETCH_S = 5.0
 _MAX_BYTES = 64 * 1024
-# What reading a document of another shape raises.
+# The errors that are raised for a response that is not a usable key set.
 _WRONG_SHAPE = (AttributeError, TypeError, ValueError)
 
 _log = structlog.get_logger("tokens")
@@ -51,8 +52,8 @@ class PublishedKeys:
         return key
 
     def _known(self, key_id: str | None) -> Key | None:
-        """Return the cached key with this id, or None if there is none. For a token without an id, return the key if
-        there is only one.
+        """Return the cached key for a token's key id, or None if there is none. A token without a key id fits only if
+        exactly one key is cached.
         """
         if key_id is None:
             return next(iter(self._keys.values())) if len(self._keys) == 1 else None

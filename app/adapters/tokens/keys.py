@@ -22,19 +22,19 @@ class Key(NamedTuple):
     """A key, and the one algorithm whose signatures it verifies."""
 
     algorithm: str
-    # Any: the type that PyJWT takes depends on the algorithm.
+    # `Any`, because the type of key that PyJWT takes depends on the algorithm.
     key: Any
 
 
 class UnknownKey(Exception):
-    """There is no key for a token: its key id is unknown, or it has no id and there is more than one key."""
+    """There is no key for a token: the token's key id is unknown, or it is missing although there are several keys."""
 
 
 class KeySource(Protocol):
     """A source of keys that verify tokens: one configured key, or the keys of a URL."""
 
     async def find(self, key_id: str | None) -> Key:
-        """Return the key for a token's key id, which is None if the token has none.
+        """Return the key for a token's key id; `key_id` is None for a token without a key id.
 
         Raises UnknownKey, and ServerError(OVERLOADED) if no keys are available now.
         """
@@ -51,8 +51,8 @@ class FixedKey:
 
 
 def secret_key(secret: str) -> Key:
-    """Return the HS256 key of a shared secret. Raises ValueError if it has fewer than _MIN_SECRET_BYTES bytes (RFC 7518
-    section 3.2).
+    """Return the HS256 key of a shared secret. Raises ValueError if the secret is shorter than _MIN_SECRET_BYTES bytes
+    (RFC 7518 section 3.2).
     """
     encoded = secret.encode()
     if len(encoded) < _MIN_SECRET_BYTES:
@@ -69,9 +69,10 @@ def public_key(pem: str) -> Key:
 
 
 def published_keys(document: Mapping[str, Any]) -> dict[str, Key]:
-    """Return the usable keys of a JSON Web Key Set (RFC 7517) by key id; a key without an id gets its index.
+    """Return the usable keys of a JSON Web Key Set (RFC 7517) by key id. A key without an id is listed under its index
+    in the set.
 
-    Keys that are not for signatures, of an unsupported kind or malformed are skipped. Raises KeyError, TypeError or
+    Keys that are malformed, not for signatures, or of an unsupported kind are skipped. Raises KeyError, TypeError or
     AttributeError if the document is not a key set.
     """
     keys = {}
@@ -85,8 +86,8 @@ def published_keys(document: Mapping[str, Any]) -> dict[str, Key]:
 
 
 def _of(key: object) -> Key:
-    """Return a public key with its algorithm. Raises ValueError unless it is RSA with at least _MIN_RSA_BITS bits, EC
-    P-256 or Ed25519.
+    """Return a public key with its algorithm. The key must be RSA with at least _MIN_RSA_BITS bits, EC P-256 or
+    Ed25519; any other key raises ValueError.
     """
     if isinstance(key, RSAPublicKey) and key.key_size >= _MIN_RSA_BITS:
         return Key("RS256", key)

@@ -15,8 +15,8 @@ def sign(
     life_s: float,
     more: Mapping[str, object],
 ) -> str:
-    """Return a token that is issued to a user at `now` (Unix seconds) and expires `life_s` seconds later. `more` are
-    further claims.
+    """Return a token that identifies a user, signed with the secret. It is issued at `now` (Unix seconds) and expires
+    `life_s` seconds later; `more` contains further claims.
 
     Raises ValueError if the secret is too short.
     """

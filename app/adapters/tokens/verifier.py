@@ -1,8 +1,8 @@
 """Verify JSON Web Tokens (RFC 7519, RFC 8725) with PyJWT.
 
 By default PyJWT accepts any `typ`, and a token that never expires or expires in the year 9999. This verifier requires
-`exp` and `sub`, a lifetime of at most a day, the `aud` and `iss` of the settings, a `typ` of JWT or at+jwt (or none),
-and the algorithm of the key.
+`exp` and `sub`, a lifetime of at most a day, and the `aud` and `iss` of the settings. The token's `alg` must be the
+algorithm of the key, and a `typ`, if there is one, must be JWT or at+jwt.
 """
 
 from typing import Any, NamedTuple
@@ -18,16 +18,16 @@ from app.telemetry.labels import TokenCheck
 from app.telemetry.stats import Stats
 
 _TYPES = ("jwt", "at+jwt")
-# Header parameters with which a token would bring or locate its own key, or require another kind of processing (crit,
-# b64).
+# Header parameters that are refused. With them a token would bring or locate its own key, or require another kind of
+# processing (crit, b64).
 _REFUSED_HEADERS = ("jku", "jwk", "x5u", "x5c", "crit", "b64")
 _MAX_BYTES = 8 * 1024
 _NO_TOKEN = "A token is required: send Authorization: Bearer <JSON Web Token>"  # noqa: S105 - a sentence
 
 
 class ExpectedClaims(NamedTuple):
-    """The `aud` and `iss` that a token must have. Without an expected audience a token must not have `aud`; without an
-    expected issuer any `iss` is accepted.
+    """The `aud` and `iss` that a token must have. If `audience` is None, the token must not have `aud`. If `issuer` is
+    None, any `iss` is accepted.
     """
 
     audience: str | None
@@ -50,7 +50,7 @@ class _TokenRejected(Exception):
 
 
 class JwtVerifier:
-    """Trusts tokens that a known key signed, that have the expected audience and issuer, and that are neither expired
+    """Accepts tokens that are signed with a known key, have the expected audience and issuer, and are neither expired
     nor revoked.
     """
 
@@ -103,7 +103,7 @@ class JwtVerifier:
             identity = parse_claims(claims, self._clock.wall())
         except ClientError as error:
             raise _TokenRejected(TokenCheck.MALFORMED, error.detail, fields=error.fields) from None
-        # A payload can make a JSON parser raise RecursionError, OverflowError and the like.
+        # A hostile payload can make the JSON parser raise RecursionError, OverflowError and similar errors.
         except (jwt.PyJWTError, ArithmeticError, RecursionError, TypeError, ValueError) as error:
             raise _rejected(error) from None
         if self._revocations.is_revoked(claims["sub"], claims.get("iat")):
@@ -127,8 +127,8 @@ def _read_header(token: str) -> dict[str, Any]:
 
 
 def _rejected(error: Exception) -> _TokenRejected:
-    """Return the rejection for an error that was raised while a token was decoded. Its message contains nothing from
-    the token.
+    """Return the rejection for an error that was raised while a token was decoded. The rejection's message contains
+    nothing from the token.
     """
     if isinstance(error, jwt.MissingRequiredClaimError):
         is_audience = error.claim in ("aud", "iss")

@@ -1,8 +1,8 @@
-"""Entitlements: what a token's claim `ent` lets its bearer see, and how the claim is parsed.
+"""Entitlements: what a token's claim `ent` allows the token's bearer to see, and how the claim is parsed.
 
 An item must pass both the filter and the entitlement. The entitlement is never part of a filter: the user decides what
-is wanted, and the signer of the token decides what is allowed. A missing key restricts nothing, an empty list allows
-nothing, and a claim with an unknown key is refused (docs/decisions/0013).
+is wanted, and the signer of the token decides what is allowed. A key that is missing in the claim restricts nothing,
+and an empty list allows nothing. A claim with an unknown key is refused (docs/decisions/0013).
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _Names = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...]
 
 
 class _Claim(msgspec.Struct, frozen=True):
-    """The claim as the signer writes it, before its names are prepared for comparison."""
+    """The claim `ent` as the signer writes it, before its names are prepared for comparison."""
 
     categories: _Names | None = None
     sources: _Names | None = None
@@ -33,7 +33,7 @@ class _Claim(msgspec.Struct, frozen=True):
 
 class AllowedSources(NamedTuple):
     """The sources that a token allows, in the form in which they are compared with an item: kinds of source, Nitter
-    accounts, and terms for the names of RSS feeds. One match is enough.
+    accounts, and terms for the names of RSS feeds. An item that matches one of them is allowed.
     """
 
     kinds: frozenset[str]
@@ -42,8 +42,8 @@ class AllowedSources(NamedTuple):
 
 
 class Entitlement(NamedTuple):
-    """What a user may see. None means no restriction. An item becomes visible `min_delay_s` seconds after the server
-    accepted it.
+    """What a user may see. A field that is None restricts nothing. An item becomes visible `min_delay_s` seconds after
+    the server accepted it.
     """
 
     categories: frozenset[str] | None = None
@@ -57,20 +57,20 @@ class Entitlement(NamedTuple):
         return self.categories is not None or self.sources is not None or self.min_delay_s > 0
 
     def is_due(self, accepted_at: float, now: float) -> bool:
-        """Return whether, at the time `now`, enough time has passed for the user to see an item accepted at
-        `accepted_at`. Both are in Unix seconds.
+        """Return whether `min_delay_s` has passed at the time `now` for an item accepted at `accepted_at`. Both times
+        are in Unix seconds.
         """
         return accepted_at + self.min_delay_s <= now
 
     def max_channels_within(self, most: int) -> int:
-        """Return how many channels a connection of the user may have: the server's limit `most`, or the token's limit
-        if that is lower.
+        """Return how many channels a connection of the user may have. That is the server's limit `most`, or the token's
+        limit if it is lower.
         """
         return most if self.max_channels is None else min(most, self.max_channels)
 
 
 UNRESTRICTED = Entitlement()
-"""The entitlement of a token without the claim, and of every caller of a server that requires no tokens."""
+"""The entitlement of a token without the claim `ent`, and of every caller of a server that requires no tokens."""
 
 
 def parse_entitlement(claim: object) -> Entitlement:
@@ -93,8 +93,8 @@ def parse_entitlement(claim: object) -> Entitlement:
 
 
 def _read_sources(names: tuple[str, ...]) -> AllowedSources:
-    """Split names into kinds of source ("rss", "nitter"), accounts ("@reuters"), and all others, which are names of
-    feeds. A feed name without a letter or digit matches nothing and is left out.
+    """Split names into kinds of source ("rss", "nitter"), accounts ("@reuters") and names of feeds, which are all other
+    names. A feed name without a letter or digit matches nothing and is left out.
     """
     kinds = frozenset(names) & frozenset(Source)
     handles = frozenset(handle_key(name) for name in names if name.startswith("@"))

@@ -24,7 +24,7 @@ _SUBJECT = re.compile(USER_ID)
 
 
 class Scope(StrEnum):
-    """What a token may allow beyond reading as its own user."""
+    """What a token may allow in addition to reading as its own user."""
 
     PUBLISH = "news:publish"
     ADMIN = "news:admin"
@@ -41,7 +41,7 @@ class Identity(NamedTuple):
     entitled: Entitlement = UNRESTRICTED
 
     def check_scope(self, scope: Scope) -> None:
-        """Raise ClientError(FORBIDDEN) if the caller lacks a scope."""
+        """Raise ClientError(FORBIDDEN) if the caller does not have this scope."""
         if scope not in self.scopes:
             raise ClientError(ErrorCode.FORBIDDEN, f"The token must have the scope {scope.value}")
 
@@ -53,8 +53,9 @@ class Identity(NamedTuple):
             raise ClientError(ErrorCode.FORBIDDEN, "The token is another user's")
 
     def resolve_user(self, requested: str | None) -> str | None:
-        """Return the user of a new connection: the token's, or the requested one if the caller may act as any user
-        (None if none was requested). Raises ClientError(FORBIDDEN) if another user than the token's was requested.
+        """Return the user of a new connection: the token's user, or `requested` if the caller may act as any user. The
+        result is None if such a caller requested no user. Raises ClientError(FORBIDDEN) if the token has a user and
+        another one is requested.
         """
         if self.user_id is not None and requested not in (None, self.user_id):
             raise ClientError(ErrorCode.FORBIDDEN, "user_id must be the token's")
@@ -62,15 +63,16 @@ class Identity(NamedTuple):
 
 
 ANONYMOUS = Identity()
-"""Every caller of a server that requires no tokens."""
+"""The identity of every caller of a server that requires no tokens."""
 
 
 def parse_claims(claims: Mapping[str, Any], now: float) -> Identity:
-    """Parse the claims of a verified token, which has `exp` and `sub`; `now` is in Unix seconds. Raises
-    ClientError(UNAUTHORIZED), and TypeError or ValueError if `sub`, `exp` or `iat` has the wrong type.
+    """Return the identity that the claims of a verified token describe. The claims must include `exp` and `sub`; `now`
+    is in Unix seconds. Raises ClientError(UNAUTHORIZED), and TypeError or ValueError if `sub`, `exp` or `iat` has the
+    wrong type.
 
-    A token that is valid for more than 24 hours (plus LEEWAY_S), counted from `iat` or `now`, whichever is earlier, is
-    refused: a stolen one would be useful for too long.
+    The lifetime of a token counts from its `iat`, or from `now` if that is earlier. A token that lives longer than 24
+    hours (plus LEEWAY_S) is refused: a stolen one would be useful for too long.
     """
     subject, expires_at = claims["sub"], float(claims["exp"])
     if not _SUBJECT.match(subject):

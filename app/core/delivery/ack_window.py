@@ -1,8 +1,9 @@
-"""Track the items that were sent on a connection with `ack=1` and are not acknowledged yet.
+"""Track the items that were sent on a connection with `ack=1` and are not acknowledged yet. These items are the ack
+window of the connection; while it is full, no new items are sent.
 
 Acks are cumulative: an ack for a seq acknowledges that item and every item before it. Items that are not acknowledged
-in time are sent again, a limited number of times (`flows/delivery/acks`). While the window is full, no new items are
-sent. `accepted_at` is in Unix seconds; all other times are in monotonic seconds.
+in time are sent again, a limited number of times (`flows/delivery/acks`). `accepted_at` is in Unix seconds; all other
+times are in monotonic seconds.
 """
 
 from collections import deque
@@ -11,9 +12,9 @@ from typing import NamedTuple
 
 
 class AckResult(StrEnum):
-    """The result of an ack. LATE: it is the first ack since items were sent again. DUPLICATE: its seq was acknowledged
-    already. UNKNOWN: its seq is above every item that was sent to this client or rejected by its filters. OK: none of
-    these. The values are also metric labels.
+    """The result of an ack. LATE: the ack is the first one since items were sent again. DUPLICATE: its seq was
+    acknowledged already. UNKNOWN: its seq is above every item that was sent to this client or rejected by its filters.
+    OK: none of these. The values are also metric labels.
     """
 
     OK = "ok"
@@ -23,8 +24,8 @@ class AckResult(StrEnum):
 
 
 class AckOutcome(NamedTuple):
-    """The result of an ack. `accepted_at` is when the newest item that it acknowledges was accepted (Unix seconds), or
-    None if it acknowledges no pending item.
+    """The result of an ack. `accepted_at` is the time, in Unix seconds, at which the server accepted the newest item
+    that the ack acknowledges. It is None if the ack acknowledges no pending item.
     """
 
     result: AckResult
@@ -38,11 +39,11 @@ class _SentItem(NamedTuple):
 
 
 class AckWindow:
-    """The pending items of one connection: those that were sent and not acknowledged, in order of seq.
+    """The pending items of one connection: those that were sent and are not acknowledged yet, in order of seq.
 
     `acked` is the seq up to which everything is acknowledged. `sent` is the highest seq ever sent to the device, on
-    this connection or an earlier one. `attempts` counts the redeliveries since the last ack. `rewound_to` is what
-    `sent` was at the last redelivery, 0 if there was none.
+    this connection or an earlier one. `attempts` is the number of redeliveries since the last ack. `rewound_to` is the
+    value of `sent` at the last redelivery, and 0 before the first.
     """
 
     __slots__ = ("_items", "acked", "attempts", "rewound_to", "sent")
@@ -57,16 +58,15 @@ class AckWindow:
         return len(self._items)
 
     def was_sent(self, seq: int) -> bool:
-        """Return whether sending this item is a redelivery: its seq is not acknowledged, and not above the highest seq
-        ever sent.
-        """
+        """Return whether sending this item is a redelivery: its seq is above `acked` and at most `sent`."""
         return self.acked < seq <= self.sent
 
     def add(self, seq: int, accepted_at: float, now: float) -> None:
         """Record that an item is sent; `accepted_at` is in Unix seconds.
 
-        An item whose seq is not above that of the newest pending item, or `acked` if none is pending, is not recorded.
-        Such an item is sent because the client asked for the past of a channel, and no ack is expected for it.
+        The item is recorded only if its seq is above that of the newest pending item or, without pending items, above
+        `acked`. Any other item is sent because the client asked for the past of a channel, and no ack is expected for
+        it.
         """
         last = self._items[-1].seq if self._items else self.acked
         if seq > last:
@@ -74,9 +74,11 @@ class AckWindow:
             self.sent = max(self.sent, seq)
 
     def acknowledge(self, seq: int, cursor: int) -> AckOutcome:
-        """Record that the client acknowledges everything up to `seq`. `cursor` is the seq up to which items were
-        matched or rejected for this client. An ack above both `cursor` and `sent` is UNKNOWN; it changes nothing, and
-        neither does a DUPLICATE.
+        """Record that the client acknowledges everything up to `seq`, and return the result. `cursor` is the seq up to
+        which items were matched or rejected for this client.
+
+        An ack above both `cursor` and `sent` is UNKNOWN, and an ack that is not above `acked` is a DUPLICATE. Both
+        change nothing.
         """
         if seq > max(cursor, self.sent):
             return AckOutcome(AckResult.UNKNOWN)
@@ -91,11 +93,11 @@ class AckWindow:
         return AckOutcome(result, accepted_at)
 
     def oldest_wait_s(self, now: float) -> float:
-        """Return how many seconds ago the oldest pending item was sent, 0 if none is pending."""
+        """Return how many seconds ago the oldest pending item was sent. Without pending items, return 0."""
         return now - self._items[0].sent_at if self._items else 0.0
 
     def rewind(self) -> None:
-        """Drop all pending items and count one redelivery: the caller sends them again from the log."""
+        """Drop all pending items and count one redelivery. The caller then sends these items again from the log."""
         self.attempts += 1
         self.rewound_to = self.sent
         self._items.clear()

@@ -1,8 +1,8 @@
-"""Group slots by which items of a batch they match.
+"""Group the slots that match the same items of a batch. A slot stands for one channel of one connection.
 
-All slots of a group are sent the same bytes, each in one write. So the bytes are built once for each distinct set of
-items, and a slot that matches several items is written to only once. A few groups are found by splitting whole bitmaps;
-if there are more than `_MANY`, the slots are processed one by one.
+All slots of a group are sent the same bytes, so the bytes are built once for each group. They contain all items of the
+group, so each slot is written to only once. Groups are found by splitting whole bitmaps of slots; if there are more
+than `_MANY` groups, the slots are processed one by one instead.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ class SlotGroup(NamedTuple):
 
 
 def group_by_items(recipients: Sequence[BitMap]) -> list[SlotGroup]:
-    """Return the slots grouped by the items that they match; `recipients` has one bitmap for each item, with the slots
-    that match the item. A slot that matches no item is in no group.
+    """Return the slots grouped by the items that they match. `recipients` has one bitmap for each item of the batch,
+    with the slots that match the item. A slot that matches no item is in no group.
     """
     if not recipients:
         return []

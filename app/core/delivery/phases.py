@@ -4,10 +4,12 @@
         ▲                     │                       │
         └───────rewind────────┴────────rewind─────────┘        every phase ──ended──▶ CLOSED
 
-A LIVE connection is sent items as they are broadcast. For a REPLAYING or LAGGING connection, items are read from the
-log and matched against the filters of this connection only, as fast as its client takes them. Every connection begins
-as REPLAYING, and returns to that phase when items have to be sent again, its client asks for the past of a channel, or
-a new token delays its items. A connection becomes LAGGING when its client reads or acknowledges too slowly.
+A LIVE connection is sent items as they are broadcast. A REPLAYING or LAGGING connection is sent items from the log, as
+fast as its client takes them. Items from the log are matched against the filters of this connection only.
+
+Every connection begins as REPLAYING. It returns to that phase when items have to be sent again, its client asks for the
+past of a channel, or a new token delays its items. A connection becomes LAGGING when its client reads or acknowledges
+too slowly.
 """
 
 from enum import StrEnum
@@ -53,8 +55,8 @@ NEXT_PHASE: dict[tuple[Phase, PhaseEvent], Phase] = {
     (Phase.LAGGING, PhaseEvent.ENDED): Phase.CLOSED,
     (Phase.CLOSED, PhaseEvent.ENDED): Phase.CLOSED,
 }
-"""The next phase for every pair of a phase and an event that can occur together. Using a missing pair is a bug and
-raises KeyError: a LIVE connection has caught up already, and CLOSED is final.
+"""The next phase for every pair of a phase and an event that can occur together. Looking up any other pair is a bug and
+raises KeyError: for example, a LIVE connection has caught up already, and CLOSED is final.
 """
 
 

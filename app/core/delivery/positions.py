@@ -1,9 +1,11 @@
-"""Decide where in the log a client starts that asks to resume, and which items it may have missed.
+"""Decide where in the log a client that resumes starts, and which items it may have missed.
 
-A position is an epoch and a seq. If the epoch is that of another log, the same seq means another item. If the seq is
-above the newest item of this log, the log has lost its newest items. In both cases it is unknown what the client
-missed, so everything stored is announced as a gap and the connection starts live. If items after the position are not
-stored any more, exactly those items are the gap, and the stored ones are replayed.
+A position is an epoch, which identifies a log, and a seq, the number of an item in that log. In two cases it is unknown
+what the client missed. If the epoch is that of another log, the same seq means another item. If the seq is above the
+newest item of this log, the log has lost its newest items. In both cases everything stored is announced as a gap, and
+the connection starts live.
+
+If items after the position are not stored any more, exactly those items are the gap, and the stored ones are replayed.
 """
 
 import re
@@ -34,7 +36,7 @@ class ResumeSince(NamedTuple):
 
 
 class ResumeLast(NamedTuple):
-    """A request to start with the newest items that match the client's filters; `items` is their number."""
+    """A request to start with the newest items that match the client's filters; `items` is how many of them."""
 
     items: int
 
@@ -81,9 +83,11 @@ class LogBounds(NamedTuple):
 
 
 class LogRange(NamedTuple):
-    """Where a connection starts: with the first item after seq `after`. `gap` has the items before that which the
-    client may have missed, None if there are none. `is_requested` is False only if the client did not ask to resume and
-    its token delays every item.
+    """Where a connection starts: with the first item after seq `after`. `gap` has the earlier items that the client may
+    have missed; it is None if there are none.
+
+    `is_requested` is True if the connection starts there to resume. It is False only if the client did not ask to
+    resume and its token delays every item.
     """
 
     after: int
@@ -100,8 +104,8 @@ def parse_position(text: str) -> Position:
 
 
 def resume(requested: Position, log: LogBounds) -> LogRange:
-    """Return where a client starts that has everything up to a position. If the epoch is another one, or the seq is
-    above the newest item, it starts live and everything stored is the gap.
+    """Return where a client that has everything up to a position starts. If the position is in another epoch or above
+    the newest item, the client starts live, and everything stored is the gap.
     """
     if requested.epoch != log.epoch:
         return _start_live(log, GapReason.EPOCH_CHANGED)
@@ -111,8 +115,8 @@ def resume(requested: Position, log: LogBounds) -> LogRange:
 
 
 def resume_after(seq: int, log: LogBounds) -> LogRange:
-    """Return where a client starts that has everything up to `seq` of this log. Later items that are not stored any
-    more are the gap. A seq above the newest item means the newest item.
+    """Return where a client that has everything up to `seq` of this log starts. Later items that are not stored any
+    more are the gap. A seq above the newest item is treated as the newest item.
     """
     after = min(seq, log.head)
     if after >= log.oldest - 1:

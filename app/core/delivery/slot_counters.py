@@ -1,7 +1,7 @@
-"""Count for each slot, and change the counts of thousands of slots in one operation.
+"""Keep a counter for each slot, and change the counters of thousands of slots in one operation.
 
 The counters are bit-sliced: the first bitmap has the slots whose count has bit 0 set, the second those with bit 1 set,
-and so on. Adding to any number of slots is an addition with carry over a few bitmaps, not a step per slot.
+and so on. Adding to any number of slots is one addition with carry over a few bitmaps, not one step for each slot.
 """
 
 from pyroaring import BitMap
@@ -44,7 +44,7 @@ class SlotCounters:
             plane -= slots
 
     def partition(self, slots: BitMap) -> list[tuple[int, BitMap]]:
-        """Return `slots` divided by their count, as pairs of a count and the slots that have it."""
+        """Return `slots` grouped by count, as pairs of a count and the slots that have this count."""
         parts = [(0, slots)] if slots else []
         for position, plane in enumerate(self._planes):
             halves = (

@@ -1,8 +1,8 @@
 """Convert items and filters to the form in which they are compared.
 
-For a match against the index the item is analyzed once, whatever the number of filters, and no filter is compiled: a
-filter is compiled when it enters or leaves the index. `matching` and `filter_index` compare the same values, so their
-results can differ only through how they search.
+For a match against the index, the item is analyzed once, whatever the number of filters. Filters are not compiled
+during a match, but when they enter or leave the index. `matching` and `filter_index` compare the same values, so their
+results can differ only because they search differently.
 """
 
 from functools import lru_cache
@@ -19,7 +19,8 @@ _CACHED_TERMS = 4_096
 
 class AnalyzedItem(NamedTuple):
     """An item whose texts are tokenized and whose names are normalized, ready to compare with filters. `handle` and
-    `feed` are both the source account: as a Nitter handle, and as the name of an RSS feed.
+    `feed` are two forms of its `source_account`: `handle` is compared with Nitter accounts, `feed` with the names of
+    RSS feeds.
     """
 
     impact: float
@@ -77,8 +78,9 @@ def analyze_item(item: NewsItem) -> AnalyzedItem:
 
 @lru_cache(maxsize=64)
 def compile_filter(news_filter: Filter, entitled: Entitlement = UNRESTRICTED) -> CompiledFilter:
-    """Return a filter and the entitlement of its user in the form that is compared. The 64 most recently used results
-    are cached: one filter is often compiled several times in a row, and many users have equal filters.
+    """Return a filter, with the entitlement of its user, in the form that is compared with an `AnalyzedItem`. The 64
+    most recently used results are cached: one filter is often compiled several times in a row, and many users have
+    equal filters.
     """
     exclude = news_filter.exclude
     return CompiledFilter(
@@ -91,7 +93,7 @@ def compile_filter(news_filter: Filter, entitled: Entitlement = UNRESTRICTED) ->
             news_filter.tickers,
             news_filter.people,
         ),
-        # Most filters exclude nothing; they share one object.
+        # Most filters exclude nothing. All of them share `NO_TERMS`.
         excluded=NO_TERMS
         if exclude == NO_EXCLUSIONS
         else _compile_terms(

@@ -1,7 +1,8 @@
-"""Find the slots whose token entitles them to see an item.
+"""Find the slots that are entitled to see an item.
 
-Only slots whose token restricts something are stored here. Most tokens are unrestricted, and for their slots the check
-costs nothing.
+A slot stands for one channel of one connection, and its entitlement comes from the access token of that connection.
+Most entitlements restrict nothing. Slots with such an entitlement are not stored here, and the check costs nothing for
+them.
 """
 
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from app.core.text.term_index import IndexTable, PostingLists, TermIndex
 
 
 class EntitledSlots:
-    """The slots whose token restricts what they may see, indexed by the categories and sources that they may see."""
+    """The slots with a restricted entitlement, indexed by the categories and sources that they may see."""
 
     def __init__(self) -> None:
         self._slots: dict[int, Entitlement] = {}

@@ -13,13 +13,14 @@ from app.core.filters.filter import Filter
 from app.core.filters.matching import STEPS, Outcome, may_see_category, may_see_source
 from app.core.news.item import NewsItem, Source
 
-# Fields of a filter or an item by their public name, with their values.
+# The values of some fields of a filter or an item, by the public names of the fields.
 Values = dict[str, object]
 
 
 class FilterStep(NamedTuple):
-    """The evaluation of one step of a filter for one item. `want` has the filter's conditions, `got` the item's values
-    that they apply to. If the user is not entitled to the item, `want` is `{"entitled": True}` and `got` is empty.
+    """The evaluation of one step of a filter for one item. `want` has the filter's conditions, and `got` has the values
+    of the item that they apply to. If the user is not entitled to the item, `want` is `{"entitled": True}` and `got` is
+    empty.
     """
 
     step: Outcome
@@ -30,8 +31,10 @@ class FilterStep(NamedTuple):
 
 class FilterVerdict(NamedTuple):
     """The result of a filter for an item. `outcome` is MATCHED, the first step that rejects the item, or ERROR if the
-    filter cannot be read. `steps` has all four steps in order, only the rejecting one if the user is not entitled to
-    the item, and none for ERROR.
+    filter cannot be read.
+
+    `steps` has all four steps in order, with two exceptions. If the user is not entitled to the item, it has only the
+    step that rejects the item. If the outcome is ERROR, it is empty.
     """
 
     outcome: Outcome

@@ -30,8 +30,8 @@ Threshold = Annotated[int, Meta(ge=0, le=100)]
 
 
 class Exclude(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """The exclusions of a filter. An item that meets at least one entry of any of these lists is rejected, even if it
-    meets all other conditions. Entries are compared by the same rules as in the lists of the filter.
+    """The exclusions of a filter. An item is rejected if any entry of any of these lists matches it, even if it meets
+    all other conditions. Entries match by the same rules as in the filter's own lists.
     """
 
     keywords: Keywords = ()
@@ -47,11 +47,11 @@ NO_EXCLUSIONS = Exclude()
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The conditions that an item must meet to be sent on a channel. Its `impact_score` must be at least
-    `impact_threshold`, and at least one entry of every list that is not empty must match it. An empty list accepts
-    everything. Items that `exclude` matches are rejected.
+    `impact_threshold`. For each list that is not empty, at least one entry must match the item; an empty list accepts
+    every item. An item that `exclude` matches is rejected.
 
-    `nitter_accounts` applies to Nitter items only, `rss_feeds` to RSS items only. With `sources_strict`, if one of
-    these two lists is not empty, items of a kind of source whose list is empty are rejected.
+    `nitter_accounts` applies to Nitter items only, `rss_feeds` to RSS items only. If `sources_strict` is set and only
+    one of these two lists has entries, all items of the other kind of source are rejected.
     """
 
     nitter_accounts: Accounts = ()
@@ -70,8 +70,8 @@ MATCH_ALL = Filter(impact_threshold=0)
 
 
 class Subscription(NamedTuple):
-    """A filter that is stored for one channel of a user. `alert_channels` says where alerts go; it is stored and
-    returned, and has no effect on delivery. The times are Unix seconds.
+    """A filter that is stored for one channel of a user. The times are Unix seconds. `alert_channels` says where alerts
+    go and is unrelated to `channel`; it is stored and returned, and has no effect on delivery.
     """
 
     user_id: str
@@ -83,15 +83,17 @@ class Subscription(NamedTuple):
 
 
 class ParsedFilter(NamedTuple):
-    """A valid, normalized filter, and warnings about keys of the client's JSON that are unknown and were ignored."""
+    """A valid, normalized filter, with a warning for each key of the client's JSON that is unknown and was ignored."""
 
     filter: Filter
     warnings: tuple[FieldError, ...]
 
 
 def parse_filter(data: Mapping[str, object], pointer: str = "") -> ParsedFilter:
-    """Return a client's decoded filter, checked and normalized; `pointer` is the JSON pointer to the filter in the
-    client's document. Raises ClientError(INVALID_FILTER) that names the wrong fields, at most `fields.MAX_ERRORS`.
+    """Check and normalize a client's filter, and return it with its warnings.
+
+    `data` is the filter as decoded JSON, and `pointer` is the JSON pointer to the filter in the client's document.
+    Raises ClientError(INVALID_FILTER) that names the wrong fields, at most `fields.MAX_ERRORS`.
     """
     exclude = data.get("exclude")
     excluded: Mapping[str, object] = exclude if isinstance(exclude, dict) else {}
@@ -111,8 +113,9 @@ def parse_filter(data: Mapping[str, object], pointer: str = "") -> ParsedFilter:
 
 
 def _unmatchable_entries(lists: Mapping[str, object], pointer: str) -> list[FieldError]:
-    """Return an error for every non-empty string in the lists that no item can match: an unknown category, a term
-    without a letter or digit, or an account or ticker that is only a sign such as `@` or `$`.
+    """Return an error for each list entry that cannot match any item. Such an entry is an unknown category, a term
+    without a letter or digit, or an account or ticker that is only a sign such as `@` or `$`. Only non-empty strings
+    are checked here.
     """
     return [
         FieldError(f"{pointer}/{key}/{position}", must_be)
@@ -123,7 +126,7 @@ def _unmatchable_entries(lists: Mapping[str, object], pointer: str) -> list[Fiel
 
 
 def _entries(values: object) -> list[object]:
-    """Return the first MAX_ENTRIES entries of a list, or none if the value is not a list."""
+    """Return the first MAX_ENTRIES entries of a list. For a value that is not a list, return an empty list."""
     return values[:MAX_ENTRIES] if isinstance(values, list) else []
 
 
@@ -151,8 +154,8 @@ def _invalid(errors: tuple[FieldError, ...]) -> ClientError:
 
 
 def normalize_filter(news_filter: Filter) -> Filter:
-    """Return the filter with its categories stripped, case-folded and without duplicates, and the strings of all lists
-    interned: many users list the same ones.
+    """Return the filter with its categories stripped, case-folded and without duplicates. The strings of all lists are
+    interned, because many users list the same strings.
     """
     exclude = news_filter.exclude
     return msgspec.structs.replace(

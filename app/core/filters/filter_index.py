@@ -1,13 +1,13 @@
 """Match one item against all slots at once, with exact counts of the slots that each step rejects.
 
-A slot is a small integer that stands for one filter in use: one channel of one connection. For each step the index
-holds the slots that list each value, and the slots that accept any value. A match is a few intersections of compressed
-bitmaps. A slot is counted under the first step that rejects the item, and these counts are differences between the
-sizes of the bitmaps. So for every item this holds by construction:
+A slot is a small integer that stands for one filter in use: one channel of one connection. For each step, the index
+holds a bitmap for each listed value, with the slots that list it, and bitmaps of the slots that accept any value. A
+match is a few intersections of these compressed bitmaps. A slot is counted under the first step that rejects the item,
+and these counts are differences between the sizes of bitmaps. So for every item this holds by construction:
 
     matched + impact + category + source + keyword + error = slots
 
-`matching` defines which result is correct; tests/core/test_filter_index.py compares the two.
+`matching` defines which result is correct, and tests/core/test_filter_index.py compares this module with it.
 """
 
 from collections.abc import Iterable
@@ -27,8 +27,8 @@ _NEVER = 101
 
 
 class Misses(NamedTuple):
-    """The number of slots that each step rejects on its own, whether or not another step rejects them too. Slots whose
-    filter cannot be read are not counted.
+    """For each step, the number of slots that it rejects on its own, including slots that another step rejects too.
+    Slots whose filter cannot be read are not counted.
     """
 
     impact: int
@@ -39,8 +39,8 @@ class Misses(NamedTuple):
 
 class Match(NamedTuple):
     """The result of matching one item. `recipients` are the slots that match. `impact`, `category`, `source` and
-    `keyword` are the numbers of slots for which that step is the first to reject the item; `error` is the number of
-    slots whose filter cannot be read.
+    `keyword` are counts: each is the number of slots for which the step of that name is the first to reject the item.
+    `error` is the number of slots whose filter cannot be read.
     """
 
     recipients: BitMap
@@ -53,8 +53,8 @@ class Match(NamedTuple):
 
 
 class _FilterPostings:
-    """For each value that filters list, the slots that list it: one table for each list of a filter, or of its
-    `exclude`.
+    """For each value that filters list, the slots that list it. There is one table for each list of `FilterTerms`; one
+    instance has the filters' own lists, another has the lists of their `exclude`.
     """
 
     __slots__ = ("_categories", "_feeds", "_handles", "_keywords", "_people", "_symbols", "_tickers")
@@ -90,8 +90,8 @@ class _FilterPostings:
         )
 
     def sizes(self) -> dict[str, int]:
-        """Return the number of distinct values in the tables of each step. `symbols` is left out: it has the keywords a
-        second time.
+        """Return the number of distinct values that are listed, by step. `_symbols` is not counted, because it has the
+        keywords a second time.
         """
         return {
             "category": len(self._categories),
@@ -128,8 +128,9 @@ class _FilterPostings:
 
 
 class _Unconstrained:
-    """For each list of a filter, the slots whose filter leaves it empty and so accepts any value. `nitter` and `rss`
-    are the slots that accept every item of that kind of source.
+    """For each list of a filter, the slots that accept any value, because their filter leaves the list empty. `nitter`
+    has the slots that accept every Nitter account, and `rss` those that accept every RSS feed. The slot of a strict
+    filter with entries in one of these two lists is in neither set, even if the other list is empty.
     """
 
     __slots__ = ("category", "keyword", "nitter", "person", "rss", "ticker")
@@ -154,8 +155,8 @@ class _Unconstrained:
 
 
 class FilterIndex:
-    """The filters of all slots, arranged so that `match` evaluates all of them for one item at once. Slots whose filter
-    cannot be read are included, and `len` counts them too.
+    """The filters of all slots, arranged so that `match` evaluates all of them for one item at once. `len` is the
+    number of slots, including those whose filter cannot be read.
     """
 
     def __init__(self) -> None:
@@ -190,8 +191,8 @@ class FilterIndex:
             self._unfiltered.add(slot)
 
     def put_broken(self, slot: int) -> None:
-        """Add a slot whose filter cannot be read, replacing its previous filter. The slot matches no item, and every
-        item counts it under `error`.
+        """Add a slot whose filter cannot be read, replacing its previous filter. The slot matches no item, and is
+        counted under `error` for every item.
         """
         self.remove(slot)
         self._broken.add(slot)
@@ -203,8 +204,8 @@ class FilterIndex:
         self._entitled.put(slot, UNRESTRICTED)
 
     def _take_out(self, slot: int) -> int:
-        """Remove a slot's filter from all tables except `_within`, and return its threshold, or `_NEVER` if the slot
-        has no filter. The slot's entitlement is not removed either.
+        """Remove a slot's filter from the index and return the filter's threshold. If the slot has no filter, return
+        `_NEVER`. The slot's entries in `_within` and its entitlement remain; the caller changes them.
         """
         news_filter = self._filters.pop(slot, None)
         if news_filter is None:
@@ -219,8 +220,9 @@ class FilterIndex:
         return compiled.threshold
 
     def _set_threshold(self, slot: int, before: int, threshold: int) -> None:
-        """Change the threshold of a slot from `before` to `threshold` in `_within`. At most one of the two slices has
-        sets: the first if the threshold falls, the second if it rises.
+        """Change the threshold of a slot from `before` to `threshold` in `_within`. If the threshold falls, the slot is
+        added to the sets in between; if it rises, the slot is removed from them. The other loop then has an empty
+        slice.
         """
         for slots in self._within[threshold:before]:
             slots.add(slot)
@@ -228,7 +230,7 @@ class FilterIndex:
             slots.discard(slot)
 
     def match(self, item: NewsItem) -> Match:
-        """Return which slots match the item and are entitled to see it, and how many slots each step rejects."""
+        """Return which slots match the item and are entitled to see it, and for how many slots each step rejects it."""
         analyzed = analyze_item(item)
         impact = self._within[int(analyzed.impact)]
         category = _union(self._unconstrained.category, self._included.category_hits(analyzed))
@@ -256,8 +258,8 @@ class FilterIndex:
         return self._included.sizes()
 
     def kinds(self) -> dict[str, int]:
-        """Return the number of slots whose filter has conditions (`filtered`), equals MATCH_ALL (`unfiltered`), or
-        cannot be read (`broken`).
+        """Return the number of slots by kind of filter: `filtered` for a filter with conditions, `unfiltered` for a
+        filter that equals MATCH_ALL, `broken` for a filter that cannot be read.
         """
         unfiltered = len(self._unfiltered)
         return {
@@ -275,6 +277,6 @@ class FilterIndex:
 
 
 def _union(open_slots: BitMap, hits: list[BitMap]) -> BitMap:
-    # BitMap.union copies the first bitmap and adds the others to the copy: with the largest first it takes half the
-    # time.
+    # BitMap.union copies the first bitmap and adds the others to the copy. If the first is the largest, this takes half
+    # the time.
     return BitMap.union(*sorted((open_slots, *hits), key=len, reverse=True)) if hits else open_slots

@@ -1,7 +1,7 @@
-"""Define when an item matches a filter, in the simplest code, which evaluates one filter at a time.
+"""Define when an item matches a filter. The code is as simple as possible and evaluates one filter at a time.
 
-The steps and their order are the specification, which docs/filters.md states for users. A rejected item is attributed
-to the first step that rejects it. `filter_index` computes the same result for a million filters at once, and a property
+The steps and their order are the specification; docs/filters.md states it for users. A rejected item is attributed to
+the first step that rejects it. `filter_index` computes the same result for a million filters at once, and a property
 test (tests/core/test_filter_index.py) compares it with this module.
 """
 
@@ -16,8 +16,8 @@ from app.core.text.words import Term, Text, occurs_in
 
 
 class Outcome(StrEnum):
-    """The result of a filter for an item: matched, the first step that rejects the item, or an error if the filter
-    cannot be read or evaluated. The values are also metric labels.
+    """The result of a filter for an item. MATCHED means that the filter accepts it, and ERROR that the filter cannot be
+    read or evaluated. Any other value is the first step that rejects the item. The values are also metric labels.
     """
 
     MATCHED = "matched"
@@ -120,6 +120,6 @@ STEPS: tuple[tuple[Outcome, Callable[[AnalyzedItem, CompiledFilter], bool]], ...
     (Outcome.SOURCE, _source_passes),
     (Outcome.KEYWORD, _text_passes),
 )
-"""The steps in the order in which they are evaluated. Each has the outcome that a rejection by this step is reported
-as, and the function that returns whether an item passes the step.
+"""The steps of a filter, in the order in which they are evaluated. Each is a pair: the outcome that is reported if the
+step rejects an item, and the function that returns whether an item passes the step.
 """

@@ -1,9 +1,9 @@
-"""What a news item is, and how it is completed.
+"""Define what a news item is, and complete the items that sources provide.
 
 item             NewsItem and RawNews: the item as clients see it, and as a source provides it
 urls             canonical URLs and item ids
-entities         tickers, people, category and tags, by vocabulary
+entities         an item's tickers, people, category and tags, found with a vocabulary
 scoring          impact and relevance, 0 to 100
 near_duplicates  texts that tell the same story in nearly the same words
-enrichment       all of this applied to one item
+enrichment       all of the above applied to one item
 """

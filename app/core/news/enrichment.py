@@ -17,8 +17,8 @@ _TITLE_FROM_CONTENT = 120
 
 
 class Vocabularies(NamedTuple):
-    """The data that enrichment uses: the vocabulary for titles and contents, the vocabulary that gives sources their
-    authority, and the rule that chooses a category.
+    """The data that enrichment uses. `vocabulary` has the terms for titles and contents, `sources` has the terms for
+    the names of sources, with points for their authority, and `category_rule` says when a category is chosen.
     """
 
     vocabulary: Vocabulary
@@ -27,8 +27,8 @@ class Vocabularies(NamedTuple):
 
 
 class EnrichedItem(NamedTuple):
-    """A complete item, and the canonical form of its link: the log treats a second item with the same `url_key` as a
-    duplicate.
+    """A complete item, and the canonical form of its link as `url_key`. The log treats another item with the same
+    `url_key` as a duplicate.
     """
 
     item: NewsItem
@@ -51,12 +51,14 @@ class Enricher:
         self._near_duplicates.find_or_add(item.id, title, content, item.published_at)
 
     def forget(self, item_id: str) -> None:
-        """Remove an item that was not stored: no item may be the duplicate of one that cannot be read."""
+        """Remove an item that was not stored. Otherwise a later item could be marked as the duplicate of an item that
+        clients cannot read.
+        """
         self._near_duplicates.remove(item_id)
 
     def enrich(self, raw: RawNews, now: float) -> EnrichedItem:
-        """Return the complete item for what a source provides; `now` is in Unix seconds. Raises ValueError if the link
-        is not usable.
+        """Return the complete item for a source's item: values that are missing are computed. `now` is in Unix seconds.
+        Raises ValueError if the link is not usable.
         """
         url_key = urls.canonical(raw.url)
         item_id = raw.id or urls.item_id(raw.source, url_key)
@@ -93,15 +95,15 @@ class Enricher:
         return EnrichedItem(item, url_key)
 
     def _authority(self, account: str) -> float:
-        """Return the points of the source that an account's name contains: the highest if there are several, 0 if there
-        is none.
+        """Return the points of the source whose term occurs in an account's name. If the terms of several sources
+        occur, return the highest points; if none occurs, return 0.
         """
         return max((entry.points for entry in self._vocabularies.sources.entries(tokenize(account))), default=0.0)
 
 
 def _headline(content: str) -> str:
-    """Return a title for a content: its first line. A long line is cut, at a space if it has one, and ends with an
-    ellipsis.
+    """Return the first line of a content, for use as a title. A long line is cut, at a space if possible, and ends with
+    an ellipsis.
     """
     line = content.split("\n", 1)[0]
     if len(line) <= _TITLE_FROM_CONTENT:

@@ -1,7 +1,8 @@
-"""Find what an item is about: the tickers, people, tags and category for which a text contains terms of a vocabulary.
+"""Find what an item is about. Its text is searched for the terms of a vocabulary, which stand for tickers, people, tags
+and categories.
 
-The vocabularies are data (app/data/*.toml). `Vocabulary` finds all of their terms in one pass, with the same index that
-finds the keywords of filters. docs/scoring.md explains the tables to users.
+The vocabularies are data, stored as tables of terms in app/data/*.toml; docs/scoring.md explains them to users.
+`Vocabulary` finds all of its terms in one pass, with the same index that finds the keywords of filters.
 """
 
 import re
@@ -24,7 +25,7 @@ _CASHTAG = re.compile(r"(?<![\w$])\$([A-Z]{1,6}(?:\.[A-Z])?)(?![\w$])")
 
 
 class EntryKind(StrEnum):
-    """The table that a term comes from."""
+    """The kind of a vocabulary entry: which table of the vocabulary it comes from."""
 
     CATEGORY = "category"
     TICKER = "ticker"
@@ -35,8 +36,8 @@ class EntryKind(StrEnum):
 
 
 class VocabularyEntry(NamedTuple):
-    """A term and its meaning: the kind of its table, the name that the term stands for ("sports", "BTC", "Jerome
-    Powell", "etf"), and its points, which are 0 in tables without points.
+    """A term of a vocabulary and its meaning. `kind` is the table that it comes from. `label` is what the term stands
+    for ("sports", "BTC", "Jerome Powell", "etf"). `points` is 0 in tables without points.
     """
 
     term: str
@@ -46,8 +47,8 @@ class VocabularyEntry(NamedTuple):
 
 
 class Vocabulary:
-    """Terms and their entries. Several entries may have the same term, and several terms may stand for the same name.
-    Raises ValueError for a term that can never be found.
+    """A list of terms with their meanings, which can be found in texts. Several entries may have the same term, and
+    several terms may stand for the same name. The constructor raises ValueError for a term that can never be found.
     """
 
     def __init__(self, entries: Iterable[VocabularyEntry]) -> None:
@@ -67,7 +68,8 @@ class Vocabulary:
 
     def entry_ids(self, text: Text) -> BitMap:
         """Return the ids of the entries whose terms occur in a text. An id is the position of an entry in the
-        constructor's argument. A bitmap yields ids in ascending order, and two bitmaps are quickly compared.
+        constructor's argument. The result is a bitmap, because it yields ids in ascending order and the ids of two
+        texts can be subtracted quickly.
         """
         return BitMap.union(BitMap(), *self._terms.lookup(text))
 
@@ -77,8 +79,8 @@ class Vocabulary:
 
 
 class CategoryRule(NamedTuple):
-    """When a category is certain enough: it has at least `threshold` points, and at least `margin` times the points of
-    the category in second place.
+    """The rule for when a category is certain enough. It must have at least `threshold` points, and at least `margin`
+    times the points of the category in second place.
     """
 
     threshold: float
@@ -86,26 +88,29 @@ class CategoryRule(NamedTuple):
 
 
 class EntityMatches:
-    """The vocabulary entries that were found in an item, by kind. The caller passes an entry that is in both title and
-    content only for the title.
+    """The vocabulary entries that were found in an item, by kind. `title` has the entries found in the title, and
+    `content` only those that were not found in the title as well.
     """
 
     __slots__ = ("_by_kind",)
 
     def __init__(self, title: Iterable[VocabularyEntry], content: Iterable[VocabularyEntry]) -> None:
-        # Each entry with the divisor of its points: 1, or TITLE_FACTOR if it occurs in the content only.
+        # The entries of each kind, each with the number by which its points are divided: 1, or TITLE_FACTOR if the
+        # entry occurs in the content only.
         self._by_kind: dict[EntryKind, list[tuple[VocabularyEntry, int]]] = {}
         for entries, divisor in ((title, 1), (content, TITLE_FACTOR)):
             for entry in entries:
                 self._by_kind.setdefault(entry.kind, []).append((entry, divisor))
 
     def of_kind(self, kind: EntryKind) -> Sequence[tuple[VocabularyEntry, int]]:
-        """Return the entries of a kind, those of the title first, each with the divisor of its points."""
+        """Return the entries of a kind, those of the title first. Each is paired with the number by which its points
+        are divided.
+        """
         return self._by_kind.get(kind, ())
 
     def points(self, kind: EntryKind) -> list[float]:
-        """Return the points of each name that was found. A name with several entries gets the highest; the points of an
-        entry that occurs only in the content are divided by TITLE_FACTOR.
+        """Return the points of each name of this kind that was found. The points of an entry that occurs only in the
+        content are divided by TITLE_FACTOR. A name with several entries gets the highest result.
         """
         best: dict[str, float] = {}
         for entry, divisor in self.of_kind(kind):
@@ -135,8 +140,8 @@ def find_tickers(matches: EntityMatches, title: str, content: str) -> tuple[str,
 
 
 def choose_category(matches: EntityMatches, rule: CategoryRule) -> Category:
-    """Return the category with the most points, or `other` if `rule` does not find it certain enough. Points count
-    double for a term in the title.
+    """Return the category with the most points, or `other` if that category is not certain enough under `rule`. Points
+    count double for a term in the title.
     """
     points: dict[str, float] = defaultdict(float)
     for entry, divisor in matches.of_kind(EntryKind.CATEGORY):

@@ -1,5 +1,5 @@
-"""The models of a news item, as a source provides it and as clients see it, with the limits of their fields and the
-check of an item that a publisher sends.
+"""The two models of a news item: `RawNews`, as a source provides it, and `NewsItem`, as clients see it. This module
+also has the limits of their fields, and checks the items that publishers send.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class Source(StrEnum):
 
 
 class Category(StrEnum):
-    """The subject of an item; `other` if none of the others is certain enough."""
+    """The subject of an item. `other` means that no specific subject is certain enough."""
 
     POLITICS = "politics"
     CRYPTO = "crypto"
@@ -57,8 +57,8 @@ UnixSeconds = Annotated[float, Meta(ge=0, lt=100_000_000_000, extra={MUST_BE: UN
 
 
 class NewsItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A news item as every client receives it. The fields have the names that they have in the original FastAPI
-    service, which this one replaces.
+    """A news item as every client receives it. The fields are named as in the original FastAPI service, which this
+    server replaces.
 
     `source_account` is the Nitter account or the name of the RSS feed. `title` and `content` are plain text without
     HTML. `published_at` is in Unix seconds, and scores are from 0 to 100. `duplicate_of` is the id of the item whose
@@ -88,8 +88,9 @@ class RawNews(msgspec.Struct, frozen=True, kw_only=True):
     """A news item as a source or publisher provides it. `source`, `content`, `url` and `published_at` (Unix seconds)
     are required.
 
-    Other values are kept if they are given. The server computes missing or null ones, except `source_account` and
-    `prediction_markets`, which stay empty. HTML in `title`, `content` and `source_account` is converted to plain text.
+    An optional value that is provided is kept. A missing or null one is computed, except `source_account` and
+    `prediction_markets`, which then stay empty. HTML in `title`, `content` and `source_account` is converted to plain
+    text.
     """
 
     source: Source
@@ -109,8 +110,8 @@ class RawNews(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_raw(data: Mapping[str, object], pointer: str = "") -> RawNews:
-    """Convert a publisher's decoded object to RawNews. Raises ClientError(INVALID_PARAMETER) that names the wrong
-    fields, at most MAX_ERRORS of them; `pointer` is the place of the object in the request.
+    """Convert a publisher's decoded JSON object to RawNews. `pointer` is the place of the object in the request. Raises
+    ClientError(INVALID_PARAMETER) that names the wrong fields, at most MAX_ERRORS of them.
     """
     errors = _url_errors(data.get("url"), pointer)
     try:

@@ -1,9 +1,9 @@
 """Near-duplicate detection: find the earlier item that tells the same story in nearly the same words.
 
-A text becomes the set of its three-word shingles. Two texts are near-duplicates if their sets overlap by at least 60 %
-(Jaccard). Candidates are found by bottom-k sketches (Broder 1997): texts that are this similar share most of their
-smallest shingle hashes, so only items with hashes in common are compared, and the cost does not grow with the number of
-items.
+A text is represented by its shingles: the set of its runs of three words, as hashes. Two texts are near-duplicates if
+their sets overlap by at least 60 % (Jaccard). Candidates are found by bottom-k sketches (Broder 1997): the sketch of a
+text is its smallest hashes. Texts that overlap by 60 % share most of their sketches. So an item is compared only with
+items whose sketches share hashes with its own, and the cost does not grow with the number of items.
 """
 
 from collections import Counter, OrderedDict
@@ -23,8 +23,8 @@ _SKETCH_HASHES = 12
 # Near-duplicates share most of the hashes in their sketches. Fewer than this number in common are a coincidence.
 _MIN_SHARED = 3
 _MAX_CANDIDATES = 16
-# The most candidates that are counted for one item. This bounds the cost if a publisher adds the same boilerplate to
-# all of its items.
+# The most candidates that are counted for one item; a candidate counts once for each hash that it shares. This bounds
+# the cost if a publisher adds the same boilerplate to all of its items.
 _MAX_COUNTED = 512
 
 
@@ -35,8 +35,8 @@ class _Fingerprint(NamedTuple):
 
 
 class NearDuplicateIndex:
-    """The texts of up to MAX_ITEMS items, searchable by similarity; the text that was added first is dropped first.
-    Times are when the items were published, in Unix seconds.
+    """The texts of up to MAX_ITEMS items, searchable by similarity. When there are more, the text that was added first
+    is dropped. All times are publication times, in Unix seconds.
     """
 
     def __init__(self) -> None:
@@ -44,8 +44,8 @@ class NearDuplicateIndex:
         self._holders: dict[int, set[str]] = {}
 
     def find_or_add(self, item_id: str, title: Text, content: Text, published_at: float) -> str | None:
-        """Return the id of the most similar item that this one repeats; if there is none, add this item and return
-        None.
+        """Return the id of the item that this one repeats; if there are several, of the most similar one. If this one
+        repeats no other, add it and return None.
 
         Only items published at most MAX_AGE_S apart are compared. A text of fewer than MIN_WORDS words repeats nothing
         and is not added.
@@ -62,7 +62,7 @@ class NearDuplicateIndex:
         return near
 
     def remove(self, item_id: str) -> None:
-        """Remove an item that was not stored; an unknown one is ignored."""
+        """Remove an item, such as one that was not stored. Does nothing if the id is unknown."""
         story = self._fingerprints.pop(item_id, None)
         for value in story.sketch if story else ():
             self._holders[value].discard(item_id)
@@ -82,8 +82,9 @@ class NearDuplicateIndex:
         return max(near)[1] if near else None
 
     def _candidates(self, sketch: tuple[int, ...]) -> Iterator[str]:
-        """Yield the ids of the items that hold a hash of the sketch, once for each such hash. Rare hashes come first; a
-        hash that many items hold is boilerplate, so the search stops before the total exceeds _MAX_COUNTED.
+        """Yield the ids of the items whose sketches share hashes with this one, once for each shared hash. Rare hashes
+        come first, because a hash that many items share is boilerplate. The search stops before the number of ids
+        exceeds _MAX_COUNTED.
         """
         counted = 0
         for holders in sorted((self._holders.get(value, set()) for value in sketch), key=len):
@@ -105,7 +106,8 @@ def _shingles(title: Text, content: Text) -> frozenset[int]:
     words = [crc32(word.encode()) for word in title.words + content.words]
     if len(words) < MIN_WORDS:
         return frozenset()
-    # Unlike the hashes of strings, those of tuples of integers are the same in every process; `map` and `zip` run in C.
+    # The hash of a tuple of integers is the same in every process, unlike the hash of a string. `map` and `zip` run in
+    # C, so this is fast.
     return frozenset(map(hash, zip(words, words[1:], words[2:], strict=False)))
 
 

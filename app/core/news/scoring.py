@@ -1,8 +1,8 @@
-"""The impact and relevance scores of an item, 0 to 100: how much the item matters, computed by rules and without a
-model.
+"""Compute the impact and relevance scores of an item, 0 to 100, which say how much it matters. They follow from rules,
+without a model.
 
 Evidence is combined by noisy-or: a piece of evidence with p points closes p % of the distance that remains to 100. So
-evidence adds up, its order does not matter, and no score exceeds 100. The whole range is used: a dull item from an
+evidence accumulates, its order does not matter, and no score exceeds 100. The whole range is used: a dull item from an
 unknown source stays below 10, and an emergency rate cut from a wire service reaches the nineties. docs/scoring.md shows
 worked examples, which are also tests.
 """
@@ -21,13 +21,14 @@ _RELEVANT_PERSON_SHARE = 0.4
 _RELEVANT_TICKER_POINTS = 25.0
 _RELEVANT_CATEGORY_POINTS = 20.0
 
-# Pairs of an age in hours and the share of its impact that news up to this age keeps; older news keeps _STALE.
+# Pairs of an age in hours and a share: news up to this age keeps this share of its impact score. Older news keeps
+# _STALE.
 _FRESHNESS = ((6.0, 1.0), (24.0, 0.9), (48.0, 0.8), (168.0, 0.6))
 _STALE = 0.5
 
 
 class Scores(NamedTuple):
-    """Both scores of an item, 0 to 100 with one decimal."""
+    """The impact score and the relevance score of an item, from 0 to 100 with one decimal."""
 
     impact: float
     relevance: float
@@ -36,8 +37,8 @@ class Scores(NamedTuple):
 def score(
     matches: EntityMatches, tickers: tuple[str, ...], category: Category, authority: float, age_s: float
 ) -> Scores:
-    """Return the scores of an item. `authority` is the points of its source, and `age_s` is the age of the news in
-    seconds, which lowers the impact only.
+    """Return the scores of an item. `authority` is the number of points of its source. `age_s` is the age of the news
+    in seconds; it lowers only the impact score.
     """
     people = matches.points(EntryKind.PERSON)
     symbols = tickers[:_MAX_TICKERS]
@@ -63,7 +64,7 @@ def score(
 
 
 def freshness(age_s: float) -> float:
-    """Return the share of its impact that news of this age keeps."""
+    """Return the share (0 to 1) of the impact score that remains for news of this age, in seconds."""
     return next((share for hours, share in _FRESHNESS if age_s <= hours * 3600), _STALE)
 
 

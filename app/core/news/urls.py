@@ -1,5 +1,5 @@
-"""Canonical URLs and item ids. Links that differ only in irrelevant parts get the same key, so that an item that is
-published twice is stored once.
+"""Canonical URLs and item ids. Links that differ only in irrelevant parts, such as tracking parameters, get the same
+key. So an item that is published twice is stored once.
 """
 
 import hashlib
@@ -21,13 +21,14 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @lru_cache(maxsize=256)
 def canonical(url: str) -> str:
-    """Return the key of a link: lower-case host, no default port, no tracking parameters, the other parameters sorted.
+    """Return the key of a link, which is equal for links that differ only in irrelevant parts. Its host is in lower
+    case. A default port and tracking parameters are dropped, and the other parameters are sorted.
 
-    The scheme, a leading `www.`, trailing slashes and the fragment are dropped, because they do not tell two stories
-    apart. So the result is only a key, and not a URL that can be opened. Recent results are cached, because an item's
-    link is first checked and then used.
+    The scheme, a leading `www.`, trailing slashes and the fragment are dropped too, because they do not tell two
+    stories apart. So the result is only a key, and not a URL that can be opened. Recent results are cached, because an
+    item's link is first checked and then used.
 
-    Raises ValueError if the URL is not http or https, has no host or an invalid port, or contains a user name, a
+    Raises ValueError if the URL is not http or https, has an invalid port or no host, or contains a user name, a
     password, spaces, control characters or lone surrogates.
     """
     # A lone surrogate raises UnicodeEncodeError, which is a ValueError.
@@ -49,7 +50,9 @@ def canonical(url: str) -> str:
 
 
 def item_id(source: str, url_key: str) -> str:
-    """Return the id of an item from its source and canonical URL: `rss_0f3c…`, 16 hexadecimal digits of SHA-256."""
+    """Return the id of an item: its source and 16 hexadecimal digits of the SHA-256 of its canonical URL, for example
+    `rss_0f3c…`.
+    """
     return f"{source}_{hashlib.sha256(url_key.encode()).hexdigest()[:16]}"
 
 

@@ -38,9 +38,9 @@ class Ping(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
 
 
 class From(msgspec.Struct, frozen=True):
-    """Where the past of a channel begins. Exactly one field is required: `seq`, after this seq; `time`, at the first
-    item accepted at this time (Unix seconds) or later; or `last`, with this number of the newest matching items, at
-    most the limit `replays.max_last_items`.
+    """The point in the log from which a `subscribe` message asks for earlier items of its channel. Exactly one field is
+    required. `seq`: items after this seq. `time`: items accepted at this time (Unix seconds) or later. `last`: this
+    number of the newest matching items, at most the limit `replays.max_last_items`.
     """
 
     seq: Seq | UnsetType = UNSET
@@ -82,7 +82,7 @@ class List(msgspec.Struct, frozen=True, tag_field="type", tag="list"):
 
 class Ack(msgspec.Struct, frozen=True, tag_field="type", tag="ack"):
     """Acknowledges every item up to and including `seq`, on a connection with `ack=1`. With an `id`, the answer is
-    `acked`. `received_at` is accepted and not used.
+    `acked`. `received_at` is accepted but ignored.
     """
 
     seq: Seq
@@ -98,8 +98,8 @@ class Explain(msgspec.Struct, frozen=True, tag_field="type", tag="explain"):
 
 
 class Refresh(msgspec.Struct, frozen=True, tag_field="type", tag="refresh"):
-    """Sends a newer token of the same user, which replaces the connection's token before it expires. The answer is
-    `refreshed`.
+    """Sends a newer token of the same user, which replaces the connection's token. The answer is `refreshed`. Without a
+    newer token, the connection is closed after its token expires.
     """
 
     token: Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN)]
@@ -142,8 +142,8 @@ _TYPES = ("ping", "subscribe", "unsubscribe", "list", "ack", "explain", "refresh
 
 
 class InvalidMessage(Exception):
-    """Raised for a message that cannot be parsed. `error` is what the client is told; `request_id` is the message's
-    `id`, or None if it has none or it could not be read.
+    """Raised for a message that cannot be parsed. `error` is what the client is told. `request_id` is the message's
+    `id`, or None if the message could not be decoded or has no valid `id`.
     """
 
     def __init__(self, error: NewsError, request_id: str | int | None) -> None:
@@ -183,8 +183,8 @@ def _parse(document: Mapping[str, object]) -> Message:
 
 
 def _parse_subscribe(document: Mapping[str, object]) -> Subscribe:
-    # The filter is parsed separately, because its errors have the code INVALID_FILTER and those of the other fields
-    # INVALID_MESSAGE.
+    # The filter is parsed separately, because its errors have a code of their own: INVALID_FILTER. Errors in the other
+    # fields have the code INVALID_MESSAGE.
     head = _convert({key: value for key, value in document.items() if key != "filters"}, SubscribeMessage)
     since = None if head.since is None else _parse_since(head.since)
     if "filters" not in document:
@@ -201,8 +201,8 @@ def _parse_subscribe(document: Mapping[str, object]) -> Subscribe:
 
 
 def _parse_since(since: From) -> ResumeRequest:
-    """Convert `since` to the request that it stands for. Raises ClientError(INVALID_MESSAGE) unless exactly one of seq,
-    time and last is given.
+    """Return the start that the field `since` of a `subscribe` message asks for. Raises ClientError(INVALID_MESSAGE)
+    unless `since` has exactly one of seq, time and last.
     """
     given: list[ResumeRequest] = []
     if since.seq is not UNSET:

@@ -13,7 +13,9 @@ ABNORMAL = 1006
 """The code that stands for a connection lost without a close frame (RFC 6455 section 7.4.1). It is never sent."""
 
 CLOSE_HANDSHAKE_S = 1.0
-"""How many seconds after a close frame was sent or received the transport is aborted if it is still open."""
+"""The time limit in seconds for the end of a connection, from its first close frame, sent or received. A transport that
+is still open then is aborted.
+"""
 
 
 class DisconnectReason(StrEnum):
@@ -43,8 +45,8 @@ class DisconnectReason(StrEnum):
 
 
 class CloseSpec(NamedTuple):
-    """The code of a close frame, and after how many seconds its reason text advises the client to reconnect (None for
-    no advice).
+    """The close code of a disconnect reason, and the seconds after which the client is advised to reconnect.
+    `retry_after_s` is None if the close frame contains no such advice.
     """
 
     code: int

@@ -1,7 +1,7 @@
 """Negotiate permessage-deflate (RFC 7692) and compress payloads.
 
-Each message is compressed independently, without references to earlier messages. So the same compressed payload can be
-sent to all clients that negotiated the same window, and a connection keeps no zlib state.
+Each message is compressed independently, without references to earlier messages. So a connection keeps no zlib state,
+and all clients that negotiated the same compression window can be sent the same compressed payload.
 """
 
 import re
@@ -12,8 +12,8 @@ from typing import NamedTuple
 UNCOMPRESSED = 0
 """The value of `window_bits` for a connection without compression."""
 
-# Most messages have one or two kilobytes: a window of more than 12 bits (4 KiB) finds no more repetitions and costs
-# both sides memory.
+# Most messages have one or two kilobytes. In those, a compression window of more than 12 bits (4 KiB) finds no more
+# repetitions, and it costs memory on both sides.
 _MOST_WINDOW_BITS = 12
 # zlib cannot write raw deflate data with 8 window bits.
 _LEAST_WINDOW_BITS = 9
@@ -37,8 +37,8 @@ class NegotiatedDeflate(NamedTuple):
 
 
 def negotiate(offers: Iterable[str]) -> NegotiatedDeflate | None:
-    """Accept the first offer that the server can meet, or return None if there is none. `offers` are the values of the
-    request's Sec-WebSocket-Extensions headers; each may list several offers.
+    """Return the result for the first offer that the server can accept. Return None if it can accept no offer. `offers`
+    are the values of the request's Sec-WebSocket-Extensions headers; each may list several offers.
     """
     for offer in (offer for line in offers for offer in line.split(",")):
         window_bits = _usable_window(offer)
@@ -50,8 +50,8 @@ def negotiate(offers: Iterable[str]) -> NegotiatedDeflate | None:
 
 
 def _usable_window(offer: str) -> int | None:
-    """Return the window bits to compress with, or None if the offer is for another extension, is invalid, or limits the
-    window to 8 bits.
+    """Return the window bits to compress with if the server can accept the offer. Return None if the offer is for
+    another extension, is invalid, or limits the window to 8 bits.
     """
     name, *parts = (part.strip() for part in offer.split(";"))
     if name.lower() != _EXTENSION:

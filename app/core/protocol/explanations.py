@@ -34,9 +34,9 @@ class DeliveryStatus(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="explanation"):
-    """The answer to `explain`: why this connection did or did not get an item. `verdict` and `steps` are those of the
-    first of its channels that matches the item, or of its first channel if none does. `connections` has one entry for
-    each of its channels.
+    """The answer to `explain`: why this connection did or did not get an item. `verdict` and `steps` are the result for
+    one channel: the connection's first channel that matches the item. If no channel matches, they are the result for
+    the connection's first channel. `connections` has one entry for each channel of the connection.
     """
 
     item: str

@@ -33,7 +33,9 @@ class EncodedMessage:
         self.frames: dict[int, bytes] = {}
 
     def frame(self, window_bits: int = UNCOMPRESSED) -> bytes:
-        """Return the frame for connections that negotiated this window, UNCOMPRESSED for those without compression."""
+        """Return the message as a frame for connections with this compression window. `window_bits` is UNCOMPRESSED for
+        connections without compression.
+        """
         made = self.frames.get(window_bits)
         if made is None:
             made = self.frames[window_bits] = text_frame(self._payload, window_bits)
@@ -56,8 +58,8 @@ def pong_frame(payload: bytes) -> bytes:
 
 
 def close_frame(reason: close_codes.DisconnectReason) -> bytes:
-    """Return the close frame with which the server closes a connection for this reason, with its code
-    and reason text.
+    """Return the close frame that the server sends to end a connection. It contains the close code and the reason text
+    of `reason`.
     """
     return _frame(
         _CLOSE, struct.pack(">H", close_codes.CLOSE_CODES[reason].code) + close_codes.close_reason_text(reason).encode()
@@ -65,8 +67,8 @@ def close_frame(reason: close_codes.DisconnectReason) -> bytes:
 
 
 def close_reply_frame(code: int) -> bytes:
-    """Return the answer to a client's close frame, with the same code (RFC 6455 section 5.5.1). A `code` of 0 means
-    that the client's frame had none; then the answer has none.
+    """Return the answer to a client's close frame, with the same code (RFC 6455 section 5.5.1). If the client's frame
+    had no code, `code` is 0 and the answer has no code either.
     """
     return _frame(_CLOSE, struct.pack(">H", code) if code else b"")
 
@@ -82,8 +84,9 @@ def news_item(
 ) -> bytes:
     """Return the payload of a news_item message; `timestamp` is when the item was accepted, in Unix seconds.
 
-    `channels` are the names of the channels that match, empty if the connection has no channel other than `default`.
-    `is_replay` marks an item that was read from the log, `is_redelivery` an item that was sent to this client before.
+    `channels` are the names of the channels that match. The tuple is empty if `default` is the connection's only
+    channel. `is_replay` marks an item that was read from the log, `is_redelivery` an item that was sent to this client
+    before.
     """
     named = b',"channels":%b' % _encode(channels) if channels else b""
     replayed = b',"replay":true' if is_replay else b""

@@ -18,8 +18,9 @@ Id = str | int | None
 
 
 class FieldProblem(msgspec.Struct, frozen=True):
-    """A problem with one field of a request. `pointer` is a JSON pointer or the name of a parameter; `detail` says what
-    the field must be, or what the warning is.
+    """A problem with one field of a request: an error, or a warning about a key that is ignored. `pointer` is a JSON
+    pointer or the name of a parameter. In an error, `detail` says what the field must be; in a warning, it says that
+    the key is unknown.
     """
 
     pointer: str
@@ -27,9 +28,9 @@ class FieldProblem(msgspec.Struct, frozen=True):
 
 
 class NewsMessage(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="news_item"):
-    """An item that matches; `timestamp` is when the item was accepted. `channels` are the names of the channels that
-    match, left out if the connection has only `default`. `replay` is true if the item was read from the log,
-    `redelivered` if it was sent to this client before and not acknowledged.
+    """A news item that matches a channel of this connection; `timestamp` is when the item was accepted. `channels` are
+    the names of the channels that match, left out if the connection has only `default`. `replay` is true if the item
+    was read from the log. `redelivered` is true if the item was sent to this client before and not acknowledged.
     """
 
     seq: int
@@ -41,8 +42,8 @@ class NewsMessage(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ty
 
 
 class Pong(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="pong"):
-    """The answer to `ping`, with its `t` and `id`. `seq` is the seq of the item that was broadcast last, whether it
-    matched or not.
+    """The answer to `ping`, with its `t` and `id`. `seq` is the seq of the last item that the server broadcast, even if
+    that item did not match on this connection.
     """
 
     timestamp: float
@@ -52,8 +53,8 @@ class Pong(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", ta
 
 
 class Feed(msgspec.Struct, frozen=True):
-    """The state of the news feed. `status` is always "ok"; `last_item_age_ms` is the time since the last item was
-    broadcast, null if none was since the server started.
+    """The state of the news feed. `status` is always "ok". `last_item_age_ms` is the time since the server last
+    broadcast an item, null before the first broadcast after the server's start.
     """
 
     status: str
@@ -61,8 +62,8 @@ class Feed(msgspec.Struct, frozen=True):
 
 
 class KeepAlive(msgspec.Struct, frozen=True, tag_field="type", tag="keep_alive"):
-    """A checkpoint: the client has been sent every matching item up to `seq`, and `delivered` items since the last
-    checkpoint.
+    """A checkpoint: the client has been sent every matching item up to `seq`. `delivered` is the number of items that
+    were sent to the client since the last checkpoint.
     """
 
     timestamp: float
@@ -72,14 +73,16 @@ class KeepAlive(msgspec.Struct, frozen=True, tag_field="type", tag="keep_alive")
 
 
 def checkpoint_message(timestamp: float, seq: int, delivered: int, age_ms: int | None) -> KeepAlive:
-    """Return a checkpoint; `age_ms` is the time since the last item was broadcast, None if none was."""
+    """Return a checkpoint. `age_ms` is the time since the server last broadcast an item, None before its first
+    broadcast.
+    """
     return KeepAlive(timestamp, seq, delivered, Feed("ok", age_ms))
 
 
 class Error(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="error"):
-    """A message of the client that could not be processed, or a problem with the connection itself. `id` is that of the
-    client's message, left out if it has none. `errors` lists the wrong fields; `retry_after_ms` is how long to wait
-    before the next attempt.
+    """Reports that a message of the client could not be processed, or that there is a problem with the connection
+    itself. `id` is that of the client's message, left out if it has none. `errors` lists the wrong fields.
+    `retry_after_ms` is how long the client should wait before the next attempt.
     """
 
     message: str
@@ -93,7 +96,8 @@ class Error(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", t
 
 class WelcomeLimits(msgspec.Struct, frozen=True):
     """The limits of this connection: the size and the rate of the client's messages, and the number of channels. With
-    `ack=1`, up to `window_items` items may wait for an ack, and each is sent again after `ack_within_ms` without one.
+    `ack=1`, at most `window_items` items may wait for an ack. An item that is not acknowledged within `ack_within_ms`
+    is sent again.
     """
 
     message_bytes: int
@@ -105,8 +109,8 @@ class WelcomeLimits(msgspec.Struct, frozen=True):
 
 class Welcome(msgspec.Struct, frozen=True, tag_field="type", tag="welcome"):
     """The first message on a v2 connection. `seq` is the seq of the item that was broadcast last, `oldest_seq` that of
-    the oldest stored item. `recovered` is true if the client resumes and every item after its position follows; if
-    items may be missing, it is false and `reason` says why. The server pings a client that is silent for
+    the oldest stored item. `recovered` is true if the client resumes and every item after its position follows. If
+    items may be missing, `recovered` is false and `reason` says why. The server pings a client that is silent for
     `heartbeat_ms`.
     """
 
@@ -146,8 +150,8 @@ class Unsubscribed(msgspec.Struct, frozen=True, tag_field="type", tag="unsubscri
 
 class ChannelState(msgspec.Struct, frozen=True):
     """One channel of the connection. `filters` is null if the stored filter cannot be read. `stored` is true if the
-    channel uses the filter that is stored for the user; `matched` is the number of items that matched since the channel
-    was added to the connection.
+    channel uses the filter that is stored for the user. `matched` is the number of items that the channel matched since
+    it was added to the connection.
     """
 
     channel: str
@@ -164,8 +168,8 @@ class Subscriptions(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
 
 
 class Acked(msgspec.Struct, frozen=True, tag_field="type", tag="acked"):
-    """The answer to an `ack` with an `id`: every item up to and including `seq` is acknowledged. `seq` is higher than
-    in the `ack` if a later item was acknowledged before.
+    """The answer to an `ack` with an `id`: every item up to and including `seq` is acknowledged. This `seq` is higher
+    than that of the `ack` if later items were acknowledged already.
     """
 
     id: str | int
@@ -173,16 +177,16 @@ class Acked(msgspec.Struct, frozen=True, tag_field="type", tag="acked"):
 
 
 class TokenExpiring(msgspec.Struct, frozen=True, tag_field="type", tag="token_expiring"):
-    """The connection's token expires at `expires_at`. Unless the client sends `refresh` with a newer one, the
-    connection is closed with 4501 half a minute after that.
+    """Warns that the connection's token expires at `expires_at`. Unless the client sends a newer token in `refresh`,
+    the server closes the connection with 4501 half a minute after `expires_at`.
     """
 
     expires_at: float
 
 
 class Refreshed(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="refreshed"):
-    """The token in a `refresh` or `auth` message was accepted and expires at `expires_at`. If the first message is an
-    `auth` without an `id`, `welcome` is its only answer.
+    """Confirms that the token in a `refresh` or `auth` message was accepted and expires at `expires_at`. It is not sent
+    for an `auth` that is the first message and has no `id`: `welcome` is then the only answer.
     """
 
     expires_at: float
@@ -199,8 +203,8 @@ class Live(msgspec.Struct, frozen=True, tag_field="type", tag="live"):
 
 
 class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap"):
-    """Items `from_seq` to `to_seq`, inclusive, may have been missed and are not sent. `backfill` is the REST path where
-    those of them that are still stored can be read.
+    """Announces that the items `from_seq` to `to_seq`, inclusive, are not sent, and that the client may have missed
+    them. Some of these items may still be stored: they can be read at the REST path `backfill`.
     """
 
     from_seq: int
@@ -211,8 +215,8 @@ class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap"):
 
 class Lag(msgspec.Struct, frozen=True, tag_field="type", tag="lag"):
     """The client reads or acknowledges too slowly, so its items are read from the log until it has caught up (`live`).
-    `behind_items` broadcast items, matching or not, are still to be read for this client; the oldest was accepted
-    `behind_ms` ago.
+    `behind_items` is the number of broadcast items that are still to be read for this client, including items that do
+    not match. The oldest of them was accepted `behind_ms` ago.
     """
 
     behind_items: int
@@ -272,6 +276,8 @@ def error_message(error: NewsError, now: float, request_id: Id = None) -> Error:
 
 
 def gap_message(gap: positions.LogGap) -> Gap:
-    """Return the message for a gap. `backfill` is the REST path of the stored items from the start of the gap."""
+    """Return the message that announces a gap. Its `backfill` is the REST path that lists the stored items from the
+    start of the gap on.
+    """
     backfill = f"/api/v1/news?after_seq={gap.from_seq - 1}"
     return Gap(gap.from_seq, gap.to_seq, gap.reason, backfill)

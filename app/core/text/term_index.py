@@ -1,8 +1,10 @@
-"""An inverted index from terms to the slots that listed them.
+"""An inverted index from terms to the slots that listed them. A slot is a small integer: it stands for a filter in the
+filter index, and for an entry in a `Vocabulary`.
 
 The cost of a lookup depends on the length of the text, not on the number of terms. Single words are found by one set
-intersection. Phrases, and substrings in scripts without spaces between words, are found by their first two units: only
-the lengths of listed phrases that begin with these two are tried. A table without entries costs almost nothing.
+intersection. A phrase is found by its first two words. A substring, in a script without spaces between words, is found
+by its first two characters. Where such a pair occurs in a text, only the lengths of the listed phrases or substrings
+that begin with it are tried. Each kind of term has its own table, and an empty table costs almost nothing.
 """
 
 from collections import Counter
@@ -17,14 +19,14 @@ Key = TypeVar("Key", bound=Hashable)
 Units = tuple[str, ...] | str
 """The units of a phrase: a tuple of words, or a string whose units are its characters."""
 
-# The number of letters in the head of a prefix. Heads are looked up before whole prefixes, and only a few words of a
-# text begin with the head of a listed prefix.
+# The number of letters in the head of a prefix. Few words of a text begin with the head of a listed prefix, so heads
+# are looked up first, and whole prefixes only for these words.
 _HEAD = 3
 
 
 class IndexTable(Protocol):
-    """The interface of a table from keys to slots: `PostingLists`, the private tables of this module, and `TermIndex`
-    itself.
+    """A table that maps keys to slots. `PostingLists`, `TermIndex` and the private indexes of this module have this
+    interface.
     """
 
     # Any, because each table has its own type of key. Callers, such as `TermIndex._table_and_key`, pair each key with
@@ -48,7 +50,7 @@ class PostingLists(Generic[Key]):
         return len(self.postings)
 
     def add(self, key: Key, slot: int) -> bool:
-        """Add a slot to a key's list; return whether the key is new."""
+        """Add a slot to the posting list of a key; return whether the key is new."""
         slots = self.postings.get(key)
         if slots is None:
             self.postings[key] = BitMap((slot,))
@@ -68,13 +70,15 @@ class PostingLists(Generic[Key]):
         return True
 
     def lookup(self, keys: Iterable[Key]) -> list[BitMap]:
-        """Return the posting lists of those keys that are in the map. The lists are not copies."""
+        """Return the posting lists of those keys that are in the map. The caller must not change the lists, because
+        they are not copies.
+        """
         return [slots for key in keys if (slots := self.postings.get(key)) is not None]
 
 
 class _PhraseIndex:
-    """An index of phrases of two or more units. A text is searched only where two units begin a listed phrase, and only
-    for the lengths of the phrases that begin with them.
+    """An index of phrases of two or more units (words or characters). A text is searched only at places where a pair of
+    units begins a listed phrase, and there only for the lengths of the phrases that begin with this pair.
     """
 
     __slots__ = ("_firsts", "_lengths", "_longest", "_slots")
@@ -83,8 +87,8 @@ class _PhraseIndex:
         self._slots: PostingLists[Units] = PostingLists()
         self._firsts: Counter[str] = Counter()
         self._lengths: dict[Units, Counter[int]] = {}
-        # The length of the longest phrase ever added; removals do not lower it. A window of this size contains every
-        # phrase that starts at the same unit.
+        # The length of the longest phrase ever added; removals do not lower it. A slice of a text that has this length
+        # contains every listed phrase that starts where the slice starts.
         self._longest = 0
 
     def __len__(self) -> int:
@@ -112,8 +116,8 @@ class _PhraseIndex:
         firsts, lengths = self._firsts, self._lengths
         if not firsts:
             return []
-        # A set, so that equal windows are looked up once: otherwise a text that repeats itself would cost its length
-        # times the number of phrase lengths.
+        # A set, so that equal slices of the text are looked up once. Otherwise a text that repeats itself would cost
+        # its length times the number of phrase lengths.
         windows = {
             units[start : start + self._longest]
             for start, unit in enumerate(units)
@@ -123,7 +127,7 @@ class _PhraseIndex:
 
 
 class _PrefixIndex:
-    """An index of the prefixes of single words: the term "fed*" is stored as "fed"."""
+    """An index of terms that are a prefix of one word: the term "fed*" is stored as "fed"."""
 
     __slots__ = ("_head_sizes", "_sizes", "_slots")
 
@@ -207,8 +211,8 @@ class _PrefixPhraseIndex:
         )
 
     def _windows(self, words: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
-        """Yield each run of words that begins with the first word of a listed phrase and is as long as that phrase, as
-        (all words but the last, the last word).
+        """Yield each run of words in a text that starts with the first word of a listed phrase and has as many words as
+        that phrase. A run is yielded as a pair: all of its words but the last, and the last word.
         """
         heads = self._head_sizes
         for start, word in enumerate(words):
@@ -220,8 +224,8 @@ class _PrefixPhraseIndex:
 
 
 class TermIndex:
-    """The inverted index: it maps each term to the slots that listed the term. Its length is the number of distinct
-    terms.
+    """The inverted index: it maps each term to the slots that listed the term. `len` is the number
+    of distinct terms.
     """
 
     __slots__ = ("_begun", "_begun_phrases", "_characters", "_phrases", "_substrings", "_words")

@@ -1,7 +1,8 @@
-"""The rules by which words are equal. Filters, the term index and the vocabularies share them.
+"""Define words and terms, and when a term occurs in a text. Filters, the term index and the vocabularies share these
+rules.
 
 A word is a maximal run of `\\w` after NFKC and casefold. A term is one or more consecutive words; a trailing `*` makes
-its last word a prefix. In scripts without spaces between words a term is a substring.
+its last word a prefix. In scripts without spaces between words, a term is a substring.
 """
 
 import re
@@ -10,11 +11,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 WORD = re.compile(r"\w+")
-# Most texts are ASCII apart from these marks, none of which belongs to a word. Without them a text can be split as
-# ASCII, which is four times as fast.
+# Most texts are ASCII apart from these marks, and none of the marks belongs to a word. Once they are replaced by
+# spaces, a text can be split as ASCII, which is four times as fast.
 _TYPOGRAPHIC = "‘’“”–—"
-# How many texts are cached, and how many characters such a text may have. This covers the titles and contents of some
-# hundred items, in at most 20 MB.
+# The number of texts that are cached, and the maximum length of a cached text in characters. This covers the titles and
+# contents of some hundred items, in at most 20 MB.
 _CACHED_TEXTS, _CACHED_LENGTH = 512, 2_000
 _BREAKS = {code: " " for code in range(128) if not WORD.match(chr(code))}
 
@@ -26,8 +27,8 @@ UNSPACED = re.compile(
 
 
 class Text(NamedTuple):
-    """A text that is prepared for finding terms: its words in order, the same words as a set, and the whole normalized
-    text, in which terms of scripts without spaces between words are found.
+    """A text that is prepared for finding terms. `words` has its words in order, and `vocabulary` the same words as a
+    set. `plain` is the whole normalized text; terms of scripts without spaces between words are found in it.
     """
 
     words: tuple[str, ...]
@@ -79,7 +80,9 @@ def words_of(plain: str) -> tuple[str, ...]:
 
 
 def parse_term(phrase: str) -> Term | None:
-    """Parse a keyword, feed name or person name. Return None if it has no word character and so can never be found."""
+    """Parse a keyword, feed name or person name. Return None for a phrase without a word character, because it can
+    never be found.
+    """
     plain = normalize(phrase).strip()
     stem = plain.rstrip("*").rstrip()
     if not stem.isascii() and UNSPACED.search(stem) and WORD.search(stem):
@@ -89,8 +92,8 @@ def parse_term(phrase: str) -> Term | None:
 
 
 def occurs_in(term: Term, text: Text) -> bool:
-    """Return whether a term occurs in a text: its words one after another, the last one perhaps as a prefix, or its
-    substring.
+    """Return whether a term occurs in a text. Its words must follow one another there, and the last may be a prefix. If
+    the term is a substring, the text must contain it.
     """
     if term.substring:
         return term.substring in text.plain

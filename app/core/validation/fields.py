@@ -1,7 +1,7 @@
 """Convert a decoded JSON object to a typed value and name every wrong field.
 
-msgspec stops at the first wrong field, but a person who makes five mistakes should read about five. So an object is
-converted in one step, and only if that fails, field by field and element by element.
+msgspec stops at the first wrong field, but a person who makes five mistakes should see all five at once. So an object
+that msgspec refuses is converted again, field by field and element by element.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from app.core.validation.values import describe_type, did_you_mean
 Model = TypeVar("Model", bound=msgspec.Struct)
 
 MAX_ERRORS = 20
-"""The most wrong fields that are reported for one object: the response to a body full of mistakes must not be larger
-than the body.
+"""The maximum number of wrong fields that are reported for one object. Without it, the response to a body full of
+mistakes could be larger than the body.
 """
 
 
@@ -41,8 +41,8 @@ def convert(data: Mapping[str, object], model: type[Model], pointer: str = "") -
 
 
 def unknown_keys(data: Mapping[str, object], model: type[msgspec.Struct], pointer: str = "") -> tuple[FieldError, ...]:
-    """Return an error for each key that `model` does not have, at most MAX_ERRORS. The error suggests the most similar
-    known key, if there is one.
+    """Return an error for each key that `model` does not have, at most MAX_ERRORS. An error suggests the known key that
+    is most similar, if there is one.
     """
     known = model.__struct_fields__
     ignored = [key for key in data if key not in known][:MAX_ERRORS]
@@ -86,7 +86,7 @@ def _convert_value(value: object, annotation: object, where: str) -> object:
         return msgspec.convert(value, annotation)
     except msgspec.ValidationError:
         if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_SAFE_INTEGER:
-            # JSON has one kind of number: 5.0 is 5.
+            # JSON has only one kind of number, so 5.0 is accepted as the integer 5.
             return _convert_value(int(value), annotation, where)
         raise InvalidFields((_must_be(annotation, where),)) from None
 
@@ -105,8 +105,8 @@ def _check_elements(values: list[object], element: object, where: str) -> None:
 
 
 def _struct_type(annotation: object) -> type[msgspec.Struct] | None:
-    """Return the Struct type that an annotation is, or that its union contains (`Struct | None`). Return None for any
-    other annotation.
+    """Return the Struct type of an annotation, also from inside a union (`Struct | None`). Return None for an
+    annotation without one.
     """
     if get_origin(annotation) in (Union, UnionType):
         return next(filter(None, map(_struct_type, get_args(annotation))), None)
@@ -114,8 +114,8 @@ def _struct_type(annotation: object) -> type[msgspec.Struct] | None:
 
 
 def _element_type(annotation: object) -> object | None:
-    """Return X for `tuple[X, ...]`, also inside Annotated and for `tuple[X, ...] | None`. Return None for any other
-    annotation.
+    """Return the element type X of the annotation `tuple[X, ...]`, also from inside Annotated or `tuple[X, ...] |
+    None`. Return None for any other annotation.
     """
     if hasattr(annotation, "__metadata__"):
         return _element_type(get_args(annotation)[0])

@@ -19,8 +19,8 @@ _OWN_SETTINGS = {
     "heartbeats.interval_s": "NEWS_HEARTBEAT_S",
 }
 
-# Limits had flat names in earlier builds. The server refuses to start with one of them: if it ignored the entry, the
-# limit would silently return to its default.
+# Limits had flat names in earlier builds. The server refuses to start if NEWS_LIMITS contains one of these names: if it
+# ignored the entry, the limit would silently return to its default.
 RENAMED: Mapping[str, str] = {
     "message_bytes": "messages.max_bytes",
     "messages_per_s": "messages.rate_per_s",
@@ -108,8 +108,8 @@ def _parse_entry(name: str, text: str) -> tuple[str, float]:
 
 
 def _settable() -> dict[str, Value]:
-    """Return a parser for every limit that NEWS_LIMITS may set, by `group.name`: all but those with a setting of their
-    own.
+    """Return a parser for every limit that NEWS_LIMITS may set, by `group.name`. Limits that have a setting of their
+    own are left out.
     """
     limits = {
         f"{group.name}.{limit.name}": positive(limit.type)

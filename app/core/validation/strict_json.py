@@ -1,9 +1,10 @@
 """Decode JSON from outside, with the checks that `json` and `msgspec` leave out.
 
-Refused are malformed text, nesting deeper than 8, a key that appears twice in an object (RFC 8259 section 4 leaves its
-meaning open), NUL characters, and integers outside ±2^53, which a JavaScript client would round. msgspec itself refuses
-NaN, Infinity and lone surrogates. One walk over the decoded document does the other checks. The raw text is read only
-by C code: msgspec, and the count of colons that reveals duplicate keys.
+Refused are malformed text, nesting deeper than 8 levels, a key that appears twice in an object (RFC 8259 section 4
+leaves its meaning open), NUL characters, and integers outside ±2^53, which a JavaScript client would round. msgspec
+itself refuses malformed text, NaN, Infinity and lone surrogates. One walk over the decoded document does the other
+checks. For speed, only C code reads the raw text: msgspec parses it, and colons are counted in it to find duplicate
+keys.
 """
 
 import re
@@ -24,8 +25,9 @@ class _NotAccepted(Exception):
 
 
 class _DocumentWalk:
-    """One walk over a decoded document. It counts the keys, and the colons inside strings and keys. Raises _NotAccepted
-    for nesting that is too deep, NUL characters, and integers outside ±2^53.
+    """One walk over a decoded document. It counts the keys, and the colons inside strings and keys: both numbers are
+    needed to find duplicate keys. Raises _NotAccepted for nesting that is too deep, NUL characters, and integers
+    outside ±2^53.
     """
 
     __slots__ = ("colons", "keys")
@@ -62,7 +64,7 @@ class _DocumentWalk:
 
 def decode_object(body: bytes, not_an_object: ErrorCode = ErrorCode.INVALID_PARAMETER) -> dict[str, object]:
     """Decode one JSON object. Raises ClientError(INVALID_JSON) if the text is refused, and ClientError(`not_an_object`)
-    for an accepted JSON value of another type.
+    if the text is accepted but is not a JSON object.
     """
     try:
         document: object = msgspec.json.decode(body)
@@ -70,8 +72,8 @@ def decode_object(body: bytes, not_an_object: ErrorCode = ErrorCode.INVALID_PARA
     except (msgspec.MsgspecError, UnicodeDecodeError, _NotAccepted) as error:
         raise _invalid_json(str(error)) from None
     except RecursionError:
-        # For a document that is nested some hundred levels deep, msgspec raises RecursionError, which is neither a
-        # MsgspecError nor a ValueError.
+        # msgspec raises RecursionError for a document that is nested some hundred levels deep. It is neither a
+        # MsgspecError nor a ValueError, so it is caught separately.
         raise _invalid_json(_TOO_DEEP) from None
     if not isinstance(document, dict):
         raise ClientError(not_an_object, fields=(FieldError("", "must be an object"),))
@@ -80,19 +82,22 @@ def decode_object(body: bytes, not_an_object: ErrorCode = ErrorCode.INVALID_PARA
 
 def _check_document(document: object, body: bytes) -> None:
     walk = _DocumentWalk(document)
-    # Outside strings every colon follows a key. More colons than keys means that a key appeared twice.
+    # Outside strings every colon follows a key. If a key appears twice, the text has more colons than the decoded
+    # document has keys.
     colons = _colons_outside_strings(body) if b"\\u00" in body else body.count(b":") - walk.colons
     if walk.keys != colons:
         raise _NotAccepted("a key must not appear twice in an object")
 
 
 def _colons_outside_strings(body: bytes) -> int:
-    """Count the colons outside strings by reading the raw text. Unlike counting in decoded strings, this is right when
-    a string holds a colon as an escape sequence (`\\u003a`).
+    """Count the colons outside strings by reading the raw text. This count is right even if a string holds a colon as
+    an escape sequence (`\\u003a`): a count in the decoded strings would include a colon that the raw text does not
+    have.
     """
     return _STRING.sub(b"", body).count(b":")
 
 
 def _invalid_json(detail: str) -> ClientError:
-    # The empty pointer is the whole document (RFC 6901). Existing clients know the message "Invalid JSON".
+    # The empty pointer stands for the whole document (RFC 6901). The message is "Invalid JSON" because existing clients
+    # know it.
     return ClientError(ErrorCode.INVALID_JSON, "Invalid JSON", fields=(FieldError("", detail),))

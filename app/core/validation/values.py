@@ -1,7 +1,7 @@
 """Parse values from texts, and describe which JSON values a type accepts.
 
-Settings and query parameters are texts: a `Value` parses one. JSON fields have Python types: `describe_type` describes
-a type in the words of JSON. Errors read "must be …".
+A setting or a query parameter is a text: a `Value` parses it. A JSON field has a Python type: `describe_type` describes
+in words which JSON values the type accepts. Errors read "must be …".
 """
 
 import math
@@ -16,7 +16,7 @@ from msgspec import inspect
 UNIX_TIME = "a Unix time in seconds, for example 1796031400.5"
 
 MUST_BE = "must_be"
-"""The key by which `Meta(extra={MUST_BE: …})` gives a type its own description instead of the generated one."""
+"""The key in `Meta(extra={MUST_BE: …})` for a type's own description, which is used instead of the generated one."""
 
 
 class InvalidValue(ValueError):
@@ -24,8 +24,9 @@ class InvalidValue(ValueError):
 
 
 class Value(NamedTuple):
-    """How to parse one kind of value from a text. `must_be` describes the value in errors, `read` converts the text and
-    raises ValueError, KeyError or OverflowError if that is not possible, and `schema` is the JSON Schema of the value.
+    """How to parse one kind of value from a text. `must_be` describes the value in errors. `read` converts the text,
+    and raises ValueError, KeyError or OverflowError for a text that it cannot convert. `schema` is the JSON Schema of
+    the value.
     """
 
     must_be: str
@@ -84,7 +85,7 @@ def any_text(max_length: int) -> Value:
 
 
 def matching(must_be: str, pattern: str) -> Value:
-    """Return the Value for a text that matches a regular expression; `must_be` describes the same in words."""
+    """Return the Value for a text that matches a regular expression; `must_be` describes the expression in words."""
     compiled = re.compile(pattern)
 
     def read(text: str) -> str:
@@ -113,8 +114,8 @@ def optional(value: Value) -> Value:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean "…"?)` with the known word that is most similar to this one, or an empty string if none is
-    similar.
+    """Return ` (did you mean "…"?)` with the known word that is most similar to `word`. Return an empty string if no
+    known word is similar.
     """
     nearest = get_close_matches(word, list(known), n=1)
     return f' (did you mean "{nearest[0]}"?)' if nearest else ""

@@ -1,9 +1,9 @@
-"""Limits on the number of connections: in total, of one user, and from one address; and device takeover.
+"""Limits on the number of connections (in total, of one user, and from one address), and device takeover.
 
-A new connection of a device replaces the old one, which is usually dead: a terminal lost its network and came back.
-When a user is refused because of the user's limit, the user's open connections are probed. A client that does not
-answer the ping in time is disconnected, so a dead connection blocks its user for seconds only, and not until its
-heartbeat fails.
+Device takeover means that a new connection of a device replaces the device's old one, which is usually dead: the client
+lost its network and came back. When a connection is refused because its user has too many, the user's open connections
+are pinged. A client that does not answer in time is disconnected. So a dead connection counts toward its user's limit
+only for some seconds more, not until its heartbeat fails.
 """
 
 from collections import Counter
@@ -21,14 +21,14 @@ _IP_RETRY_S = 5.0
 
 
 class TooManyFromIp(ClientError):
-    """Raised when an address already has `max_per_ip` connections. It has the same code as an exceeded user limit, and
-    its own metric label.
+    """Raised when an IP address already has `max_per_ip` connections. The error code is the same as for too many
+    connections of a user; the class exists because the refusal has a metric label of its own.
     """
 
 
 class Admission:
-    """Admits and releases sessions. It holds every session from its admission to its release, so also sessions that are
-    not open yet.
+    """Admits and releases sessions. It holds every session from admission to release, whether the session is open yet
+    or not.
     """
 
     def __init__(self, limits: ConnectionLimits, clock: Clock) -> None:
@@ -60,9 +60,9 @@ class Admission:
     def admit(self, user_id: str, device_id: str | None = None, ip: str = "") -> Session:
         """Admit a connection before it opens, and return its new session.
 
-        Raises ServerError(DRAINING, AT_CAPACITY) and ClientError(TOO_MANY_CONNECTIONS). A session that the new one
-        displaces stays open until the new one opens. It does not count toward the limits of the server and the user,
-        but it counts toward the limit of its address.
+        Raises ServerError(DRAINING, AT_CAPACITY) and ClientError(TOO_MANY_CONNECTIONS). An old session that the new one
+        displaces stays open until the new one opens. The old session is left out when the limits of the server and the
+        user are checked, but it still counts toward the limit of its address.
         """
         if self.is_draining:
             raise ServerError(ErrorCode.DRAINING, retry_after_s=_DRAINING_RETRY_S)
@@ -78,8 +78,9 @@ class Admission:
         return session
 
     def displaced_by(self, session: Session) -> list[Session]:
-        """Return the sessions that a session displaces: the user's others with the same device id, which is not None,
-        or with `one_per_user` all of the user's others. Sessions that are being disconnected are not included.
+        """Return the sessions that `session` displaces: the other sessions of its user that have the same device id or,
+        with `one_per_user`, all other sessions of its user. Without `one_per_user`, a session that has no device id
+        displaces none. Sessions that are being disconnected are not included.
         """
         others = (one for one in self.sessions_of(session.user_id) if one is not session)
         staying = (one for one in others if one.disconnect_reason is None)
@@ -110,8 +111,9 @@ class Admission:
         return sorted(self._by_user.get(user_id, ()), key=lambda session: session.opened_at)
 
     def _check_user(self, user_id: str, displaced: list[Session]) -> None:
-        """Raise ClientError(TOO_MANY_CONNECTIONS) if a user already has `max_per_user` connections, and probe them.
-        Displaced sessions, and sessions that are being disconnected, do not count.
+        """Raise ClientError(TOO_MANY_CONNECTIONS) if a user already has `max_per_user` connections. Before that, probe
+        these connections, so that dead ones are soon disconnected. Sessions in `displaced`, and sessions that are being
+        disconnected, are not counted.
         """
         sessions = (one for one in self.sessions_of(user_id) if one.disconnect_reason is None)
         staying = [one for one in sessions if one not in displaced]
@@ -132,8 +134,8 @@ class Admission:
         return f"c_{self._admitted:x}"
 
     def _probe(self, sessions: list[Session]) -> None:
-        """Ping the client of each open session that is not being probed already. `Housekeeping` disconnects those that
-        do not answer in time.
+        """Ping the client of each session that is open and not being probed already. `Housekeeping` disconnects the
+        clients that do not answer within `liveness_probe_timeout_s`.
         """
         now = self._clock.monotonic()
         for session in sessions:

@@ -19,17 +19,17 @@ from app.flows.delivery.session import Session, TokenState
 
 
 class AppliedFilter(NamedTuple):
-    """The filter that a channel has now. It applies to the items after `seq`."""
+    """The filter that a `subscribe` message set on a channel. It applies to the items after `seq`."""
 
     filter: Filter
     seq: int
 
 
 class ChannelCommands:
-    """Executes `subscribe` and `unsubscribe`, and applies the entitlement of a newer token.
+    """Executes `subscribe` and `unsubscribe`, and applies the entitlement of a token that replaces the present one.
 
-    The last step of every change has no await, so the change takes effect between two items and no item is missed or
-    repeated.
+    Every change takes effect in its last step, which has no await. No item is broadcast during that step, so no item is
+    missed or repeated.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ChannelCommands:
         applies.
 
         Raises ClientError(TOO_MANY_CHANNELS, UNKNOWN_CHANNEL, RATE_LIMITED), ClientError(INVALID_MESSAGE) if `since`
-        asks for too many items, and ServerError if a filter cannot be read or stored.
+        asks for too many items, and ServerError if a filter or the log cannot be read, or the filter cannot be stored.
         """
         self._check_channel_limit(session, message.channel)
         self._subscriptions.meter_change(session.user_id)
@@ -67,8 +67,8 @@ class ChannelCommands:
         return self._apply(session, message.channel, wanted, start, tracks_stored=message.persist)
 
     async def unsubscribe(self, session: Session, message: Unsubscribe) -> None:
-        """Remove a channel from a connection; with `forget`, also delete its stored filter. Raises
-        ClientError(UNKNOWN_CHANNEL, RATE_LIMITED).
+        """Remove a channel from a connection. With `message.forget`, also delete the user's stored filter for the
+        channel. Raises ClientError(UNKNOWN_CHANNEL, RATE_LIMITED).
         """
         if session.channels.find(message.channel) is None:
             names = ", ".join(session.channels.names)
@@ -83,8 +83,8 @@ class ChannelCommands:
             self._manager.leave_channel(session, channel)
 
     def use_token(self, session: Session, token: TokenState) -> None:
-        """Replace the token of a session, and apply the entitlement of the new one from the next item on. If the new
-        token delays items, the session reads them from the log.
+        """Replace the token of a session, and apply the entitlement of the new token from the next item on. If the new
+        token delays items, the session reads its items from the log.
 
         Raises ClientError(TOO_MANY_CHANNELS) if the connection has more channels than the new token allows; the session
         then keeps the old token.
@@ -105,7 +105,7 @@ class ChannelCommands:
             self._live.rewind(session, (), session.base_cursor)
 
     def states(self, session: Session) -> tuple[server_messages.ChannelState, ...]:
-        """Describe a connection's channels, `default` first and the others by name."""
+        """Return a description of each channel of a connection: `default` first, the others sorted by name."""
         channels = sorted(session.channels, key=lambda channel: (channel.name != DEFAULT_CHANNEL, channel.name))
         delivered = self._live.slots.delivered(session)
         return tuple(
@@ -143,8 +143,9 @@ class ChannelCommands:
         return AppliedFilter(wanted, channel.filter_seq)
 
     def _send_past(self, session: Session, channel: Channel, past: LogRange) -> None:
-        """Replay a channel's past before any new item, and announce items that are no longer stored as a gap. Items
-        that the client already has through another channel are sent again.
+        """Replay the past items of a channel before the connection gets any new item. Past items that are no longer
+        stored are announced in a `gap` message. An item that the client already got through another channel is sent
+        again.
         """
         self._live.rewind(session, [channel], past.after)
         channel.filter_seq = past.after
@@ -153,7 +154,9 @@ class ChannelCommands:
 
 
 def _matched(session: Session, channel: Channel, delivered: int) -> int:
-    """Count the items that a channel matched since it was added. `delivered` counts the items that the connection was
-    sent since its last checkpoint; `session.sent` counts the earlier ones.
+    """Return the number of items that a channel matched since it was added.
+
+    A connection that uses shared frames has only the channel `default`, which matched every item that the connection
+    was sent: `session.sent` items up to the last checkpoint, and `delivered` items since then.
     """
     return session.sent + delivered if session.uses_shared_frames else channel.matched

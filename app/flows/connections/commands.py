@@ -50,8 +50,8 @@ class Commands:
         self._stats = stats
 
     async def execute(self, session: Session, message: client_messages.Message) -> None:
-        """Count and execute a message, and send its answer. Raises NewsError, which the dispatcher sends
-        to the client.
+        """Count and execute a message, and send the answer if there is one. Raises NewsError, which the dispatcher
+        sends to the client as an `error` message.
         """
         self._stats.connections.record_message(_LABELS[type(message)])
         match message:

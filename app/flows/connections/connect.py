@@ -1,7 +1,8 @@
 """Admit a connection before it opens, and load and check what its client asked for.
 
-Everything that needs the disk is loaded here, so that opening the connection afterwards needs no await. Connections
-with a token are admitted before the 101, pending connections when they send `auth`.
+Everything that needs the disk is loaded here, so that opening the connection afterwards needs no await. Most
+connections are admitted before the 101. A pending connection, which was opened without a token, is admitted when its
+client sends `auth`.
 """
 
 from typing import NamedTuple
@@ -24,9 +25,9 @@ from app.flows.delivery.session import ClientOptions, Session, token_state
 class ConnectRequest(NamedTuple):
     """What a client asks for when it connects.
 
-    Without a `user_id` the user is the token's. `device_id` is None for a connection that does not take part in device
-    takeover. `resume` is where in the log the client asks to start, None if it does not ask. With `is_resume_required`
-    the connection is refused if it would start with a gap.
+    `user_id` is None if the client names no user; the token then determines the user. `device_id` is None for a
+    connection that does not take part in device takeover. `resume` is where in the log the client asks to start, or
+    None if it does not ask. If `is_resume_required`, the connection is refused when it would start with a gap.
     """
 
     user_id: str | None
@@ -61,11 +62,11 @@ class Connect:
         self._admission.check_capacity()
 
     async def admit(self, request: ConnectRequest, identity: Identity, ip: str, inbox: Inbox | None = None) -> Session:
-        """Admit a connection, load and check what its client asked for, and return its session. `inbox` is the inbox of
-        a pending connection: its waiting messages and its rate limit carry over.
+        """Admit a connection, load and check what its client asked for, and return the new session. `inbox` is the
+        inbox of a pending connection: the new session takes over its waiting messages and the state of its rate limit.
 
-        Raises ClientError: INVALID_PARAMETER, FORBIDDEN, TOO_MANY_CONNECTIONS, UNKNOWN_CHANNEL, RATE_LIMITED,
-        RESUME_EXPIRED; and ServerError: DRAINING, AT_CAPACITY, or if a store is not available.
+        Raises ClientError(INVALID_PARAMETER, FORBIDDEN, TOO_MANY_CONNECTIONS, UNKNOWN_CHANNEL, RATE_LIMITED,
+        RESUME_EXPIRED), ServerError(DRAINING, AT_CAPACITY), and other codes of ServerError if a store is not available.
         """
         user_id = identity.resolve_user(request.user_id)
         if user_id is None:

@@ -1,7 +1,7 @@
 """Limits on the rate of attempts to connect, for each address and for all addresses together.
 
-An attempt is metered before its token is verified and before anything is loaded for it. Attempts from the address ""
-are not metered: the adapter passes "" for callers that are not limited by address.
+An attempt is metered before its token is verified and before anything is loaded for it. The adapter passes the address
+"" for a caller that is not limited by address. Attempts of such a caller are not metered at all.
 """
 
 import random
@@ -13,8 +13,8 @@ from app.ports.clock import Clock
 from app.telemetry.labels import RateScope
 from app.telemetry.stats import Stats
 
-# The range of the random retry delay, in seconds: clients that are refused at the same time must not all retry at the
-# same time.
+# The retry delay that a client is advised is drawn at random from this range, in seconds. Otherwise clients that are
+# refused at the same time would all retry at the same time.
 _TOTAL_RETRY_S = (1.0, 10.0)
 
 
@@ -28,8 +28,8 @@ class ConnectRateLimiter:
         self._stats = stats
 
     def check(self, ip: str) -> None:
-        """Meter one attempt from an address. Raises ClientError(RATE_LIMITED) if the address or the server exceeds its
-        rate.
+        """Meter one attempt from an address. Raises ClientError(RATE_LIMITED) if there are too many attempts from this
+        address, or too many in total.
         """
         if not ip:
             return

@@ -18,11 +18,11 @@ _MAX_CLOSED = 1_000
 class ConnectionInfo(msgspec.Struct, frozen=True):
     """One connection: its user and device, its traffic, where it is in the log, and why it ended.
 
-    `duration_s` is the time since its admission and `idle_s` the time since the last frame from the client; for a
-    closed connection both are as of its end. `items` counts the items that were sent. `behind_items` counts the items
-    that it has yet to read from the log, and is 0 unless its phase is replaying or lagging. `unacked_items` were sent
-    and are not acknowledged. `reason` is null until the connection begins to end. `closed_at`, in Unix seconds, is null
-    while it is open.
+    `duration_s` is the time since its admission. `idle_s` is the time since the last frame from its client. For a
+    closed connection, both times are as of its end. `items` is the number of items that were sent. `behind_items` is
+    the number of items that the connection has yet to read from the log; it is 0 unless the phase is replaying or
+    lagging. `unacked_items` is the number of items that were sent and are not acknowledged. `reason` is null until the
+    connection begins to end. `closed_at`, in Unix seconds, is null while the connection is open.
     """
 
     connection_id: str
@@ -54,7 +54,9 @@ class ConnectionHistory:
         self._closed.append(msgspec.structs.replace(self._describe(session, position), closed_at=self._clock.wall()))
 
     def closed(self) -> list[ConnectionInfo]:
-        """Return the connections that ended last, newest first."""
+        """Return the descriptions of the connections that closed last, starting with the one that
+        closed most recently.
+        """
         return list(reversed(self._closed))
 
     def describe(self, sessions: Iterable[Session], position: int) -> list[ConnectionInfo]:

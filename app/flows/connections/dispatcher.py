@@ -1,7 +1,8 @@
 """Meter a client's frames, answer its messages in order, and turn errors into error messages.
 
-The messages of a connection are answered one at a time, in the order of their arrival. Messages that arrive during an
-answer wait in the session's inbox, whose growth the message rate limits.
+The messages of a connection are answered one at a time, in the order of their arrival. Messages that arrive while
+another one is being answered wait in the session's inbox. How fast the inbox can grow is bounded by the message rate
+limit.
 """
 
 import asyncio
@@ -94,8 +95,8 @@ class MessageDispatcher(BaseHandler):
         self._live.send(session, message)
 
     def process_waiting(self, session: Session) -> None:
-        """Start a task that answers the messages in the session's inbox, unless there are none or such a task is
-        running.
+        """Start a task that answers the messages in the session's inbox. Does nothing if the inbox is empty or such a
+        task is running already.
         """
         inbox = session.inbox
         if inbox and not inbox.is_answering:
@@ -115,7 +116,7 @@ class MessageDispatcher(BaseHandler):
         try:
             while inbox and session.disconnect_reason is None:
                 await self._answer(session, inbox.pop())
-        # The boundary between one client and the server: an unexpected exception ends this connection only.
+        # Any unexpected exception ends here: this client is disconnected, and the others are not affected.
         except Exception:  # noqa: BLE001
             _log.exception("answer_failed", connection_id=session.id)
             self._live.disconnect(session, DisconnectReason.INTERNAL_ERROR)
@@ -128,7 +129,8 @@ class MessageDispatcher(BaseHandler):
             message = client_messages.decode(text)
             request_id = message.id
             await self._commands.execute(session, message)
-            # If the message was an ack, the ack window may have room again: let the catch-up reader check.
+            # If the message was an ack, the session's ack window may have room again: wake the catch-up reader, which
+            # checks that.
             self._catch_up.wake(session)
         except client_messages.InvalidMessage as invalid:
             self._refuse(session, invalid)
@@ -137,8 +139,8 @@ class MessageDispatcher(BaseHandler):
 
     def _refuse(self, session: Session, invalid: client_messages.InvalidMessage) -> None:
         """Send the error for a message that could not be decoded. A client that sends more than `max_invalid_per_min`
-        malformed messages (INVALID_JSON, INVALID_MESSAGE) a minute is disconnected; an unknown type or an invalid
-        filter does not count.
+        malformed messages (INVALID_JSON, INVALID_MESSAGE) a minute is disconnected. A message with an unknown type or
+        an invalid filter does not count as malformed.
         """
         code = invalid.error.code
         self._stats.connections.record_invalid(_INVALID.get(code, Invalid.SCHEMA))
@@ -157,9 +159,10 @@ class MessageDispatcher(BaseHandler):
     def _meter(self, session: Session, *, is_message: bool = False) -> Inbox | None:
         """Meter one frame of any kind. Return the session's inbox, or None if the frame must be ignored.
 
-        A frame is ignored if the connection is ending or the client is too fast. A message that is too fast is answered
-        with an error, and a client that goes on until its debt is a full burst is disconnected. A client that
-        acknowledges may send one unmetered frame for each item it was sent.
+        A frame is ignored if the connection is ending or the client sends frames too fast. If the client is too fast
+        and the frame is a message, an error is sent as its answer. A client that continues until it is `burst` frames
+        over the rate is disconnected. A client in ack mode may send one unmetered frame for each item that it was sent,
+        so that it can acknowledge every item.
         """
         now = self._clock.monotonic()
         inbox = session.receive(now, self._limits.burst)

@@ -1,5 +1,5 @@
-"""Explain why a user did or did not get an item: the verdict of the filter, and what happened to the item on each
-connection.
+"""Explain why a user did or did not get an item: the verdict of the user's filter, and what happened to the item on the
+user's connections.
 """
 
 from collections.abc import Iterator
@@ -25,9 +25,10 @@ from app.ports.log import NewsLog, Record
 class DeliveryState(StrEnum):
     """What happened to an item on one channel of one connection.
 
-    BEFORE_CONNECT: the item precedes the seq from which the connection started. IN_GAP: it was announced as missing
-    when the connection started. PENDING: the connection has not evaluated it yet. WRITTEN: it was sent. ACKED: it was
-    sent and acknowledged. REJECTED: the filter did not match. FILTER_CHANGED: an earlier filter evaluated it.
+    BEFORE_CONNECT: the connection started after the item in the log. IN_GAP: the item was announced as missing when the
+    connection started. PENDING: the connection has not evaluated the item yet. WRITTEN: the item was sent. ACKED: the
+    item was sent and acknowledged. REJECTED: the channel's filter did not match the item. FILTER_CHANGED: an earlier
+    filter of the channel evaluated the item.
     """
 
     BEFORE_CONNECT = "before_connect"
@@ -40,10 +41,10 @@ class DeliveryState(StrEnum):
 
 
 class ChannelStatus(NamedTuple):
-    """What happened to an item on one channel, and the verdict of the filter that the channel has now.
+    """What happened to an item on one channel, and the verdict of the filter that the channel has now (`outcome`).
 
-    If `state` is FILTER_CHANGED, the item was evaluated by an earlier filter, which is not kept, so `outcome` may
-    differ from what happened then.
+    If `state` is FILTER_CHANGED, the item was evaluated by an earlier filter. Earlier filters are not kept, so
+    `outcome` may differ from the verdict at that time.
     """
 
     connection_id: str
@@ -54,8 +55,8 @@ class ChannelStatus(NamedTuple):
 
 
 class ItemExplanation(NamedTuple):
-    """An item, the verdict of a filter on it, and what happened to it on each channel of the
-    connections in question.
+    """The explanation of an item: its record, the verdict of one filter, and the item's status on each channel of one
+    connection or of all of a user's open connections.
     """
 
     record: Record
@@ -83,8 +84,9 @@ class Explainer:
     async def explain_to_user(
         self, item_id: str, user_id: str, entitled: Entitlement = UNRESTRICTED
     ) -> ItemExplanation:
-        """Explain an item by the user's stored filter for channel `default`, with its status on all of the user's open
-        connections. `entitled` is the entitlement of the caller, which may be an operator.
+        """Explain an item by a user's stored filter for channel `default`. The explanation has the item's status on all
+        of the user's open connections. `entitled` is the entitlement of the caller, who may be an operator instead of
+        the user.
 
         Raises ClientError(UNKNOWN_ITEM) if there is no such item, or if the caller's token still delays it.
         """
@@ -96,8 +98,8 @@ class Explainer:
     async def explain_to_session(self, item_id: str, session: Session) -> ItemExplanation:
         """Explain an item by the filters that a connection has now. Raises ClientError(UNKNOWN_ITEM).
 
-        The verdict is that of the first channel that matches the item, or else that of the first channel. For a
-        connection without channels the outcome is ERROR.
+        The verdict is that of the first channel whose filter matches the item. If none matches, the verdict is that of
+        the connection's first channel. If the connection has no channels, the verdict's outcome is ERROR.
         """
         entitled = session.token.entitled
         record = await self._find(item_id, entitled)
@@ -107,8 +109,8 @@ class Explainer:
         return ItemExplanation(record, verdict, tuple(self._statuses(session, record)))
 
     async def _find(self, item_id: str, entitled: Entitlement) -> Record:
-        """Return the record of an item. Raises ClientError(UNKNOWN_ITEM), also for an item that the caller's token
-        still delays: the error must not reveal that the item exists.
+        """Return the record of an item. Raises ClientError(UNKNOWN_ITEM) if the item is not stored. The same error is
+        raised if the caller's token still delays the item, so that the error does not reveal that the item exists.
         """
         record = await self._news_log.by_id(item_id)
         if record is None or not entitled.is_due(record.accepted_at, self._clock.wall()):

@@ -1,5 +1,5 @@
-"""The default behavior of a connection's handler: answer pings, disconnect a client that violates the protocol, and
-ignore messages and pongs.
+"""The base class of connection handlers: it answers pings, disconnects a client that violates the protocol, and ignores
+messages and pongs.
 """
 
 from app.core.protocol import frames
@@ -33,10 +33,12 @@ class BaseHandler:
         self._admits_frame(session)
 
     def on_pause(self, session: Session) -> None:
-        """Do nothing: few frames are sent to such a connection, so they may wait in its link."""
+        """Do nothing: a connection whose handler inherits this method is sent few frames, so these may wait in its
+        link.
+        """
 
     def on_resume(self, session: Session) -> None:
-        """Do nothing, as `on_pause` does."""
+        """Do nothing, because `on_pause` stopped nothing."""
 
     def on_violation(self, session: Session, reason: DisconnectReason) -> None:
         session.end(reason)
@@ -45,7 +47,7 @@ class BaseHandler:
         session.closed(reason)
 
     def _admits_frame(self, session: Session) -> bool:  # noqa: ARG002 - others meter it
-        """Return whether a frame may be processed. The base class always returns True; subclasses meter the frame
-        first.
+        """Return whether a frame may be processed. The base class always returns True. A subclass that limits the rate
+        of frames meters the frame first.
         """
         return True

@@ -20,8 +20,8 @@ _REFUSALS = {
 
 
 def refusal_of(error: NewsError, *, names_user: bool) -> Refusal:
-    """Return the metric label of a refusal. An error code without a label of its own is BAD_REQUEST, or MISSING_USER if
-    the request has no user id (`names_user` is False).
+    """Return the metric label for the error that refused a handshake. An error code without a label of its own becomes
+    MISSING_USER if the request has no user id (`names_user` is False), and BAD_REQUEST otherwise.
     """
     if isinstance(error, TooManyFromIp):
         return Refusal.ADDRESS_LIMIT

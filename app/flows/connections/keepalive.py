@@ -1,7 +1,7 @@
 """Periodic checks of all connections: heartbeats, token expiry, maximum age, redelivery, and checkpoints that are due.
 
-Two sweeps a second check all connections, so that no connection needs a timer. A sweep checks a fifth of them at a
-time, so that it does not delay items for long.
+All connections are checked by a sweep, twice a second, so that no connection needs a timer of its own. A sweep checks
+the connections in five parts and pauses before each part, so that it does not delay items for long.
 """
 
 import random
@@ -20,7 +20,7 @@ from app.flows.delivery.resume import StartResolver
 from app.flows.delivery.session import Session, buffered_bytes
 from app.ports.clock import Clock
 
-# A connection that opens after a sweep began is first checked in the next sweep, within a second.
+# A sweep takes this long. A connection that opens during a sweep is first checked in the next one, within a second.
 SWEEP_INTERVAL_S = 0.5
 _PARTS = 5
 _AGE_SPREAD = 0.1
@@ -62,8 +62,9 @@ class Housekeeping:
                 self._look_at(sessions[part::_PARTS])
 
     def _flush_write_times(self) -> None:
-        """Update the last write time of each session that `Slots` noted a write to. The time of the previous flush is
-        used, so a checkpoint may be sent early but never late.
+        """Update the last write time of each session to which `Slots` recorded a write since the previous flush.
+        `Slots` does not record when it was, so the time of the previous flush is used. A checkpoint may therefore be
+        sent early, but never late.
         """
         self._live.slots.flush_write_times(self._writes_flushed_at)
         self._writes_flushed_at = self._clock.monotonic()
@@ -82,7 +83,7 @@ class Housekeeping:
                 continue
             if session.phase is not Phase.LIVE and buffered_bytes(session) > 0:
                 # A ping or checkpoint would wait behind the bytes that the client has yet to take, so a late answer
-                # would prove nothing. `CatchUp` disconnects the client if it takes none for too long.
+                # would prove nothing. `CatchUp` disconnects a client that takes no bytes for too long.
                 continue
             self._check_heartbeat(session, now)
             is_quiet = now - session.last_written_at >= delivery.checkpoint_interval_s
@@ -92,8 +93,8 @@ class Housekeeping:
         self._live.checkpoint(due)
 
     def _needs_nothing(self, session: Session, now: float) -> bool:
-        """Return whether a session needs none of the checks. This shortcut is True for most connections, and each is
-        checked twice a second.
+        """Return whether all checks can be skipped for a session. This is so for most sessions, and saves time because
+        every session is checked twice a second.
         """
         delivery = self._limits.delivery
         return (
@@ -107,8 +108,8 @@ class Housekeeping:
         )
 
     def _check_token(self, session: Session, now: float) -> None:
-        """Warn a v2 client once, `expiry_warning_s` before its token expires, and disconnect a client `expiry_grace_s`
-        after its token expired; `now` in Unix seconds.
+        """Warn a v2 client once, `expiry_warning_s` before its token expires. Disconnect any client `expiry_grace_s`
+        after its token expired. `now` is in Unix seconds.
         """
         token, limits = session.token, self._limits.auth
         if token.expires_at is None:
@@ -121,8 +122,9 @@ class Housekeeping:
             self._live.send(session, server_messages.TokenExpiring(token.expires_at))
 
     def _end_old(self, session: Session) -> None:
-        """Disconnect a client whose connection has reached its maximum age. A v2 client is first told to reconnect
-        within a second, perhaps to another server, and at which position to resume.
+        """Disconnect a client whose connection has reached its maximum age. A v2 client is first sent a `reconnect`
+        message: it asks the client to reconnect, perhaps to another server, after a random delay of up to a second, and
+        contains the position to resume at.
         """
         if session.options.is_v2:
             after_ms = int(random.uniform(0, _RECONNECT_WITHIN_S) * 1000)  # noqa: S311 - jitter, not a secret
@@ -144,7 +146,7 @@ class Housekeeping:
 
 
 def _max_age_s(session: Session, limits: ConnectionLimits) -> float:
-    """Return the maximum age of a connection in seconds: `max_age_s` less up to a tenth. The reduction is computed from
-    the session id, so it need not be stored.
+    """Return the maximum age of a session's connection in seconds: `max_age_s`, reduced by up to a tenth. The reduction
+    is computed from the session id, so that it need not be stored.
     """
     return limits.max_age_s * (1 - _AGE_SPREAD * (hash(session.id) % 1_000) / 1_000)

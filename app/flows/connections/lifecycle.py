@@ -1,7 +1,7 @@
 """Open a connection after the 101, send its first messages, and close it at its end.
 
-Opening has no await: no item can be broadcast between the choice of where the connection starts and the moment it
-begins to get items.
+Opening has no await. So no item can be broadcast after the connection's start in the log is chosen and before the
+connection begins to get items.
 """
 
 from app.core.errors import ErrorCode, ServerError

@@ -20,8 +20,8 @@ _log = structlog.get_logger("connections")
 
 
 class ConnectionManager:
-    """Every open connection, including those that are being disconnected. `LiveSet` decides what each of
-    them is sent.
+    """The register of all open connections, including those that are being disconnected. `LiveSet` decides which items
+    each connection is sent.
     """
 
     def __init__(self, admission: Admission, live: LiveSet, clock: Clock, stats: Stats) -> None:
@@ -33,18 +33,20 @@ class ConnectionManager:
         self._open: dict[str, Session] = {}
 
     def __len__(self) -> int:
-        """Count the open connections."""
+        """Return the number of open connections."""
         return len(self._open)
 
     def describe(self, *, are_open: bool) -> list[ConnectionInfo]:
-        """Describe the open connections or, if `are_open` is False, those that closed last; newest first."""
+        """Return descriptions of the open connections or, if `are_open` is False, of the connections that closed last.
+        Either list is sorted newest first.
+        """
         return self._history.describe(self._open.values(), self._live.position) if are_open else self._history.closed()
 
     def open(self, session: Session, link: Link[Session]) -> None:
-        """Attach the socket to an admitted session, which from now on gets the items after its start in the log.
+        """Attach the socket to an admitted session. From now on the session gets the items after its start in the log.
 
-        The sessions that it displaces are disconnected. A session that was itself disconnected before it opened is
-        closed at once.
+        The old sessions that this session displaces are disconnected. If this session was itself disconnected before it
+        opened, its socket is closed at once.
         """
         session.open(link, self._live.position if session.start is None else session.start.after)
         # A session that was displaced during its own handshake must not displace others.
@@ -107,15 +109,18 @@ class ConnectionManager:
         return len(sessions)
 
     def apply_stored_filter(self, user_id: str, wanted: Filter, name: str = DEFAULT_CHANNEL) -> None:
-        """Apply a user's new stored filter to all of the user's channels that track it."""
+        """Apply a user's new stored filter for channel `name` to each of the user's connections on which this channel
+        tracks the stored filter.
+        """
         for session in self._admission.sessions_of(user_id):
             channel = session.channels.find(name)
             if channel is not None and channel.tracks_stored:
                 self.set_channel_filter(session, channel, wanted)
 
     def detach_from_stored(self, user_id: str, name: str | None = None) -> None:
-        """Stop a user's channels from tracking the stored filter, because it was deleted. They keep the filter that
-        they have. This applies to the channels called `name`, or without a `name` to all except `default`.
+        """Stop channels of a user's connections from tracking the stored filter, because it was deleted. Each channel
+        keeps the filter that it has. With a `name`, this applies to the channels of that name; without one, to all
+        channels except `default`.
         """
         for session in self._admission.sessions_of(user_id):
             for channel in session.channels:

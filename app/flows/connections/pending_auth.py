@@ -1,7 +1,10 @@
 """Pending connections: open without a token, until their clients send the message `auth`.
 
-Some clients can set neither a header nor a subprotocol. A client that speaks v2, and so knows close code 4502, may
-connect without a token to a server that requires one, and has `auth.timeout_s` (five seconds by default) to send it.
+Some clients cannot send a token in the upgrade request, because they can set neither a header nor a subprotocol. On a
+server that requires tokens, a v2 client may therefore connect without one. Only v2 clients may, because they know close
+code 4502, which tells them that no valid token arrived. The client has `auth.timeout_s` (five seconds by default) to
+send its token.
+
 Until the token is verified the connection is not admitted, has no filter and is not counted as open. The number of
 pending connections is limited, and each of their frames is metered. Messages that follow `auth` wait in the inbox until
 `auth` is answered.
@@ -41,8 +44,8 @@ _log = structlog.get_logger("pending_auth")
 
 
 class UpgradeContext(NamedTuple):
-    """What is kept of an upgrade request without a token until the token arrives: what the client asks for, and the
-    address that the connection is counted for ("" for none).
+    """The parts of an upgrade request without a token that are kept until the token arrives: what the client asks for,
+    and the address that the connection will count toward ("" if it counts toward none).
     """
 
     request: ConnectRequest
@@ -133,8 +136,8 @@ class PendingConnection(BaseHandler):
             self._timeout.cancel()
 
     def _admits_frame(self, session: Session) -> bool:
-        """Meter a frame, and return whether the connection goes on. A client without a token only has to send `auth`,
-        so the first frame above the message rate disconnects it.
+        """Meter a frame, and return whether the connection may continue. A client without a token only has to send
+        `auth`, so it is disconnected at its first frame above the message rate.
         """
         now, limits = self._all.clock.monotonic(), self._all.message_limits
         left = session.receive(now, limits.burst).take(now, limits)
@@ -158,7 +161,7 @@ class PendingConnection(BaseHandler):
             self._refuse(invalid.error, invalid.request_id, DisconnectReason.UNAUTHENTICATED)
         except NewsError as error:
             self._refuse(error, request_id)
-        # The boundary between one client and the server: an unexpected exception ends this connection only.
+        # Any unexpected exception ends here: this client is disconnected, and the others are not affected.
         except Exception:  # noqa: BLE001
             _log.exception("guest_failed")
             self._refuse(ServerError(ErrorCode.INTERNAL), request_id)
@@ -166,8 +169,8 @@ class PendingConnection(BaseHandler):
     async def _verify(self, message: client_messages.Message) -> Identity:
         """Return the identity that the token of an `auth` message proves.
 
-        Raises ClientError(UNAUTHORIZED), also for any other message; ClientError(TOKEN_EXPIRED); and ServerError if the
-        keys are not available.
+        Raises ClientError(UNAUTHORIZED) if the message is not `auth` or its token is not valid,
+        ClientError(TOKEN_EXPIRED), and ServerError if the keys are not available.
         """
         if not isinstance(message, client_messages.Auth):
             self._all.stats.connections.record_token_check(TokenCheck.MISSING)
@@ -176,8 +179,9 @@ class PendingConnection(BaseHandler):
         return await self._all.verifier.verify(message.token)
 
     async def _enter(self, identity: Identity, request_id: str | int | None) -> None:
-        """Admit the connection, and hand its link and its waiting messages to the dispatcher. If the client left during
-        the admission, release the new session. Raises NewsError if the connection is not admitted.
+        """Admit the connection, and hand its link and its waiting messages to the dispatcher. If the client left while
+        the connection was being admitted, release the admitted session. Raises NewsError if the connection is not
+        admitted.
         """
         pending, inbox, link = self._all, self.session.inbox, self.session.link
         session = await pending.connect.admit(self._context.request, identity, self._context.ip, inbox)
@@ -194,8 +198,8 @@ class PendingConnection(BaseHandler):
     def _refuse(self, error: NewsError, request_id: str | int | None, reason: DisconnectReason | None = None) -> None:
         """Send an error and disconnect the client, unless the connection is already ending.
 
-        Without a `reason` the error's code decides: codes that are not in `_REASONS` close with 4029 if a retry may
-        succeed, otherwise with 4502.
+        If `reason` is None, the error's code determines the disconnect reason. `_REASONS` has the reasons for some
+        codes. For any other code the connection is closed with 4029 if a retry may succeed, and with 4502 if not.
         """
         pending, session = self._all, self.session
         if session.disconnect_reason is not None or session.link is None:

@@ -1,8 +1,9 @@
 """Revoked tokens, which are refused although they have not expired.
 
-A token need not have an id, so a revocation covers every token that was issued for a user until now. It is stored on
-disk first, then takes effect, and then the user's connections are closed. A revocation that is older than the longest
-lifetime of a token is deleted when the next one is stored.
+A revocation covers every token that was issued for a user up to that moment. It cannot name a single token, because a
+token need not have an id. A revocation is stored on disk first, then takes effect, and then the user's connections are
+closed. Whenever one is stored, revocations older than the longest lifetime of a token are deleted: the tokens that they
+cover have expired.
 """
 
 import structlog
@@ -16,7 +17,9 @@ _log = structlog.get_logger("revocations")
 
 
 class Revocations:
-    """For each user, the time up to which issued tokens are refused (Unix seconds)."""
+    """The revocations of all users: for each user who has one, the time (Unix seconds) up to which issued tokens are
+    refused.
+    """
 
     def __init__(self, store: RevocationStore, clock: Clock) -> None:
         self._store = store
@@ -28,8 +31,9 @@ class Revocations:
         self._issued_before = await self._store.load()
 
     def is_revoked(self, user_id: str, issued_at: float | None) -> bool:
-        """Return whether a token is revoked; `issued_at` in Unix seconds. A token without that time counts as revoked
-        if its user has a revocation, because it may be older than the revocation.
+        """Return whether a user's token is revoked. `issued_at` is in Unix seconds, or None if the token does not
+        contain it. A token without that time counts as revoked if the user has a revocation, because the token may be
+        older.
         """
         before = self._issued_before.get(user_id)
         return before is not None and (issued_at is None or issued_at <= before)
@@ -43,7 +47,7 @@ class Revocations:
         await self._store.save(user_id, now, forget_before)
         kept = {user: before for user, before in self._issued_before.items() if before >= forget_before}
         self._issued_before = kept | {user_id: now}
-        # This includes connections in their handshake: their tokens were verified before the revocation.
+        # This also disconnects sessions that are not open yet: their tokens were verified before the revocation.
         connections = manager.kick_user(user_id)
         _log.warning("tokens_revoked", user_id=user_id, connections=connections)
         return connections

@@ -27,8 +27,8 @@ _log = structlog.get_logger("subscriptions")
 
 
 class SavedSubscription(NamedTuple):
-    """A subscription as it is stored. `is_new` is True if none was stored for its user and channel before, or only one
-    that cannot be read.
+    """A subscription that was just stored. `is_new` is True if its user and channel had no readable subscription
+    before.
     """
 
     subscription: Subscription
@@ -36,8 +36,8 @@ class SavedSubscription(NamedTuple):
 
 
 class SubscriptionService:
-    """Loads, stores and deletes users' filters, and applies changes to open connections. A user without a stored filter
-    for channel `default` gets every item there.
+    """Loads, stores and deletes users' filters, and applies changes to open connections. For a user without a stored
+    filter for channel `default`, that channel matches every item.
     """
 
     def __init__(
@@ -60,11 +60,11 @@ class SubscriptionService:
             raise ClientError(ErrorCode.RATE_LIMITED, "Too many filter changes", retry_after_s=wait_s)
 
     async def load_filters(self, session: Session) -> None:
-        """Set the filter of each channel of an admitted session that has none, from what is stored. Raises
+        """Load the user's stored filters into those channels of an admitted session that have no filter yet. Raises
         ClientError(UNKNOWN_CHANNEL) if nothing is stored for a named channel.
 
-        If the stored filter cannot be read, the filter of the channel stays None: the channel then matches no item,
-        rather than every item.
+        If a stored filter cannot be read, the channel's filter stays None. The channel then matches no item, rather
+        than every item.
         """
         for channel in session.channels:
             try:
@@ -72,14 +72,14 @@ class SubscriptionService:
             except CorruptSubscriptionError as error:
                 _log.error("stored_filter_unreadable", user_id=session.user_id, error=str(error))
                 continue
-            # Keep a filter that the channel has already: one from the URL, or a newer one that was stored while this
-            # one was being read.
+            # The channel keeps a filter that it has already. Such a filter came from the URL, or it is a newer stored
+            # filter that was applied while `stored` was being read.
             if channel.filter is None:
                 channel.filter = stored
 
     async def find(self, user_id: str, channel: str = DEFAULT_CHANNEL) -> Subscription:
-        """Return the stored subscription of a user's channel. Raises ClientError(NOT_FOUND), and ServerError(INTERNAL)
-        if it cannot be read.
+        """Return the stored subscription of a user's channel. Raises ClientError(NOT_FOUND) if there is none, and
+        ServerError(INTERNAL) if it cannot be read.
         """
         try:
             stored = await self._store.load(user_id, channel)
@@ -90,7 +90,7 @@ class SubscriptionService:
         return stored
 
     async def filter_of(self, user_id: str, channel: str = DEFAULT_CHANNEL) -> Filter:
-        """Return the stored filter of a user's channel, or for `default` without a stored one the filter that matches
+        """Return the stored filter of a user's channel. If none is stored for `default`, return the filter that matches
         every item.
 
         Raises ClientError(UNKNOWN_CHANNEL) if nothing is stored for a named channel, and ServerError(INTERNAL) if the
@@ -102,8 +102,8 @@ class SubscriptionService:
             raise _unreadable() from error
 
     async def readable_filter_of(self, user_id: str) -> Filter | None:
-        """Return the filter of a user's channel `default`, or None if the stored one cannot be read. Without a stored
-        one, the filter matches every item.
+        """Return the stored filter of a user's channel `default`, or None if it cannot be read. If none is stored,
+        return the filter that matches every item.
         """
         try:
             return await self._stored_filter(user_id, DEFAULT_CHANNEL)
@@ -117,8 +117,9 @@ class SubscriptionService:
         alert_channels: tuple[str, ...] | None = None,
         channel: str = DEFAULT_CHANNEL,
     ) -> SavedSubscription:
-        """Store a filter, and apply it to every channel of the user's connections that tracks it. If `alert_channels`
-        is None, those of the stored subscription are kept, or without one `DEFAULT_ALERT_CHANNELS` are used.
+        """Store a user's filter for one channel, apply it to the user's connections on which that channel tracks the
+        stored filter, and return the stored subscription. If `alert_channels` is None, those of the previous
+        subscription are kept; a new subscription gets `DEFAULT_ALERT_CHANNELS`.
         """
         async with self.lock(user_id):
             before = await self._stored_or_none(user_id, channel)
@@ -142,16 +143,16 @@ class SubscriptionService:
             self._manager.detach_from_stored(user_id)
 
     async def forget(self, user_id: str, channel: str) -> None:
-        """Delete the stored subscription of one channel, if there is one. Connections that have the channel keep its
-        filter.
+        """Delete the stored subscription of one channel of a user, if there is one. On the user's connections, the
+        channel keeps the filter that it has.
         """
         async with self.lock(user_id):
             await self._store.delete(user_id, channel)
             self._manager.detach_from_stored(user_id, channel)
 
     def lock(self, user_id: str) -> asyncio.Lock:
-        """Return the lock of a user's filter changes. A change holds it while it is stored and applied, so that
-        connections always end up with the filter that was stored last.
+        """Return the lock for a user's filter changes. A change holds the lock until the filter is stored and applied,
+        so that connections always end up with the filter that was stored last.
         """
         return self._locks.setdefault(user_id, asyncio.Lock())
 

@@ -1,16 +1,16 @@
-"""Deliver items to every connection: live as they are broadcast, or from the log if a client resumes or is too slow.
+"""Deliver items to connections: live, as they are broadcast, or from the log, to clients that resume or are too slow.
 
 channel        one filter of a connection, under a name
 session        the state of one connection
 inbox          a client's unanswered messages, and the token buckets that meter its frames
-live           the set of live connections: joining it, leaving it, and writing to connections
-slots          the slot of each channel in the filter index, and counts of items by slot
+live           the set of live connections: how a connection joins and leaves it, and how it is written to
+slots          the number (slot) of each channel in the filter index, and how many items were sent to each slot
 broadcast      the tasks that take items from the log, match them and send them
-fanout         writing one batch of items to every connection that matched
+fanout         writing one batch of items to every connection that matches any of them
 catch_up       reading the log for a connection that is not live, until it goes live
-replay_filter  whether a channel's filter matches an item that is read from the log
+replay_filter  matching an item that is read from the log against the filter of one channel
 resume         where in the log a connection starts
-acks           redelivery, and the durable cursors of devices
+acks           redelivery of items, and the stored seq up to which each device has acknowledged
 
 May import: core, ports, telemetry.
 """

@@ -1,9 +1,9 @@
-"""At-least-once delivery: redeliver items that are not acknowledged, and store the seq that each device has
+"""At-least-once delivery: redeliver items that are not acknowledged, and store up to which seq each device has
 acknowledged.
 
-That seq is the device's cursor. A device has one cursor, whichever connection it uses; all connections of a user
-without a device id share one. A cursor is on disk within a second of an ack, so a crash can repeat items but skips
-none. Items that are not acknowledged within `ack_timeout_s` are read from the log and sent again.
+This seq is the device's cursor. A device keeps its cursor from one connection to the next; a user's connections without
+a device id share one cursor. A cursor is on disk within a second of an ack. So after a crash some items may be sent
+again, but none is skipped. Items that are not acknowledged within `ack_timeout_s` are read from the log and sent again.
 """
 
 from collections import OrderedDict
@@ -32,10 +32,10 @@ _log = structlog.get_logger("acks")
 
 
 class Acks:
-    """Processes acks, redelivers items and stores cursors.
+    """Processes acks, redelivers items, and stores the cursor of each device.
 
-    It keeps the ack windows of the `_MAX_WINDOWS` devices that connected or acknowledged last, and the cursors that are
-    not stored yet.
+    In memory it keeps the ack windows of the `_MAX_WINDOWS` devices that connected or acknowledged most recently, and
+    the cursors that are not on disk yet.
     """
 
     def __init__(
@@ -57,11 +57,12 @@ class Acks:
         self._unsaved: dict[Device, Cursor] = {}
 
     async def prepare(self, session: Session) -> None:
-        """Load the cursor of an admitted session's device, or store one for a device that has none. Raises ServerError.
+        """Load the cursor of an admitted session's device, or store a first cursor if the device has none. Raises
+        ServerError.
 
-        A new device's cursor is stored before the device is sent any item. Otherwise a crash right after the first
-        items would lose the position from which the device has to get them again. Nothing is loaded if the device's
-        window is still in memory.
+        The first cursor is stored before the device is sent any item. Otherwise a crash right after the first items
+        would lose the position from which the device must get them again. Nothing is loaded if the device's ack window
+        is still in memory.
         """
         device = _device(session)
         if device in self._windows:
@@ -92,14 +93,15 @@ class Acks:
         if not resumes(session) and before is not None:
             session.start_at(positions.resume_after(before.acked, self._resolver.bounds))
         after = self._live.position if session.start is None else session.start.after
-        # A new window: the connection that the device had before may still write into the old one.
+        # Each connection gets a window of its own, because the device's previous connection may still add items to the
+        # old one.
         window = AckWindow(after, after if before is None else before.sent)
         session.use_acks(window)
         self._remember(session, window)
 
     def suspend(self, session: Session) -> None:
-        """Stop expecting acks for the items that a closed session was sent. The window and cursor of its device are
-        kept.
+        """Stop waiting for acks of a closed session. The ack window and cursor of its device are kept for the next
+        connection.
         """
         if session.window is not None:
             session.window.suspend()
@@ -107,8 +109,8 @@ class Acks:
     def acknowledge(self, session: Session, seq: int) -> int:
         """Apply an ack and return the highest acknowledged seq.
 
-        Raises ClientError(INVALID_MESSAGE) if the session does not use acks, or if `seq` is higher than that of every
-        item sent to it or evaluated for it.
+        Raises ClientError(INVALID_MESSAGE) if the session does not use acks, or if `seq` is above every item that was
+        sent to its device or evaluated for the session.
         """
         window = session.window
         if window is None:
@@ -126,10 +128,10 @@ class Acks:
         return window.acked
 
     def redeliver(self, session: Session, now: float) -> None:
-        """Send all unacknowledged items again if the oldest was sent more than `ack_timeout_s` ago; `now` is in
-        monotonic seconds.
+        """Send a session's unacknowledged items again if the oldest of them was sent more than `ack_timeout_s` ago;
+        `now` is in monotonic seconds.
 
-        After `max_redeliveries` attempts without an ack the client is disconnected instead.
+        After `max_redeliveries` redeliveries without an ack the client is disconnected instead.
         """
         if session.window is not None and session.window.oldest_wait_s(now) > self._limits.ack_timeout_s:
             self._redeliver(session, session.window)
@@ -163,9 +165,7 @@ class Acks:
         self._live.rewind(session, session.channels, window.acked)
 
     def _skip_acknowledged(self, session: Session, acked: int) -> None:
-        """Advance the channels of a session that reads the log to `acked`: acknowledged items need not
-        be sent again.
-        """
+        """If a session reads the log, skip the items up to seq `acked`: acknowledged items need not be sent again."""
         if session.phase is not Phase.LIVE:
             for channel in session.channels:
                 channel.cursor = max(channel.cursor, acked)

@@ -25,8 +25,8 @@ from app.telemetry.stats import Stats
 STEPS = (Outcome.IMPACT, Outcome.CATEGORY, Outcome.SOURCE, Outcome.KEYWORD, Outcome.ERROR)
 _IDLE_TICK_S = 5.0
 _CAUGHT_UP_POLL_S = 0.005
-# Limits of one batch, which is one write. Bytes that the kernel does not take wait until the event loop runs, so a
-# larger write could make a healthy client look slow.
+# Limits of one batch. A connection gets the batch in one write, and bytes that the kernel does not take wait in memory
+# until the event loop runs again. So after a larger write even a healthy client could look slow.
 _BATCH_BYTES = 64 * 1024
 _BATCH_ITEMS = 64
 
@@ -34,9 +34,11 @@ _log = structlog.get_logger("broadcast")
 
 
 class Probe(NamedTuple):
-    """A probe of the canary, which is matched and encoded like an item but is not news.
+    """A probe of the canary: `record` is an artificial item that is matched and encoded like news, but is not in the
+    log.
 
-    The frame of its `record` is passed only to `send`, and only the canary counts it.
+    Its frame is passed to `send`, which writes it to the canary's own connection and to no other. Only the canary
+    counts it.
     """
 
     record: Record
@@ -44,7 +46,7 @@ class Probe(NamedTuple):
 
 
 class Matched(NamedTuple):
-    """An item that is about to be sent, its match, and how many seconds matching and encoding took."""
+    """An item that is ready to be sent, the result of matching it, and how many seconds matching and encoding took."""
 
     outgoing: Outgoing
     match: Match
@@ -55,7 +57,7 @@ class Matched(NamedTuple):
 class BroadcastQueue(asyncio.Queue[Record | Probe]):
     """The bounded queue between the log and the broadcaster, called `websocket_queue` elsewhere.
 
-    It reports how many items wait and how old the oldest is. Probes in the queue do not count as items.
+    It also reports which items wait and how old the oldest is. Probes in the queue do not count as items.
     """
 
     def items(self) -> list[Record]:
@@ -69,8 +71,8 @@ class BroadcastQueue(asyncio.Queue[Record | Probe]):
         return max((now - item.accepted_at for item in self.items()[:1]), default=0.0)
 
     async def put_probe(self, probe: Probe) -> None:
-        """Add a probe, unless the queue contains one already: probes must not pile up while the broadcaster takes
-        nothing.
+        """Add a probe, or drop it if the queue contains one already, so that probes do not pile up while the
+        broadcaster is stuck.
 
         Waits while the queue is full.
         """
@@ -83,9 +85,9 @@ class BroadcastQueue(asyncio.Queue[Record | Probe]):
 
 
 class WebSocketBroadcaster:
-    """Takes items from the queue in log order, matches them against all filters at once, and sends them.
+    """Takes items from `websocket_queue` in log order, matches them against all filters at once, and sends them.
 
-    Connections that match the same items of a batch are sent the same bytes.
+    Most connections that match the same items of a batch are sent the same bytes.
     """
 
     def __init__(
@@ -99,8 +101,9 @@ class WebSocketBroadcaster:
         self._last_tick_at = clock.monotonic()
 
     def idle_s(self) -> float:
-        """Return the seconds since `run` last began a round of its loop. With an empty queue a round takes
-        `_IDLE_TICK_S`.
+        """Return the seconds since `run` last began a round of its loop.
+
+        While the queue is empty a round takes `_IDLE_TICK_S`. A much longer time means that `run` is stuck.
         """
         return self._clock.monotonic() - self._last_tick_at
 
@@ -121,8 +124,8 @@ class WebSocketBroadcaster:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_TICK_S):
                     self._take_batch(await self._queue.get())
-            # Let the event loop write the bytes that the kernel did not take. Without this pause they would pile up
-            # during a burst of items, and healthy clients would look slow.
+            # Pause so that the event loop can write the bytes that the kernel did not take. Without this pause they
+            # would pile up during a burst of items, and healthy clients would look slow.
             await asyncio.sleep(0)
 
     async def wait_until_caught_up(self) -> None:
@@ -147,15 +150,15 @@ class WebSocketBroadcaster:
             _log.exception("broadcast_failed", sequence=records[-1].seq, items=len(matched))
             for _ in matched:
                 self._stats.broadcast.record_failure()
-        # Needed if sending failed, or if the last item could not be matched or encoded: then `deliver` has not advanced
-        # to it.
+        # `deliver` has not advanced to the last item if sending failed, or if that item could not be matched or
+        # encoded.
         self._live.advance_to(records[-1].seq)
 
     def _take_batch(self, first: Record | Probe) -> None:
         """Broadcast `first` and what already waits in the queue, up to `_BATCH_ITEMS` items or about `_BATCH_BYTES` of
         JSON.
 
-        The batch is not delayed to wait for more items. Items that precede a probe are broadcast before it.
+        A batch does not wait for more items to arrive. Items that precede a probe are broadcast before the probe.
         """
         waiting, size = first, 0
         records: list[Record] = []
@@ -189,8 +192,8 @@ class WebSocketBroadcaster:
             _log.exception("probe_failed")
 
     def _match_and_encode(self, record: Record) -> Matched | None:
-        """Return an item's match and its encoded message. Return None if either fails; the error is
-        logged and counted.
+        """Match and encode an item, and return the result. If either step raises an exception, log and count it and
+        return None.
         """
         started = self._clock.monotonic()
         try:

@@ -2,8 +2,10 @@
 
 The same loop serves a resume after a disconnect, a slow client, a redelivery, and a channel's past items. It reads a
 page of the log, evaluates the connection's filters for each item, and waits while too many bytes are buffered or too
-many items unacknowledged. Once every broadcast item has been read, the connection goes live. No await separates that
-check from the switch, so no item is lost or repeated, and a slow client costs a cursor and a bounded buffer.
+many items are unacknowledged. So a slow client costs the server only a cursor and a bounded buffer.
+
+Once every broadcast item has been read, the connection goes live. There is no await between this check and the switch
+to live, so no item is lost or repeated.
 """
 
 import asyncio
@@ -38,17 +40,18 @@ _log = structlog.get_logger("catch_up")
 
 
 class _LogReader:
-    """The state of reading the log for one connection; it is dropped when the connection goes live or ends.
+    """The state of the task that reads the log for one connection; dropped when the connection goes live or ends.
 
-    `woken` is set to make the reader check for room again. `progress_at` is when the client last took bytes or had none
-    to take (monotonic seconds). `replayed` counts the items sent from the log.
+    `woken` is set to make the task check again whether the client can be sent more. `progress_at` is when the client
+    last took bytes or had none to take (monotonic seconds). `replayed` counts the items sent from the log.
     """
 
     __slots__ = ("is_lag_announced", "progress_at", "replayed", "sent", "untaken", "woken")
 
     def __init__(self, untaken: int, now: float) -> None:
         self.woken = asyncio.Event()
-        # The bytes in the link's buffer at the last call of `bytes_taken`, and the bytes of items written since then.
+        # `untaken` is the number of bytes in the link's buffer at the last call of `bytes_taken`, and `sent` the bytes
+        # of items written since then.
         self.untaken = untaken
         self.sent = 0
         self.progress_at = now
@@ -56,10 +59,10 @@ class _LogReader:
         self.is_lag_announced = False
 
     def bytes_taken(self, untaken: int) -> int:
-        """Return the minimum number of bytes that the client took since the last call; `untaken` is how many its link
+        """Return a lower bound of the bytes that the client took since the last call; `untaken` is how many its link
         buffers now.
 
-        The client may have taken more, because only items from the log are counted as sent.
+        The client may have taken more, because messages other than items from the log are not counted as sent.
         """
         taken = self.untaken + self.sent - untaken
         self.untaken, self.sent = untaken, 0
@@ -101,8 +104,8 @@ class CatchUp:
             self.sweep()
 
     def sweep(self) -> None:
-        """Disconnect clients that took no byte for too long or lag too far behind, and wake every reader in case it
-        missed a wake-up.
+        """Disconnect clients that took no byte for too long or lag too far behind, and wake every reader task in case
+        it missed a wake-up.
         """
         for session, reader in list(self._readers.items()):
             now, untaken = self._clock.monotonic(), buffered_bytes(session)
@@ -112,13 +115,15 @@ class CatchUp:
             reader.woken.set()
 
     def wake(self, session: Session) -> None:
-        """Make a session's reader check again whether there is room. Does nothing for a session without a reader."""
+        """Make the reader task of a session check again whether it can send more or must end. Does nothing if there is
+        no such task.
+        """
         reader = self._readers.get(session)
         if reader is not None:
             reader.woken.set()
 
     def on_room(self, session: Session) -> None:
-        """Record that a client took most of its buffered bytes, and wake the session's reader if it has one."""
+        """Record that a client took most of its buffered bytes, and wake the session's reader task if it has one."""
         reader = self._readers.get(session)
         if reader is not None:
             reader.progress_at = self._clock.monotonic()
@@ -148,9 +153,9 @@ class CatchUp:
                 async with self._pages:
                     await self._read_page(session, reader)
             if session.cursor == cursor and session.disconnect_reason is None:
-                # Nothing was read. Either the cursor is beyond the live position, so that going live now would repeat
-                # the items in between when they are broadcast; or no broadcast item after the cursor is stored any
-                # more, is due yet, or could be read. Wait for the broadcaster to advance, or for time to pass.
+                # Nothing was read. If the cursor is above the live position, going live now would repeat the items in
+                # between when they are broadcast. Otherwise the items after the cursor are not broadcast yet, not due
+                # yet, pruned, or could not be read. Wait for the broadcaster to advance, or for time to pass.
                 await self._clock.sleep(min(max(_CAUGHT_UP_POLL_S, delay_s / _POLLS_PER_DELAY), _MAX_POLL_S))
 
     def _go_live(self, session: Session, reader: _LogReader) -> None:
@@ -193,8 +198,8 @@ class CatchUp:
     def _announce_gap(self, session: Session, record: Record) -> None:
         """Send a `gap` message if the items just before `record` were pruned before this connection read them.
 
-        A client that neither speaks v2 nor resumes does not know this message. It is disconnected instead, so that it
-        does not mistake an incomplete stream for a complete one.
+        The message is sent to clients that speak v2 or resume. Any other client does not know it and is disconnected,
+        because it would mistake an incomplete stream for a complete one.
         """
         missed = LogGap(session.cursor + 1, record.seq - 1, GapReason.EXPIRED)
         if missed.items <= 0:
@@ -206,7 +211,9 @@ class CatchUp:
             self._live.disconnect_slow(session)
 
     def _offer(self, session: Session, reader: _LogReader, record: Record) -> None:
-        """Advance a session to an item, and send the item if a channel that has not evaluated it yet matches it."""
+        """Evaluate an item for the channels that have not evaluated it yet, and send it if one of them matches. In both
+        cases the session's cursor advances to the item.
+        """
         entitled, names = session.token.entitled, []
         for channel in session.advance(record.seq):
             if self._replay_filter.matches(channel, record, entitled):
@@ -239,9 +246,10 @@ class CatchUp:
         self._stats.broadcast.record_single_send(len(record.item_json), len(frame), encoding_of(window_bits))
 
     def _announce_lag(self, session: Session, reader: _LogReader, records: Sequence[Record]) -> None:
-        """Send a lagging v2 client one `lag` message that says how many items and milliseconds it is behind.
+        """Tell a lagging v2 client once, in a `lag` message, how many items and milliseconds it is behind.
 
-        The message precedes the first items that are read from the log, which is when the client takes bytes again.
+        The message is sent just before the first items from the log, because only then does the client take bytes
+        again.
         """
         if reader.is_lag_announced or session.phase is not Phase.LAGGING or not records:
             return

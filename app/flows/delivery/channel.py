@@ -7,11 +7,11 @@ from app.core.filters.filter import DEFAULT_CHANNEL, Filter
 class Channel:
     """One filter of a connection, under a name.
 
-    `filter` is None until it is loaded, and stays None if the stored one cannot be read. A channel that `tracks_stored`
-    has the user's stored filter and follows its changes. While the connection is not live, the channel has evaluated
-    the items up to `cursor`. The current filter applies to items after `filter_seq`. `compiled` caches a filter and its
-    compiled form. `slot` is -1 while the channel has none. `matched` counts matching items, but only if the connection
-    does not use shared frames.
+    `filter` is None until it is loaded, and stays None if the stored filter cannot be read. It applies to items after
+    `filter_seq`. If `tracks_stored` is set, the channel has the user's stored filter and follows its changes.
+    `compiled` caches a filter and its compiled form. `cursor` is the seq up to which the channel has evaluated items;
+    it is valid only while the connection is not live. `slot` is the channel's slot in the filter index, -1 while it has
+    none. `matched` counts matching items, but only if the connection does not use shared frames.
     """
 
     __slots__ = ("compiled", "cursor", "filter", "filter_seq", "matched", "name", "slot", "tracks_stored")
@@ -27,7 +27,9 @@ class Channel:
 
 
 class ChannelSet(tuple[Channel, ...]):
-    """A connection's channels. A tuple: most connections have one channel, and a dict takes four times the memory."""
+    """The channels of a connection. It is a tuple, because most connections have one channel and a dict takes four
+    times the memory.
+    """
 
     __slots__ = ()
 
@@ -37,7 +39,7 @@ class ChannelSet(tuple[Channel, ...]):
 
     @property
     def has_named(self) -> bool:
-        """Return whether there is a channel other than `default`, so that item messages must list the channels that
+        """Return whether there is a channel other than `default`. If so, item messages must list the channels that
         match.
         """
         return any(channel.name != DEFAULT_CHANNEL for channel in self)

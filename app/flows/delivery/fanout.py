@@ -1,8 +1,9 @@
-"""Write one batch of items to every connection that matched: the loop over recipients.
+"""Write one batch of items to every connection that matches any of them: the loop over recipients.
 
-Most connections get all items of the batch that they matched in one write, with their checkpoint if it is due, and
-those that matched the same items share one buffer. Two kinds of connections get frames of their own, item by item: one
-with named channels is told which of them matched, and one in ack mode adds each item to its ack window.
+Most connections get all of their items of the batch in one write, with a checkpoint if one is due. Connections that
+match the same items share one buffer. Two kinds of connections get frames of their own, item by item: those with named
+channels, because each message lists the channels that match, and those in ack mode, because each item is added to the
+connection's ack window.
 """
 
 from collections import Counter
@@ -25,7 +26,7 @@ from app.telemetry.histogram import Example
 from app.telemetry.labels import Encoding
 from app.telemetry.stats import Stats
 
-# How many sends are made in one call and share one reading of the clock.
+# How many connections are written to in one call of `SendMany`, with one reading of the clock.
 _SENDS_PER_CALL = 128
 
 
@@ -38,9 +39,9 @@ class Outgoing(NamedTuple):
 
 
 class FanoutResult(NamedTuple):
-    """The sessions that need attention after a batch; a session may occur more than once.
+    """The sessions that the caller must act on after a batch; a session may occur more than once.
 
-    `full` has those with too many buffered bytes or a full ack window, `due` those whose checkpoint is due.
+    Those in `full` have too many buffered bytes or a full ack window. Those in `due` must be sent a checkpoint.
     """
 
     full: list[Session]
@@ -48,8 +49,8 @@ class FanoutResult(NamedTuple):
 
 
 class _Batch(NamedTuple):
-    """The state of a batch while it is sent: its result so far, its last seq, and the slots that its items may bring to
-    a checkpoint.
+    """A batch while it is sent: its result so far, the seq of its last item, and the slots whose checkpoint may become
+    due with its items.
     """
 
     result: FanoutResult
@@ -61,8 +62,8 @@ class _InFlight:
     """One item of a batch while it is sent, and counts of its sends.
 
     `attempted` counts the connections to write to, including those that turn out to be closing. `channels_of` has the
-    names of the matching channels for each connection that needs frames of its own. `latencies` has pairs of seconds
-    since acceptance and number of sends.
+    names of the matching channels for each connection that needs frames of its own. Each pair in `latencies` is the
+    seconds from acceptance to sending, and the number of sends that took this long.
     """
 
     __slots__ = ("attempted", "channels_of", "frames", "latencies", "message", "record", "sends", "wire_bytes")
@@ -77,7 +78,7 @@ class _InFlight:
         self.latencies: list[tuple[float, int]] = []
 
     def count(self, window_bits: int, frame_bytes: int, sends: int) -> None:
-        """Count `sends` writes of one frame of the item, which has `frame_bytes` bytes."""
+        """Count that one frame of the item, with `frame_bytes` bytes, was written `sends` times."""
         encoding = encoding_of(window_bits)
         self.sends[encoding] += sends
         self.wire_bytes[encoding] += frame_bytes * sends
@@ -98,7 +99,8 @@ class Fanout:
         self._stats = stats
 
     def send(self, batch: Sequence[Outgoing]) -> FanoutResult:
-        """Write items, in order, to every connection with a matching slot, and return the sessions that need attention.
+        """Write a batch to every connection with a matching slot, in the order of its items, and return the sessions
+        that the caller must act on.
 
         The batch must not be empty.
         """
@@ -116,8 +118,8 @@ class Fanout:
         return result
 
     def _send_shared(self, items: Sequence[_InFlight], window_bits: int, slots: BitMap, this: _Batch) -> None:
-        """Write the same items to the connections in `slots` that share frames. For the others, only record which
-        channels matched.
+        """Write `items` to the connections of `slots` that share frames. For the other connections, only record which
+        channels match: `_send_per_channel` writes to them later.
         """
         self._collect_channels(items, slots & self._slots.unshared)
         shared = slots - self._slots.unshared
@@ -134,14 +136,19 @@ class Fanout:
             item.count(window_bits, len(frame), written + len(reached))
 
     def _due(self, slots: BitMap, items: int) -> list[tuple[int, BitMap]]:
-        """Return the slots whose checkpoint is due after `items` more items, in groups with the same number of items
-        since the last one.
+        """Return the slots whose checkpoint is due once they are sent `items` more items.
+
+        They are grouped in pairs: a number of items since the last checkpoint, including the new ones, and the slots
+        with that number.
         """
         counted = ((delivered + items, part) for delivered, part in self._slots.partition_by_delivered(slots))
         return [(delivered, part) for delivered, part in counted if delivered >= self._limits.checkpoint_interval_items]
 
     def _checkpoint(self, seq: int, delivered: int) -> bytes:
-        """Return the checkpoint that `LiveSet.checkpoint` would send to each connection."""
+        """Return the frame of a checkpoint at `seq`; `delivered` is the number of items since the last one.
+
+        It is the checkpoint that `LiveSet.checkpoint` would send right after these items.
+        """
         return frames.message_frame(server_messages.checkpoint_message(self._clock.wall(), seq, delivered, age_ms=0))
 
     def _send_to(self, slots: BitMap, joined: bytes, items: Sequence[_InFlight], result: FanoutResult) -> BitMap:
@@ -157,9 +164,10 @@ class Fanout:
         return slots - closing
 
     def _send_many(self, slots: Sequence[int], joined: bytes, result: FanoutResult) -> list[int]:
-        """Write the same bytes to these slots in one call, and the bytes that a socket did not take through its link.
+        """Write the same bytes to the sockets of these slots in one call, and return the slots whose connections are
+        closing.
 
-        Return the slots of connections that are closing.
+        Bytes that a socket does not take are written through the connection's link.
         """
         handles = self._slots.handles
         taken = self._transport([handles[slot] for slot in slots], joined)
@@ -169,7 +177,8 @@ class Fanout:
         return [slot for slot, rest in rests if not self._write_rest(slot, rest, result)]
 
     def _write_rest(self, slot: int, rest: bytes, result: FanoutResult) -> bool:
-        """Write the bytes that `SendMany` did not take through the link; return False if the connection is closing.
+        """Write, through the connection's link, the bytes that `SendMany` did not take. Return False if the connection
+        is closing.
 
         A session that buffers more than `write_high_water_bytes` afterwards is added to `result.full`.
         """
@@ -182,7 +191,7 @@ class Fanout:
         return True
 
     def _collect_channels(self, items: Sequence[_InFlight], slots: BitMap) -> None:
-        """Record for each item which channels of these connections matched it, and count the channels' matches."""
+        """Record for each item that the channels of these slots match it, and count the matches of each channel."""
         for slot in slots:
             session, channel = self._slots.sessions[slot], self._slots.channels[slot]
             if session is not None and channel is not None:
@@ -212,8 +221,8 @@ class Fanout:
         self._record_latency([item], written)
 
     def _record_latency(self, items: Iterable[_InFlight], sends: int) -> None:
-        """Record how many seconds after its acceptance each item was written; `sends` connections share one reading of
-        the clock.
+        """Record how many seconds after its acceptance each item was written to `sends` connections, all with one
+        reading of the clock.
         """
         if not sends:
             return
@@ -222,9 +231,10 @@ class Fanout:
             item.latencies.append((max(now - item.record.accepted_at, 0.0), sends))
 
     def _count(self, item: _InFlight, recipients: int) -> None:
-        """Add one item's sends to the metrics.
+        """Add the counts of one item to the metrics; `recipients` is the number of slots that match it.
 
-        A delivery slower than `SLOW_DELIVERY_S` also leaves an exemplar, so that a dashboard panel leads to the item.
+        If its slowest delivery took longer than `SLOW_DELIVERY_S`, also record an exemplar, which leads from a
+        dashboard panel to the item.
         """
         record, closed = item.record, item.attempted - item.sends.total()
         item.count_frames(item.message)
@@ -246,8 +256,8 @@ class Fanout:
 
 
 def _frames(item: _InFlight) -> Iterator[tuple[Session, bytes]]:
-    """Yield each connection that needs its own frame of the item, with that frame, and then count the frames that were
-    encoded.
+    """Yield each connection that is written to separately, with its frame of the item. At the end, count the frames
+    that were encoded only for these connections.
 
     Connections with the same matching channels and the same deflate window share one frame.
     """

@@ -11,10 +11,10 @@ _MINUTE_S = 60.0
 
 
 class Inbox(msgspec.Struct, gc=False):
-    """The unanswered messages of one client, and its token buckets. An inbox is true while a message waits.
+    """The unanswered messages of one client, and its token buckets. `bool(inbox)` is True while a message waits.
 
-    It is created with the client's first frame, so that a connection that only listens has none. `is_answering` is True
-    while a task answers the messages. Times are monotonic seconds.
+    An inbox is created with the client's first frame, so a connection that only listens has none. `is_answering` is
+    True while a task answers the messages. Times are monotonic seconds.
     """
 
     _bucket: TokenBucket

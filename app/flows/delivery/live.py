@@ -1,7 +1,8 @@
-"""The set of live connections, which get items as they are broadcast, and how a connection leaves and rejoins it.
+"""The live connections, which are sent items as they are broadcast, and how a connection leaves this set and returns to
+it.
 
-No function here waits for a client: frames are handed to transports. A connection whose client reads or acknowledges
-too slowly leaves the set and reads the log at its own pace (`catch_up`).
+No function here waits for a client: frames are handed to transports. If a client reads or acknowledges too slowly, its
+connection leaves the set, and items are read from the log for it at the client's pace (`catch_up`).
 """
 
 import asyncio
@@ -30,11 +31,12 @@ _log = structlog.get_logger("live")
 
 
 class LiveSet:
-    """The live connections, and the operations that write to connections or move them into and out of this set.
+    """The live connections, with the operations that move a connection into or out of this set or write to a
+    connection.
 
-    `position` is the seq up to which items were broadcast, and `last_item_at` is when it last advanced (monotonic
-    seconds; None before the first item). `lagging` is the queue of sessions for which `CatchUp` has to start reading
-    the log.
+    `position` is the live position: the seq up to which items were broadcast. `last_item_at` is when the position last
+    advanced (monotonic seconds; None before the first item). `lagging` is the queue of sessions for which `CatchUp` has
+    to start reading the log, whether they fell behind or have items to replay.
     """
 
     def __init__(
@@ -54,10 +56,10 @@ class LiveSet:
         return self.slots.index
 
     def begin(self, session: Session) -> None:
-        """Make a session that just opened live, or let it read the log first.
+        """Start the delivery of items to a session that just opened: live, or from the log first.
 
-        It reads the log first if it does not start at the live position, or if its token delays items. A session that
-        is being disconnected is ignored.
+        The log is read first if the session does not start at the live position, or if its token delays items. Does
+        nothing if the session is being disconnected.
         """
         if session.disconnect_reason is not None:
             return
@@ -67,8 +69,8 @@ class LiveSet:
             self._read_log(session)
 
     def go_live(self, session: Session) -> None:
-        """Make a session live that has read every broadcast item. The caller must not await between that check and this
-        call.
+        """Make a session live. It must have read every broadcast item, and the caller must not await between checking
+        that and this call.
         """
         if session.phase is Phase.LAGGING:
             self._stats.connections.record_slow(SlowAction.CAUGHT_UP)
@@ -76,9 +78,9 @@ class LiveSet:
         self.slots.activate(session)
 
     def fall_behind(self, session: Session) -> None:
-        """Let a live session whose client reads or acknowledges too slowly read the log instead.
+        """Make a live session read the log instead, because its client reads or acknowledges too slowly.
 
-        A session that is not live is left as it is.
+        Does nothing if the session is not live.
         """
         if session.phase is not Phase.LIVE:
             return
@@ -88,8 +90,10 @@ class LiveSet:
         _log.info("connection_lagging", connection_id=session.id, user_id=session.user_id, sequence=self.position)
 
     def rewind(self, session: Session, channels: Iterable[Channel], after: int) -> None:
-        """Make a session read the log, and set the cursors of `channels` to `after`: these channels evaluate items
-        after it again.
+        """Make a session read the log, with the cursors of `channels` set to `after`.
+
+        These channels then evaluate every item after that seq, even if they evaluated it before. The other channels
+        continue where they are.
         """
         if session.phase is Phase.LIVE:
             self._leave(session, PhaseEvent.REWIND)
@@ -101,14 +105,14 @@ class LiveSet:
     def has_room(self, session: Session) -> bool:
         """Return whether more items from the log may be sent to a client.
 
-        Its ack window must not be full, and at most `write_low_water_bytes` may be buffered for it.
+        That is the case while its ack window is not full and at most `write_low_water_bytes` are buffered for it.
         """
         is_full = is_window_full(session, self._limits.ack_window_items)
         return not is_full and buffered_bytes(session) <= self._limits.write_low_water_bytes
 
     def disconnect_if_stalled(self, session: Session, stalled_s: float) -> None:
-        """Disconnect a client that took no byte for more than `stall_timeout_s`, or lags by
-        more than `max_lag_items`.
+        """Disconnect a client that has taken no byte for more than `stall_timeout_s`, or that lags by more than
+        `max_lag_items`. `stalled_s` is how long it has taken no byte.
         """
         if should_disconnect(session.phase, self.position - session.cursor, stalled_s, self._limits):
             self.disconnect_slow(session)
@@ -120,8 +124,8 @@ class LiveSet:
     def write(self, session: Session, frame: bytes) -> None:
         """Write a frame to one client. Does nothing if the session is not open or is being disconnected.
 
-        If more than `write_high_water_bytes` are buffered afterwards, the session falls behind. If it is more than
-        twice as many, the client is disconnected: it keeps sending requests and does not read the answers.
+        If more than `write_high_water_bytes` are buffered afterwards, the session falls behind. Above twice that limit
+        the client is disconnected, because it keeps sending requests without reading the answers.
         """
         if session.link is None or session.disconnect_reason is not None:
             return
@@ -134,8 +138,10 @@ class LiveSet:
             self.fall_behind(session)
 
     def deliver(self, batch: Sequence[Outgoing]) -> None:
-        """Write items to every connection with a matching slot. Sessions that are full fall behind; checkpoints that
-        are due are sent.
+        """Write a batch of items to every connection with a matching slot, and advance the live position.
+
+        Then sessions with too many buffered bytes or a full ack window fall behind, and checkpoints that are due are
+        sent.
         """
         result = self._fanout.send(batch)
         self.advance_to(batch[-1].record.seq)
@@ -144,14 +150,14 @@ class LiveSet:
         self.checkpoint(dict.fromkeys(result.due))
 
     def advance_to(self, seq: int) -> None:
-        """Record that every item up to `seq` has been broadcast, and the time."""
+        """Record that every item up to `seq` was broadcast, and when."""
         self.position = seq
         self.last_item_at = self._clock.monotonic()
 
     def checkpoint(self, sessions: Iterable[Session]) -> None:
-        """Send each session a checkpoint: its client has every matching item up to a seq.
+        """Send each session a checkpoint, which tells its client up to which seq it has every matching item.
 
-        The checkpoint contains the number of items since the last one, which starts again at 0.
+        The checkpoint contains the number of items sent since the previous one. The session then counts from 0 again.
         """
         now = self._clock.monotonic()
         age_ms = None if self.last_item_at is None else int((now - self.last_item_at) * 1000)
@@ -166,15 +172,15 @@ class LiveSet:
     def checkpoint_if_due(self, session: Session) -> None:
         """Send a checkpoint to a session that reads the log, if enough items were sent or read since the last one.
 
-        Enough are `checkpoint_interval_items` sent or `_CHECKPOINT_READ_ITEMS` read.
+        Enough means `checkpoint_interval_items` sent or `_CHECKPOINT_READ_ITEMS` read.
         """
         is_due = session.delivered >= self._limits.checkpoint_interval_items
         if is_due or session.cursor - session.checkpoint_seq >= _CHECKPOINT_READ_ITEMS:
             self.checkpoint([session])
 
     def decided_seq(self, session: Session) -> int:
-        """Return the seq up to which every item was matched or rejected for a session: the live position, or its cursor
-        if it is not live.
+        """Return the seq up to which every item was matched or rejected for a session: the live position if the session
+        is live, otherwise its cursor.
         """
         return self.position if session.phase is Phase.LIVE else session.cursor
 

@@ -22,17 +22,16 @@ _log = structlog.get_logger("replay_filter")
 class ReplayFilter:
     """Evaluates one filter at a time with the reference implementation in `core/filters/matching`.
 
-    The filter index must give the same results (tests/core/test_filter_index.py).
+    The filter index must have the same results (tests/core/test_filter_index.py).
     """
 
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
-        # Analyzed items by seq, at most `_CACHED_ITEMS`: many connections read the same items, and each item is
-        # tokenized once.
+        # Analyzed items by seq, at most `_CACHED_ITEMS`. An item that many connections read is tokenized only once.
         self._analyzed: dict[int, AnalyzedItem] = {}
 
     def matches(self, channel: Channel, record: Record, entitled: Entitlement) -> bool:
-        """Return whether a channel's filter matches an item and `entitled` lets the user see the item.
+        """Return whether a channel's filter matches an item and `entitled` allows the user to see the item.
 
         A filter that could not be loaded (None) matches nothing. If the evaluation raises an exception, the item does
         not match, and the error is logged and counted.
@@ -45,7 +44,7 @@ class ReplayFilter:
         try:
             compiled = _compile(channel, channel.filter, entitled)
             return first_rejection(self._analyze(record.seq, record.item), compiled) is None
-        # Fail closed, as live matching does.
+        # As in live matching, an item whose evaluation fails is not sent.
         except Exception:  # noqa: BLE001
             _log.exception("match_failed", item_id=record.item.id, sequence=record.seq)
             self._stats.recovery.record_replay_error()

@@ -1,9 +1,9 @@
-"""Resolve where in the log a connection starts whose client asks for missed items.
+"""Find where in the log a connection starts when its client asks for missed items.
 
-A client asks by position, seq, time or number of items. This module turns a time or a number of items into a seq;
-`core/delivery/positions` decides for a position or seq whether continuity can be proven. Replays of at most
-`unmetered_items` items are read from memory and are not metered. Longer ones need the disk, so a device may ask for
-`max_long_per_min` of them a minute.
+A client asks by position, seq, time or number of items. This module turns a time or a number of items into a seq. For a
+position or seq, `core/delivery/positions` decides where to start and which items may be missing (the gap). A replay of
+at most `unmetered_items` items is read from memory and is not metered. A longer one needs the disk, so a device may ask
+for only `max_long_per_min` of them a minute.
 """
 
 import asyncio
@@ -38,8 +38,8 @@ _MINUTE_S = 60.0
 
 
 class StartResolver:
-    """Resolves what a client asks for to a place in the log: the seq to start after, and the gap if
-    items are missing.
+    """Turns a client's request for missed items into a place in the log: the seq to start after, and the gap if some of
+    the items are missing.
     """
 
     def __init__(
@@ -73,16 +73,18 @@ class StartResolver:
         session.start_at(start)
 
     async def start_delayed(self, session: Session) -> None:
-        """Start a session whose token delays every item before the first item that is not due yet.
+        """Set where a session starts whose token delays every item: just before the first item that is not due yet.
 
-        From the live position, it would get no item for one whole delay. Raises ServerError if the log cannot be read.
+        If it started at the live position, it would get no item for one whole delay. Raises ServerError if the log
+        cannot be read.
         """
         found = await self._since(self._clock.wall() - session.token.entitled.min_delay_s)
         session.start_at(LogRange(found.after, is_requested=False))
 
     def record_result(self, session: Session) -> None:
-        """Count the result of a resume (gap, empty or complete) when its session opens. Does nothing if the session
-        does not resume.
+        """Count the result of a session's resume when the session opens. Does nothing if the session does not resume.
+
+        The result is a gap (items are missing), empty (there is nothing to replay) or complete.
         """
         if session.start is None or not session.start.is_requested:
             return
@@ -124,8 +126,8 @@ class StartResolver:
         """Return the place before the first item accepted at `time` (Unix seconds) or later, with a gap if some of
         these items may have been pruned.
 
-        The search is binary, because items are in the order of acceptance. If the clock was set back in between, their
-        times are not in that order, and the result is one of several possible places.
+        The search is binary, because later items normally have later times of acceptance. If the clock was once set
+        back, some do not, and the result is one of several possible places.
         """
         oldest, head = self._news_log.oldest, self._news_log.head
         if oldest > 1 and self._news_log.oldest_at > time:
@@ -141,9 +143,10 @@ class StartResolver:
         return LogRange(low - 1)
 
     async def _before_last(self, items: int, channels: Iterable[Channel], entitled: Entitlement) -> int:
-        """Return the seq after which `items` items are due and match one of the channels.
+        """Return the seq after which `items` items are due and match at least one of the channels.
 
-        If fewer match among the newest `max_scan_items`, return the seq before the oldest of these.
+        Only the newest `max_scan_items` items are searched. If fewer of them match, return the seq just before the
+        oldest item searched.
         """
         wanted, page, now = list(channels), self._limits.page_items, self._clock.wall()
         end = self._news_log.head

@@ -25,7 +25,8 @@ from app.ports.transport import Link
 class ClientOptions(NamedTuple):
     """What a client negotiated when it connected.
 
-    `deflate_window_bits` is the deflate window with which the items sent to it are compressed, UNCOMPRESSED for none.
+    `deflate_window_bits` is the deflate window with which items are compressed for the client. UNCOMPRESSED means that
+    they are not compressed.
     """
 
     is_v2: bool = False
@@ -48,7 +49,9 @@ NO_TOKEN = TokenState()
 
 
 def token_state(entitled: Entitlement, expires_at: float | None) -> TokenState:
-    """Return the state of a token; connections without a token share one."""
+    """Return the state of a token. Connections whose token restricts nothing and never expires share one object,
+    NO_TOKEN.
+    """
     state = TokenState(entitled, expires_at)
     return NO_TOKEN if state == NO_TOKEN else state
 
@@ -62,10 +65,10 @@ def client_options(is_v2: bool, uses_acks: bool, deflate_window_bits: int) -> Cl
 class Session:
     """A connection: admitted when it is created, open once it has a link, over once it has a `disconnect_reason`.
 
-    Times are monotonic seconds. The connection starts with the items after `opened_seq`. Its client was last told that
-    it has everything up to `checkpoint_seq`. `base_cursor` is the connection's place in the log while it has no
-    channel. `delivered` counts the items since the last checkpoint, except those that `Slots` still counts; `sent`
-    counts the items before that checkpoint.
+    Times are monotonic seconds. The connection starts with the items after `opened_seq`. `checkpoint_seq` is the seq up
+    to which the client was last told that it has everything. `base_cursor` is the connection's place in the log while
+    it has no channel. `sent` counts the items up to the last checkpoint, and `delivered` those since then, except the
+    ones that `Slots` still counts.
     """
 
     __slots__ = (
@@ -101,7 +104,7 @@ class Session:
         self.id = connection_id
         self.user_id = user_id
         self.device_id = device_id
-        # The IP address that the connection is counted for, "" for none.
+        # The IP address in whose limit the connection counts, "" if it counts for none.
         self.ip = ip
         self.options = ClientOptions()
         self.token = NO_TOKEN
@@ -148,7 +151,9 @@ class Session:
         self.start = start
 
     def use_token(self, token: TokenState) -> None:
-        """Replace the token's state, with that of a newer token or to record that the expiry was announced."""
+        """Replace the token's state: by that of a newer token, or to record that the client was warned
+        of its expiry.
+        """
         self.token = token
 
     def use_acks(self, window: AckWindow) -> None:
@@ -156,8 +161,8 @@ class Session:
         self._count_per_channel()
 
     def open(self, link: Link["Session"], seq: int | None = None) -> None:
-        """Attach the socket, and let the connection get items after `seq`. `seq` is None for a connection that is not
-        admitted.
+        """Attach the socket. The connection gets items after `seq`; `seq` is None for a connection that is not admitted
+        and gets no items.
         """
         self.link = link
         if seq is not None:
@@ -172,7 +177,7 @@ class Session:
         self.channels = ChannelSet((*self.channels, channel))
 
     def drop_channel(self, channel: Channel, seq: int) -> None:
-        """Remove a channel; `seq` is where the connection is in the log, in case it has no channel left."""
+        """Remove a channel. `seq` is the connection's place in the log, which is kept in case no channel is left."""
         self.base_cursor = seq
         self.channels = ChannelSet(one for one in self.channels if one is not channel)
 
@@ -190,7 +195,9 @@ class Session:
         self.delivered += items
 
     def pinged(self, now: float, *, is_probe: bool = False) -> None:
-        """Record that the client was pinged. A liveness probe must be answered within `liveness_probe_timeout_s`."""
+        """Record that the client was pinged. After a liveness probe (`is_probe`) the client must answer within
+        `liveness_probe_timeout_s`.
+        """
         self.pinged_at = now
         if is_probe:
             self.probed_at = now
@@ -202,16 +209,18 @@ class Session:
         self.delivered += items
 
     def checkpointed(self, seq: int, delivered: int) -> None:
-        """Record that the client was told it has everything up to `seq`, with `delivered` items since the last
+        """Record that the client was told that it has everything up to `seq`, with `delivered` items since the previous
         checkpoint.
 
-        The caller resets the count of items since the last checkpoint.
+        The caller resets that count of items to 0.
         """
         self.sent += delivered
         self.checkpoint_seq = seq
 
     def transition(self, event: PhaseEvent) -> None:
-        """Move to the next phase. Raises KeyError if there is no such transition."""
+        """Enter the phase that follows from an event. Raises KeyError if the event cannot occur in
+        the present phase.
+        """
         self.phase = NEXT_PHASE[self.phase, event]
 
     def move_cursors(self, seq: int) -> None:
@@ -223,7 +232,9 @@ class Session:
             channel.cursor = seq
 
     def advance(self, seq: int) -> list[Channel]:
-        """Advance to an item that was read from the log; return the channels that have not evaluated the item yet."""
+        """Advance the channels' cursors to an item that was read from the log, and return the channels that have not
+        evaluated the item yet.
+        """
         self.base_cursor = seq
         undecided = [channel for channel in self.channels if channel.cursor < seq]
         for channel in undecided:
@@ -256,8 +267,8 @@ class Session:
 
 
 def resumes(session: Session) -> bool:
-    """Return whether the session starts where its client asked to start or, in ack mode, after what its device
-    acknowledged.
+    """Return whether the session starts at a place that its client asked for or, in ack mode, after its device's last
+    ack.
     """
     return session.start is not None and session.start.is_requested
 

@@ -1,7 +1,8 @@
 """Assign the slots of the filter index to channels, and count the items written to each slot.
 
-A channel keeps its slot until it is removed; the slot is in the index only while its connection is live. Items sent in
-shared frames are counted here in bitmaps, for all connections at once, so that sending an item updates no session.
+A slot is a number that stands for one channel of one connection. A channel keeps its slot until the channel is removed,
+but the index contains the slot only while the connection is live. Items sent in shared frames are counted here in
+bitmaps, for all connections at once, so that sending an item updates no session.
 """
 
 from collections.abc import Iterator
@@ -17,20 +18,20 @@ from app.ports.transport import SendHandle
 
 
 class Slots:
-    """The slots of all channels, and the filter index over those of live connections."""
+    """The slots of all channels, and the filter index, which contains only the slots of live connections."""
 
     def __init__(self) -> None:
         self.index = FilterIndex()
-        # Lists by slot, read for every recipient of every item. A handle is None where `SendMany` must not write: bytes
-        # wait in the link, or the connection is closing or over.
+        # Lists that are indexed by slot and read for every recipient of every item. A handle is None if `SendMany` must
+        # not write to the connection, because bytes wait in the link or the connection is closing or over.
         self.handles: list[SendHandle | None] = []
         self.sessions: list[Session | None] = []
         self.channels: list[Channel | None] = []
         self._free: list[int] = []
-        # The slots of connections that need frames of their own: they have named channels, or acknowledge.
+        # The slots of connections that need frames of their own, because they have named channels or use acks.
         self.unshared = BitMap()
-        # For the live slots that share frames: the number of items since the last checkpoint, and the slots written to
-        # since the last `flush_write_times`.
+        # Both are for live connections that share frames: how many items each slot was sent since its last checkpoint,
+        # and which slots were written to since the last `flush_write_times`.
         self._delivered = SlotCounters()
         self._written = BitMap()
         # The slots of connections with compressed payloads, by their deflate window.
@@ -55,7 +56,9 @@ class Slots:
             self._deflated.setdefault(window_bits, BitMap()).add(channel.slot)
 
     def free(self, channel: Channel) -> None:
-        """Remove a channel's slot from the index, move its count to the session, and make the slot available again."""
+        """Remove a channel's slot from the index, move its count of items to the session, and make the slot available
+        again.
+        """
         self.handles[channel.slot] = None
         self._flush_count(channel.slot)
         self.index.remove(channel.slot)
@@ -80,7 +83,7 @@ class Slots:
             self.index.put(channel.slot, channel.filter, session.token.entitled)
 
     def activate(self, session: Session) -> None:
-        """Put a connection's filters into the index, and let `SendMany` write to it.
+        """Put a connection's filters into the index, and allow `SendMany` to write to it.
 
         If the connection uses shared frames, its count of items since the last checkpoint moves from the session to the
         slot.
@@ -101,19 +104,21 @@ class Slots:
             self.index.remove(channel.slot)
 
     def use_send_many(self, session: Session) -> None:
-        """Let `SendMany` write to a connection directly, unless bytes wait in its link or it is closing."""
+        """Allow `SendMany` to write to a connection directly, unless bytes wait in its link or it is closing."""
         handle = None if session.link is None else session.link.send_handle
         for slot in _slots_of(session):
             self.handles[slot] = handle
 
     def use_link(self, session: Session) -> None:
-        """Write to a connection through its link only, because bytes that wait in the link must be sent first."""
+        """Allow writes to a connection through its link only, because bytes that wait in the link must
+        be sent first.
+        """
         for slot in _slots_of(session):
             self.handles[slot] = None
 
     def by_deflate_window(self, slots: BitMap) -> Iterator[tuple[int, BitMap]]:
-        """Split slots by the deflate window of their connections; those without compression are yielded as
-        UNCOMPRESSED.
+        """Group slots by the deflate window of their connections, and yield each window with its slots. The window of
+        connections without compression is UNCOMPRESSED.
         """
         for window_bits, deflated in self._deflated.items():
             if same := slots & deflated:
@@ -128,18 +133,19 @@ class Slots:
         self._written |= slots
 
     def nearly_due(self, items: int) -> BitMap:
-        """Return the slots that were sent at least `items` items since their last checkpoint: every slot if `items` is
-        0 or less.
+        """Return the slots that were sent at least `items` items since their last checkpoint. These are all slots if
+        `items` is 0 or less.
         """
         return self._delivered.at_least(items) if items > 0 else BitMap(range(len(self.sessions)))
 
     def partition_by_delivered(self, slots: BitMap) -> list[tuple[int, BitMap]]:
-        """Split slots by the number of items since their last checkpoint, into pairs of that number and its slots."""
+        """Group slots by the number of items since their last checkpoint, and return pairs of such a number and its
+        slots.
+        """
         return self._delivered.partition(slots)
 
     def mark_checkpointed(self, slots: BitMap, seq: int, delivered: int) -> None:
-        """Record a checkpoint that was sent to these slots: everything up to `seq`, `delivered` items since the last
-        one.
+        """Record that these slots were sent a checkpoint at `seq`, with `delivered` items since the previous one.
 
         Their counts of items since the last checkpoint start again at 0.
         """
@@ -160,9 +166,10 @@ class Slots:
             self._flush_count(slot)
 
     def flush_write_times(self, since: float) -> None:
-        """Tell every session that was sent shared frames since the last flush that it was written to at `since`.
+        """Record a write at `since` (monotonic seconds) in every session that was sent shared frames after the last
+        flush.
 
-        `since` is in monotonic seconds. A later write that the session knows of is kept.
+        If a session already knows of a later write, the later time is kept.
         """
         written, self._written = self._written, BitMap()
         for slot in written:

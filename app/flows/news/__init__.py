@@ -1,6 +1,6 @@
-"""News on its way into the log, and out of it again on request.
+"""News items on their way into the log, and stored items read from it on request.
 
-process  NewsProcessor: what a source handed in becomes a complete item in the log
+process  NewsProcessor: completes the raw items of sources and publishers, and appends them to the log
 history  stored items as a user's filter sees them
 
 May import: core, ports, telemetry.

@@ -26,8 +26,8 @@ class Preview(NamedTuple):
     """The result of trying a filter on recent items.
 
     `scanned` counts the items that were evaluated, `matched` those that matched, and `rejected` the others by the first
-    step that rejected them. `per_hour` is `matched` divided by the hours of the period. `samples` holds the newest
-    matching items, at most 10.
+    step of the filter that rejected them. `per_hour` is `matched` divided by the number of hours that were asked for.
+    `samples` holds the newest matching items, at most 10.
     """
 
     scanned: int
@@ -47,7 +47,9 @@ class History:
         self._max_scan_items = max_scan_items
 
     async def item(self, item_id: str, now: float, entitled: Entitlement = UNRESTRICTED) -> Record | None:
-        """Return the item with this id, or None if there is none or `entitled` hides it at `now` (Unix seconds)."""
+        """Return the item with this id. Return None if it is not stored, or if `entitled` hides it at `now` (Unix
+        seconds).
+        """
         record = await self._news_log.by_id(item_id)
         if record is None or not _matches(compile_filter(MATCH_ALL, entitled), record, now):
             return None
@@ -58,8 +60,8 @@ class History:
     ) -> NewsPage:
         """Return one page of the stored items that the query selects.
 
-        With a filter, or an entitlement that hides items, only the newest `max_scan_items` of these items are
-        evaluated, and the page and its total contain only those that match.
+        If there is a filter, or if the entitlement hides items, only the newest `max_scan_items` of the selected items
+        are evaluated. The page and its total then contain only those that match.
         """
         if wanted is None and not entitled.hides_items:
             return NewsPage(await self._news_log.select(query), await self._news_log.count(query))
@@ -71,8 +73,10 @@ class History:
         return NewsPage(found[query.offset : query.offset + query.limit], len(found))
 
     async def preview(self, wanted: Filter, now: float, hours: float, entitled: Entitlement = UNRESTRICTED) -> Preview:
-        """Evaluate a filter on the newest items of the last `hours` hours by publication time, at most `max_scan_items`
-        of them. Items that `entitled` still delays at `now` are not counted.
+        """Evaluate a filter on the items that were published in the last `hours` hours, at most the newest
+        `max_scan_items` of them, and return the result.
+
+        Items that `entitled` still delays at `now` (Unix seconds) are not counted.
         """
         compiled = compile_filter(wanted, entitled)
         outcomes: Counter[Outcome] = Counter()

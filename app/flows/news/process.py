@@ -1,7 +1,7 @@
-"""Enrich raw items from sources and append them to the log.
+"""Enrich raw items of publishers and feeds, and append them to the log.
 
-Publishers call `publish`, which returns once the items are on disk. Feeds put items into raw_news_queue; while the
-queue is full they wait (backpressure), so the queue drops nothing.
+Publishers call `publish`, which returns once the items are on disk. Feeds put items into raw_news_queue. While the
+queue is full the feeds wait (backpressure), so the queue drops nothing.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from app.telemetry.stats import Stats
 
 _BATCH_ITEMS = 100
 _EMPTY_POLL_S = 0.005
-# Enriching an item takes 0.2 ms, and longer if its content is long. `publish` lets other tasks run after every 16th
+# Enriching an item takes 0.2 ms, and longer if its content is long. So `publish` yields to other tasks after every 16th
 # item, and after each item with more than 2,000 characters of content.
 _ITEMS_PER_YIELD = 16
 _LONG_CONTENT = 2_000
@@ -78,7 +78,7 @@ class NewsProcessor:
         self._is_closed = True
 
     def remember(self, records: Sequence[Record]) -> None:
-        """Remember earlier items after a start, so that near-duplicates of them are found."""
+        """Remember stored items when the server starts, so that near-duplicates of them are found."""
         for record in records:
             self._enricher.remember(record.item)
 

@@ -3,9 +3,9 @@
 canary          the server's own client, and the probes that it sends
 canary_handler  the server's side of the canary's connection
 readiness       whether the server makes progress and accepts connections and items
-gauges          the gauges that read flows and stores at a scrape
+gauges          the gauges whose values are read from flows and stores at every scrape
 loop_lag        how late the event loop wakes a timer
-send_buffers    unsent bytes, unread items and missing acks over all connections
+send_buffers    unsent bytes, items not read from the log yet, and missing acks, over all connections
 retention       deletes old items and old cursors
 shutdown        refuses new work, broadcasts what was accepted, and closes all connections
 

@@ -1,8 +1,9 @@
 """The canary: the server's own WebSocket client, which sends probes and measures whether and how fast they arrive.
 
-A probe goes through websocket_queue like an item: it is matched, encoded, written to a real socket and read by a real
-client. But it is not in the log and has no seq, reaches only the canary, and is not counted as an item, a decision or a
-send. The canary's connection is not admitted and has no slot.
+A probe is a made-up item that goes through websocket_queue like a real one: it is matched, encoded, written to a real
+socket and read by a real client. But a probe is not in the log and has no seq, reaches only the canary, and is not
+counted as an item, a decision or a send. The canary's connection is not admitted and has no slot, so it counts toward
+no limit and is sent no real items.
 """
 
 import asyncio
@@ -38,8 +39,8 @@ class _ProbeItem(msgspec.Struct):
 
 
 class Canary:
-    """Puts probes into the broadcaster's queue and receives them on its own WebSocket connection. `send` writes a frame
-    to that connection on the server's side.
+    """Puts probes into the broadcaster's queue and receives them on its own WebSocket connection. The argument `send`
+    is the server's function that writes a frame to that connection.
     """
 
     def __init__(
@@ -64,7 +65,8 @@ class Canary:
             try:
                 async with connect() as receiver:
                     await self._send_probes(receiver)
-            # The canary exists to detect failures of any kind here: each is counted, and the canary connects again.
+            # The canary exists to detect failures of any kind. So every exception is counted as a failure, and the
+            # canary connects again.
             except Exception as error:  # noqa: BLE001
                 self._record_failure(ProbeResult.ERROR, error=repr(error))
             await self._clock.sleep(self._limits.interval_s)
@@ -88,7 +90,7 @@ class Canary:
             self._stats.server.record_probe(self._clock.monotonic() - started, self._clock.wall())
 
     def _record_failure(self, result: ProbeResult, **details: object) -> None:
-        """Count a failed probe or connection. Only the first failure since the last probe that arrived is logged."""
+        """Count a failed probe or connection. Of several failures in a row, only the first is logged."""
         self._stats.server.record_probe_failure(result)
         if not self._is_failing:
             _log.warning("canary_failing", result=result.value, **details)

@@ -32,6 +32,7 @@ class CanaryHandler(BaseHandler):
 
     def on_closed(self, session: Session, reason: DisconnectReason) -> None:
         session.closed(reason)
-        # The next connection may be open before the loss of this one is noticed.
+        # The canary may have connected again before the loss of this connection was noticed. `_link` then belongs to
+        # the new connection and must stay.
         if session.link is self._link:
             self._link = None

@@ -7,7 +7,7 @@ INTERVAL_S = 0.1
 
 
 async def watch_loop_lag(clock: Clock, stats: Stats) -> None:
-    """Sleep 0.1 s and record how many seconds too late the sleep ended, again and again until cancelled."""
+    """Repeatedly sleep 0.1 s and record how many seconds too late the sleep ended, until cancelled."""
     while True:
         due = clock.monotonic() + INTERVAL_S
         await clock.sleep(INTERVAL_S)

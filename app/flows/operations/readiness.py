@@ -1,5 +1,5 @@
-"""Check whether the server makes progress and accepts connections and items. The checks use only state
-in this process.
+"""Check whether the server makes progress and accepts connections and items. The checks use only state in this process,
+so they never wait for the database.
 """
 
 from app.core.limits import BroadcastLimits
@@ -11,7 +11,9 @@ from app.ports.stores import Stores
 
 
 class ReadinessChecks:
-    """The checks for /livez, /readyz and the gauge news_ready. /readyz also checks the database."""
+    """The checks behind /livez, /readyz and the gauge news_ready. /readyz also checks the database, which is not done
+    here.
+    """
 
     def __init__(
         self,
@@ -32,8 +34,8 @@ class ReadinessChecks:
         self._stalled_since = 0.0
 
     def is_alive(self) -> bool:
-        """Return False once the broadcaster has not ticked, or has not broadcast the next stored item, for
-        `stall_timeout_s`. Then only a restart helps.
+        """Return whether the broadcaster makes progress. It does not if, for `stall_timeout_s`, its loop has not begun
+        a new round, or stored items have waited and none was broadcast. Then only a restart helps.
         """
         return max(self._broadcaster.idle_s(), self._stalled_s()) < self._limits.stall_timeout_s
 
@@ -52,8 +54,8 @@ class ReadinessChecks:
         }
 
     def _stalled_s(self) -> float:
-        """Return for how many seconds the broadcast position has stood still below the log's head, or 0 if it is at the
-        head. The time begins with the first call that sees the position.
+        """Return for how many seconds stored items have waited while none was broadcast, or 0 if every stored item was
+        broadcast. The time is measured from the first call that found the broadcast at its present seq.
         """
         position, now = self._live.position, self._clock.monotonic()
         if position >= self._stores.log.head:

@@ -1,4 +1,4 @@
-"""Delete old items and old cursors in small steps, so that no other database operation waits long for one."""
+"""Delete old items and old cursors in small steps, so that no other database operation waits long for a step to end."""
 
 import structlog
 
@@ -9,15 +9,16 @@ from app.ports.stores import Stores
 
 STEP_ITEMS = 5_000
 STEP_INTERVAL_S = 60.0
-# A stored cursor that was not updated for this long, or for `keep_s` if that is longer, is deleted.
+# A stored cursor is deleted when it has not been updated for this many seconds, or for `keep_s` seconds if that is
+# longer.
 CURSORS_KEPT_S = 30 * 86_400.0
 
 _log = structlog.get_logger("retention")
 
 
 class Retention:
-    """Deletes items that are older than `keep_s` seconds or beyond the newest `keep_items`, and cursors that were not
-    updated for a long time.
+    """Deletes items that are older than `keep_s` seconds or not among the newest `keep_items`. Also deletes cursors
+    that were not updated for a long time.
     """
 
     def __init__(self, stores: Stores, live: LiveSet, clock: Clock, keep_s: float, keep_items: int) -> None:
@@ -29,19 +30,19 @@ class Retention:
         self._keep_items = keep_items
 
     async def run(self) -> None:
-        """Prune one step a minute, until cancelled."""
+        """Call `prune` once a minute, until cancelled."""
         while True:
             await self._clock.sleep(STEP_INTERVAL_S)
             await self.prune()
 
     async def prune(self) -> int:
-        """Delete up to STEP_ITEMS items that are too old or too many, then up to as many old cursors. Return the number
-        of deleted items, or 0 if the database fails.
+        """Delete up to STEP_ITEMS items that are too old or too many, then up to STEP_ITEMS old cursors. Return the
+        number of deleted items, or 0 if the database fails.
 
-        The step also bounds the damage of a clock that jumps forward: at most STEP_ITEMS items a minute are deleted.
+        The limit also bounds the damage when the clock jumps forward: at most STEP_ITEMS items a minute are deleted.
         """
         now = self._clock.wall()
-        # Items that were not broadcast yet still have to go to live connections.
+        # Items that were not broadcast yet must stay, because live connections have yet to get them.
         broadcast_items = max(self._live.position - self._news_log.oldest + 1, 0)
         try:
             limit = min(STEP_ITEMS, broadcast_items)

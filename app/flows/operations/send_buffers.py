@@ -1,4 +1,6 @@
-"""Totals of unsent bytes, unread items and missing acks over all connections, computed at a scrape."""
+"""Figures on how far clients are behind, over all connections and computed at a scrape: unsent bytes, items not read
+from the log yet, and missing acks.
+"""
 
 from typing import NamedTuple
 
@@ -11,12 +13,12 @@ _PAUSED_BYTES = 64 * 1024
 
 
 class SendBuffers(NamedTuple):
-    """Totals over all connections, in the order of SEND_BUFFER_GAUGES.
+    """Figures over all connections, in the order of SEND_BUFFER_GAUGES.
 
-    `bytes` and `max_bytes` are the unsent bytes of all connections and of the connection with the most; `paused` counts
-    connections with more than 64 KiB unsent. `max_behind_items` is the largest number of broadcast items that a
-    connection still has to read from the log, and `unacked_items` the number of items that were sent and not
-    acknowledged.
+    `bytes` is the number of unsent bytes of all connections together. `max_bytes` is that number for the connection
+    with the most unsent bytes. `paused` is the number of connections with more than 64 KiB unsent. `max_behind_items`
+    is the largest number of broadcast items that a connection still has to read from the log. `unacked_items` is the
+    number of items that were sent and not acknowledged.
     """
 
     bytes: int
@@ -27,7 +29,7 @@ class SendBuffers(NamedTuple):
 
 
 def measure(manager: ConnectionManager, live: LiveSet) -> SendBuffers:
-    """Compute the totals over all connections that are open and not being disconnected."""
+    """Return the figures over all connections that are open and not being disconnected."""
     sessions = manager.open_sessions()
     # Most buffers are empty: only sizes above 0 are kept.
     links = [session.link for session in sessions]
@@ -42,7 +44,9 @@ def measure(manager: ConnectionManager, live: LiveSet) -> SendBuffers:
 
 
 def count_phases(manager: ConnectionManager) -> dict[str, int]:
-    """Return the number of open connections in each phase. Every phase except CLOSED is a key, also with 0."""
+    """Return the number of open connections in each phase. The result has every phase except CLOSED, even those whose
+    number is 0.
+    """
     counts = dict.fromkeys((Phase.REPLAYING.value, Phase.LIVE.value, Phase.LAGGING.value), 0)
     for session in manager.open_sessions():
         counts[session.phase.value] += 1

@@ -1,6 +1,7 @@
 """Stop the server: refuse new clients and items, broadcast what was accepted, then close all connections.
 
-Connections are closed over up to `max_close_s` seconds, so that the clients do not all reconnect at once.
+The closing of the connections is spread over up to `max_close_s` seconds, so that the clients do not all reconnect at
+once.
 """
 
 import asyncio
@@ -24,8 +25,8 @@ _CLOSE_TIMEOUT_S = 1.5
 _CLOSE_POLL_S = 0.02
 _CLOSES_PER_S = 1_000
 _CLOSES_AT_ONCE = 50
-# The advised delays assume that a restart takes `_RESTART_S` and that the server then accepts this many clients a
-# second.
+# Clients are advised how long to wait before they reconnect. The delays assume that a restart takes `_RESTART_S`
+# seconds and that the server then accepts `_RETURNS_PER_S` clients a second.
 _RESTART_S = 1.0
 _RETURNS_PER_S = 500.0
 
@@ -33,7 +34,7 @@ _log = structlog.get_logger("shutdown")
 
 
 class Shutdown:
-    """The steps of a shutdown, in the order of the calls: `begin`, `flush`, `close_all`."""
+    """The steps of a shutdown, to be called in this order: `begin`, `flush`, `close_all`."""
 
     def __init__(
         self,
@@ -54,7 +55,9 @@ class Shutdown:
         self._clock = clock
 
     def begin(self) -> None:
-        """Accept no new client and no new item of a publisher. What waits in raw_news_queue is still processed."""
+        """Refuse new clients, and new items of publishers, from now on. Items that wait in raw_news_queue are still
+        processed.
+        """
         _log.info("draining", connections=len(self._admission.all_sessions()))
         self._admission.is_draining = True
         self._processor.close()

@@ -1,7 +1,8 @@
-"""Render the HTML pages /docs, from the documents of /openapi.json and /asyncapi.json, and /docs/errors.
+"""Render the HTML pages /docs and /docs/errors. The contents of /docs come from the documents /openapi.json and
+/asyncapi.json.
 
-They are rendered when the server starts. They need no scripts and nothing from other servers, so they work in closed
-networks.
+Both pages are rendered when the server starts. They need no scripts and nothing from other servers, so they work in
+closed networks.
 """
 
 from collections.abc import Iterable, Mapping
@@ -50,7 +51,7 @@ def docs_page(openapi: Document, asyncapi: Document) -> str:
 
 
 def errors_page() -> str:
-    """Return the page that an error's `type` points to."""
+    """Return the page /docs/errors, which the `type` of every problem response points to."""
     rows = (
         f'<tr id="{code}"><td><code>{code}</code></td><td>{spec.status}</td><td>{escape(spec.title)}</td>'
         f"<td>{'later' if spec.is_retryable else 'only with a changed request'}</td></tr>"
@@ -108,8 +109,8 @@ def _fields(properties: Document, required: Iterable[str]) -> str:
 def _field_text(schema: Document) -> str:
     """Return the description of a field as HTML.
 
-    The shape of the field comes first if there is no description, or if the schema refers to other schemas (`$ref`,
-    `anyOf`, `oneOf`, `items`).
+    It begins with the shape of the field (`_shape`) if the schema has no description, or if the schema refers to other
+    schemas (`$ref`, `anyOf`, `oneOf`, `items`).
     """
     words = _text(schema.get("description", ""))
     return words if words and not schema.keys() & {"$ref", "anyOf", "oneOf", "items"} else f"{_shape(schema)} {words}"
@@ -131,7 +132,7 @@ _BOUNDS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems
 
 
 def _link(schema: Document) -> str:
-    """Return HTML links to the types that a schema refers to; the schema's shape if it refers to none."""
+    """Return HTML links to the types that a schema refers to. If it refers to none, return its shape (`_shape`)."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#{name}">{name}</a>'

@@ -36,8 +36,8 @@ class Endpoint(NamedTuple):
 
     `responses` maps each status to types: the response is one of them. `bodies` maps each content type to types: the
     body has the keys of all of them, and an empty tuple stands for NDJSON. `required` names the query parameters that a
-    request must have. `problems` are the errors that it may return; every endpoint may also return `internal`. `scope`
-    is the scope that a token must have, if tokens are required.
+    request must have. `problems` are the errors that the endpoint may return, besides `internal`, which every endpoint
+    may return. `scope` is the scope that a token must have, if tokens are required.
     """
 
     method: Method
@@ -54,7 +54,7 @@ class Endpoint(NamedTuple):
 
 
 def api_endpoints(limits: Limits) -> tuple[Endpoint, ...]:
-    """Return the endpoints under /api/v1; each requires a token, if tokens are required."""
+    """Return the endpoints under /api/v1. Each verifies the caller's token, if the server requires tokens."""
     return tuple(map(_guarded, (*_news_endpoints(limits), *_subscription_endpoints(), *_operator_endpoints())))
 
 

@@ -16,8 +16,8 @@ from app.core.limits import Limits
 
 @cache
 def protocol_pages(limits: Limits, version: str) -> Mapping[str, StaticPage]:
-    """Return the documents that describe the API, by URL path. They are cached, so servers in one process with the same
-    limits share them.
+    """Return the documents that describe the API, by URL path. The result is cached: servers in one process share it if
+    their limits and version are the same.
     """
     rest = openapi([*api_endpoints(limits), *health_endpoints()], version)
     socket = asyncapi(connect_params(limits.filters.max_channels, limits.replays.max_last_items), version)

@@ -1,8 +1,8 @@
 """Generate /openapi.json (OpenAPI 3.1) and /asyncapi.json (AsyncAPI 3.0).
 
-Both come from the types that the server decodes and encodes with, and from the tables of endpoints and parameters:
-nothing is described twice. A type is described by its docstring, an operation by the first line of its handler's
-docstring.
+Both are generated from what the server itself uses, so nothing is described twice: the types that it decodes and
+encodes with, the table of REST endpoints, and the table of parameters of the upgrade request. The description of a type
+is its docstring. The summary of an operation is the first line of its handler's docstring.
 """
 
 import inspect
@@ -32,9 +32,9 @@ CLIENT_MESSAGES = (
     client_messages.Refresh,
     client_messages.Auth,
 )
-"""What a client may send, as it appears on the wire."""
+"""The types of the messages that a client may send, as they are on the wire."""
 SERVER_MESSAGES = (server_messages.NewsMessage, *get_args(server_messages.Message))
-"""What a client may receive."""
+"""The types of the messages that a client may receive."""
 
 _NDJSON = {
     "type": "string",
@@ -59,8 +59,8 @@ _REF = "#/components/schemas/{name}"
 
 
 class DescribedTypes(NamedTuple):
-    """The JSON Schemas of some types: `schemas` has one for each type, in order; `components` has the schemas that
-    those refer to, by name.
+    """The JSON Schemas of a list of types. `schemas` has one schema for each type, in the order of the list.
+    `components` has, by name, the schemas that these refer to.
     """
 
     schemas: list[Schema]
@@ -68,7 +68,7 @@ class DescribedTypes(NamedTuple):
 
 
 def openapi(endpoints: Iterable[Endpoint], version: str) -> Schema:
-    """Return the OpenAPI document for these endpoints. `version` is the server's."""
+    """Return the OpenAPI document for these endpoints. `version` is the version of the server."""
     known = list(endpoints)
     models: list[Any] = [Problem]
     for endpoint in known:
@@ -89,7 +89,8 @@ def openapi(endpoints: Iterable[Endpoint], version: str) -> Schema:
 def asyncapi(query: Mapping[str, Value], version: str) -> Schema:
     """Return the AsyncAPI document for the WebSocket.
 
-    `query` are the parameters of the upgrade request, except `filters`; `version` is the server's.
+    `query` has the parameters of the upgrade request by name, without `filters`, which is added here. `version` is the
+    version of the server.
     """
     described = describe([*SERVER_MESSAGES, *CLIENT_MESSAGES])
     named = dict(zip(map(_tag, [*SERVER_MESSAGES, *CLIENT_MESSAGES]), described.schemas, strict=True))
@@ -118,14 +119,14 @@ def asyncapi(query: Mapping[str, Value], version: str) -> Schema:
 
 
 def describe(models: list[Any]) -> DescribedTypes:
-    """Return JSON Schemas (draft 2020-12) of types."""
+    """Return the JSON Schemas (draft 2020-12) of a list of types."""
     schemas, components = msgspec.json.schema_components(models, schema_hook=_hook, ref_template=_REF)
     return DescribedTypes(list(schemas), components)
 
 
 def _hook(unknown: type) -> Schema:
-    """Return the schema of a type that msgspec does not know: `object` is any JSON. Raises NotImplementedError for
-    other types.
+    """Return the schema of `object`, which stands for any JSON. msgspec calls this for a type that it does not know.
+    Raises NotImplementedError for every type other than `object`.
     """
     if unknown is object:
         return {"description": "any JSON"}

@@ -1,9 +1,9 @@
 """Parse and check a request: the caller and its address, the parameters and the body.
 
-client_ip     the address that a connection counts toward, behind proxies too
+client_ip     the client's address, for the limits of one address
 origins       which web pages may open a WebSocket
-tokens        where a request carries a token
+tokens        finding the token in a request
 identity      the caller of a REST call under /api/v1
-params        query parameters; one error names every wrong one
+params        query parameters, with one error that names all wrong ones
 request_body  request bodies, limited in content type, size and time
 """

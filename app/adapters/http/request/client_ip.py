@@ -1,9 +1,11 @@
-"""Find the address that a connection counts toward, for the limits of one address.
+"""Find the address of a client. The limits for one address count the client's connections under it.
 
-If the peer is a trusted proxy, this is the last address in X-Forwarded-For that is not a trusted proxy. The addresses
-before it cannot be trusted, because the client may have made them up. An IPv6 address is replaced by its /64 network,
-which belongs to one subscriber. Connections from this machine (loopback) are counted only if an operator set a limit
-for one address: most of them come from a proxy that serves many users.
+If the TCP peer is a trusted proxy, the address is the last one in X-Forwarded-For that is not a trusted proxy. The
+addresses before it cannot be trusted, because the client may have made them up. An IPv6 address is replaced by its /64
+network, which belongs to one subscriber.
+
+Most connections from this machine (loopback) come from a proxy that serves many users. So they are counted only if an
+operator set a limit for one address.
 """
 
 import ipaddress
@@ -18,8 +20,8 @@ _IPV6_PREFIX = 64
 
 
 def client_ip_of(request: web.Request, settings: Settings) -> str:
-    """Return the address that a connection counts toward: "" if it is not counted, "unknown" if the address is not an
-    IP address.
+    """Return the address under which a connection is counted. It is "" if the connection is not counted, and "unknown"
+    if no IP address is known, for example because a proxy forwarded another text.
     """
     address = request.remote or ""
     if _is_in(address, settings.trusted_proxies):

@@ -19,8 +19,8 @@ _IDENTITY: web.RequestKey[Identity] = web.RequestKey("identity", Identity)
 def guarded(handler: Handler, scope: Scope | None) -> Handler:
     """Return a handler that verifies the caller's token and scope before it calls the given handler.
 
-    The returned handler raises NewsError if the token is not valid or lacks `scope`. A server that requires no tokens
-    lets every caller pass.
+    The returned handler raises NewsError if the token is missing or not valid, or lacks `scope`. A server that requires
+    no tokens accepts every caller.
     """
 
     @wraps(handler)
@@ -42,8 +42,8 @@ def guarded(handler: Handler, scope: Scope | None) -> Handler:
 
 
 def caller_of(request: web.Request) -> Identity:
-    """Return the identity of the caller, which the handler of `guarded` verified. Raises KeyError for any other
-    handler.
+    """Return the verified identity of the caller. Raises KeyError if the request did not pass through a handler that
+    `guarded` returned.
     """
     return request[_IDENTITY]
 

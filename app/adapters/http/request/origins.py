@@ -1,10 +1,11 @@
 """Check the Origin headers of an upgrade request before the 101: which web pages may open a WebSocket.
 
-A browser lets every page open a WebSocket to any server, because CORS does not apply, and names the page's origin in
-the header Origin. Other clients send no Origin, so a request without one is not checked. If NEWS_ALLOWED_ORIGINS is
-set, only the origins that it lists are allowed. If it is not set, pages of a loopback host are allowed, and pages of
-this server itself if their URL has an IP address instead of a host name: an attacker can make a host name of their own
-point to this server.
+CORS does not apply to WebSockets, so a browser allows every page to open one to any server. It names the origin of the
+page in the header Origin. Other clients send no Origin, so a request without one is not checked.
+
+If NEWS_ALLOWED_ORIGINS is set, only the origins that it lists are allowed. If it is not set, two kinds of pages are
+allowed: pages of a loopback host, and pages of this server itself whose URL has an IP address as its host. A host name
+is not accepted, because an attacker can make a host name of their own point to this server.
 """
 
 import ipaddress
@@ -15,9 +16,10 @@ from app.core.errors import ClientError, ErrorCode
 
 
 def check_origin(origins: tuple[str, ...], host: str, allowed: tuple[str, ...]) -> None:
-    """Raise ClientError(ORIGIN_NOT_ALLOWED) unless a request has no Origin header, or one that is allowed.
+    """Raise ClientError(ORIGIN_NOT_ALLOWED) if a request has an origin that is not allowed, or several Origin headers.
 
-    `host` is the request's Host header; `allowed` are the origins of NEWS_ALLOWED_ORIGINS.
+    `origins` are the values of the request's Origin headers, `host` is its Host header, and `allowed` are the origins
+    in NEWS_ALLOWED_ORIGINS. A request without an Origin header passes.
     """
     if origins and (len(origins) > 1 or not _is_allowed(origins[0].lower(), host.lower(), allowed)):
         detail = "Pages of this origin may not connect: NEWS_ALLOWED_ORIGINS names those that may"

@@ -40,7 +40,8 @@ CONNECTION = any_text(64)
 
 
 def read_params(query: MultiMapping[str], params: Mapping[str, Value]) -> dict[str, Any]:
-    """Parse the parameters that a query has, and return their values by name. Unknown parameters are ignored.
+    """Parse the query parameters that `params` declares, and return their values by name. Missing parameters are left
+    out, and parameters that are not declared are ignored.
 
     Raises ClientError(INVALID_PARAMETER) naming every parameter that is repeated or has a wrong value.
     """
@@ -75,7 +76,7 @@ def check_user_id(text: str) -> str:
 
 
 def news_params(max_page_items: int) -> dict[str, Value]:
-    """Return the parameters of GET /api/v1/news."""
+    """Return the query parameters that GET /api/v1/news accepts, by name."""
     score, moment, seq = number(0, 100), unix_time(), integer(0, _MAX_SEQ)
     return {
         "limit": integer(1, max_page_items),
@@ -95,7 +96,8 @@ def news_params(max_page_items: int) -> dict[str, Value]:
 
 
 def read_news_query(query: MultiMapping[str], max_page_items: int) -> tuple[NewsQuery, str | None]:
-    """Parse the query of GET /api/v1/news. Return the conditions, and the user whose filter applies (None: no user's).
+    """Parse the query of GET /api/v1/news. Return what to select from the log, and the user whose stored filter is also
+    applied (None if the query names no user).
 
     Raises ClientError(INVALID_PARAMETER).
     """

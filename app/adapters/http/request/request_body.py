@@ -14,11 +14,13 @@ NDJSON = "application/x-ndjson"
 
 
 async def read_body(request: web.Request, max_bytes: int, *types: str) -> bytes:
-    """Return the body of a request whose content type is one of `types`.
+    """Read and return the body of a request, whose content type must be one of `types`.
 
-    The header Content-Type is required: a browser sends a body without one to another origin without asking that server
-    first (by a CORS preflight request). Raises ClientError: UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT,
-    or INVALID_PARAMETER if the encoding of the body is broken.
+    The header Content-Type is required. Without it, web pages of other origins could send a body to this server with no
+    CORS preflight request first.
+
+    Raises ClientError with UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT, or INVALID_PARAMETER (the
+    encoding of the body is broken).
     """
     content_type = request.headers.get("Content-Type", "")
     if request.content_type not in types or not content_type:

@@ -1,9 +1,9 @@
 """Find the token in a request.
 
-The places are, in this order: the header `Authorization: Bearer`; the query parameter `token`, if the setting
-NEWS_TOKEN_IN_QUERY allows it; and the WebSocket subprotocol `bearer.<token>`, which a client offers beside the real
-subprotocol because browsers cannot set a header on a WebSocket. The query parameter needs a setting because queries
-appear in access logs.
+Three places are searched, in this order: the header `Authorization: Bearer`; the query parameter `token`, if the
+setting NEWS_TOKEN_IN_QUERY allows it; and the WebSocket subprotocol `bearer.<token>`. The query parameter is off by
+default, because queries appear in access logs. The subprotocol exists for browsers, which cannot set a header on a
+WebSocket; a client offers it beside the real subprotocol.
 """
 
 from aiohttp import hdrs, web
@@ -14,9 +14,9 @@ _SUBPROTOCOL = "bearer."
 
 
 def read_token(request: web.Request, *, in_query: bool) -> str | None:
-    """Return the token of a request, which is not verified yet; None if the request has none.
+    """Return the token of a request without verifying it; None if the request has none.
 
-    An Authorization header that is repeated or does not say Bearer gives "", which is not a valid token.
+    If the Authorization header is repeated or is not of the scheme Bearer, return "", which is not a valid token.
     """
     values = request.headers.getall(hdrs.AUTHORIZATION, [])
     if values:
@@ -29,6 +29,6 @@ def read_token(request: web.Request, *, in_query: bool) -> str | None:
 
 
 def offered_subprotocols(headers: MultiMapping[str]) -> list[str]:
-    """Return the subprotocols that a client offers, in its order."""
+    """Return the subprotocols that a client offers, in the order of its request."""
     lines = headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, [])
     return [name.strip() for line in lines for name in line.split(",")]

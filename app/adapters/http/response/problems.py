@@ -82,7 +82,7 @@ def problem(request: web.Request, error: NewsError, status: int | None = None) -
 def route_of(request: web.Request) -> str:
     """Return the template of a request's route, such as `/api/v1/news/{id}`; UNKNOWN_ROUTE if no route matched.
 
-    The template is used as a metric label. The path must not be, because clients can choose any path.
+    Metrics use the template as a label. They must not use the path, because clients can choose any path.
     """
     try:
         resource = request.match_info.route.resource

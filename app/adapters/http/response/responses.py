@@ -1,8 +1,9 @@
 """The JSON documents that the REST API returns, one type each.
 
-/openapi.json is generated from these types. Stored items are returned as their stored JSON, without decoding it. So the
-types that contain items are generic: handlers fill them with encoded JSON, and /openapi.json describes them with
-`StoredItem`. Times are Unix seconds.
+/openapi.json is generated from these types. Times are Unix seconds.
+
+Stored items are returned as their stored JSON, without decoding it. So a type that contains items is generic in the
+type of the item: handlers use it with encoded JSON, and /openapi.json with `StoredItem`.
 """
 
 from typing import Annotated, Generic, Literal, TypeVar
@@ -40,15 +41,15 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Receipts(msgspec.Struct, frozen=True):
-    """One receipt for each item, in the order of the request."""
+    """One receipt for each item of a batch, in the order of the request."""
 
     items: tuple[Receipt, ...]
 
 
 class Page(msgspec.Struct, Generic[Item], frozen=True):
-    """A page of stored items. `total` is the number of items on all pages; if a user's filter or the token hides items,
-    it counts only among the newest `history.max_scan_items` items. `next` is the path and query of the next page, null
-    if there is none.
+    """A page of stored items. `total` is the number of items on all pages. If a user's filter or the token hides items,
+    only the newest `history.max_scan_items` of the requested items are searched, and `total` counts those that are not
+    hidden. `next` is the path and query of the next page, null if there is none.
     """
 
     items: tuple[Item, ...]
@@ -59,8 +60,9 @@ class Page(msgspec.Struct, Generic[Item], frozen=True):
 
 
 class UserExplanation(msgspec.Struct, frozen=True):
-    """Why a user did or did not get an item. `verdict` is the result of the user's stored filter, `steps` has each step
-    of the filter, and `connections` what happened to the item on each channel of the user's open connections.
+    """Why a user did or did not get an item. `verdict` is the result of the user's stored filter for the item, and
+    `steps` shows how each step of the filter decided. `connections` tells what happened to the item on each channel of
+    the user's open connections.
     """
 
     user_id: str
@@ -100,9 +102,10 @@ class SubscriptionDeleted(msgspec.Struct, frozen=True):
 
 
 class PreviewResult(msgspec.Struct, Generic[Item], frozen=True):
-    """The result of a filter for the items that were published in the last `hours`. `scanned` is the number of items
-    that were evaluated (at most the newest `history.max_scan_items`), `matched` the number that matched (`per_hour` on
-    average), and `samples` the newest of those; `rejected` counts the others by the first step that rejected them.
+    """The result of trying a filter on the items that were published in the last `hours`. `scanned` is the number of
+    items that were evaluated, at most the newest `history.max_scan_items`. `matched` is the number of those that
+    matched, and `per_hour` is their average number in an hour. `samples` has the newest of the matching items.
+    `rejected` counts the other items by the first step of the filter that rejected them.
     """
 
     hours: float
@@ -115,7 +118,7 @@ class PreviewResult(msgspec.Struct, Generic[Item], frozen=True):
 
 
 class Instances(msgspec.Struct, frozen=True):
-    """The numbers of Nitter instances, which are always 0: this release reads none."""
+    """The numbers of Nitter instances. They are always 0, because this release reads none."""
 
     total: int = 0
     healthy: int = 0
@@ -123,16 +126,18 @@ class Instances(msgspec.Struct, frozen=True):
 
 
 class FeedStates(msgspec.Struct, frozen=True):
-    """The number of configured RSS feeds, and of those whose last fetch did not fail (`active`)."""
+    """The numbers of configured RSS feeds: `total` counts all of them, `active` leaves out those whose last fetch
+    failed.
+    """
 
     total: int
     active: int
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
-    """Statistics of the server, with all keys of the original FastAPI service that this server replaces. `seq` is the
-    newest and `oldest_seq` the oldest item in the log whose identity is `epoch`. `connected_users` is the number of
-    users that have a connection.
+    """Statistics of the server, with all keys of the original FastAPI service that this server replaces. `epoch`
+    identifies the log; `seq` is the number of its newest item and `oldest_seq` that of its oldest. `connected_users` is
+    the number of users that have a connection.
     """
 
     total_news_items: int
@@ -150,15 +155,15 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Connections(msgspec.Struct, frozen=True):
-    """Connections, newest first; `total` counts those beyond the limit too."""
+    """A list of connections, newest first. `total` is the number of connections before `limit` shortened the list."""
 
     connections: tuple[ConnectionInfo, ...]
     total: int
 
 
 class ConnectionKicked(msgspec.Struct, frozen=True):
-    """The connection that was closed with code 4500, which tells its client not to reconnect
-    until something changed.
+    """The confirmation that a connection was closed with code 4500, which tells its client not to reconnect until
+    something changed.
     """
 
     status: Literal["kicked"]
@@ -167,7 +172,9 @@ class ConnectionKicked(msgspec.Struct, frozen=True):
 
 
 class TokensRevoked(msgspec.Struct, frozen=True):
-    """A user whose tokens are revoked, and how many connections were closed."""
+    """The confirmation that a user's tokens are revoked. `connections` is how many of the user's connections were
+    closed.
+    """
 
     status: Literal["revoked"]
     user_id: str
@@ -175,7 +182,9 @@ class TokensRevoked(msgspec.Struct, frozen=True):
 
 
 class ServerLimits(msgspec.Struct, frozen=True):
-    """Every limit by group and name: sizes in bytes, times in seconds unless a name says otherwise."""
+    """Every limit of the server, by group and by name. Sizes are in bytes and times in seconds, unless a name says
+    otherwise.
+    """
 
     limits: Limits
 
@@ -192,14 +201,14 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class Liveness(msgspec.Struct, frozen=True):
-    """Whether the server makes progress. If it is `stalled`, only a restart helps."""
+    """Whether the server makes progress. If `status` is `stalled`, only a restart helps."""
 
     status: Literal["alive", "stalled"]
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether the server accepts new connections and items. `checks` has the result of each check; the server is ready
-    if all are true.
+    """Whether the server accepts new connections and items. `checks` has the result of each check, by name; the server
+    is ready if every result is true.
     """
 
     status: Literal["ready", "not ready"]

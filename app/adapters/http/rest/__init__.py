@@ -1,4 +1,4 @@
-"""The handlers of the REST API. They turn bytes into typed values and values into bytes; flows decide.
+"""The handlers of the REST API. They parse requests and encode responses; `app/flows` makes the decisions.
 
 news           POST and GET /api/v1/news
 subscriptions  /api/v1/subscriptions

@@ -11,13 +11,15 @@ from prometheus_client.exposition import choose_encoder
 from app.telemetry.rendering import Format, Renderer
 
 _OPENMETRICS = "application/openmetrics-text"
-# Compressing blocks the event loop, and so delays every connection. The next levels take three times as long, and save
-# only another quarter of the bytes.
+# Compressing blocks the event loop and so delays every connection. That is why the fastest level is used: the next
+# levels take three times as long and save only another quarter of the bytes.
 _GZIP_LEVEL = 1
 
 
 def metrics_handler(registry: CollectorRegistry) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
-    """Return the handler for a registry: `?name[]=` chooses metrics, Accept chooses the format."""
+    """Return the handler that serves the metrics of a registry. The query parameter `name[]` selects metrics by name,
+    and the header Accept selects the format.
+    """
     renderer = Renderer()
 
     async def get_metrics(request: web.Request) -> web.Response:

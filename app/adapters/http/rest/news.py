@@ -1,4 +1,4 @@
-"""/api/v1/news: publishing items, reading them back, and explaining them."""
+"""/api/v1/news: publishing items, reading them back, and explaining why a user did or did not get one."""
 
 import re
 import secrets
@@ -26,7 +26,7 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
 
 
 async def post_news(request: web.Request) -> web.Response:
-    """Publish one item as JSON, or several as NDJSON, all or none; 202 once they are on disk."""
+    """Publish one item as JSON, or several as NDJSON (all or none). The answer is 202 once they are on disk."""
     context, limits = request.app[CONTEXT], request.app[CONTEXT].limits.publishing
     try:
         body = await read_body(request, limits.max_body_bytes, JSON, NDJSON)
@@ -42,7 +42,7 @@ async def post_news(request: web.Request) -> web.Response:
 
 
 async def get_news(request: web.Request) -> web.Response:
-    """Return a page of stored items, newest first; with `user_id`, those that match the user's filter."""
+    """Return a page of stored items, newest first; with `user_id`, only items that match the user's stored filter."""
     context, news = request.app[CONTEXT], request.app[NEWS]
     query, as_user = read_news_query(request.query, context.limits.history.max_page_items)
     stored = await news.subscriptions.filter_of(check_user(request, as_user)) if as_user is not None else None
@@ -52,7 +52,7 @@ async def get_news(request: web.Request) -> web.Response:
 
 
 async def get_news_item(request: web.Request) -> web.Response:
-    """Return the stored item with this id; 404 if there is none, or none that the caller may see."""
+    """Return the stored item with this id; 404 if it does not exist or the caller may not see it."""
     now, entitled = request.app[CONTEXT].clock.wall(), caller_of(request).entitled
     record = await request.app[NEWS].history.item(request.match_info["id"], now, entitled)
     if record is None:
@@ -79,10 +79,11 @@ def _trace_id(request: web.Request) -> str:
 
 
 def _parse_lines(body: bytes, limits: PublishLimits) -> list[RawNews]:
-    """Parse an NDJSON body; blank lines are ignored.
+    """Parse an NDJSON body, which has one item on each line; blank lines are ignored.
 
-    Raises ClientError(INVALID_PARAMETER) that names the wrong fields of every line as `/line/field`, where lines are
-    counted from 0, and ClientError(PAYLOAD_TOO_LARGE) for too many items.
+    Raises ClientError(INVALID_PARAMETER) if the body has no items, or some are not valid. The error names every wrong
+    field as `/line/field`; lines are counted from 0, and blank lines are not counted. Raises
+    ClientError(PAYLOAD_TOO_LARGE) if the body has too many items.
     """
     lines = [line for line in body.split(b"\n") if line.strip()]
     if not lines:
@@ -104,7 +105,7 @@ def _parse_lines(body: bytes, limits: PublishLimits) -> list[RawNews]:
 
 
 def _on_line(number: int, error: ClientError) -> list[FieldError]:
-    """Return the errors of a line that is not valid JSON, with the number of the line as their pointer."""
+    """Return the errors of a line that is not valid JSON. Their pointer is the number of the line."""
     return [FieldError(f"/{number}", f"{error.detail}: {bad.detail}") for bad in error.fields]
 
 

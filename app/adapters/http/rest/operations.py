@@ -31,9 +31,9 @@ _log = structlog.get_logger("operations")
 
 
 async def get_stats(request: web.Request) -> web.Response:
-    """Return the server's statistics, and the epoch, the newest seq and the oldest seq of the log.
+    """Return statistics of the server, and the epoch, the newest seq and the oldest seq of its log.
 
-    The other keys are those of the original FastAPI service that this one replaces, filled with measured values.
+    All keys of the original FastAPI service, which this server replaces, are present and hold measured values.
     """
     context, connections, log = request.app[CONTEXT], request.app[CONNECTIONS], request.app[NEWS].log
     operations = request.app[OPERATIONS]
@@ -57,7 +57,7 @@ async def get_stats(request: web.Request) -> web.Response:
 
 
 async def get_connections(request: web.Request) -> web.Response:
-    """Return the open connections, or with state=closed those that ended last and why: newest first."""
+    """Return the open connections; with `state=closed`, those that ended last, each with the reason. Newest first."""
     values = read_params(request.query, CONNECTIONS_QUERY)
     described = request.app[CONNECTIONS].manager.describe(are_open=values.get("state", "open") == "open")
     selected = [info for info in described if values.get("user_id") in (None, info.user_id)]
@@ -71,7 +71,7 @@ async def delete_connection(request: web.Request) -> web.Response:
 
 
 async def delete_tokens(request: web.Request) -> web.Response:
-    """Revoke every token issued for a user until now, and disconnect the user's connections (4500)."""
+    """Revoke every token issued for a user until now, and close the user's connections with code 4500."""
     connections = request.app[CONNECTIONS]
     user = check_user_id(request.match_info["user_id"])
     if not request.app[CONTEXT].verifier.requires_tokens:
@@ -99,9 +99,9 @@ async def get_health(request: web.Request) -> web.Response:
 
 
 async def get_livez(request: web.Request) -> web.Response:
-    """Return whether the event loop and the broadcaster make progress; 503 if the broadcaster does not.
+    """Return whether the broadcaster makes progress; 503 if it does not. A stalled event loop sends no answer at all.
 
-    The check uses nothing outside the process.
+    The check uses nothing outside the process, because a restart could not repair that.
     """
     if not request.app[OPERATIONS].readiness.is_alive():
         return json_response(Liveness("stalled"), HTTPStatus.SERVICE_UNAVAILABLE)

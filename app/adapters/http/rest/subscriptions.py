@@ -1,4 +1,4 @@
-"""/api/v1/subscriptions: stored filters over HTTP."""
+"""/api/v1/subscriptions: storing, reading, deleting and trying users' filters over HTTP."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -35,7 +35,7 @@ AlertChannels = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=128
 
 class Owner(msgspec.Struct, frozen=True):
     """The keys of a subscription that are not part of its filter: the user, and the names of the user's alert channels.
-    Without `alert_channels` the stored ones are kept; a new subscription gets `terminal`.
+    If `alert_channels` is missing, the stored names are kept; a new subscription gets `terminal`.
     """
 
     user_id: UserId
@@ -43,7 +43,7 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 class Window(msgspec.Struct, frozen=True):
-    """The key of a preview that is not part of the filter: how many hours back items are searched."""
+    """The key of a preview that is not part of the filter. Items of the last `hours` are searched."""
 
     hours: Annotated[float, Meta(gt=0, le=168)] = 24.0
 
@@ -61,7 +61,7 @@ async def post_subscription(request: web.Request) -> web.Response:
 
 
 async def get_subscription(request: web.Request) -> web.Response:
-    """Return a user's subscription."""
+    """Return a user's stored filter and alert channels; 404 if nothing is stored."""
     user_id = check_user(request, check_user_id(request.match_info["user_id"]))
     return json_response(_document(await request.app[NEWS].subscriptions.find(user_id)))
 
@@ -75,7 +75,7 @@ async def delete_subscription(request: web.Request) -> web.Response:
 
 
 async def post_preview(request: web.Request) -> web.Response:
-    """Try a filter on recent history, without storing it."""
+    """Try a filter on recent items, without storing it."""
     window, parsed = _split(await _read(request), Window)
     now, entitled = request.app[CONTEXT].clock.wall(), caller_of(request).entitled
     preview = await request.app[NEWS].history.preview(parsed.filter, now, window.hours, entitled)
@@ -93,9 +93,10 @@ async def post_preview(request: web.Request) -> web.Response:
 
 
 def _meter_change(request: web.Request, user_id: str) -> None:
-    """Count a change toward the user's rate limit. Raises ClientError(FORBIDDEN, RATE_LIMITED).
+    """Count a filter change toward the user's rate limit. Raises ClientError(FORBIDDEN) if the caller may not act for
+    the user, and ClientError(RATE_LIMITED).
 
-    A server that requires no tokens does not count it: any caller could use up the limit of another user.
+    A server that requires no tokens does not count changes, because any caller could use up the limit of another user.
     """
     check_user(request, user_id)
     if caller_of(request).user_id is not None:
@@ -108,8 +109,8 @@ async def _read(request: web.Request) -> dict[str, object]:
 
 
 def _split(body: Mapping[str, object], head: type[fields.Model]) -> tuple[fields.Model, ParsedFilter]:
-    """Parse the keys of a body that `head` declares, and all other keys as a filter. Raises ClientError(INVALID_FILTER)
-    with the wrong fields of both.
+    """Parse a body in two parts: the keys that `head` declares, and all other keys as a filter. Raises
+    ClientError(INVALID_FILTER), which names the wrong fields of both parts.
     """
     filters = {key: value for key, value in body.items() if key not in head.__struct_fields__}
     try:
@@ -135,7 +136,9 @@ def _invalid(errors: tuple[FieldError, ...]) -> ClientError:
 
 
 def _warnings(parsed: ParsedFilter) -> tuple[FieldProblem, ...] | UnsetType:
-    """Return a warning for each key that was ignored; UNSET, which leaves the key `warnings` out, if there is none."""
+    """Return a warning for each key that was ignored. If there is none, return UNSET, which leaves the key `warnings`
+    out of the response.
+    """
     return tuple(FieldProblem(*warning) for warning in parsed.warnings) or UNSET
 
 

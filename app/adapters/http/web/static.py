@@ -35,8 +35,8 @@ class StaticPage(NamedTuple):
 
 
 def load_pages() -> dict[str, StaticPage]:
-    """Read all static files and return them by URL path. Only the files in this module's table are opened, never a path
-    from a request.
+    """Read all static files and return them by URL path. Only the files in the table `_FILES` are opened, so no request
+    can make the server open another path.
     """
     folder = resources.files("app") / "web"
     return {

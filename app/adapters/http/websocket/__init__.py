@@ -6,5 +6,5 @@ upgrade          GET /ws/news and the canary's endpoint: checks, admission, hand
 frame_reader     parsing a client's frames into messages
 link             the socket of one connection after its upgrade
 send_many        sending the same bytes to many sockets
-canary_client    the client of the canary's connection
+canary_client    the WebSocket client with which the canary receives its probes
 """

@@ -1,6 +1,4 @@
-"""The WebSocket client of the canary, with which the server tests that news would reach a client. It only receives
-messages.
-"""
+"""The WebSocket client of the canary. It only receives messages: the canary tests that news would reach a client."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

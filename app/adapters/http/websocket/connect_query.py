@@ -1,4 +1,4 @@
-"""What the query of an upgrade request asks for: user, device, channels, where to resume, acks."""
+"""Parse the query of an upgrade request: user, device, channels, where to resume, acks."""
 
 import re
 from collections.abc import Mapping
@@ -31,8 +31,8 @@ def parse_connect_query(upgrade: UpgradeRequest, limits: Limits) -> ConnectReque
     uses_acks = values.get("ack", 0) == 1
     return ConnectRequest(
         user_id=values.get("user_id"),
-        # Acks are stored for a device. All connections of a user that use acks without a `device_id` share the device
-        # with the id "".
+        # Acks are stored by device. A client that uses acks without a `device_id` gets the device id "". All such
+        # connections of a user share this device.
         device_id=values.get("device_id", "" if uses_acks else None),
         channels=_channels(upgrade, values.get("channels", (DEFAULT_CHANNEL,)), max_channels),
         resume=_resume_request(values),
@@ -43,7 +43,7 @@ def parse_connect_query(upgrade: UpgradeRequest, limits: Limits) -> ConnectReque
 
 @cache
 def connect_params(max_channels: int, max_last_items: int) -> Mapping[str, Value]:
-    """Return the query parameters of GET /ws/news, except `filters`."""
+    """Return the query parameters of GET /ws/news by name, except `filters`, which is parsed separately."""
     return {
         "user_id": USER,
         "device_id": DEVICE,
@@ -85,8 +85,8 @@ def _resume_request(values: Mapping[str, Any]) -> ResumeRequest | None:
 
 
 def _channels(upgrade: UpgradeRequest, names: tuple[str, ...], max_channels: int) -> tuple[Channel, ...]:
-    """Return the channels that a connection starts with. `filters` in the query is the filter of `default`, for this
-    connection only.
+    """Return the channels that a connection starts with. If the query has the parameter `filters`, it is the filter of
+    channel `default`, for this connection only.
 
     Raises ClientError(INVALID_PARAMETER, INVALID_JSON, INVALID_FILTER).
     """

@@ -1,6 +1,7 @@
 """Parse a client's frames (RFC 6455 section 5) into messages, with the frame parser of the library `websockets`.
 
-A reader is created when bytes arrive, and dropped once the last message is complete: an idle connection has no reader.
+A `MessageReader` is created when bytes arrive, and dropped once the last message is complete, so an idle connection has
+none.
 """
 
 from collections.abc import Generator, Iterator
@@ -16,13 +17,13 @@ from app.core.protocol.close_codes import DisconnectReason
 
 _MASK_BIT, _LENGTH_BITS = 0x80, 0x7F
 _CLOSE_HEAD = 0x88
-# The size of a short frame's header: two bytes, and four bytes of masking key.
+# The size of the header of a frame with at most 125 bytes of payload: two bytes, and four bytes of masking key.
 _SHORT_HEAD_BYTES = 6
 
 Event = tuple[Opcode, str | bytes | int | None]
-"""The opcode and payload of a complete message or control frame: TEXT has the text, BINARY None, PING and PONG their
-bytes, CLOSE the close code, or 0 if there is none. CONT, with None, stands for a data frame that is not the last of its
-message.
+"""What a reader reports: an opcode and a payload. The payload is the text of a TEXT message, the bytes of a PING or
+PONG frame, or the code of a CLOSE frame (0 if it has none). It is None for a BINARY message, and for CONT, which stands
+for a data frame that is not the last of its message.
 """
 
 
@@ -41,7 +42,7 @@ _DISCARD = (_Discard(),)
 
 
 class _Violation(Exception):
-    """A client broke the protocol or its limits."""
+    """Raised if a client breaks the protocol or the size limit of a message. `reason` is the disconnect reason."""
 
     def __init__(self, reason: DisconnectReason) -> None:
         super().__init__(reason)
@@ -49,11 +50,11 @@ class _Violation(Exception):
 
 
 class MessageReader:
-    """The parser of one connection's frames, with the message that is not complete yet.
+    """The parser of one connection's frames. It holds the frame and the message that are not complete yet.
 
-    `violation` is how the client broke the protocol or the size limit, None if it did not. `has_close` is True once a
-    close frame was parsed, valid or not. The owner sets `is_over` when the connection is being closed; then no payload
-    is inflated, and only close frames are reported.
+    `violation` tells how the client broke the protocol or the size limit, and is None as long as it has not.
+    `has_close` is True once a close frame was parsed, valid or not. The owner of the reader sets `is_over` when the
+    connection is being closed. From then on no payload is inflated, and only close frames are reported.
     """
 
     __slots__ = (
@@ -81,8 +82,8 @@ class MessageReader:
 
     @property
     def is_at_rest(self) -> bool:
-        """Return whether no frame or message is incomplete and nothing was violated, so that this reader can be
-        dropped.
+        """Return whether this reader can be dropped: it holds no incomplete frame or message, and has found no
+        violation.
         """
         return not (self._buffer or self._parser or self._opcode or self.violation)
 
@@ -90,12 +91,12 @@ class MessageReader:
         """Parse received bytes, and yield an event for each message or frame that they complete.
 
         The next frame is parsed only after the caller has handled the event, so the caller may set `is_over` in
-        between. A frame that breaks the protocol or the size limit sets `violation` and ends the events; afterwards
-        only a close frame is reported.
+        between. A frame that breaks the protocol or the size limit sets `violation` and ends the events. Later calls
+        report only a close frame.
         """
         if self.violation is not None:
-            # After a violation the frames cannot be told apart any more. But a client answers the server's close frame
-            # with a close frame, which often arrives alone.
+            # After a violation it is unknown where the next frame begins. But the client's close frame, with which it
+            # answers that of the server, often arrives alone and can then be recognized.
             if _is_close_frame(data):
                 yield Opcode.CLOSE, 0
             return
@@ -114,8 +115,8 @@ class MessageReader:
             return None
         if self._parser is None:
             extensions = _DISCARD if self.is_over else self._extensions
-            # One byte more than the limit: the parser would refuse a payload that inflates to exactly `max_size` bytes.
-            # `_data` checks the exact limit.
+            # One byte more than the limit, because the parser refuses a payload that inflates to exactly `max_size`
+            # bytes. `_data` checks the exact limit.
             max_size = self._max_bytes - len(self._fragments) + 1
             self._parser = Frame.parse(self._read_exact, mask=True, max_size=max_size, extensions=extensions)
         try:

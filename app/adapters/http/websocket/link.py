@@ -1,8 +1,8 @@
 """The socket of one connection after the handshake: the port `Link` on an asyncio transport.
 
-aiohttp reads the upgrade request. Then its objects are dropped, and this small protocol takes over the transport. So a
-write is one call on the transport, the server waits for no client, and an idle connection has no task, no timer and no
-parser.
+aiohttp reads the upgrade request. Then its objects for the connection are dropped, and the small protocol in this
+module takes over the transport. So a write is one call on the transport, the server waits for no client, and an idle
+connection has no task, no timer and no parser.
 """
 
 import asyncio
@@ -46,15 +46,17 @@ class SocketLink(asyncio.Protocol):
         return self._socket
 
     def set_write_limit(self, high_water_bytes: int) -> None:
-        # While its buffer is empty, a transport passes bytes to the kernel at once. With a limit of 0 it calls
-        # pause_writing as soon as one byte stays in the buffer.
+        # A transport with an empty buffer passes bytes to the kernel at once, and buffers only what the kernel does not
+        # take. So with a limit of 0 it calls pause_writing as soon as one byte stays in the buffer.
         self._transport.set_write_buffer_limits(high=high_water_bytes, low=high_water_bytes // 4)
 
     def buffered_bytes(self) -> int:
         return self._transport.get_write_buffer_size()
 
     def open(self) -> None:
-        """Call the handler's `on_open`. This link must be the transport's protocol already, after `hand_over`."""
+        """Report to the handler that the connection is open (`on_open`). Before this call, `hand_over` must have made
+        this link the protocol of the transport.
+        """
         self._handler.on_open(self._session, self)
 
     def switch_handler(self, session: Session, handler: Handler) -> None:
@@ -65,7 +67,7 @@ class SocketLink(asyncio.Protocol):
         if self._transport.is_closing():
             return False
         self._transport.write(frame)
-        # Often a failed write is the first sign that the client has gone: the transport is closing now.
+        # The transport is closing now if the write failed, which is often the first sign that the client has gone.
         return not self._transport.is_closing()
 
     def close(self, reason: DisconnectReason) -> None:
@@ -90,13 +92,13 @@ class SocketLink(asyncio.Protocol):
         self._reader = None if reader.is_at_rest else reader
 
     def pause_writing(self) -> None:
-        """Tell the handler that more bytes wait in the transport than the write limit. Bytes sent directly to the
-        socket would overtake them.
+        """Tell the handler that more bytes than the write limit wait in the transport. Bytes sent directly to the
+        socket would overtake these, so later bytes must go through this link.
         """
         self._handler.on_pause(self._session)
 
     def resume_writing(self) -> None:
-        """Tell the handler that at most a quarter of the write limit still waits in the transport."""
+        """Tell the handler that the bytes that wait in the transport are at most a quarter of the write limit."""
         self._handler.on_resume(self._session)
 
     def eof_received(self) -> bool:
@@ -107,7 +109,8 @@ class SocketLink(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         if self._socket is not None:
-            # The kernel may soon give the same descriptor to another connection. A detached handle cannot write to it.
+            # The kernel may soon reuse the file descriptor of this socket for another connection. After `detach`, the
+            # handle can no longer write to that descriptor.
             self._socket.detach()
         self._handler.on_closed(self._session, DisconnectReason.NETWORK)
 
@@ -131,7 +134,8 @@ class SocketLink(asyncio.Protocol):
         if self._session.disconnect_reason is None:
             self.write(frames.close_reply_frame(code))
         self._handler.on_closed(self._session, reason_of_client_code(code))
-        # The server closes the TCP connection first (RFC 6455 section 7.1.1); buffered bytes are sent before.
+        # The server closes the TCP connection first (RFC 6455 section 7.1.1). The transport still sends the bytes that
+        # it has buffered.
         self._transport.close()
         self._abort_later()
 

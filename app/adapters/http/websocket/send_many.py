@@ -23,8 +23,8 @@ def send_many(handles: Sequence[object], frame: bytes) -> list[int]:
     while len(taken) < len(handles):
         try:
             taken.extend(sends)
-        # This socket would block, is closed, or is None: the caller sends the frame through its link. The loop
-        # continues with the next socket.
+        # This socket would block, is closed, or is None. The caller has to send the frame through the link instead. The
+        # loop continues with the next socket.
         except (OSError, TypeError):
             taken.append(0)
     return taken

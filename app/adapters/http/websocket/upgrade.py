@@ -1,9 +1,9 @@
 """The handlers of GET /ws/news and of the canary's endpoint: checks, admission, handshake, and the hand-over of the
 transport from aiohttp to a link.
 
-A client is refused before the 101, by an HTTP status: clients of the original FastAPI service that this one replaces
-back off only on a status. Only a v2 client that sends its token later, in the message `auth`, can also be refused after
-the 101.
+A client is refused before the 101, with an HTTP error status. The reason is that clients of the original FastAPI
+service, which this server replaces, wait before the next attempt only after such a status. Only a v2 client that sends
+its token later, in the message `auth`, can also be refused after the 101.
 """
 
 import hmac
@@ -29,7 +29,9 @@ CANARY_KEY = "X-Canary-Key"
 
 
 async def get_socket(request: web.Request) -> web.StreamResponse:
-    """Upgrade to a WebSocket. Raises NewsError, which becomes an HTTP status, if the client is refused."""
+    """Upgrade a connection to a WebSocket. Raises NewsError if the client is refused; `answer_problems` turns it into
+    an HTTP error response.
+    """
     context, connections = request.app[CONTEXT], request.app[CONNECTIONS]
     started = context.clock.monotonic()
     try:
@@ -76,8 +78,8 @@ def _accept_without_token(
 
 
 async def get_canary(request: web.Request) -> web.StreamResponse:
-    """Upgrade the server's own canary, which is neither admitted nor counted. Any request without the canary's key gets
-    404.
+    """Upgrade the connection of the server's own canary, which is neither admitted nor counted. A request without the
+    canary's key, or with another method than GET, is answered with 404.
     """
     context, connections = request.app[CONTEXT], request.app[CONNECTIONS]
     key = request.headers.get(CANARY_KEY, "").encode(errors="replace")

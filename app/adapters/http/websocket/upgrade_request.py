@@ -27,9 +27,9 @@ _VERSION = "13"
 class UpgradeRequest(NamedTuple):
     """The contents of a valid upgrade request. `accept` is the value of Sec-WebSocket-Accept for the response.
 
-    `origins` are the values of its Origin headers. `ip` is the address that the connection counts toward, "" if it is
-    not counted. `token` is not verified yet; it is None if the request has none. `speaks_subprotocol` tells whether the
-    client offers the subprotocol of v2. `deflate` is None for a connection without compression.
+    `origins` are the values of the request's Origin headers. `ip` is the address under which the connection is counted,
+    "" if it is not counted. `token` is not verified yet; it is None if the request has none. `speaks_subprotocol` tells
+    whether the client offers the subprotocol of v2. `deflate` is None for a connection without compression.
     """
 
     accept: str

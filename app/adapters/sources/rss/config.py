@@ -23,8 +23,8 @@ from app.core.validation.values import did_you_mean
 
 
 class InvalidFeedsFile(ValueError):
-    """feeds.toml cannot be read or is not valid. The message says what is wrong, for the first invalid [[feed]] table
-    only.
+    """feeds.toml cannot be read or is not valid. The message says what is wrong; of several invalid [[feed]] tables it
+    describes only the first.
     """
 
 
@@ -40,8 +40,8 @@ class FeedConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_feeds(path: str) -> list[FeedConfig]:
-    """Return the feeds of a feeds.toml. If several have the same URL, ignoring case, the last one counts. Raises
-    InvalidFeedsFile.
+    """Return the feeds that a feeds.toml lists. If several have the same URL, ignoring case, only the last of them is
+    returned. Raises InvalidFeedsFile.
     """
     try:
         document = tomllib.loads(Path(path).read_text(encoding="utf-8"))

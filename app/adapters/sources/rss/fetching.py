@@ -1,7 +1,7 @@
 """Fetch a feed with one conditional GET, within limits of time, redirects and size.
 
-The validators (ETag and Last-Modified) of the last response are sent with the next request. If the feed has not
-changed, the server answers 304 without a body (RFC 9110 section 13). The size is that of the decompressed body, and it
+The validators (ETag and Last-Modified) of the last response are sent with the next request. If the feed has not changed
+since, its server answers 304 without a body (RFC 9110 section 13). The size limit applies to the decompressed body and
 is checked while the body arrives.
 """
 
@@ -16,8 +16,8 @@ _ACCEPT = "application/rss+xml, application/atom+xml, application/xml;q=0.9, tex
 
 
 class Validators(NamedTuple):
-    """The ETag and Last-Modified of a response, empty if it had none. They are sent with the next request, so that the
-    server can answer 304.
+    """The headers ETag and Last-Modified of a response; a missing header is an empty string. They are sent with the
+    next request, so that the feed's server can answer 304 (not modified).
     """
 
     etag: str = ""
@@ -25,15 +25,17 @@ class Validators(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """The result of a fetch: the body, or None if the feed has not changed, and the validators for the next fetch."""
+    """The result of a fetch: the body of the feed, and the validators for the next fetch. `body` is None if the feed
+    has not changed.
+    """
 
     body: bytes | None
     validators: Validators
 
 
 class FetchFailed(Exception):
-    """A feed could not be fetched; the message says why. `retry_after_s` is the Retry-After of the response in seconds,
-    0 if it had none or gave a date.
+    """A feed could not be fetched; the message says why. `retry_after_s` is the Retry-After of the response in seconds.
+    It is 0 if this header is missing or has a date.
     """
 
     def __init__(self, reason: str, retry_after_s: float = 0.0) -> None:
@@ -42,7 +44,7 @@ class FetchFailed(Exception):
 
 
 async def fetch(session: aiohttp.ClientSession, url: str, validators: Validators, limits: FeedLimits) -> Fetched:
-    """Fetch a feed if it has changed. Raises FetchFailed."""
+    """Fetch a feed; the result has a body only if the feed has changed. Raises FetchFailed."""
     headers = {"User-Agent": USER_AGENT, "Accept": _ACCEPT}
     if validators.etag:
         headers["If-None-Match"] = validators.etag

@@ -19,7 +19,9 @@ _MAX_MARKUP = 32 * 1024
 
 
 class ParseFailed(Exception):
-    """The document is not a feed for either parser, or it declares XML entities, which are refused."""
+    """A document cannot be parsed: neither parser recognizes it as a feed, or it declares XML entities, which are
+    refused.
+    """
 
 
 class _ParsedEntry(NamedTuple):
@@ -35,13 +37,13 @@ class _ParsedFeed(NamedTuple):
 
 
 def parse(body: bytes, name: str, now: float, max_entries: int) -> list[RawNews]:
-    """Return up to `max_entries` entries of a feed as raw items, oldest first; entries without a usable link are
-    skipped.
+    """Return the first entries of a feed, at most `max_entries`, as raw items from oldest to newest.
 
-    The items' account is `name`, or the feed's title if `name` is empty; `now` is in Unix seconds. Raises ParseFailed.
+    Entries without a usable link are skipped. The items' account is `name`, or the feed's title if `name` is empty.
+    `now` (Unix seconds) replaces a missing or wrong date. Raises ParseFailed.
     """
     if b"<!ENTITY" in body.replace(b"\0", b"").upper():
-        # Nested entities can expand a kilobyte to a gigabyte, and no real feed needs to declare any.
+        # Nested entities can expand a kilobyte to a gigabyte, and no real feed needs to declare entities.
         raise ParseFailed("entity declarations are refused")
     feed = _attempt(_parse_fast, body) or _attempt(_parse_forgiving, body)
     if feed is None:
@@ -55,14 +57,16 @@ def parse(body: bytes, name: str, now: float, max_entries: int) -> list[RawNews]
 def _attempt(parser: Callable[[bytes], _ParsedFeed | None], body: bytes) -> _ParsedFeed | None:
     try:
         return parser(body)
-    # The parsers and their libraries raise errors without a common base class. Any of them only means that this
-    # document cannot be parsed; the server is not at fault.
+    # The errors of the parsers and their libraries have no common base class. Each of them means that the document
+    # cannot be parsed, not that the server has a bug.
     except Exception:  # noqa: BLE001
         return None
 
 
 def _parse_fast(body: bytes) -> _ParsedFeed | None:
-    """Parse a document with fastfeedparser; return None if it finds no entries, so that feedparser is tried."""
+    """Parse a document with fastfeedparser. Return None if the document has no entries, so that feedparser is tried
+    next.
+    """
     feed = fastfeedparser.parse(body)
     entries = [
         _ParsedEntry(
@@ -79,13 +83,13 @@ def _parse_forgiving(body: bytes) -> _ParsedFeed | None:
         _ParsedEntry(_text(entry, "title"), _markup(entry), _text(entry, "link"), _tuple_seconds(_dates(entry)))
         for entry in feed.entries
     ]
-    # feedparser sets a version on a document that it recognized, with entries or without.
+    # feedparser sets `version` if it recognized the document as a feed, even one without entries.
     return _ParsedFeed(_text(feed.feed, "title"), entries) if feed.version else None
 
 
 def _text(table: Any, key: str) -> str:  # noqa: ANN401 - each parser has dictionaries of its own
-    """Return the value under a key if it is a string, stripped, and an empty string otherwise: a JSON feed may have any
-    type there.
+    """Return the string under a key without surrounding spaces, or an empty string if the value is not a string. In a
+    JSON feed the value may have any type.
     """
     value = table.get(key)
     return value.strip() if isinstance(value, str) else ""

@@ -29,8 +29,8 @@ _log = structlog.get_logger("rss")
 
 
 class _PolledFeed:
-    """A feed with its polling state: the validators of the last fetch, the failures in a row, and the links of up to
-    _REMEMBERED_LINKS entries that were seen.
+    """A feed and the state of its polling: the validators for the next fetch, the number of failures in a row, and the
+    links of the last _REMEMBERED_LINKS entries that were put into the queue.
     """
 
     def __init__(self, config: FeedConfig) -> None:
@@ -64,8 +64,8 @@ class RssPoller:
         self._limits = limits
         self._clock = clock
         self._stats = stats
-        # One feed is parsed at a time: two parsers would only slow down each other, and each already slows down the
-        # event loop.
+        # Held while a feed is parsed, so that only one is parsed at a time: two parsers would slow down each other, and
+        # each already slows down the event loop.
         self._parser = asyncio.Lock()
 
     @property
@@ -74,7 +74,7 @@ class RssPoller:
 
     @property
     def active(self) -> int:
-        """Return the number of feeds whose last poll did not fail. A feed that was not polled yet is counted."""
+        """Return the number of feeds whose last poll succeeded, plus the number of feeds that were never polled."""
         return sum(not feed.failures for feed in self._feeds)
 
     async def run(self) -> None:
@@ -90,15 +90,15 @@ class RssPoller:
                 await self._clock.sleep(max(_pause_s(feed), requested_pause_s))
 
     async def _poll(self, session: aiohttp.ClientSession, feed: _PolledFeed) -> float:
-        """Poll a feed once and record the result. Return the pause in seconds that its server asked for, at most
-        _MAX_REQUESTED_PAUSE_S, or 0.
+        """Poll a feed once and record the result. Return the pause in seconds that the feed's server asked for, at most
+        _MAX_REQUESTED_PAUSE_S; it is 0 if the server asked for none.
         """
         try:
             new_items = await self._fetch_new(session, feed)
         except (FetchFailed, ParseFailed) as error:
             self._record_failure(feed, error)
             return min(getattr(error, "retry_after_s", 0.0), _MAX_REQUESTED_PAUSE_S)
-        # An unexpected error in one feed must not end the polling of the others.
+        # An unexpected error in one feed must not end the polling of the other feeds.
         except Exception as error:  # noqa: BLE001
             self._record_failure(feed, error)
         else:
@@ -125,7 +125,8 @@ class RssPoller:
         for raw in unseen:
             await self._queue.put(IncomingItem(raw, Intake.RSS))
             feed.remember(raw.url)
-        # The validators are kept only now that every entry is in the queue: an interrupted poll is repeated in full.
+        # The validators are stored only after all new entries are in the queue. If the poll is interrupted before that,
+        # the next poll fetches the whole feed again.
         feed.validators = fetched.validators
         return len(unseen)
 
@@ -134,8 +135,8 @@ def _pause_s(feed: _PolledFeed) -> float:
     """Return the seconds until the feed's next poll, with a random jitter of 10 % so that feeds are not polled all at
     once.
 
-    The pause is the feed's interval. Each failure in a row doubles it, up to _MAX_BACKOFF_S or the interval, whichever
-    is longer.
+    Without failures the pause is the feed's interval. Each failure in a row doubles it, up to _MAX_BACKOFF_S. Failures
+    do not change an interval that is longer than that.
     """
     every_s = feed.config.every_s
     backoff_s: float = min(every_s * 2 ** min(feed.failures, 10), max(_MAX_BACKOFF_S, every_s))

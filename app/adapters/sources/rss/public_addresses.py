@@ -1,8 +1,9 @@
 """Refuse connections of feeds to private addresses, also after redirects (SSRF protection).
 
-A host name can resolve to another address a second later, and a server can redirect anywhere. So the check is made
-after both, on the address for which a socket is about to be created. A private address is allowed only for the feed's
-own host, and only if its URL in feeds.toml contains that address or `localhost`, or the feed has `private = true`.
+A host name can resolve to a different address at each look-up, and a server can redirect to any URL. So the address is
+checked last, when a socket for it is about to be created. A private address is allowed only for the host of the feed's
+own URL, in two cases: the URL contains the address itself or `localhost`, or the feed has `private = true` in
+feeds.toml.
 """
 
 import errno
@@ -21,8 +22,8 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def session_for(feed: FeedConfig) -> aiohttp.ClientSession:
-    """Return a session that connects only to addresses that this feed may use. Each feed needs its own, because the
-    requests of a session share connections.
+    """Return an HTTP session that connects only to addresses that this feed may use. Each feed needs its own session,
+    because a session reuses open connections without checking their addresses again.
     """
     resolver = _GuardedResolver(feed)
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=resolver, socket_factory=resolver.new_socket))
@@ -30,7 +31,7 @@ def session_for(feed: FeedConfig) -> aiohttp.ClientSession:
 
 def is_public(text: str) -> bool:
     """Return whether an IP address is public. An IPv6 address that embeds an IPv4 address (mapped, 6to4, NAT64) is
-    public if that one is.
+    public if the IPv4 address is.
 
     Multicast, Teredo and site-local addresses are not public. Raises ValueError if the text is not an IP address.
     """
