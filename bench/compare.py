@@ -2,9 +2,9 @@
 
     python -m bench.compare COMMIT
 
-Both take turns, with the packages of this environment. The commit runs twice in each round, so that its difference
-from itself shows the noise. A figure is within noise if the median of its ratios is at most 3 % above 1, or inside the
-range of the commit's ratios to itself. Needs what `make bench` builds.
+Both take turns, with the packages of this environment. The commit runs twice in each round, so that its difference from
+itself shows the noise. A figure is within noise if the median of its ratios is at most 3 % above 1, or inside the range
+of the commit's ratios to itself. Needs what `make bench` builds.
 """
 
 import asyncio

@@ -20,9 +20,9 @@ Rate = Annotated[float, Meta(gt=0)]
 class MessageLimits(msgspec.Struct, frozen=True):
     """How large a WebSocket message of a client may be, and how fast a client may send frames and invalid messages.
 
-    A client may send `burst` frames at once, and `rate_per_s` frames a second over time. A message beyond that is
-    answered with an error. A client that goes on until it is `burst` frames over the rate is disconnected. So is a
-    client that sends more than `max_invalid_per_min` invalid messages a minute.
+    A client may send `burst` frames at once, and `rate_per_s` frames a second over time. Frames beyond that are
+    ignored, and a message among them is answered with an error. After another `burst` frames in excess, the client is
+    disconnected. So is a client that sends more than `max_invalid_per_min` invalid messages a minute.
     """
 
     max_bytes: Bytes = 16 * 1024

@@ -25,7 +25,7 @@ class TokenBucket(msgspec.Struct, gc=False):
         return self.tokens
 
     def refund(self) -> None:
-        """Put back one token, for an attempt that was refused."""
+        """Put back the token that the last `take` took, for a caller whose refused attempts should not count."""
         self.tokens += 1.0
 
 

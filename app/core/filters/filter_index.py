@@ -205,7 +205,8 @@ class FilterIndex:
 
     def _take_out(self, slot: int) -> int:
         """Remove a slot's filter from the index and return the filter's threshold. If the slot has no filter, return
-        `_NEVER`. The slot's entries in `_within` and its entitlement remain; the caller changes them.
+        `_NEVER`, a threshold that no item reaches. The caller must then change what remains: the slot's membership in
+        `_within`, which has the slots by threshold, and its entitlement.
         """
         news_filter = self._filters.pop(slot, None)
         if news_filter is None:

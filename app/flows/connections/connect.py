@@ -1,8 +1,8 @@
-"""Admit a connection before it opens, and load and check what its client asked for.
+"""Admit a connection, and load and check what its client asked for.
 
 Everything that needs the disk is loaded here, so that opening the connection afterwards needs no await. Most
-connections are admitted before the 101. A pending connection, which was opened without a token, is admitted when its
-client sends `auth`.
+connections are admitted before they open: the upgrade request is answered with 101 only afterwards. A pending
+connection opens without a token, and is admitted when its client sends a valid one in `auth`.
 """
 
 from typing import NamedTuple

@@ -13,8 +13,8 @@ from app.ports.clock import Clock
 from app.telemetry.labels import RateScope
 from app.telemetry.stats import Stats
 
-# The retry delay that a client is advised is drawn at random from this range, in seconds. Otherwise clients that are
-# refused at the same time would all retry at the same time.
+# A client that is refused because there are too many attempts in total is advised a retry delay drawn at random from
+# this range, in seconds. With equal delays, all such clients would retry at the same time.
 _TOTAL_RETRY_S = (1.0, 10.0)
 
 

@@ -20,7 +20,8 @@ from app.flows.delivery.resume import StartResolver
 from app.flows.delivery.session import Session, buffered_bytes
 from app.ports.clock import Clock
 
-# A sweep takes this long. A connection that opens during a sweep is first checked in the next one, within a second.
+# A sweep is spread over this many seconds, and the next one follows at once. A connection that opens during a sweep is
+# first checked in the next one, within two intervals.
 SWEEP_INTERVAL_S = 0.5
 _PARTS = 5
 _AGE_SPREAD = 0.1

@@ -26,7 +26,8 @@ from app.telemetry.histogram import Example
 from app.telemetry.labels import Encoding
 from app.telemetry.stats import Stats
 
-# How many connections are written to in one call of `SendMany`, with one reading of the clock.
+# At most this many connections are written to in one call of `SendMany`. After each call the clock is read once, and
+# all of the call's writes are recorded with that time.
 _SENDS_PER_CALL = 128
 
 
@@ -138,8 +139,8 @@ class Fanout:
     def _due(self, slots: BitMap, items: int) -> list[tuple[int, BitMap]]:
         """Return the slots whose checkpoint is due once they are sent `items` more items.
 
-        They are grouped in pairs: a number of items since the last checkpoint, including the new ones, and the slots
-        with that number.
+        The result has a pair for each number of items since the last checkpoint, which includes the new ones: that
+        number, and the slots with it.
         """
         counted = ((delivered + items, part) for delivered, part in self._slots.partition_by_delivered(slots))
         return [(delivered, part) for delivered, part in counted if delivered >= self._limits.checkpoint_interval_items]

@@ -63,12 +63,13 @@ def client_options(is_v2: bool, uses_acks: bool, deflate_window_bits: int) -> Cl
 
 
 class Session:
-    """A connection: admitted when it is created, open once it has a link, over once it has a `disconnect_reason`.
+    """A connection: open once it has a link, over once it has a `disconnect_reason`. It is admitted when it is created,
+    except those of the canary and of pending connections, which never get items.
 
     Times are monotonic seconds. The connection starts with the items after `opened_seq`. `checkpoint_seq` is the seq up
     to which the client was last told that it has everything. `base_cursor` is the connection's place in the log while
-    it has no channel. `sent` counts the items up to the last checkpoint, and `delivered` those since then, except the
-    ones that `Slots` still counts.
+    it has no channel. `sent` is the number of items sent up to the last checkpoint, and `delivered` the number sent
+    since then. While the connection is live and uses shared frames, `Slots` counts the latter instead.
     """
 
     __slots__ = (

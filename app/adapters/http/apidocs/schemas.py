@@ -177,7 +177,9 @@ def _parameter(name: str, value: Value, place: str, *, is_required: bool) -> Sch
 
 
 def _body(parts: list[Schema]) -> Schema:
-    """Return the schema of a request body that has the keys of all `parts`. An empty list stands for NDJSON."""
+    """Return the schema of a request body. `parts` are the schemas of the types whose keys the body has, all in one
+    object. If `parts` is empty, the body is NDJSON.
+    """
     if not parts:
         return _NDJSON
     return parts[0] if len(parts) == 1 else {"allOf": parts}
