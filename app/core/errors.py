@@ -101,8 +101,9 @@ class FieldError(NamedTuple):
 class NewsError(Exception):
     """An error that is reported to the caller.
 
-    Without a `detail`, the title of the code is used. `fields` lists the wrong fields. `retry_after_s` is the number of
-    seconds after which the caller should retry, or None for no advice; an HTTP response adds jitter to it.
+    If `detail` is empty, the title of the code becomes the detail. `fields` lists the wrong fields. `retry_after_s` is
+    the number of seconds after which the caller should retry, or None for no advice; an HTTP response adds jitter to
+    it, so that callers do not all retry at the same time.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Every limit of the server. Sizes are in bytes and times in seconds, unless the name of a limit has another unit.
 
 Each class except `Limits` is a group of related limits, and its docstring says what they do. Most parts of the server
-receive only the group that they need. Operators set limits as `group.name` in `NEWS_LIMITS` and see them in `GET
-/api/v1/limits`.
+receive only the group that they need. Operators see the limits in `GET /api/v1/limits`, and set them as `group.name` in
+`NEWS_LIMITS`.
 """
 
 from collections.abc import Mapping
@@ -67,10 +67,10 @@ class DeliveryLimits(msgspec.Struct, frozen=True):
     """When a slow client leaves live delivery, when it is disconnected, and how acks and checkpoints work.
 
     A client leaves live delivery when more than `write_high_water_bytes` are unsent to it, or when it has
-    `ack_window_items` unacknowledged items. From then on it gets its items from the log, and it is sent more only while
-    at most `write_low_water_bytes` are unsent. It is disconnected if it is more than `max_lag_items` behind, but a
-    client that asked for a replay may be any number of items behind. Every client that gets items from the log is
-    disconnected if it takes no byte for `stall_timeout_s`.
+    `ack_window_items` unacknowledged items. Until it has caught up, it gets its items from the log, and it is sent more
+    only while at most `write_low_water_bytes` are unsent and fewer than `ack_window_items` items are unacknowledged. It
+    is disconnected if it is more than `max_lag_items` behind, but a client that asked for a replay may be any number of
+    items behind. Every client that gets items from the log is disconnected if it takes no byte for `stall_timeout_s`.
 
     If an item stays unacknowledged for `ack_timeout_s`, all unacknowledged items are sent again. After
     `max_redeliveries` redeliveries without an ack, the client is disconnected instead. A checkpoint tells a client up

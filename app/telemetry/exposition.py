@@ -73,10 +73,6 @@ def build_registry(
     collector.
     """
     disable_created_metrics()  # type: ignore[no-untyped-call]
-
-    def process_not_read() -> None:
-        stats.server.scrape_errors += 1
-
     # Collectors are registered without the names of their metrics, so a scrape with ?name[]= collects from all of them
     # and then selects.
     registry = CollectorRegistry(support_collectors_without_names=True)

@@ -40,8 +40,8 @@ def hand_over(request: web.Request, successor: asyncio.Protocol) -> bytes:
     protocol = request.protocol
     open_transport(request).set_protocol(successor)
     early = protocol._message_tail
-    # connection_lost makes aiohttp drop its objects for this connection and end the task. It would also close the
-    # transport, so the attribute `transport` is set to None first.
+    # connection_lost makes aiohttp drop its objects for this connection and end the task of its handler. It would also
+    # close the transport, so the attribute `transport` is set to None first.
     protocol.transport = None
     protocol.connection_lost(None)
     return early

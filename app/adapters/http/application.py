@@ -78,8 +78,8 @@ def _add_metrics(app: web.Application, services: Services) -> None:
 async def observe_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Record the count and duration of requests, by route template and method.
 
-    A request that ends with an exception, such as ConnectionError, is not counted. `answer_problems` turns most
-    exceptions into responses, which are counted.
+    `answer_problems` turns most exceptions of handlers into responses, which are counted. If it raises an exception
+    again, such as ConnectionError, the request is not counted.
     """
     stats, clock = request.app[CONTEXT].stats.server, request.app[CONTEXT].clock
     started = clock.monotonic()
@@ -114,7 +114,7 @@ def routes_of(*apps: web.Application) -> Iterator[tuple[str, Method]]:
 def _add_rest(app: web.Application, origins: tuple[str, ...]) -> None:
     """Add the routes under /api/v1, and allow web pages of the configured origins to call them (CORS).
 
-    CORS does not apply to WebSockets; `check_origin` checks the origin of their pages.
+    CORS does not apply to WebSockets; `check_origin` checks the origin of a page that opens one.
     """
     routes = [_add(app, endpoint) for endpoint in api_endpoints(app[CONTEXT].limits)]
     allowed = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]

@@ -15,8 +15,8 @@ from app.core.limits import RequestLimits
 from app.telemetry.stats import Stats
 
 _KEEPALIVE_S = 10.0
-# How long the server reads and discards the rest of a request's body after it has sent the response. A client may read
-# the response only after it has sent its whole body.
+# For how many seconds the server reads and discards the rest of a request's body after it has sent the response. Some
+# clients read the response only after they have sent the whole body.
 _LINGERING_S = 0.5
 
 

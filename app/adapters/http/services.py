@@ -74,8 +74,8 @@ class ConnectionServices(NamedTuple):
 
 
 class OperationServices(NamedTuple):
-    """The services for health checks, statistics and metrics. The uptime is counted from `started_at`, in seconds of
-    the monotonic clock.
+    """The services for health checks, statistics and metrics. `started_at` is when the server was built, in seconds of
+    the monotonic clock; the uptime is counted from then.
     """
 
     readiness: ReadinessChecks

@@ -1,8 +1,8 @@
 """The open SQLite file, with one connection for writes, one for indexed reads, and one for searches.
 
-The writer's transactions start with BEGIN IMMEDIATE, which waits until the file can be locked. SQLite's default, a
-deferred transaction, would fail at once if another connection wrote between the transaction's first read and its first
-write.
+The writer's transactions start with BEGIN IMMEDIATE, which waits up to five seconds for a lock on the file. SQLite's
+default, a deferred transaction, would fail at once if another connection wrote between the transaction's first read and
+its first write.
 """
 
 import asyncio

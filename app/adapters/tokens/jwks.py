@@ -1,8 +1,8 @@
 """Fetch and cache the keys that a URL publishes (RFC 7517).
 
-Keys are fetched again after ten minutes. While fetching fails, the old keys stay in use, because an outage of the
-issuer must not disconnect users. A token with an unknown key id triggers a fetch too. Fetches start at least _RETRY_S
-seconds apart, or _FIRST_RETRY_S seconds while there are no keys.
+When a token needs keys that are older than ten minutes, they are fetched again. While fetching fails, the old keys stay
+in use, because an outage of the issuer must not disconnect users. A token with an unknown key id triggers a fetch too.
+Fetches start at least _RETRY_S seconds apart, or _FIRST_RETRY_S seconds while there are no keys.
 """
 
 import asyncio

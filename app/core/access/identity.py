@@ -71,8 +71,8 @@ def parse_claims(claims: Mapping[str, Any], now: float) -> Identity:
     is in Unix seconds. Raises ClientError(UNAUTHORIZED), and TypeError or ValueError if `sub`, `exp` or `iat` has the
     wrong type.
 
-    The lifetime of a token counts from its `iat`, or from `now` if that is earlier. A token that lives longer than 24
-    hours (plus LEEWAY_S) is refused: a stolen one would be useful for too long.
+    The lifetime of a token counts from its `iat`, or from `now` if `iat` is missing or in the future. A token that
+    lives longer than 24 hours (plus LEEWAY_S) is refused: a stolen one would be useful for too long.
     """
     subject, expires_at = claims["sub"], float(claims["exp"])
     if not _SUBJECT.match(subject):

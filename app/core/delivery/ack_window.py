@@ -62,11 +62,10 @@ class AckWindow:
         return self.acked < seq <= self.sent
 
     def add(self, seq: int, accepted_at: float, now: float) -> None:
-        """Record that an item is sent; `accepted_at` is in Unix seconds.
+        """Record that an item is sent, if an ack is expected for it; `accepted_at` is in Unix seconds.
 
-        The item is recorded only if its seq is above that of the newest pending item or, without pending items, above
-        `acked`. Any other item is sent because the client asked for the past of a channel, and no ack is expected for
-        it.
+        An ack is expected only if the item's seq is above that of the newest pending item or, without pending items,
+        above `acked`. Any other item is sent because the client asked for the past of a channel.
         """
         last = self._items[-1].seq if self._items else self.acked
         if seq > last:

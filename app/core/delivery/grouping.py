@@ -1,8 +1,8 @@
 """Group the slots that match the same items of a batch. A slot stands for one channel of one connection.
 
-All slots of a group are sent the same bytes, so the bytes are built once for each group. They contain all items of the
-group, so each slot is written to only once. Groups are found by splitting whole bitmaps of slots; if there are more
-than `_MANY` groups, the slots are processed one by one instead.
+All slots of a group are sent the same bytes, which contain all items of the group. So the bytes are built once for each
+group, and each slot is written to only once. Groups are found by splitting whole bitmaps of slots. With more than 32
+groups (`_MANY`), they are found by processing the slots one by one instead.
 """
 
 from collections.abc import Sequence

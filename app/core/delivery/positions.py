@@ -1,4 +1,4 @@
-"""Decide where in the log a client that resumes starts, and which items it may have missed.
+"""Decide where in the log a resuming client starts, and which items it may have missed.
 
 A position is an epoch, which identifies a log, and a seq, the number of an item in that log. In two cases it is unknown
 what the client missed. If the epoch is that of another log, the same seq means another item. If the seq is above the
@@ -86,8 +86,8 @@ class LogRange(NamedTuple):
     """Where a connection starts: with the first item after seq `after`. `gap` has the earlier items that the client may
     have missed; it is None if there are none.
 
-    `is_requested` is True if the connection starts there to resume. It is False only if the client did not ask to
-    resume and its token delays every item.
+    `is_requested` is False if the connection starts there only because its token delays every item. It is True if the
+    connection resumes: its client asked for this start, or the last ack of its device determines it.
     """
 
     after: int
@@ -104,8 +104,8 @@ def parse_position(text: str) -> Position:
 
 
 def resume(requested: Position, log: LogBounds) -> LogRange:
-    """Return where a client that has everything up to a position starts. If the position is in another epoch or above
-    the newest item, the client starts live, and everything stored is the gap.
+    """Return where in the log a client starts if it has everything up to a position. If the position is in another
+    epoch or above the newest item, the client starts live, and everything stored is the gap.
     """
     if requested.epoch != log.epoch:
         return _start_live(log, GapReason.EPOCH_CHANGED)
@@ -115,7 +115,7 @@ def resume(requested: Position, log: LogBounds) -> LogRange:
 
 
 def resume_after(seq: int, log: LogBounds) -> LogRange:
-    """Return where a client that has everything up to `seq` of this log starts. Later items that are not stored any
+    """Return where a client starts if it has everything up to `seq` of this log. Later items that are not stored any
     more are the gap. A seq above the newest item is treated as the newest item.
     """
     after = min(seq, log.head)

@@ -44,7 +44,7 @@ class SlotCounters:
             plane -= slots
 
     def partition(self, slots: BitMap) -> list[tuple[int, BitMap]]:
-        """Return `slots` grouped by count, as pairs of a count and the slots that have this count."""
+        """Return a pair for each count: the count, and those of `slots` that have it."""
         parts = [(0, slots)] if slots else []
         for position, plane in enumerate(self._planes):
             halves = (

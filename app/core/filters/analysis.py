@@ -1,8 +1,8 @@
-"""Convert items and filters to the form in which they are compared.
+"""Convert items and filters to the form in which they are compared: items are analyzed, filters are compiled.
 
-For a match against the index, the item is analyzed once, whatever the number of filters. Filters are not compiled
-during a match, but when they enter or leave the index. `matching` and `filter_index` compare the same values, so their
-results can differ only because they search differently.
+A match against the filter index analyzes the item once, whatever the number of filters, and compiles no filter. A
+filter is compiled when it enters or leaves the index. `matching` and `filter_index` compare the same values, so if
+their results differ, the cause is in how they search.
 """
 
 from functools import lru_cache

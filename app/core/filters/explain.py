@@ -18,9 +18,9 @@ Values = dict[str, object]
 
 
 class FilterStep(NamedTuple):
-    """The evaluation of one step of a filter for one item. `want` has the filter's conditions, and `got` has the values
-    of the item that they apply to. If the user is not entitled to the item, `want` is `{"entitled": True}` and `got` is
-    empty.
+    """The evaluation of one step of a filter for one item. `want` has the filter's conditions, and `got` has the item's
+    values to which these conditions apply. If the user is not entitled to the item, `want` is `{"entitled": True}` and
+    `got` is empty.
     """
 
     step: Outcome
@@ -30,8 +30,8 @@ class FilterStep(NamedTuple):
 
 
 class FilterVerdict(NamedTuple):
-    """The result of a filter for an item. `outcome` is MATCHED, the first step that rejects the item, or ERROR if the
-    filter cannot be read.
+    """The result of a filter for an item. `outcome` is MATCHED if the filter accepts the item, otherwise the first step
+    that rejects it, or ERROR if the filter cannot be read.
 
     `steps` has all four steps in order, with two exceptions. If the user is not entitled to the item, it has only the
     step that rejects the item. If the outcome is ERROR, it is empty.
@@ -48,8 +48,8 @@ UNREADABLE_FILTER = FilterVerdict(Outcome.ERROR)
 
 
 def explain_filter(item: NewsItem, news_filter: Filter, entitled: Entitlement = UNRESTRICTED) -> FilterVerdict:
-    """Evaluate every step of a filter for an item. If `entitled` does not allow the item's category or source, the
-    verdict has only that step and reveals nothing of the item.
+    """Evaluate every step of a filter for an item that the user may see. If `entitled` does not allow the item's
+    category or source, the verdict has only the step CATEGORY or SOURCE, and reveals nothing of the item.
     """
     analyzed = analyze_item(item)
     if not may_see_category(analyzed, entitled):

@@ -83,7 +83,9 @@ class Subscription(NamedTuple):
 
 
 class ParsedFilter(NamedTuple):
-    """A valid, normalized filter, with a warning for each key of the client's JSON that is unknown and was ignored."""
+    """A valid, normalized filter, with a warning for each key of the client's JSON that is unknown and was ignored (at
+    most `fields.MAX_ERRORS` for each JSON object).
+    """
 
     filter: Filter
     warnings: tuple[FieldError, ...]

@@ -1,9 +1,10 @@
-"""Match one item against all slots at once, with exact counts of the slots that each step rejects.
+"""Match one item against all slots at once, and count exactly for how many slots each step is the first to reject it.
 
-A slot is a small integer that stands for one filter in use: one channel of one connection. For each step, the index
-holds a bitmap for each listed value, with the slots that list it, and bitmaps of the slots that accept any value. A
-match is a few intersections of these compressed bitmaps. A slot is counted under the first step that rejects the item,
-and these counts are differences between the sizes of bitmaps. So for every item this holds by construction:
+A slot is a small integer that stands for one filter in use: one channel of one connection. For each value that filters
+list, the index holds a bitmap of the slots that list it. For each list, it also holds a bitmap of the slots that accept
+any value. A match is a few intersections of these compressed bitmaps. A slot is counted under the first step that
+rejects the item, or under `error` if its filter cannot be read. The counts of the steps are differences between the
+sizes of bitmaps. So for every item this holds by construction:
 
     matched + impact + category + source + keyword + error = slots
 
@@ -27,8 +28,8 @@ _NEVER = 101
 
 
 class Misses(NamedTuple):
-    """For each step, the number of slots that it rejects on its own, including slots that another step rejects too.
-    Slots whose filter cannot be read are not counted.
+    """For each step, the number of slots for which this step rejects the item, whether or not another step rejects it
+    too. Slots whose filter cannot be read are not counted.
     """
 
     impact: int
@@ -130,7 +131,7 @@ class _FilterPostings:
 class _Unconstrained:
     """For each list of a filter, the slots that accept any value, because their filter leaves the list empty. `nitter`
     has the slots that accept every Nitter account, and `rss` those that accept every RSS feed. The slot of a strict
-    filter with entries in one of these two lists is in neither set, even if the other list is empty.
+    filter that lists any account or feed is in neither of these two sets.
     """
 
     __slots__ = ("category", "keyword", "nitter", "person", "rss", "ticker")
@@ -221,9 +222,9 @@ class FilterIndex:
         return compiled.threshold
 
     def _set_threshold(self, slot: int, before: int, threshold: int) -> None:
-        """Change the threshold of a slot from `before` to `threshold` in `_within`. If the threshold falls, the slot is
-        added to the sets in between; if it rises, the slot is removed from them. The other loop then has an empty
-        slice.
+        """Update `_within`, the sets of slots by threshold, for a slot whose threshold changes from `before` to
+        `threshold`. If the threshold falls, the slot is added to the sets in between; if it rises, the slot is removed
+        from them. At most one of the two loops runs, because the slice of the other is empty.
         """
         for slots in self._within[threshold:before]:
             slots.add(slot)

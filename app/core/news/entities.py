@@ -79,8 +79,8 @@ class Vocabulary:
 
 
 class CategoryRule(NamedTuple):
-    """The rule for when a category is certain enough. It must have at least `threshold` points, and at least `margin`
-    times the points of the category in second place.
+    """The rule for when a category is certain enough: it must have at least `threshold` points, and at least `margin`
+    times the points of the category with the second most points.
     """
 
     threshold: float

@@ -23,8 +23,8 @@ _SKETCH_HASHES = 12
 # Near-duplicates share most of the hashes in their sketches. Fewer than this number in common are a coincidence.
 _MIN_SHARED = 3
 _MAX_CANDIDATES = 16
-# The most candidates that are counted for one item; a candidate counts once for each hash that it shares. This bounds
-# the cost if a publisher adds the same boilerplate to all of its items.
+# At most this many shared hashes are counted for one item, over all of its candidates. This bounds the cost if a
+# publisher adds the same boilerplate to all of its items.
 _MAX_COUNTED = 512
 
 
@@ -44,11 +44,11 @@ class NearDuplicateIndex:
         self._holders: dict[int, set[str]] = {}
 
     def find_or_add(self, item_id: str, title: Text, content: Text, published_at: float) -> str | None:
-        """Return the id of the item that this one repeats; if there are several, of the most similar one. If this one
-        repeats no other, add it and return None.
+        """Return the id of the item that this one repeats, or None if it repeats no other. If it repeats several items,
+        return the id of the most similar one.
 
-        Only items published at most MAX_AGE_S apart are compared. A text of fewer than MIN_WORDS words repeats nothing
-        and is not added.
+        Only items published at most MAX_AGE_S apart are compared. An item that repeats no other is added, unless it has
+        fewer than MIN_WORDS words: such an item is not compared either.
         """
         shingles = _shingles(title, content)
         if not shingles:

@@ -13,8 +13,8 @@ ABNORMAL = 1006
 """The code that stands for a connection lost without a close frame (RFC 6455 section 7.4.1). It is never sent."""
 
 CLOSE_HANDSHAKE_S = 1.0
-"""The time limit in seconds for the end of a connection, from its first close frame, sent or received. A transport that
-is still open then is aborted.
+"""How many seconds a connection may stay open after its first close frame, sent or received. Then its transport is
+aborted.
 """
 
 

@@ -1,6 +1,4 @@
-"""The explanation of why a client did or did not get an item: the message `explanation`, whose parts REST responses use
-too.
-"""
+"""The message `explanation`, which tells why a client did or did not get an item. REST responses use its parts too."""
 
 from typing import Annotated
 

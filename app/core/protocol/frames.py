@@ -1,8 +1,8 @@
 """Encode server messages as WebSocket frames.
 
-An item is encoded once for all recipients that have the same compression window and the same matching channels. The
-item's JSON is encoded when the item is stored, and copied into the message here. Server frames are never masked (RFC
-6455 section 5.1).
+The frame of a broadcast item is built once for all recipients that have the same compression window and the same
+matching channels. The item's JSON, which was encoded when the item was stored, is only copied into the frame. Server
+frames are never masked (RFC 6455 section 5.1).
 """
 
 import struct

@@ -224,7 +224,7 @@ class Lag(msgspec.Struct, frozen=True, tag_field="type", tag="lag"):
 
 
 class Reconnect(msgspec.Struct, frozen=True, tag_field="type", tag="reconnect"):
-    """The server is about to close this connection, because it restarts or the connection is too old (`reason`:
+    """The server is about to close this connection, because the server restarts or the connection is too old (`reason`:
     "restart" or "lifetime"). The client should reconnect after `after_ms`, at the position `resume`.
     """
 

@@ -2,9 +2,10 @@
 filter index, and for an entry in a `Vocabulary`.
 
 The cost of a lookup depends on the length of the text, not on the number of terms. Single words are found by one set
-intersection. A phrase is found by its first two words. A substring, in a script without spaces between words, is found
-by its first two characters. Where such a pair occurs in a text, only the lengths of the listed phrases or substrings
-that begin with it are tried. Each kind of term has its own table, and an empty table costs almost nothing.
+intersection. A phrase is found by its first two words, or by its first word if its last word is a prefix. A substring,
+in a script without spaces between words, is found by its first two characters. A slice of a text is looked up only if
+it begins with these words or characters of a listed phrase or substring and has the same length. Each kind of term has
+its own table, and an empty table costs almost nothing.
 """
 
 from collections import Counter
@@ -77,8 +78,8 @@ class PostingLists(Generic[Key]):
 
 
 class _PhraseIndex:
-    """An index of phrases of two or more units (words or characters). A text is searched only at places where a pair of
-    units begins a listed phrase, and there only for the lengths of the phrases that begin with this pair.
+    """An index of phrases of two or more units (words or characters). A slice of a text is looked up only if it begins
+    with the same two units as a listed phrase and has the same length.
     """
 
     __slots__ = ("_firsts", "_lengths", "_longest", "_slots")

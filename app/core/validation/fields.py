@@ -114,8 +114,8 @@ def _struct_type(annotation: object) -> type[msgspec.Struct] | None:
 
 
 def _element_type(annotation: object) -> object | None:
-    """Return the element type X of the annotation `tuple[X, ...]`, also from inside Annotated or `tuple[X, ...] |
-    None`. Return None for any other annotation.
+    """Return the element type X of the annotation `tuple[X, ...]`. The annotation may also be inside Annotated or a
+    union (`tuple[X, ...] | None`). Return None for any other annotation.
     """
     if hasattr(annotation, "__metadata__"):
         return _element_type(get_args(annotation)[0])

@@ -3,8 +3,8 @@
 Refused are malformed text, nesting deeper than 8 levels, a key that appears twice in an object (RFC 8259 section 4
 leaves its meaning open), NUL characters, and integers outside ±2^53, which a JavaScript client would round. msgspec
 itself refuses malformed text, NaN, Infinity and lone surrogates. One walk over the decoded document does the other
-checks. For speed, only C code reads the raw text: msgspec parses it, and colons are counted in it to find duplicate
-keys.
+checks. A key that appears twice is found by counting: the text then has more colons outside strings than the decoded
+document has keys. For speed, only C code reads the raw text, to parse it and to count colons.
 """
 
 import re
@@ -21,7 +21,7 @@ _TOO_DEEP = f"must not be nested deeper than {MAX_DEPTH}"
 
 
 class _NotAccepted(Exception):
-    """A well-formed document that is not accepted; the message says why."""
+    """Raised for a well-formed document that is not accepted; the message says why."""
 
 
 class _DocumentWalk:
@@ -90,9 +90,9 @@ def _check_document(document: object, body: bytes) -> None:
 
 
 def _colons_outside_strings(body: bytes) -> int:
-    """Count the colons outside strings by reading the raw text. This count is right even if a string holds a colon as
-    an escape sequence (`\\u003a`): a count in the decoded strings would include a colon that the raw text does not
-    have.
+    """Count the colons outside strings by removing the strings from the raw text. This count is right even if a string
+    holds a colon as an escape sequence (`\\u003a`). Such a colon is in the decoded string but not in the raw text, so
+    it must not be subtracted from the number of colons in the raw text.
     """
     return _STRING.sub(b"", body).count(b":")
 

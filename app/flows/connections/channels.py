@@ -156,7 +156,8 @@ class ChannelCommands:
 def _matched(session: Session, channel: Channel, delivered: int) -> int:
     """Return the number of items that a channel matched since it was added.
 
-    A connection that uses shared frames has only the channel `default`, which matched every item that the connection
-    was sent: `session.sent` items up to the last checkpoint, and `delivered` items since then.
+    Shared frames are the same for many connections. A connection that uses them has only the channel `default`, which
+    matched every item that the connection was sent: `session.sent` items up to the last checkpoint, and `delivered`
+    items since then.
     """
     return session.sent + delivered if session.uses_shared_frames else channel.matched

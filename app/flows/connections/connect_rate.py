@@ -1,7 +1,8 @@
 """Limits on the rate of attempts to connect, for each address and for all addresses together.
 
-An attempt is metered before its token is verified and before anything is loaded for it. The adapter passes the address
-"" for a caller that is not limited by address. Attempts of such a caller are not metered at all.
+An attempt is metered before its token is verified and before anything is loaded for it. Attempts from the address ""
+are not metered at all. Unless an operator set a limit for one address, the HTTP adapter passes "" for connections from
+this machine (loopback), because most of these come from a proxy that serves many users.
 """
 
 import random

@@ -160,9 +160,9 @@ class MessageDispatcher(BaseHandler):
         """Meter one frame of any kind. Return the session's inbox, or None if the frame must be ignored.
 
         A frame is ignored if the connection is ending or the client sends frames too fast. If the client is too fast
-        and the frame is a message, an error is sent as its answer. A client that continues until it is `burst` frames
-        over the rate is disconnected. A client in ack mode may send one unmetered frame for each item that it was sent,
-        so that it can acknowledge every item.
+        and the frame is a message, an error is sent as its answer. A client that continues until it has sent `burst`
+        frames too many is disconnected. A client in ack mode may send one unmetered frame for each item that it was
+        sent, so that it can acknowledge every item.
         """
         now = self._clock.monotonic()
         inbox = session.receive(now, self._limits.burst)

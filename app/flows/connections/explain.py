@@ -25,10 +25,10 @@ from app.ports.log import NewsLog, Record
 class DeliveryState(StrEnum):
     """What happened to an item on one channel of one connection.
 
-    BEFORE_CONNECT: the connection started after the item in the log. IN_GAP: the item was announced as missing when the
-    connection started. PENDING: the connection has not evaluated the item yet. WRITTEN: the item was sent. ACKED: the
-    item was sent and acknowledged. REJECTED: the channel's filter did not match the item. FILTER_CHANGED: an earlier
-    filter of the channel evaluated the item.
+    BEFORE_CONNECT: the item is before the place in the log where the connection started. IN_GAP: the item was announced
+    as missing when the connection started. PENDING: the connection has not evaluated the item yet. WRITTEN: the item
+    was sent. ACKED: the item was sent and acknowledged. REJECTED: the channel's filter did not match the item.
+    FILTER_CHANGED: an earlier filter of the channel evaluated the item.
     """
 
     BEFORE_CONNECT = "before_connect"

@@ -33,8 +33,8 @@ class BaseHandler:
         self._admits_frame(session)
 
     def on_pause(self, session: Session) -> None:
-        """Do nothing: a connection whose handler inherits this method is sent few frames, so these may wait in its
-        link.
+        """Do nothing when more bytes than the write limit wait in the link: a connection whose handler inherits this
+        method is sent few frames, and these may wait too.
         """
 
     def on_resume(self, session: Session) -> None:

@@ -63,9 +63,9 @@ class Housekeeping:
                 self._look_at(sessions[part::_PARTS])
 
     def _flush_write_times(self) -> None:
-        """Update the last write time of each session to which `Slots` recorded a write since the previous flush.
-        `Slots` does not record when it was, so the time of the previous flush is used. A checkpoint may therefore be
-        sent early, but never late.
+        """Update the last write time of each session that was sent shared frames since the previous flush. `Slots`
+        records which sessions these are, but not when they were written to. So the time of the previous flush is used,
+        and a checkpoint may be sent early, but never late.
         """
         self._live.slots.flush_write_times(self._writes_flushed_at)
         self._writes_flushed_at = self._clock.monotonic()

@@ -1,7 +1,6 @@
-"""Open a connection after the 101, send its first messages, and close it at its end.
+"""Open a connection after its upgrade was answered with status 101, send its first messages, and close it at its end.
 
-Opening has no await. So no item can be broadcast after the connection's start in the log is chosen and before the
-connection begins to get items.
+Opening has no await, because an item that is broadcast in the middle of it could be missed.
 """
 
 from app.core.errors import ErrorCode, ServerError

@@ -37,8 +37,8 @@ class ConnectionManager:
         return len(self._open)
 
     def describe(self, *, are_open: bool) -> list[ConnectionInfo]:
-        """Return descriptions of the open connections or, if `are_open` is False, of the connections that closed last.
-        Either list is sorted newest first.
+        """Return descriptions of the open connections, newest first. If `are_open` is False, return descriptions of the
+        connections that closed last, starting with the most recently closed one.
         """
         return self._history.describe(self._open.values(), self._live.position) if are_open else self._history.closed()
 

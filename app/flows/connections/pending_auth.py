@@ -198,8 +198,9 @@ class PendingConnection(BaseHandler):
     def _refuse(self, error: NewsError, request_id: str | int | None, reason: DisconnectReason | None = None) -> None:
         """Send an error and disconnect the client, unless the connection is already ending.
 
-        If `reason` is None, the error's code determines the disconnect reason. `_REASONS` has the reasons for some
-        codes. For any other code the connection is closed with 4029 if a retry may succeed, and with 4502 if not.
+        If `reason` is None, the error's code determines the disconnect reason. `_REASONS` maps some codes to a reason.
+        For any other code, the reason is RATE_LIMITED (close code 4029) if a retry may succeed, and UNAUTHENTICATED
+        (4502) if not.
         """
         pending, session = self._all, self.session
         if session.disconnect_reason is not None or session.link is None:

@@ -1,9 +1,9 @@
 """Revoked tokens, which are refused although they have not expired.
 
-A revocation covers every token that was issued for a user up to that moment. It cannot name a single token, because a
-token need not have an id. A revocation is stored on disk first, then takes effect, and then the user's connections are
-closed. Whenever one is stored, revocations older than the longest lifetime of a token are deleted: the tokens that they
-cover have expired.
+A revocation covers every token that was issued for a user up to the time of the revocation. It cannot name a single
+token, because a token need not have an id. A revocation is stored on disk first, then takes effect, and then the user's
+connections are closed. Whenever one is stored, revocations older than the longest lifetime of a token are deleted: the
+tokens that they cover have expired.
 """
 
 import structlog
@@ -17,8 +17,8 @@ _log = structlog.get_logger("revocations")
 
 
 class Revocations:
-    """The revocations of all users: for each user who has one, the time (Unix seconds) up to which issued tokens are
-    refused.
+    """The revocations of all users: for each user who has one, its time (Unix seconds). The user's tokens that were
+    issued at that time or earlier are refused.
     """
 
     def __init__(self, store: RevocationStore, clock: Clock) -> None:

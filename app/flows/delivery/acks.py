@@ -57,12 +57,11 @@ class Acks:
         self._unsaved: dict[Device, Cursor] = {}
 
     async def prepare(self, session: Session) -> None:
-        """Load the cursor of an admitted session's device, or store a first cursor if the device has none. Raises
-        ServerError.
+        """Load the cursor of an admitted session's device, unless the device's ack window is still in memory. If the
+        device has no cursor, store a first one. Raises ServerError.
 
         The first cursor is stored before the device is sent any item. Otherwise a crash right after the first items
-        would lose the position from which the device must get them again. Nothing is loaded if the device's ack window
-        is still in memory.
+        would lose the position from which the device must get them again.
         """
         device = _device(session)
         if device in self._windows:
@@ -109,8 +108,8 @@ class Acks:
     def acknowledge(self, session: Session, seq: int) -> int:
         """Apply an ack and return the highest acknowledged seq.
 
-        Raises ClientError(INVALID_MESSAGE) if the session does not use acks, or if `seq` is above every item that was
-        sent to its device or evaluated for the session.
+        Raises ClientError(INVALID_MESSAGE) if the session does not use acks, or if `seq` is above that of every item
+        that was sent to the session's device or evaluated for the session.
         """
         window = session.window
         if window is None:

@@ -150,8 +150,8 @@ class WebSocketBroadcaster:
             _log.exception("broadcast_failed", sequence=records[-1].seq, items=len(matched))
             for _ in matched:
                 self._stats.broadcast.record_failure()
-        # `deliver` has not advanced to the last item if sending failed, or if that item could not be matched or
-        # encoded.
+        # Advance the live position here too: `deliver` has not advanced it to the last item if sending failed, or if
+        # that item could not be matched or encoded.
         self._live.advance_to(records[-1].seq)
 
     def _take_batch(self, first: Record | Probe) -> None:
@@ -188,7 +188,7 @@ class WebSocketBroadcaster:
         try:
             self._live.index.match(probe.record.item)
             probe.send(frames.text_frame(_payload(probe.record)))
-        except Exception:  # noqa: BLE001 - the same edge as for an item
+        except Exception:  # noqa: BLE001 - a probe that fails must not stop the items that follow
             _log.exception("probe_failed")
 
     def _match_and_encode(self, record: Record) -> Matched | None:
@@ -200,7 +200,7 @@ class WebSocketBroadcaster:
             match = self._match(record)
             matched_at = self._clock.monotonic()
             message = frames.EncodedMessage(_payload(record))
-        except Exception:  # noqa: BLE001 - the same edge
+        except Exception:  # noqa: BLE001 - an item that fails must not stop those that follow
             _log.exception("broadcast_failed", item_id=record.item.id, sequence=record.seq)
             self._stats.broadcast.record_failure()
             return None

@@ -148,7 +148,7 @@ class Fanout:
     def _checkpoint(self, seq: int, delivered: int) -> bytes:
         """Return the frame of a checkpoint at `seq`; `delivered` is the number of items since the last one.
 
-        It is the checkpoint that `LiveSet.checkpoint` would send right after these items.
+        It is the checkpoint that `LiveSet.checkpoint` would send right after the items of the batch.
         """
         return frames.message_frame(server_messages.checkpoint_message(self._clock.wall(), seq, delivered, age_ms=0))
 
@@ -222,8 +222,8 @@ class Fanout:
         self._record_latency([item], written)
 
     def _record_latency(self, items: Iterable[_InFlight], sends: int) -> None:
-        """Record how many seconds after its acceptance each item was written to `sends` connections, all with one
-        reading of the clock.
+        """Record how many seconds after its acceptance each item was written to `sends` connections. To save time, the
+        clock is read once for all of these writes.
         """
         if not sends:
             return

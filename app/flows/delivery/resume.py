@@ -73,10 +73,10 @@ class StartResolver:
         session.start_at(start)
 
     async def start_delayed(self, session: Session) -> None:
-        """Set where a session starts whose token delays every item: just before the first item that is not due yet.
+        """Set the start of a session whose token delays every item: just before the first item that is not due yet.
 
-        If it started at the live position, it would get no item for one whole delay. Raises ServerError if the log
-        cannot be read.
+        If the session started at the live position, it would get no item for one whole delay. Raises ServerError if the
+        log cannot be read.
         """
         found = await self._since(self._clock.wall() - session.token.entitled.min_delay_s)
         session.start_at(LogRange(found.after, is_requested=False))
@@ -127,7 +127,7 @@ class StartResolver:
         these items may have been pruned.
 
         The search is binary, because later items normally have later times of acceptance. If the clock was once set
-        back, some do not, and the result is one of several possible places.
+        back, the times are not in order, and the result is one of several possible places.
         """
         oldest, head = self._news_log.oldest, self._news_log.head
         if oldest > 1 and self._news_log.oldest_at > time:

@@ -49,9 +49,7 @@ NO_TOKEN = TokenState()
 
 
 def token_state(entitled: Entitlement, expires_at: float | None) -> TokenState:
-    """Return the state of a token. Connections whose token restricts nothing and never expires share one object,
-    NO_TOKEN.
-    """
+    """Return the state of a token. All connections without a token share one object, NO_TOKEN."""
     state = TokenState(entitled, expires_at)
     return NO_TOKEN if state == NO_TOKEN else state
 
@@ -63,13 +61,15 @@ def client_options(is_v2: bool, uses_acks: bool, deflate_window_bits: int) -> Cl
 
 
 class Session:
-    """A connection: open once it has a link, over once it has a `disconnect_reason`. It is admitted when it is created,
-    except those of the canary and of pending connections, which never get items.
+    """A connection: open once it has a link, over once it has a `disconnect_reason`. A session is created when its
+    connection is admitted. Only the sessions of the canary and of pending connections are created without admission,
+    and they never get items.
 
     Times are monotonic seconds. The connection starts with the items after `opened_seq`. `checkpoint_seq` is the seq up
     to which the client was last told that it has everything. `base_cursor` is the connection's place in the log while
     it has no channel. `sent` is the number of items sent up to the last checkpoint, and `delivered` the number sent
-    since then. While the connection is live and uses shared frames, `Slots` counts the latter instead.
+    since then. While the connection is live and uses shared frames, `Slots` counts the items since the last checkpoint
+    instead.
     """
 
     __slots__ = (
@@ -105,7 +105,7 @@ class Session:
         self.id = connection_id
         self.user_id = user_id
         self.device_id = device_id
-        # The IP address in whose limit the connection counts, "" if it counts for none.
+        # The IP address against whose limit the connection is counted, "" if it is counted against none.
         self.ip = ip
         self.options = ClientOptions()
         self.token = NO_TOKEN

@@ -30,8 +30,8 @@ class Slots:
         self._free: list[int] = []
         # The slots of connections that need frames of their own, because they have named channels or use acks.
         self.unshared = BitMap()
-        # Both are for live connections that share frames: how many items each slot was sent since its last checkpoint,
-        # and which slots were written to since the last `flush_write_times`.
+        # For live connections that share frames: `_delivered` counts the items that each slot was sent since its last
+        # checkpoint, and `_written` has the slots that were written to since the last `flush_write_times`.
         self._delivered = SlotCounters()
         self._written = BitMap()
         # The slots of connections with compressed payloads, by their deflate window.
@@ -139,8 +139,9 @@ class Slots:
         return self._delivered.at_least(items) if items > 0 else BitMap(range(len(self.sessions)))
 
     def partition_by_delivered(self, slots: BitMap) -> list[tuple[int, BitMap]]:
-        """Group slots by the number of items since their last checkpoint, and return pairs of such a number and its
-        slots.
+        """Group slots by the number of items sent to them since their last checkpoint.
+
+        The result has a pair for each such number: the number, and the slots with it.
         """
         return self._delivered.partition(slots)
 
@@ -166,10 +167,10 @@ class Slots:
             self._flush_count(slot)
 
     def flush_write_times(self, since: float) -> None:
-        """Record a write at `since` (monotonic seconds) in every session that was sent shared frames after the last
-        flush.
+        """Record a write in every session that was sent shared frames after the last flush.
 
-        If a session already knows of a later write, the later time is kept.
+        The times of these writes are not known. So `since` (monotonic seconds), the time of the last flush, is
+        recorded, unless the session already knows of a later write.
         """
         written, self._written = self._written, BitMap()
         for slot in written:

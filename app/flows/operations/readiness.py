@@ -34,8 +34,8 @@ class ReadinessChecks:
         self._stalled_since = 0.0
 
     def is_alive(self) -> bool:
-        """Return whether the broadcaster makes progress. It does not if, for `stall_timeout_s`, its loop has not begun
-        a new round, or stored items have waited and none was broadcast. Then only a restart helps.
+        """Return whether the broadcaster makes progress. It has stalled if, for `stall_timeout_s` seconds, its loop has
+        begun no new round, or stored items have waited and none was broadcast. Then only a restart helps.
         """
         return max(self._broadcaster.idle_s(), self._stalled_s()) < self._limits.stall_timeout_s
 
@@ -55,7 +55,8 @@ class ReadinessChecks:
 
     def _stalled_s(self) -> float:
         """Return for how many seconds stored items have waited while none was broadcast, or 0 if every stored item was
-        broadcast. The time is measured from the first call that found the broadcast at its present seq.
+        broadcast. The time starts with the first call that found items waiting behind the same last broadcast item as
+        now.
         """
         position, now = self._live.position, self._clock.monotonic()
         if position >= self._stores.log.head:

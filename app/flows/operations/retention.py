@@ -9,8 +9,8 @@ from app.ports.stores import Stores
 
 STEP_ITEMS = 5_000
 STEP_INTERVAL_S = 60.0
-# A stored cursor is deleted when it has not been updated for this many seconds, or for `keep_s` seconds if that is
-# longer.
+# A stored cursor is deleted when it has not been updated for this many seconds, or for as long as items are kept
+# (`keep_s` seconds), if that is longer.
 CURSORS_KEPT_S = 30 * 86_400.0
 
 _log = structlog.get_logger("retention")
@@ -39,7 +39,8 @@ class Retention:
         """Delete up to STEP_ITEMS items that are too old or too many, then up to STEP_ITEMS old cursors. Return the
         number of deleted items, or 0 if the database fails.
 
-        The limit also bounds the damage when the clock jumps forward: at most STEP_ITEMS items a minute are deleted.
+        STEP_ITEMS keeps each step short. It also bounds the damage when the clock jumps forward: at most STEP_ITEMS
+        items a minute are deleted.
         """
         now = self._clock.wall()
         # Items that were not broadcast yet must stay, because live connections have yet to get them.

@@ -15,10 +15,10 @@ _PAUSED_BYTES = 64 * 1024
 class SendBuffers(NamedTuple):
     """Figures over all connections, in the order of SEND_BUFFER_GAUGES.
 
-    `bytes` is the number of unsent bytes of all connections together. `max_bytes` is that number for the connection
-    with the most unsent bytes. `paused` is the number of connections with more than 64 KiB unsent. `max_behind_items`
-    is the largest number of broadcast items that a connection still has to read from the log. `unacked_items` is the
-    number of items that were sent and not acknowledged.
+    `bytes` is the number of unsent bytes of all connections together. `max_bytes` is the largest number of unsent bytes
+    of one connection. `paused` is the number of connections with more than 64 KiB unsent. `max_behind_items` is the
+    largest number of broadcast items that a connection still has to read from the log. `unacked_items` is the number of
+    items that were sent and not acknowledged.
     """
 
     bytes: int

@@ -109,8 +109,8 @@ def _fields(properties: Document, required: Iterable[str]) -> str:
 def _field_text(schema: Document) -> str:
     """Return the description of a field as HTML.
 
-    It begins with the shape of the field (`_shape`) if the schema has no description, or if the schema refers to other
-    schemas (`$ref`, `anyOf`, `oneOf`, `items`).
+    If the schema has no description, or if it refers to other schemas (`$ref`, `anyOf`, `oneOf`, `items`), the result
+    begins with the type of the field, as `_shape` writes it.
     """
     words = _text(schema.get("description", ""))
     return words if words and not schema.keys() & {"$ref", "anyOf", "oneOf", "items"} else f"{_shape(schema)} {words}"
@@ -132,7 +132,9 @@ _BOUNDS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems
 
 
 def _link(schema: Document) -> str:
-    """Return HTML links to the types that a schema refers to. If it refers to none, return its shape (`_shape`)."""
+    """Return HTML links to the types that a schema refers to. If it refers to none, return the schema as a short HTML
+    text (`_shape`).
+    """
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#{name}">{name}</a>'

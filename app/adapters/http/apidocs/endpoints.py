@@ -34,10 +34,11 @@ _STORE = (ErrorCode.STORAGE_FULL, ErrorCode.OVERLOADED)
 class Endpoint(NamedTuple):
     """One method of one path, and what it accepts and returns.
 
-    `responses` maps each status to types: the response is one of them. `bodies` maps each content type to types: the
-    body has the keys of all of them, and an empty tuple stands for NDJSON. `required` names the query parameters that a
-    request must have. `problems` are the errors that the endpoint may return, besides `internal`, which every endpoint
-    may return. `scope` is the scope that a token must have, if tokens are required.
+    `responses` maps each status to a tuple of types: a response with this status is of one of them. `bodies` maps each
+    content type to a tuple of types: a JSON body is one object with the keys of all of them. For NDJSON the tuple is
+    empty. `required` names the query parameters that a request must have. `problems` are the errors that the endpoint
+    may return, besides `internal`, which every endpoint may return. `scope` is the scope that a token must have, if
+    tokens are required.
     """
 
     method: Method

@@ -1,7 +1,7 @@
 """Generate /openapi.json (OpenAPI 3.1) and /asyncapi.json (AsyncAPI 3.0).
 
-Both are generated from what the server itself uses, so nothing is described twice: the types that it decodes and
-encodes with, the table of REST endpoints, and the table of parameters of the upgrade request. The description of a type
+Both are generated from what the server itself uses: the types that it decodes and encodes with, the table of REST
+endpoints, and the table of parameters of the upgrade request. So nothing is described twice. The description of a type
 is its docstring. The summary of an operation is the first line of its handler's docstring.
 """
 
@@ -32,7 +32,7 @@ CLIENT_MESSAGES = (
     client_messages.Refresh,
     client_messages.Auth,
 )
-"""The types of the messages that a client may send, as they are on the wire."""
+"""The types of the messages that a client may send, with the keys of their JSON."""
 SERVER_MESSAGES = (server_messages.NewsMessage, *get_args(server_messages.Message))
 """The types of the messages that a client may receive."""
 
@@ -60,7 +60,7 @@ _REF = "#/components/schemas/{name}"
 
 class DescribedTypes(NamedTuple):
     """The JSON Schemas of a list of types. `schemas` has one schema for each type, in the order of the list.
-    `components` has, by name, the schemas that these refer to.
+    `components` has, by name, the schemas that those in `schemas` refer to.
     """
 
     schemas: list[Schema]
@@ -177,8 +177,8 @@ def _parameter(name: str, value: Value, place: str, *, is_required: bool) -> Sch
 
 
 def _body(parts: list[Schema]) -> Schema:
-    """Return the schema of a request body. `parts` are the schemas of the types whose keys the body has, all in one
-    object. If `parts` is empty, the body is NDJSON.
+    """Return the schema of a request body. A JSON body is one object with the keys of one or more types, and `parts`
+    are the schemas of these types. If `parts` is empty, the body is NDJSON.
     """
     if not parts:
         return _NDJSON

@@ -1,4 +1,4 @@
-"""Find the address of a client. The limits for one address count the client's connections under it.
+"""Find the address under which a client's connections are counted, for the limits of one address.
 
 If the TCP peer is a trusted proxy, the address is the last one in X-Forwarded-For that is not a trusted proxy. The
 addresses before it cannot be trusted, because the client may have made them up. An IPv6 address is replaced by its /64

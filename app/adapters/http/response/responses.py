@@ -47,9 +47,9 @@ class Receipts(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, Generic[Item], frozen=True):
-    """A page of stored items. `total` is the number of items on all pages. If a user's filter or the token hides items,
-    only the newest `history.max_scan_items` of the requested items are searched, and `total` counts those that are not
-    hidden. `next` is the path and query of the next page, null if there is none.
+    """A page of the stored items that a request selects. `total` is the number of items on all pages. If a user's
+    filter or the token hides items, only the newest `history.max_scan_items` of the selected items are searched, and
+    the pages have only those that are not hidden. `next` is the path and query of the next page, null if there is none.
     """
 
     items: tuple[Item, ...]
@@ -162,8 +162,8 @@ class Connections(msgspec.Struct, frozen=True):
 
 
 class ConnectionKicked(msgspec.Struct, frozen=True):
-    """The confirmation that a connection was closed with code 4500, which tells its client not to reconnect until
-    something changed.
+    """The confirmation that a connection was closed with code 4500, which tells its client not to
+    reconnect by itself.
     """
 
     status: Literal["kicked"]

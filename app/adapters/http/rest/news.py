@@ -81,9 +81,9 @@ def _trace_id(request: web.Request) -> str:
 def _parse_lines(body: bytes, limits: PublishLimits) -> list[RawNews]:
     """Parse an NDJSON body, which has one item on each line; blank lines are ignored.
 
-    Raises ClientError(INVALID_PARAMETER) if the body has no items, or some are not valid. The error names every wrong
-    field as `/line/field`; lines are counted from 0, and blank lines are not counted. Raises
-    ClientError(PAYLOAD_TOO_LARGE) if the body has too many items.
+    Raises ClientError(INVALID_PARAMETER) if the body has no items, or some are not valid. The error names the wrong
+    fields of every invalid item as `/line/field`, at most `fields.MAX_ERRORS` for each item; lines are counted from 0,
+    and blank lines are not counted. Raises ClientError(PAYLOAD_TOO_LARGE) if the body has too many items.
     """
     lines = [line for line in body.split(b"\n") if line.strip()]
     if not lines:

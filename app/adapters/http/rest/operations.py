@@ -33,7 +33,8 @@ _log = structlog.get_logger("operations")
 async def get_stats(request: web.Request) -> web.Response:
     """Return statistics of the server, and the epoch, the newest seq and the oldest seq of its log.
 
-    All keys of the original FastAPI service, which this server replaces, are present and hold measured values.
+    All keys of the original FastAPI service, which this server replaces, are present. Their values are measured, except
+    those of `nitter_instances`, which are always 0.
     """
     context, connections, log = request.app[CONTEXT], request.app[CONNECTIONS], request.app[NEWS].log
     operations = request.app[OPERATIONS]
@@ -57,7 +58,7 @@ async def get_stats(request: web.Request) -> web.Response:
 
 
 async def get_connections(request: web.Request) -> web.Response:
-    """Return the open connections; with `state=closed`, those that ended last, each with the reason. Newest first."""
+    """Return the open connections (`state=closed`: those that ended last, each with the reason), newest first."""
     values = read_params(request.query, CONNECTIONS_QUERY)
     described = request.app[CONNECTIONS].manager.describe(are_open=values.get("state", "open") == "open")
     selected = [info for info in described if values.get("user_id") in (None, info.user_id)]
@@ -65,7 +66,7 @@ async def get_connections(request: web.Request) -> web.Response:
 
 
 async def delete_connection(request: web.Request) -> web.Response:
-    """Close a connection with code 4500, which tells its client not to reconnect until something changed."""
+    """Close a connection with code 4500, which tells its client not to reconnect by itself."""
     session = request.app[CONNECTIONS].manager.kick(request.match_info["id"])
     return json_response(ConnectionKicked("kicked", session.id, session.user_id))
 
@@ -101,7 +102,8 @@ async def get_health(request: web.Request) -> web.Response:
 async def get_livez(request: web.Request) -> web.Response:
     """Return whether the broadcaster makes progress; 503 if it does not. A stalled event loop sends no answer at all.
 
-    The check uses nothing outside the process, because a restart could not repair that.
+    An orchestrator may restart a server that fails this check. So the check uses nothing outside the process, which a
+    restart could not repair.
     """
     if not request.app[OPERATIONS].readiness.is_alive():
         return json_response(Liveness("stalled"), HTTPStatus.SERVICE_UNAVAILABLE)

@@ -49,7 +49,7 @@ class Window(msgspec.Struct, frozen=True):
 
 
 async def post_subscription(request: web.Request) -> web.Response:
-    """Store a user's filter (201 if new, 200 if replaced); connections that use the stored filter change at once."""
+    """Store a user's filter (201 if new, 200 if replaced); connections that track it use the new one at once."""
     owner, parsed = _split(await _read(request), Owner)
     _meter_change(request, owner.user_id)
     subscriptions = request.app[NEWS].subscriptions
@@ -93,10 +93,11 @@ async def post_preview(request: web.Request) -> web.Response:
 
 
 def _meter_change(request: web.Request, user_id: str) -> None:
-    """Count a filter change toward the user's rate limit. Raises ClientError(FORBIDDEN) if the caller may not act for
-    the user, and ClientError(RATE_LIMITED).
+    """Count a filter change toward the user's rate limit, if the server requires tokens. Without tokens, any caller
+    could use up the limit of another user.
 
-    A server that requires no tokens does not count changes, because any caller could use up the limit of another user.
+    Raises ClientError(FORBIDDEN) if the caller may not act for the user, and ClientError(RATE_LIMITED) if the limit is
+    exceeded.
     """
     check_user(request, user_id)
     if caller_of(request).user_id is not None:

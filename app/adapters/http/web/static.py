@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-# The page loads files from this server only and has no inline scripts, so text in a headline cannot run as a script.
+# The page needs only files from this server and no inline scripts, and the policy allows no others. So text in a
+# headline cannot run as a script.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

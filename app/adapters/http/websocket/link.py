@@ -110,7 +110,7 @@ class SocketLink(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         if self._socket is not None:
             # The kernel may soon reuse the file descriptor of this socket for another connection. After `detach`, the
-            # handle can no longer write to that descriptor.
+            # socket object that `send_handle` returned can no longer write to that descriptor.
             self._socket.detach()
         self._handler.on_closed(self._session, DisconnectReason.NETWORK)
 

@@ -1,8 +1,8 @@
 """Send the same bytes to many sockets: the system calls of the fan-out.
 
-`transport.write` costs a Python call, some checks and a list entry for each client. Here the loop over the clients runs
-in C, and most of the time of a send is spent in the kernel. A socket may be used only while no bytes wait in its
-transport (then `Link.send_handle` returns it): otherwise later bytes would overtake earlier ones.
+`transport.write` costs a Python call, some checks and an entry in the transport's buffer for each client. Here the loop
+over the clients runs in C, and most of the time of a send is spent in the kernel. A socket may be used only while no
+bytes wait in its transport (then `Link.send_handle` returns it): otherwise later bytes would overtake earlier ones.
 """
 
 from collections.abc import Callable, Sequence
