@@ -186,8 +186,8 @@ def _listen(arguments: argparse.Namespace) -> int:
 
 
 def _entitlement(text: str) -> object:
-    """Parse the JSON text of `--ent` and return it as the claim `ent`, or None for an empty text. Raises ValueError for
-    a claim that every server would refuse.
+    """Parse the JSON text of `--ent` and return it as the claim `ent`, or None for an empty text. Raises ValueError if
+    the text is not valid JSON or not a valid claim.
     """
     if not text:
         return None

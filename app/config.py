@@ -239,7 +239,7 @@ def _parse(name: str, value: Value, text: str) -> object:
 
 def _check_identity(settings: Settings) -> None:
     """Check the settings for tokens and anonymous access. Raises InvalidSetting if they contradict each other, or if
-    they let in callers without tokens although the operator may expect that tokens are required.
+    callers on other machines would need no token although `allow_anonymous` is not set.
     """
     keys = [name for name in _KEYS if getattr(settings, name)]
     if len(keys) > 1:

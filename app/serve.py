@@ -42,9 +42,9 @@ async def serve(
     """Run the server until `stopping` is set, then shut it down. Call `started` with the server's addresses as soon as
     it listens.
 
-    Raises CorruptStateError, InvalidFeedsFile, InvalidSetting (a key cannot be used), OSError (the database cannot be
-    opened, or an address is in use), and ExceptionGroup (a background task failed). After such a failure the server
-    stops, because its internal state may be corrupt.
+    Raises CorruptStateError, InvalidFeedsFile, InvalidSetting (a key that verifies tokens cannot be used), OSError (the
+    database cannot be opened, or an address is in use), and ExceptionGroup (a background task failed). If a background
+    task fails, the server stops, because its internal state may be corrupt.
     """
     async with _open_stores(settings, stats) as stores:
         files = await asyncio.to_thread(read_files, settings)

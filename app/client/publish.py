@@ -38,8 +38,8 @@ async def publish_file(source: str, server: str, token: str | None = None) -> in
 
 
 def _lines(text: bytes) -> list[bytes]:
-    """Return each item as one line of JSON. A text that is one JSON document may span several lines; any other text has
-    one item a line, and blank lines are skipped.
+    """Return each item of a text as one line of JSON. The text is either one JSON document, which may span several
+    lines, or has one item a line. Blank lines are skipped.
     """
     try:
         return [msgspec.json.encode(msgspec.json.decode(text))]

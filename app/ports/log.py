@@ -31,7 +31,8 @@ class Appended(NamedTuple):
 class Entry(NamedTuple):
     """An item to append, and when it was accepted (Unix seconds).
 
-    The item is a duplicate if an earlier item that is still stored has the same id or the same `url_key`.
+    `url_key` is the canonical form of the item's link. The item is a duplicate if an earlier item that is still stored
+    has the same id or the same `url_key`.
     """
 
     item: NewsItem
@@ -46,9 +47,9 @@ class NewsQuery(NamedTuple):
     `min_impact`, `start_time` and `end_time` are inclusive; the times are Unix seconds and are compared with
     `published_at`. `after_seq` and `before_seq` are exclusive.
 
-    Items are sorted newest first, by `published_at` and then seq. With `after_seq` or `before_seq` they are sorted by
-    seq alone, so that pages neither overlap nor skip items while news arrives. `older_than` is the (published_at, seq)
-    of an item; the page then starts with the next older item, by `published_at` and then seq.
+    Items are sorted newest first, by `published_at` and then seq. With `after_seq` or `before_seq` the newest item is
+    the one with the highest seq, so that pages neither overlap nor skip items while news arrives. `older_than` is the
+    (published_at, seq) of an item; the page then starts with the next older item, by `published_at` and then seq.
     """
 
     limit: int = 50
@@ -102,8 +103,8 @@ class NewsLog(Protocol):
         """Return when the oldest stored item was accepted (Unix seconds), or 0 if no item is stored."""
 
     async def append(self, entries: Sequence[Entry]) -> list[Appended]:
-        """Store all entries or none, and return one result for each entry when all are on disk. Raises
-        ServerError(STORAGE_FULL).
+        """Store the entries that are not duplicates, all or none of them, and return one result for each entry when
+        they are on disk. Raises ServerError(STORAGE_FULL).
         """
 
     async def read(self, after: int, limit: int) -> list[Record]:

@@ -40,7 +40,9 @@ class Link(Protocol[SessionT]):
         """
 
     def write(self, frame: bytes) -> bool:
-        """Pass bytes to the transport. Return False if the bytes are lost because the transport is closing."""
+        """Send bytes; those that the kernel does not take at once wait in the link. Return False if the bytes are lost
+        because the connection is closing.
+        """
 
     def set_write_limit(self, high_water_bytes: int) -> None:
         """Set the number of unsent bytes above which the handler's `on_pause` is called.

@@ -15,12 +15,12 @@ from app.telemetry.histogram import Example, Histogram
 from app.telemetry.labels import Broadcast, Encoding, Sent, Stage
 
 SLOW_DELIVERY_S = 0.05
-"""The delivery time in seconds, from an item's acceptance to its slowest send, above which the item leaves an exemplar
-with its item id and trace id.
+"""If the slowest send of an item is more than this many seconds after the item's acceptance, the item leaves an
+exemplar with its item id and trace id.
 """
 LATE_S = 0.1
-"""The delivery objective: the seconds from an item's acceptance to its last send, above which the item
-counts as late.
+"""The delivery objective: an item counts as late if its last send is more than this many seconds
+after its acceptance.
 """
 
 
@@ -44,9 +44,9 @@ class FanoutCounts(NamedTuple):
 
 
 class BroadcastStats:
-    """Counters and histograms of the broadcast since the start of the process. `last_loop_at` is the time of the
-    broadcaster's last tick, 0 before the first tick. `last_item_at` is the time of the last broadcast, 0 before the
-    first broadcast. Both are in Unix seconds.
+    """Counters and histograms of the broadcast since the start of the process. Two times are in Unix seconds, and 0
+    before they are first set: `last_loop_at`, when the broadcaster last began a round of its loop, and `last_item_at`,
+    when it last broadcast an item.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,9 @@ class BroadcastStats:
         self.last_loop_at = self.last_item_at = 0.0
 
     def record_tick(self, now: float) -> None:
-        """Record the time of the broadcaster's latest tick; `now` in Unix seconds."""
+        """Record that the broadcaster begins a round of its loop, with or without an item in the queue; `now` is in
+        Unix seconds.
+        """
         self.last_loop_at = now
 
     def record_taken(self, waited_s: float, now: float) -> None:

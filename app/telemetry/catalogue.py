@@ -1,7 +1,8 @@
 """Every metric family that is read from `Stats`: its name, help and labels, and where its samples are read.
 
-A metric's help is its documentation. Label values are members of enums or registered routes: all are known in advance,
-so every series exists from the start. The gauges that read flows are defined in flows/operations/gauges.
+A metric's help is its documentation. Label values are members of enums or registered routes, so all are known in
+advance and their series exist from the start. The exceptions are unusual HTTP requests, which have a series once they
+are counted. The gauges that read flows are defined in flows/operations/gauges.
 """
 
 from collections.abc import Iterable
@@ -264,8 +265,8 @@ HISTOGRAMS: tuple[HistogramFamily, ...] = (
 
 
 def stats_gauges(stats: Stats) -> tuple[GaugeFamily, ...]:
-    """Return the gauges that are read from `Stats`. The first three are Unix times and not ages, so that a time that no
-    longer changes shows that the broadcaster or the canary no longer sets it.
+    """Return the gauges that are read from `Stats`. The first three are Unix times and not ages, so that a stopped
+    broadcaster or canary is visible: its time no longer changes.
     """
     return (
         gauge(

@@ -42,7 +42,7 @@ class ConnectionStats:
         self.handshakes.observe(seconds)
 
     def record_refusal(self, refusal: Refusal) -> None:
-        """Count an upgrade request that was refused, or a connection without a token that was refused after its 101."""
+        """Count an upgrade request or a pending connection that was refused."""
         self.refused[refusal] += 1
 
     def record_token_check(self, result: TokenCheck) -> None:
@@ -60,8 +60,8 @@ class ConnectionStats:
         self.inbound[kind] += 1
 
     def record_invalid(self, reason: Invalid) -> None:
-        """Count a message that was refused. RATE_LIMITED also counts frames that are not messages, such as pings. Each
-        frame counted under it is also a hit of the rate limit for messages.
+        """Count a message that was refused. With RATE_LIMITED, count a frame of any kind, such as a ping, and also a
+        hit of the rate limit for messages.
         """
         self.invalid[reason] += 1
         if reason is Invalid.RATE_LIMITED:

@@ -73,8 +73,8 @@ def build_registry(
     collector.
     """
     disable_created_metrics()  # type: ignore[no-untyped-call]
-    # Collectors are registered without the names of their metrics, so a scrape with ?name[]= collects from all of them
-    # and then selects.
+    # No collector registers the names of its metrics, so a scrape with ?name[]= collects every metric and then keeps
+    # only those that it names.
     registry = CollectorRegistry(support_collectors_without_names=True)
     registry.register(CatalogueCollector(stats, gauges, build))
     registry.register(ProcessMetrics(stats.server.record_scrape_error))

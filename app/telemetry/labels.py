@@ -1,7 +1,7 @@
-"""The closed sets of label values, except those that core defines.
+"""The closed sets of label values, except those that core defines. Log events use the same words.
 
-Log events use the same words. No label value comes from outside: a lone surrogate would break /metrics until a restart,
-and a label for each user would overload Prometheus.
+No label value is a text from a client or feed: a lone surrogate in it would break /metrics until a restart. No label
+value is a user id either, because a series for each user would overload Prometheus.
 """
 
 from enum import StrEnum
@@ -121,8 +121,8 @@ class ProbeResult(StrEnum):
 
 
 class Stage(StrEnum):
-    """The timed stages of an item's broadcast. `write` is the item's share of the time in which its
-    batch was written.
+    """The timed stages of an item's broadcast. The items of a batch are written together, so `write` is an equal share
+    of that time for each of them.
     """
 
     MATCH = "match"
@@ -131,8 +131,9 @@ class Stage(StrEnum):
 
 
 class SlowAction(StrEnum):
-    """What the server did with a client that reads or acknowledges too slowly. `lagging` and `window_full`: the
-    connection left live delivery, because of unsent bytes or a full ack window. `caught_up`: it is live again.
+    """What the server did with a client that reads or acknowledges too slowly. `lagging`: its connection left live
+    delivery because of unsent bytes. `window_full`: its connection left live delivery because the ack window is full.
+    `caught_up`: its connection is live again.
     """
 
     LAGGING = "lagging"

@@ -24,8 +24,8 @@ _log = structlog.get_logger("metrics")
 
 
 class ProcessMetrics(Collector):
-    """Collects CPU time, and memory, start time and descriptors from /proc. Only CPU time is exposed if /proc does not
-    exist (not Linux) or cannot be read (no free descriptor).
+    """Collects CPU time and, from /proc, memory, start time and descriptors. If /proc does not exist (not Linux) or
+    cannot be read (no free descriptor), only CPU time is exposed.
 
     `failed` is called at each scrape at which /proc exists but cannot be read.
     """

@@ -50,8 +50,8 @@ class RecoveryStats:
         self.replays.observe(items)
 
     def record_ack(self, result: AckResult, after_s: float | None) -> None:
-        """Count an ack. `after_s` is the time in seconds since the newest item that the ack covers was accepted. It is
-        None if the ack covers no pending item.
+        """Count an ack. `after_s` is how many seconds ago the newest item that the ack removed from the window was
+        accepted. It is None if the ack removed no item.
         """
         self.acks[result] += 1
         if after_s is not None:

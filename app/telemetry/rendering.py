@@ -33,8 +33,8 @@ class Registry(Protocol):
 
 
 class Renderer:
-    """Renders registries, and caches each sample's name with its labels. Label values are closed sets, so the cache is
-    bounded.
+    """Renders registries, and caches the text of each sample's name and labels. The cache is bounded, because every
+    label has a fixed set of values.
     """
 
     def __init__(self) -> None:

@@ -9,7 +9,8 @@ _BLOCK_EDGE = re.compile(
     r"<(?=/?(?:p|div|br|hr|li|ul|ol|tr|td|th|table|h[1-6]|blockquote|pre|section|article|figure|figcaption|img)\b)",
     re.IGNORECASE,
 )
-# Elements that are removed with their content, because a browser hides it or shows its tags as text.
+# Elements that are removed with their content. A browser does not show the content, or shows it as raw text with its
+# tags.
 _HIDDEN = "script,style,template,noscript,iframe,object,svg,textarea,xmp,noembed,noframes,plaintext,title"
 _CONTROL = {code: None for code in (*range(9), *range(14, 32), *range(0x7F, 0xA0)) if code != 0x85}
 

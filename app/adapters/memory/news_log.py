@@ -13,7 +13,9 @@ FOLLOW_ITEMS = 256
 
 
 class MemoryNewsLog:
-    """The log as a list of records, from seq `_dropped` + 1 on. `_dropped` is the number of pruned records."""
+    """The log as a list of records. `_dropped` is the number of pruned records, so the first record in the list has the
+    seq `_dropped` + 1.
+    """
 
     def __init__(self) -> None:
         self._epoch = secrets.token_hex(4)

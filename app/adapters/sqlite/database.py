@@ -126,7 +126,7 @@ class Database:
 
     async def read(self, operation: Operation, sql: str, parameters: tuple[object, ...] = ()) -> list[Row]:
         """Run a query that uses an index, and return its rows. Raises ServerError with OVERLOADED if another program
-        has locked the database, and usually with INTERNAL otherwise.
+        has locked the database, with STORAGE_FULL if the disk is full, and with INTERNAL for any other error.
         """
         return await self._run(self._reader, operation, sql, parameters)
 

@@ -1,9 +1,9 @@
 """Decide which writes are allowed on a full disk, and refuse all writes after a failed fsync.
 
 On a full disk SQLite can neither delete rows nor run a checkpoint, because both write before they free space. So a
-ballast file is kept beside the database, and it is deleted when the disk is full. In the space that this frees,
-deletions, cursors and revocations can still be stored. All other writes are refused until there is space for the
-ballast and MARGIN_BYTES more.
+ballast file is kept beside the database, and it is deleted when the disk is full. The space that this frees is used to
+delete rows and to store cursors and revocations. All other writes are refused until there is space for the ballast and
+MARGIN_BYTES more.
 
 After a failed fsync the kernel may have dropped the data, and it reports the failure only once (fsync(2)). Even if a
 later fsync succeeds, the process cannot know what is on disk. So every write is refused until the server is restarted

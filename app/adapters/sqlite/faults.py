@@ -40,8 +40,8 @@ def fault_of(error: BaseException) -> Fault:
 
 
 def refusal_for(fault: Fault) -> ServerError:
-    """Return the error that a caller gets for a fault. Its code is the one in `_MEANINGS`, or INTERNAL for a fault that
-    is not listed there.
+    """Return the error that a caller gets for a fault. Its code is STORAGE_FULL for a full disk, OVERLOADED if another
+    program has locked the database, and INTERNAL for any other fault.
     """
     return ServerError(*_MEANINGS.get(fault, (ErrorCode.INTERNAL, "")), retry_after_s=_RETRY_AFTER_S.get(fault))
 

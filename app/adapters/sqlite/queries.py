@@ -4,8 +4,8 @@ from app.ports.log import NewsQuery
 
 
 def _symbol(operand: str) -> str:
-    """Return a SQL expression that normalizes a ticker: lower case, without leading `$` and `#`. A ticker with
-    surrounding spaces remains a different ticker, unlike in `core.text.words.ticker_key`.
+    """Return a SQL expression that normalizes a ticker: lower case, without leading `$` and `#`. Unlike
+    `core.text.words.ticker_key`, it does not remove surrounding spaces.
     """
     return f"ltrim(normalise({operand}), '$#')"
 

@@ -6,8 +6,8 @@ is a JSON array, and an empty text or NULL is an empty list. Filter keys that th
 `subscription_extras`, and named channels are in `subscription_channels`.
 
 The lists of channel `default` are read without a check against today's limits, so that a filter that was accepted once
-continues to work. Two parts must meet their limits, or the subscription cannot be read: the `exclude` of channel
-`default`, which is decoded as `Exclude`, and the filter of a named channel, which is decoded as `Filter`.
+continues to work. The `exclude` of channel `default` and the filter of a named channel are checked, because they are
+decoded as `Exclude` and `Filter`. If one of them exceeds a limit, the subscription cannot be read.
 """
 
 from collections.abc import Sequence

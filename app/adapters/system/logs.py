@@ -21,7 +21,8 @@ def set_up_logging(
     """Configure logging: structlog's events, and the warnings and errors of libraries, go to standard error in the same
     format.
 
-    `count` is called with the level of every line, including lines that `_WarningLimiter` drops.
+    `count` is called with the level of every line, also for a warning or error that is dropped because there are too
+    many with its event name.
     """
 
     def counted(_logger: object, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:

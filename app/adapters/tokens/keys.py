@@ -27,7 +27,7 @@ class Key(NamedTuple):
 
 
 class UnknownKey(Exception):
-    """There is no key for a token: the token's key id is unknown, or it is missing although there are several keys."""
+    """There is no key for a token: its key id is unknown, or it has no key id although there are several keys."""
 
 
 class KeySource(Protocol):

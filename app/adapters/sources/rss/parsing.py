@@ -39,8 +39,9 @@ class _ParsedFeed(NamedTuple):
 def parse(body: bytes, name: str, now: float, max_entries: int) -> list[RawNews]:
     """Return the first entries of a feed, at most `max_entries`, as raw items from oldest to newest.
 
-    Entries without a usable link are skipped. The items' account is `name`, or the feed's title if `name` is empty.
-    `now` (Unix seconds) replaces a missing or wrong date. Raises ParseFailed.
+    Entries without a usable link are skipped. The `source_account` of the items is `name`, or the feed's title if
+    `name` is empty. `now` (Unix seconds) replaces a date that is missing, in the future or before 1970. Raises
+    ParseFailed.
     """
     if b"<!ENTITY" in body.replace(b"\0", b"").upper():
         # Nested entities can expand a kilobyte to a gigabyte, and no real feed needs to declare entities.
