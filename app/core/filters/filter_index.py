@@ -28,8 +28,9 @@ _NEVER = 101
 
 
 class Misses(NamedTuple):
-    """For each step, the number of slots for which this step rejects the item, whether or not another step rejects it
-    too. Slots whose filter cannot be read are not counted.
+    """How many slots' filters reject the item at each step of a filter (impact, category, source, keyword). A slot is
+    counted for every step that rejects the item, not only for the first. Slots whose filter cannot be read are not
+    counted.
     """
 
     impact: int

@@ -15,7 +15,7 @@ WORD = re.compile(r"\w+")
 # spaces, a text can be split as ASCII, which is four times as fast.
 _TYPOGRAPHIC = "‘’“”–—"
 # The number of texts that are cached, and the maximum length of a cached text in characters. This covers the titles and
-# contents of some hundred items, in at most 20 MB.
+# contents of a few hundred items, in at most 20 MB.
 _CACHED_TEXTS, _CACHED_LENGTH = 512, 2_000
 _BREAKS = {code: " " for code in range(128) if not WORD.match(chr(code))}
 

@@ -88,7 +88,8 @@ class Explainer:
         of the user's open connections. `entitled` is the entitlement of the caller, who may be an operator instead of
         the user.
 
-        Raises ClientError(UNKNOWN_ITEM) if there is no such item, or if the caller's token still delays it.
+        Raises ClientError(UNKNOWN_ITEM) if there is no such item, or if the caller may not see it yet, because
+        `entitled` shows items only after a delay.
         """
         record = await self._find(item_id, entitled)
         stored = await self._subscriptions.readable_filter_of(user_id)
@@ -109,8 +110,9 @@ class Explainer:
         return ItemExplanation(record, verdict, tuple(self._statuses(session, record)))
 
     async def _find(self, item_id: str, entitled: Entitlement) -> Record:
-        """Return the record of an item. Raises ClientError(UNKNOWN_ITEM) if the item is not stored. The same error is
-        raised if the caller's token still delays the item, so that the error does not reveal that the item exists.
+        """Return the record of an item. Raises ClientError(UNKNOWN_ITEM) if the item is not stored, or if the caller
+        may not see it yet, because `entitled` shows items only after a delay. It is the same error, so that it does not
+        reveal that the item exists.
         """
         record = await self._news_log.by_id(item_id)
         if record is None or not entitled.is_due(record.accepted_at, self._clock.wall()):

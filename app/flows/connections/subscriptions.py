@@ -117,9 +117,12 @@ class SubscriptionService:
         alert_channels: tuple[str, ...] | None = None,
         channel: str = DEFAULT_CHANNEL,
     ) -> SavedSubscription:
-        """Store a user's filter for one channel, apply it to the user's connections on which that channel tracks the
-        stored filter, and return the stored subscription. If `alert_channels` is None, those of the previous
-        subscription are kept; a new subscription gets `DEFAULT_ALERT_CHANNELS`.
+        """Store a user's filter for one channel, and return the stored subscription. The filter also replaces that
+        channel's filter on the user's connections, except where the channel has a filter of its own instead of the
+        stored one.
+
+        If `alert_channels` is None, those of the previous subscription are kept; a new subscription gets
+        `DEFAULT_ALERT_CHANNELS`.
         """
         async with self.lock(user_id):
             before = await self._stored_or_none(user_id, channel)

@@ -153,10 +153,10 @@ class CatchUp:
                 async with self._pages:
                     await self._read_page(session, reader)
             if session.cursor == cursor and session.disconnect_reason is None:
-                # Nothing was read. If the cursor is above the live position, the connection must not go live yet: the
-                # items in between would be sent again when they are broadcast. Otherwise the items after the cursor are
-                # not broadcast yet, are not due yet, were pruned, or could not be read. Wait for the broadcaster to
-                # advance, or for time to pass.
+                # Nothing was read, so wait before trying again. Usually the items after the cursor are not broadcast
+                # yet, are not due yet, were pruned, or could not be read. But the cursor may also be above the live
+                # position. If the connection went live then, the items between the two would be sent again when they
+                # are broadcast.
                 await self._clock.sleep(min(max(_CAUGHT_UP_POLL_S, delay_s / _POLLS_PER_DELAY), _MAX_POLL_S))
 
     def _go_live(self, session: Session, reader: _LogReader) -> None:

@@ -124,8 +124,9 @@ class LiveSet:
     def write(self, session: Session, frame: bytes) -> None:
         """Write a frame to one client. Does nothing if the session is not open or is being disconnected.
 
-        If more than `write_high_water_bytes` are buffered afterwards, the session falls behind. Above twice that limit
-        the client is disconnected, because it keeps sending requests without reading the answers.
+        If more than `write_high_water_bytes` are buffered afterwards, the session falls behind: it gets no more items
+        until the client has read most of these bytes. After that, practically only answers to the client's own messages
+        fill the buffer. So above twice that limit the client is disconnected.
         """
         if session.link is None or session.disconnect_reason is not None:
             return

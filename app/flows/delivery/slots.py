@@ -104,7 +104,9 @@ class Slots:
             self.index.remove(channel.slot)
 
     def use_send_many(self, session: Session) -> None:
-        """Allow `SendMany` to write to a connection directly, unless bytes wait in its link or it is closing."""
+        """Allow `SendMany` to write to a connection's socket, bypassing the link. It is not allowed if bytes wait in
+        the link, which must be sent first, or if the link is closing.
+        """
         handle = None if session.link is None else session.link.send_handle
         for slot in _slots_of(session):
             self.handles[slot] = handle
