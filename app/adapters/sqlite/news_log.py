@@ -220,8 +220,9 @@ async def _open(database: Database) -> SqliteNewsLog:
 
 
 async def _known(connection: aiosqlite.Connection, entries: list[Entry]) -> dict[str, Appended]:
-    """Return the stored items that have the id or the link of one of the entries. Each is an `Appended` marked as a
-    duplicate, and is in the dictionary under two keys: its id (`_by_id`) and its link (`_by_url`).
+    """Find the stored items that have the id or the link of one of the entries. Return a dictionary in which each of
+    them, as an `Appended` marked as a duplicate, has two keys: one made from its id by `_by_id`, and one made from its
+    link by `_by_url`.
     """
     ids = [entry.item.id for entry in entries]
     url_keys = [entry.url_key for entry in entries]

@@ -24,7 +24,9 @@ _SUBJECT = re.compile(USER_ID)
 
 
 class Scope(StrEnum):
-    """What a token may allow in addition to reading as its own user."""
+    """A right that a token may give its bearer. Without one, the bearer can act only as the token's user, and neither
+    publish nor operate the server.
+    """
 
     PUBLISH = "news:publish"
     ADMIN = "news:admin"

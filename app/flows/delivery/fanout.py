@@ -192,7 +192,9 @@ class Fanout:
         return True
 
     def _collect_channels(self, items: Sequence[_InFlight], slots: BitMap) -> None:
-        """Record for each item that the channels of these slots match it, and count the matches of each channel."""
+        """Add the name of each of these slots' channels to every item's `channels_of`, because all of these items match
+        all of these slots. Count the items as matches of each channel.
+        """
         for slot in slots:
             session, channel = self._slots.sessions[slot], self._slots.channels[slot]
             if session is not None and channel is not None:

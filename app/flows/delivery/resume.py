@@ -62,10 +62,9 @@ class StartResolver:
         return Position(self._news_log.epoch, seq)
 
     async def prepare(self, session: Session, request: ResumeRequest, *, is_required: bool) -> None:
-        """Set where an admitted session starts.
-
-        Raises ClientError(RATE_LIMITED); ClientError(RESUME_EXPIRED) if `is_required` and items are missing; and
-        ServerError if the log cannot be read.
+        """Set the place in the log where an admitted session starts, as its client requested. Raises
+        ClientError(RATE_LIMITED); ClientError(RESUME_EXPIRED) if the client requires a start without a gap
+        (`is_required`) but there is one; and ServerError if the log cannot be read.
         """
         start = await self.resolve(request, session.channels, session)
         if is_required and start.gap is not None:

@@ -169,10 +169,9 @@ class Slots:
             self._flush_count(slot)
 
     def flush_write_times(self, since: float) -> None:
-        """Record a write in every session that was sent shared frames after the last flush.
-
-        The times of these writes are not known. So `since` (monotonic seconds), the time of the last flush, is
-        recorded, unless the session already knows of a later write.
+        """Update the last write time of every session that was sent shared frames since the previous flush. Which
+        sessions these are is recorded, but not when they were written to. So `since` (monotonic seconds), the time of
+        the previous flush, is used; a session that already has a later time keeps it.
         """
         written, self._written = self._written, BitMap()
         for slot in written:
