@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 
 class Mutant(NamedTuple):
-    """A bug: what it does, the file, and the code that it replaces, which must occur there exactly once."""
+    """A bug: what it does, the file, and the code that it replaces, which must occur there exactly once.
+
+    The code is given without the lines that hold only a comment.
+    """
 
     bug: str
     path: str
@@ -19,8 +22,6 @@ MUTANTS = (
         "an item is sent before its commit",
         "app/adapters/sqlite/news_log.py",
         "map(_columns, fresh))\n\n        def publish() -> None:\n"
-        "            # Publishers are answered first: they send their next items while these are broadcast to "
-        "thousands of\n            # clients.\n"
         "            batch.answer(results)\n            self._publish(fresh)\n",
         "map(_columns, fresh))\n            self._publish(fresh)\n\n        def publish() -> None:\n"
         "            batch.answer(results)\n",

@@ -24,6 +24,7 @@ AT_ONCE = 2
 # The quick tests first: most bugs are noticed within seconds.
 _TESTS = ("tests/core", "tests/flows", "tests/adapters", "tests/http", "tests/journeys", "tests/faults")
 _LONGEST_S = 600
+_COMMENT_LINE = re.compile(r"^ *#.*\n", re.MULTILINE)
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
@@ -34,9 +35,14 @@ class Result(NamedTuple):
     noticed_by: str
 
 
+def code(path: Path) -> str:
+    """Return a file's text without the lines that hold only a comment, so that no mutant depends on a comment."""
+    return _COMMENT_LINE.sub("", path.read_text())
+
+
 def has_place(mutant: Mutant) -> bool:
     """Return whether a bug can be planted: the code that it replaces occurs exactly once."""
-    return (ROOT / mutant.path).read_text().count(mutant.right) == 1
+    return code(ROOT / mutant.path).count(mutant.right) == 1
 
 
 def plant(mutant: Mutant, folder: Path) -> None:
@@ -45,8 +51,7 @@ def plant(mutant: Mutant, folder: Path) -> None:
     for name in filter(None, names.split("\0")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
-    text = (folder / mutant.path).read_text()
-    (folder / mutant.path).write_text(text.replace(mutant.right, mutant.wrong))
+    (folder / mutant.path).write_text(code(folder / mutant.path).replace(mutant.right, mutant.wrong))
 
 
 def run(mutant: Mutant) -> Result:
