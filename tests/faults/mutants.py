@@ -242,4 +242,10 @@ MUTANTS = (
         "call_later(self._all.limits.timeout_s, self._time_out)",
         "call_later(1e6, self._time_out)",
     ),
+    Mutant(
+        "a flood is read to its end",
+        "app/adapters/http/websocket/frame_reader.py",
+        "while not self.is_flooded and (frame",
+        "while (frame",
+    ),
 )

@@ -171,4 +171,48 @@ def test_nothing_is_inflated_once_it_is_over() -> None:
         reader.is_over = True
 
     assert events == [(Opcode.TEXT, "{}"), (Opcode.CLOSE, 1000)]
-    assert reader.is_at_rest
+
+
+def test_few_frames_are_read_after_the_end() -> None:
+    reader = MessageReader(MAX_BYTES)
+    reader.is_over = True
+
+    events = list(reader.feed(masked(FIN | PING, b"") * 40_000 + masked(FIN | CLOSE, b"")))
+
+    assert events == []
+    assert reader.is_flooded
+
+
+def test_verdict_within_a_chunk_ends_the_walk() -> None:
+    reader, seen = MessageReader(MAX_BYTES), 0
+
+    for _ in reader.feed(masked(FIN | PING, b"") * 40_000):
+        seen += 1
+        reader.is_over = seen >= 5
+
+    assert seen == 5
+    assert reader.is_flooded
+
+
+def test_close_frame_is_found_behind_late_frames() -> None:
+    reader = MessageReader(MAX_BYTES)
+    reader.is_over = True
+
+    events = list(reader.feed(masked(FIN | PING, b"") * 20 + masked(FIN | CLOSE, b"")))
+
+    assert events == [(Opcode.CLOSE, 0)]
+    assert not reader.is_flooded
+
+
+@pytest.mark.parametrize("begin", [b"", masked(FIN | 0x3, b"?")])
+def test_bytes_after_the_end_are_bounded(begin: bytes) -> None:
+    reader = MessageReader(MAX_BYTES)
+    reader.is_over = True
+    list(reader.feed(begin))
+
+    chunks = 0
+    while not reader.is_flooded:
+        assert list(reader.feed(masked(FIN | TEXT, b"x" * 16_000))) == []
+        chunks += 1
+
+    assert chunks == 17

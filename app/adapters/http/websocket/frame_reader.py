@@ -19,6 +19,10 @@ _MASK_BIT, _LENGTH_BITS = 0x80, 0x7F
 _CLOSE_HEAD = 0x88
 # The size of the header of a frame with at most 125 bytes of payload: two bytes, and four bytes of masking key.
 _SHORT_HEAD_BYTES = 6
+# How much is read after the connection is over, to find the close frame with which the client answers: frames that were
+# on their way arrive before it. A frame costs a few microseconds, and one read from the socket can bring 40,000 frames.
+_MAX_FRAMES_AFTER_END = 32
+_MAX_BYTES_AFTER_END = 256 * 1024
 
 Event = tuple[Opcode, str | bytes | int | None]
 """What a reader reports: an opcode and a payload. The payload is the text of a TEXT message, the bytes of a PING or
@@ -54,13 +58,16 @@ class MessageReader:
 
     `violation` tells how the client broke the protocol or the size limit, and is None as long as it has not.
     `has_close` is True once a close frame was parsed, valid or not. The owner of the reader sets `is_over` when the
-    connection is being closed. From then on no payload is inflated, and only close frames are reported.
+    connection is being closed. From then on no payload is inflated, and only close frames are reported. `is_flooded`
+    is True if the client sent so much after that, that nothing more will be read.
     """
 
     __slots__ = (
         "_buffer",
+        "_bytes_after_end",
         "_extensions",
         "_fragments",
+        "_frames_after_end",
         "_max_bytes",
         "_opcode",
         "_parser",
@@ -77,23 +84,30 @@ class MessageReader:
         self._fragments = bytearray()
         # Without context takeover each message is compressed by itself, so no zlib state has to outlive the reader.
         self._extensions = (PerMessageDeflate(True, True, 15, 15),) if is_deflated else ()
+        self._frames_after_end = self._bytes_after_end = 0
         self.violation: DisconnectReason | None = None
         self.has_close = self.is_over = False
 
     @property
     def is_at_rest(self) -> bool:
-        """Return whether this reader can be dropped: it holds no incomplete frame or message, and has found no
-        violation.
+        """Return whether this reader can be dropped: it holds no incomplete frame or message, and its connection is not
+        over.
         """
-        return not (self._buffer or self._parser or self._opcode or self.violation)
+        return not (self._buffer or self._parser or self._opcode or self.violation or self.is_over)
+
+    @property
+    def is_flooded(self) -> bool:
+        return self._frames_after_end > _MAX_FRAMES_AFTER_END or self._bytes_after_end > _MAX_BYTES_AFTER_END
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """Parse received bytes, and yield an event for each message or frame that they complete.
 
         The next frame is parsed only after the caller has handled the event, so the caller may set `is_over` in
         between. A frame that breaks the protocol or the size limit sets `violation` and ends the events. Later calls
-        report only a close frame.
+        report only a close frame. A flooded reader drops what it is given.
         """
+        if self.is_over or self.violation is not None:
+            self._bytes_after_end += len(data)
         if self.violation is not None:
             # After a violation it is unknown where the next frame begins. But the client's close frame, with which it
             # answers that of the server, often arrives alone and can then be recognized.
@@ -102,12 +116,14 @@ class MessageReader:
             return
         self._buffer += data
         try:
-            while (frame := self._next_frame()) is not None:
+            while not self.is_flooded and (frame := self._next_frame()) is not None:
+                self._frames_after_end += self.is_over
                 event = self._event_of(frame)
                 if event is not None:
                     yield event
         except _Violation as violation:
             self.violation = violation.reason
+        if self.violation is not None or self.is_flooded:
             self._buffer.clear()
 
     def _next_frame(self) -> Frame | None:

@@ -90,6 +90,9 @@ class SocketLink(asyncio.Protocol):
             if reader.has_close:
                 self._transport.close()
         self._reader = None if reader.is_at_rest else reader
+        if reader.is_flooded:
+            # What the client sends now stays in its own buffers, and costs the server nothing until the abort.
+            self._transport.pause_reading()
 
     def pause_writing(self) -> None:
         """Tell the handler that more bytes than the write limit wait in the transport. Bytes sent directly to the
