@@ -69,3 +69,13 @@ def test_suspended_window_remembers_what_was_sent() -> None:
     assert (window.acked, window.sent, len(window)) == (1, 3, 0)
     assert window.was_sent(3)
     assert window.oldest_wait_s(100.0) == 0.0
+
+
+def test_pending_items_are_found_by_range() -> None:
+    window = sent(3, 5, 9)
+
+    assert window.has_pending(after=0, up_to=3)
+    assert window.has_pending(after=3, up_to=8)
+    assert not window.has_pending(after=5, up_to=8)
+    assert not window.has_pending(after=9, up_to=100)
+    assert not sent().has_pending(after=0, up_to=100)

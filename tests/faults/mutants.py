@@ -248,4 +248,10 @@ MUTANTS = (
         "while not self.is_flooded and (frame",
         "while (frame",
     ),
+    Mutant(
+        "a delivered item pays for a frame of any kind",
+        "app/flows/connections/dispatcher.py",
+        "if seq is not None and inbox.exempt(session.window, seq):",
+        "if seq is None or inbox.exempt(session.window, seq):",
+    ),
 )

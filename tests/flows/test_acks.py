@@ -225,6 +225,29 @@ async def test_acking_every_item_of_a_burst_is_allowed(harness: Harness) -> None
     assert link.endings == [DisconnectReason.RATE_LIMITED]
 
 
+async def test_unanswered_acks_are_exempt_only_once(harness: Harness) -> None:
+    session, _ = await arrive(harness)
+    await harness.publish(3)
+
+    for _ in range(2):
+        for seq in (1, 2, 3):
+            harness.clients.dispatcher.on_message(session, f'{{"type":"ack","seq":{seq}}}')
+
+    assert session.inbox is not None
+    assert session.inbox.take(harness.clock.monotonic(), LIMITS.messages) == LIMITS.messages.burst - 4
+
+
+async def test_delivered_items_exempt_acks_and_nothing_else(harness: Harness) -> None:
+    harness = Harness(LIMITS.with_values({"delivery.ack_window_items": 1_000}))
+    session, link = await arrive(harness)
+    await harness.publish(300)
+
+    for _ in range(61):
+        harness.clients.dispatcher.on_ping(session, b"")
+
+    assert link.endings == [DisconnectReason.RATE_LIMITED]
+
+
 async def test_explain_reports_acked_and_unsent_items(harness: Harness) -> None:
     session, link = await arrive(harness)
     await harness.publish(2)

@@ -6,6 +6,7 @@ in time are sent again, a limited number of times (`flows/delivery/acks`). `acce
 times are in monotonic seconds.
 """
 
+from bisect import bisect_right
 from collections import deque
 from enum import StrEnum
 from typing import NamedTuple
@@ -38,20 +39,25 @@ class _SentItem(NamedTuple):
     sent_at: float
 
 
+def _seq_of(item: _SentItem) -> int:
+    return item.seq
+
+
 class AckWindow:
     """The pending items of one connection: those that were sent and are not acknowledged yet, in order of seq.
 
     `acked` is the seq up to which everything is acknowledged. `sent` is the highest seq ever sent to the device, on
     this connection or an earlier one. `attempts` is the number of redeliveries since the last ack. `rewound_to` is the
-    value of `sent` at the last redelivery, and 0 before the first.
+    value of `sent` at the last redelivery, and 0 before the first. `past_items` counts the items for which no ack is
+    expected.
     """
 
-    __slots__ = ("_items", "acked", "attempts", "rewound_to", "sent")
+    __slots__ = ("_items", "acked", "attempts", "past_items", "rewound_to", "sent")
 
     def __init__(self, acked: int, sent: int) -> None:
         self.acked = acked
         self.sent = max(acked, sent)
-        self.attempts = self.rewound_to = 0
+        self.attempts = self.rewound_to = self.past_items = 0
         self._items: deque[_SentItem] = deque()
 
     def __len__(self) -> int:
@@ -71,6 +77,13 @@ class AckWindow:
         if seq > last:
             self._items.append(_SentItem(seq, accepted_at, now))
             self.sent = max(self.sent, seq)
+        else:
+            self.past_items += 1
+
+    def has_pending(self, after: int, up_to: int) -> bool:
+        """Return whether an item with `after` < seq <= `up_to` is pending."""
+        following = bisect_right(self._items, after, key=_seq_of)
+        return following < len(self._items) and self._items[following].seq <= up_to
 
     def acknowledge(self, seq: int, cursor: int) -> AckOutcome:
         """Record that the client acknowledges everything up to `seq`, and return the result. `cursor` is the seq up to

@@ -23,6 +23,8 @@ from app.core.validation.values import MUST_BE, UNIX_TIME, did_you_mean
 MAX_ID = 64
 MAX_TOKEN = 8 * 1024
 MAX_SEQ = 2**53
+# In characters. An ack with all of its fields has at most 175, and more only if it is padded.
+_MAX_ACK_LENGTH = 256
 
 
 RequestId = Annotated[str, Meta(max_length=MAX_ID)] | int | None
@@ -90,6 +92,9 @@ class Ack(msgspec.Struct, frozen=True, tag_field="type", tag="ack"):
     received_at: float | None = None
 
 
+_ACK_DECODER = msgspec.json.Decoder(Ack)
+
+
 class Explain(msgspec.Struct, frozen=True, tag_field="type", tag="explain"):
     """Asks why this connection did or did not get the item with the id `item`. The answer is `explanation`."""
 
@@ -150,6 +155,20 @@ class InvalidMessage(Exception):
         super().__init__(str(error))
         self.error = error
         self.request_id = request_id
+
+
+def acknowledged_seq(text: str) -> int | None:
+    """Return the seq of an `ack` message without parsing it in full; None if the text is too long or is something else.
+
+    The dispatcher calls this for every message of a client that uses acks, before it meters the message.
+    """
+    if len(text) > _MAX_ACK_LENGTH:
+        return None
+    try:
+        return _ACK_DECODER.decode(text).seq
+    # MsgspecError: not an ack or not JSON. ValueError: a surrogate. RecursionError: nested arrays.
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def decode(text: str) -> Message:

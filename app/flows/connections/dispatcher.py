@@ -61,7 +61,7 @@ class MessageDispatcher(BaseHandler):
         self._stats.connections.record_bytes(size)
 
     def on_message(self, session: Session, text: str) -> None:
-        inbox = self._meter(session, is_message=True)
+        inbox = self._meter(session, text)
         if inbox is not None:
             inbox.push(text)
             self.process_waiting(session)
@@ -156,20 +156,22 @@ class MessageDispatcher(BaseHandler):
     def _admits_frame(self, session: Session) -> bool:
         return self._meter(session) is not None
 
-    def _meter(self, session: Session, *, is_message: bool = False) -> Inbox | None:
-        """Meter one frame of any kind. Return the session's inbox, or None if the frame must be ignored.
+    def _meter(self, session: Session, text: str | None = None) -> Inbox | None:
+        """Meter one frame of any kind; `text` is its text if it is a message. Return the session's inbox, or None if
+        the frame must be ignored.
 
         A frame is ignored if the connection is ending or the client sends frames too fast. If the client is too fast
         and the frame is a message, an error is sent as its answer. A client that continues until it has sent `burst`
-        frames too many is disconnected. A client in ack mode may send one unmetered frame for each item that it was
-        sent, so that it can acknowledge every item.
+        frames too many is disconnected. An ack that acknowledges an item is not metered.
         """
         now = self._clock.monotonic()
         inbox = session.receive(now, self._limits.burst)
         if session.disconnect_reason is not None:
             return None
-        if session.window is not None and inbox.exempt(session.sent + session.delivered):
-            return inbox
+        if session.window is not None and text is not None:
+            seq = client_messages.acknowledged_seq(text)
+            if seq is not None and inbox.exempt(session.window, seq):
+                return inbox
         left = inbox.take(now, self._limits)
         if left >= 0:
             return inbox
@@ -177,7 +179,7 @@ class MessageDispatcher(BaseHandler):
         if left <= -self._limits.burst:
             _log.warning("flooding", connection_id=session.id, user_id=session.user_id)
             self._live.disconnect(session, DisconnectReason.RATE_LIMITED)
-        elif is_message:
+        elif text is not None:
             wait_s = -left / self._limits.rate_per_s
             error = ClientError(ErrorCode.RATE_LIMITED, "Too many requests", retry_after_s=wait_s)
             self._send_error(session, error, None)

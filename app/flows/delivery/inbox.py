@@ -4,6 +4,7 @@ from collections import deque
 
 import msgspec
 
+from app.core.delivery.ack_window import AckWindow
 from app.core.limits import MessageLimits
 from app.core.rate_limiter import TokenBucket
 
@@ -21,7 +22,9 @@ class Inbox(msgspec.Struct, gc=False):
     _invalid: TokenBucket | None = None
     # None while it is empty: an empty deque takes 760 bytes.
     _messages: deque[str] | None = None
-    _exempt_frames: int = 0
+    # The highest seq of an ack that was exempt from metering, and the number of exempt acks for past items.
+    _exempt_seq: int = 0
+    _exempt_past: int = 0
     is_answering: bool = False
 
     @classmethod
@@ -53,15 +56,19 @@ class Inbox(msgspec.Struct, gc=False):
         """
         return self._bucket.take(now, limits.rate_per_s, limits.burst)
 
-    def exempt(self, items: int) -> bool:
-        """Return whether a frame is exempt from metering, and count it if so.
+    def exempt(self, window: AckWindow, seq: int) -> bool:
+        """Return whether an ack for `seq` is exempt from metering: it acknowledges a pending item that no earlier ack
+        acknowledges. So a client may acknowledge every item by itself. One more ack is exempt for each item from the
+        past of a channel, because clients acknowledge those too.
 
-        `items` is the number of items sent to the client so far. One frame for each of them is exempt, so that a client
-        may acknowledge every item.
+        Earlier acks may still wait in this inbox, so the window alone does not tell.
         """
-        if self._exempt_frames >= items:
+        if window.has_pending(self._exempt_seq, seq):
+            self._exempt_seq = seq
+            return True
+        if self._exempt_past >= window.past_items:
             return False
-        self._exempt_frames += 1
+        self._exempt_past += 1
         return True
 
     def take_invalid(self, now: float, limits: MessageLimits) -> bool:
