@@ -254,4 +254,10 @@ MUTANTS = (
         "if seq is not None and inbox.exempt(session.window, seq):",
         "if seq is None or inbox.exempt(session.window, seq):",
     ),
+    Mutant(
+        "a head that comes with the connect has no time limit",
+        "app/adapters/http/aiohttp_internals.py",
+        "protocol._request_count == 0 or (",
+        "(",
+    ),
 )

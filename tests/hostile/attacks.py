@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import zlib
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -54,6 +55,14 @@ async def head_begun(server: RunningServer) -> Streams:
     reader, writer = await connected(server)
     writer.write(b"GET /ws/news?user_id=slow HTTP/1.1\r\nHost: x\r\n")
     return reader, writer
+
+
+async def head_with_connect(server: RunningServer) -> Streams:
+    """Send the first byte before the server has accepted the connection."""
+    parts = urlsplit(server.url)
+    client = socket.create_connection((parts.hostname or "", parts.port or 0))
+    client.sendall(b"G")
+    return await asyncio.open_connection(sock=client)
 
 
 async def body_begun(server: RunningServer) -> Streams:
@@ -110,6 +119,7 @@ ATTACKS = (
     Attack("length of 2^40", upgraded, b"\x81\xff" + (2**40).to_bytes(8) + bytes(4), closed_for("message_too_big")),
     Attack("a head without end", connected, b"GET / HTTP/1.1\r\nX-Header: " + b"x" * 100_000, NOT_COUNTED),
     Attack("a head in drips", head_begun, b"X-Drip: drop\r\n", SLOW, pause_s=0.3),
+    Attack("a head that comes with the connect", head_with_connect, b"", SLOW, pause_s=1.0),
     Attack("a body that never comes", body_begun, b"", SLOW, pause_s=1.0),
     Attack("a body in drips", body_begun, b"x", SLOW, pause_s=0.1),
 )

@@ -1,6 +1,7 @@
 """Slow requests: a head must be complete soon, a body must arrive at a minimum rate."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
@@ -77,6 +78,22 @@ async def test_slow_head_is_aborted(server: RunningServer, streams: Streams) -> 
     assert said == b""
     assert seconds >= 0.9 * HEAD_TIMEOUT_S
     assert await given_up(server) == 1
+
+
+@pytest.mark.parametrize("begun", [b"G", HEAD, POST.removesuffix(b"\r\n")])
+async def test_slow_head_with_the_connect_is_aborted(server: RunningServer, begun: bytes) -> None:
+    parts = urlsplit(server.url)
+    # Sent before the server has seen the connection, which it accepts in this thread.
+    client = socket.create_connection((parts.hostname or "", parts.port or 0))
+    client.sendall(begun)
+    reader, writer = await asyncio.open_connection(sock=client)
+
+    async with within():
+        said = await reader.read()
+
+    assert said == b""
+    assert await given_up(server) == 1
+    writer.close()
 
 
 async def test_slow_head_after_a_request_is_aborted(server: RunningServer, streams: Streams) -> None:

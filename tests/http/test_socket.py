@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -554,6 +555,21 @@ async def test_endless_message_is_limited(server: RunningServer) -> None:
 
     assert b"rate_limited" in answered
     assert await server.metric("news_connections_closed_total", reason="rate_limited") == 1
+
+
+async def test_flood_behind_a_close_frame_is_harmless(server: RunningServer, caplog: pytest.LogCaptureFixture) -> None:
+    raw_socket = await open_raw(server.ws_url, "u")
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(raw_socket, masked(0x88, b"") + masked(0x89, b"") * 1_000)
+    answered = b""
+    with suppress(ConnectionError):
+        while data := await soon(loop.sock_recv(raw_socket, 4_096)):
+            answered += data
+    raw_socket.close()
+
+    assert b"\x88\x00" in answered
+    assert caplog.messages == []
+    assert await server.metric("news_connections_closed_total", reason="client") == 1
 
 
 @pytest.mark.parametrize("payload", [b"x", (999).to_bytes(2), (1000).to_bytes(2) + b"\xff"])

@@ -4,7 +4,8 @@ tests/http/test_handover.py checks by behavior that these facts about aiohttp's 
 
     - `_message_tail` holds the bytes that a client sent after its upgrade request.
     - `connection_lost` ends the handler's task. It leaves the transport open if the attribute `transport` is None.
-    - `_waiter` is a pending future while the connection waits for a request.
+    - `_waiter` is a pending future while the connection waits for a request, once the handler's task runs.
+    - `_request_count` is 0 until the first head has arrived completely, whether or not it could be parsed.
 """
 
 import asyncio
@@ -50,5 +51,7 @@ def hand_over(request: web.Request, successor: asyncio.Protocol) -> bytes:
 def is_waiting_for_request(protocol: web.RequestHandler) -> bool:
     """Return whether a connection waits for its next request: no request is being handled, and the head of the next one
     has not arrived completely.
+
+    The first bytes of a connection often arrive before the handler's task runs, which creates `_waiter`.
     """
-    return protocol._waiter is not None and not protocol._waiter.done()
+    return protocol._request_count == 0 or (protocol._waiter is not None and not protocol._waiter.done())
