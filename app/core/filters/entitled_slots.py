@@ -12,7 +12,8 @@ from pyroaring import BitMap
 from app.core.access.entitlement import UNRESTRICTED, Entitlement
 from app.core.filters.analysis import AnalyzedItem
 from app.core.news.item import Source
-from app.core.text.term_index import IndexTable, PostingLists, TermIndex
+from app.core.text.postings import PostingLists
+from app.core.text.term_index import IndexTable, TermIndex
 
 
 class EntitledSlots:

@@ -21,7 +21,8 @@ from app.core.filters.analysis import NO_TERMS, AnalyzedItem, CompiledFilter, Fi
 from app.core.filters.entitled_slots import EntitledSlots
 from app.core.filters.filter import MATCH_ALL, Filter
 from app.core.news.item import NewsItem, Source
-from app.core.text.term_index import IndexTable, PostingLists, TermIndex
+from app.core.text.postings import PostingLists
+from app.core.text.term_index import IndexTable, TermIndex
 
 # The threshold that stands for "no filter": one more than the highest impact score, so no item reaches it.
 _NEVER = 101
