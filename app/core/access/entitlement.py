@@ -13,7 +13,8 @@ from msgspec import Meta
 
 from app.core.errors import ClientError, ErrorCode, FieldError
 from app.core.news.item import Category, Source
-from app.core.text.words import Term, handle_key, parse_term
+from app.core.text.term_set import TermSet
+from app.core.text.words import handle_key, parse_term
 from app.core.validation import fields
 
 _MAX_ENTRIES = 200
@@ -38,7 +39,7 @@ class AllowedSources(NamedTuple):
 
     kinds: frozenset[str]
     handles: frozenset[str]
-    feeds: frozenset[Term]
+    feeds: TermSet
 
 
 class Entitlement(NamedTuple):
@@ -99,7 +100,7 @@ def _read_sources(names: tuple[str, ...]) -> AllowedSources:
     kinds = frozenset(names) & frozenset(Source)
     handles = frozenset(handle_key(name) for name in names if name.startswith("@"))
     feeds = (parse_term(name) for name in names if name not in kinds and not name.startswith("@"))
-    return AllowedSources(kinds, handles, frozenset(term for term in feeds if term is not None))
+    return AllowedSources(kinds, handles, TermSet(term for term in feeds if term is not None))
 
 
 def _unknown(claim: Mapping[str, object]) -> list[FieldError]:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from app.core.access.entitlement import UNRESTRICTED, Entitlement
 from app.core.filters.filter import NO_EXCLUSIONS, Filter
 from app.core.news.item import NewsItem, Source
-from app.core.text.words import Term, Text, handle_key, parse_term, ticker_key, tokenize
+from app.core.text.term_set import TermSet
+from app.core.text.words import Text, handle_key, parse_term, ticker_key, tokenize
 
 # The size of each cache of compiled list entries: many users list the same words and names.
 _CACHED_TERMS = 4_096
@@ -42,12 +43,12 @@ class FilterTerms(NamedTuple):
     """
 
     handles: frozenset[str]
-    feeds: frozenset[Term]
+    feeds: TermSet
     categories: frozenset[str]
-    keywords: frozenset[Term]
+    keywords: TermSet
     symbols: frozenset[str]
     tickers: frozenset[str]
-    people: frozenset[Term]
+    people: TermSet
 
 
 class CompiledFilter(NamedTuple):
@@ -132,8 +133,8 @@ def _compile_terms(
     )
 
 
-def _compile_phrases(phrases: tuple[str, ...]) -> frozenset[Term]:
-    return frozenset(filter(None, map(_compile_phrase, phrases)))
+def _compile_phrases(phrases: tuple[str, ...]) -> TermSet:
+    return TermSet(filter(None, map(_compile_phrase, phrases)))
 
 
 NO_TERMS = _compile_terms((), (), (), (), (), ())

@@ -1,18 +1,20 @@
 """Define when an item matches a filter. The code is as simple as possible and evaluates one filter at a time.
 
+It also evaluates filters for items that are read back from the log, so its cost does not depend on the number of terms.
+
 The steps and their order are the specification; docs/filters.md states it for users. A rejected item is attributed to
 the first step that rejects it. `filter_index` computes the same result for a million filters at once, and a property
 test (tests/core/test_filter_index.py) compares it with this module.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import StrEnum
 
 from app.core.access.entitlement import UNRESTRICTED, Entitlement
 from app.core.filters.analysis import AnalyzedItem, CompiledFilter, FilterTerms, analyze_item, compile_filter
 from app.core.filters.filter import Filter
 from app.core.news.item import NewsItem, Source
-from app.core.text.words import Term, Text, occurs_in
+from app.core.text.term_set import TermSet
 
 
 class Outcome(StrEnum):
@@ -52,7 +54,7 @@ def may_see_source(analyzed: AnalyzedItem, entitled: Entitlement) -> bool:
         return True
     if analyzed.source is Source.NITTER:
         return analyzed.handle in sources.handles
-    return _any_occurs_in(sources.feeds, analyzed.feed)
+    return sources.feeds.any_occurs_in(analyzed.feed)
 
 
 def _category_passes(analyzed: AnalyzedItem, compiled: CompiledFilter) -> bool:
@@ -69,7 +71,7 @@ def _source_is_listed(analyzed: AnalyzedItem, compiled: CompiledFilter) -> bool:
     if analyzed.source is Source.NITTER and included.handles:
         return analyzed.handle in included.handles
     if analyzed.source is Source.RSS and included.feeds:
-        return _any_occurs_in(included.feeds, analyzed.feed)
+        return included.feeds.any_occurs_in(analyzed.feed)
     # The filter has no list for this item's kind of source. A list for the other kind rejects the item only if the
     # filter is strict.
     return not (compiled.is_strict and (included.handles or included.feeds))
@@ -91,7 +93,7 @@ def _is_excluded(analyzed: AnalyzedItem, excluded: FilterTerms) -> bool:
     return (
         analyzed.category in excluded.categories
         or (analyzed.source is Source.NITTER and analyzed.handle in excluded.handles)
-        or (analyzed.source is Source.RSS and _any_occurs_in(excluded.feeds, analyzed.feed))
+        or (analyzed.source is Source.RSS and excluded.feeds.any_occurs_in(analyzed.feed))
         or _has_keyword(analyzed, excluded)
         or not excluded.tickers.isdisjoint(analyzed.tickers)
         or _has_person(analyzed, excluded.people)
@@ -101,17 +103,13 @@ def _is_excluded(analyzed: AnalyzedItem, excluded: FilterTerms) -> bool:
 def _has_keyword(analyzed: AnalyzedItem, terms: FilterTerms) -> bool:
     return (
         not terms.symbols.isdisjoint(analyzed.tickers)
-        or _any_occurs_in(terms.keywords, analyzed.title)
-        or _any_occurs_in(terms.keywords, analyzed.content)
+        or terms.keywords.any_occurs_in(analyzed.title)
+        or terms.keywords.any_occurs_in(analyzed.content)
     )
 
 
-def _has_person(analyzed: AnalyzedItem, people: Iterable[Term]) -> bool:
-    return any(occurs_in(person, name) for person in people for name in analyzed.people)
-
-
-def _any_occurs_in(terms: Iterable[Term], text: Text) -> bool:
-    return any(occurs_in(term, text) for term in terms)
+def _has_person(analyzed: AnalyzedItem, people: TermSet) -> bool:
+    return any(map(people.any_occurs_in, analyzed.people))
 
 
 STEPS: tuple[tuple[Outcome, Callable[[AnalyzedItem, CompiledFilter], bool]], ...] = (

@@ -6,4 +6,5 @@ postings      a map from keys to posting lists
 prefix_index  an index of the prefixes of words
 phrase_trie   an index of phrases and substrings
 term_index    the index of all kinds of terms, which finds the slots that listed a term that occurs in a text
+term_set      a set of terms that is compared with one text after another
 """

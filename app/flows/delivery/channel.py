@@ -9,9 +9,10 @@ class Channel:
 
     `filter` is None until it is loaded, and stays None if the stored filter cannot be read. It applies to items after
     `filter_seq`. If `tracks_stored` is set, the channel has the user's stored filter and follows its changes.
-    `compiled` caches a filter and its compiled form. `cursor` is the seq up to which the channel has evaluated items;
-    it is valid only while the connection is not live. `slot` is the channel's slot in the filter index, -1 while it has
-    none. `matched` counts matching items, but only if the connection does not use shared frames.
+    `compiled` caches a filter and its compiled form while the connection is not live. `cursor` is the seq up to which
+    the channel has evaluated items; it is valid only while the connection is not live. `slot` is the channel's slot in
+    the filter index, -1 while it has none. `matched` counts matching items, but only if the connection does not use
+    shared frames.
     """
 
     __slots__ = ("compiled", "cursor", "filter", "filter_seq", "matched", "name", "slot", "tracks_stored")

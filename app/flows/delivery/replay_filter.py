@@ -14,7 +14,8 @@ from app.flows.delivery.channel import Channel
 from app.ports.log import Record
 from app.telemetry.stats import Stats
 
-_CACHED_ITEMS = 512
+# The cached items take at most 20 MB: a word of a tokenized text takes 70 bytes.
+_CACHED_ITEMS, _CACHED_LENGTH = 256, 2_000
 
 _log = structlog.get_logger("replay_filter")
 
@@ -27,7 +28,8 @@ class ReplayFilter:
 
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
-        # Analyzed items by seq, at most `_CACHED_ITEMS`. An item that many connections read is tokenized only once.
+        # Analyzed items by seq, at most `_CACHED_ITEMS`, and none with a longer content than `_CACHED_LENGTH`
+        # characters. An item that many connections read is tokenized only once.
         self._analyzed: dict[int, AnalyzedItem] = {}
 
     def matches(self, channel: Channel, record: Record, entitled: Entitlement) -> bool:
@@ -51,6 +53,8 @@ class ReplayFilter:
             return False
 
     def _analyze(self, seq: int, item: NewsItem) -> AnalyzedItem:
+        if len(item.content) > _CACHED_LENGTH:
+            return analyze_item(item)
         if seq not in self._analyzed:
             if len(self._analyzed) >= _CACHED_ITEMS:
                 del self._analyzed[next(iter(self._analyzed))]
