@@ -66,6 +66,7 @@ from app.flows.operations.loop_lag import watch_loop_lag
 from app.flows.operations.readiness import ReadinessChecks
 from app.flows.operations.retention import Retention
 from app.flows.operations.shutdown import Shutdown
+from app.flows.time_slices import TimeSlices
 from app.ports.auth import Verifier
 from app.ports.clock import Clock
 from app.ports.stores import Stores
@@ -117,6 +118,7 @@ class Clients(NamedTuple):
     acks: Acks
     catch_up: CatchUp
     explainer: Explainer
+    history: History
     connect: Connect
     dispatcher: MessageDispatcher
     housekeeping: Housekeeping
@@ -161,7 +163,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
     retention = Retention(stores, clients.live, clock, settings.retention_days * _DAY_S, limits.history.max_items)
     services = Services(
         context,
-        _news_services(context, stores, clients, pipeline),
+        _news_services(stores, clients, pipeline),
         _connection_services(context, clients, revocations, canary_handler),
         _operation_services(context, stores, clients, pipeline),
     )
@@ -205,11 +207,11 @@ def build_clients(stores: Stores, verifier: Verifier, limits: Limits, clock: Clo
     live = LiveSet(send_many, limits.delivery, clock, stats, position=stores.log.head)
     manager = ConnectionManager(admission, live, clock, stats)
     subscriptions = SubscriptionService(stores.subscriptions, manager, limits.filters, clock, stats)
-    replay_filter = ReplayFilter(stats)
-    resolver = StartResolver(stores.log, replay_filter, limits.replays, clock, stats)
+    replay_filter, slices = ReplayFilter(stats), TimeSlices(limits.replays.slice_s, clock)
+    resolver = StartResolver(stores.log, replay_filter, slices, limits.replays, clock, stats)
     acks = Acks(stores.cursors, resolver, live, limits.delivery, clock, stats)
-    catch_up = CatchUp(stores.log, live, replay_filter, limits.replays, clock, stats)
-    explainer = Explainer(stores.log, subscriptions, manager, live, clock)
+    catch_up = CatchUp(stores.log, live, replay_filter, slices, limits.replays, clock, stats)
+    explainer = Explainer(stores.log, subscriptions, manager, live, slices, clock)
     channels = ChannelCommands(manager, live, subscriptions, resolver, limits.filters)
     commands = Commands(live, channels, acks, explainer, verifier, clock, stats)
     lifecycle = SessionLifecycle(manager, live, resolver, acks, catch_up, limits, clock)
@@ -222,17 +224,18 @@ def build_clients(stores: Stores, verifier: Verifier, limits: Limits, clock: Clo
         acks=acks,
         catch_up=catch_up,
         explainer=explainer,
+        history=History(stores.log, slices, limits.history.max_scan_items),
         connect=Connect(admission, manager, subscriptions, resolver, acks, limits.filters),
         dispatcher=MessageDispatcher(live, lifecycle, commands, catch_up, limits.messages, clock, stats),
         housekeeping=Housekeeping(manager, live, resolver, acks, limits, clock),
     )
 
 
-def _news_services(context: Context, stores: Stores, clients: Clients, pipeline: Pipeline) -> NewsServices:
+def _news_services(stores: Stores, clients: Clients, pipeline: Pipeline) -> NewsServices:
     return NewsServices(
         log=stores.log,
         processor=pipeline.processor,
-        history=History(stores.log, context.limits.history.max_scan_items),
+        history=clients.history,
         subscriptions=clients.subscriptions,
         explainer=clients.explainer,
     )
@@ -252,9 +255,10 @@ def _operation_services(context: Context, stores: Stores, clients: Clients, pipe
         max_connections=limits.connections.max_total,
         clock=clock,
     )
+    build = {"version": app.__version__, "revision": context.settings.revision, "aiohttp": aiohttp_version}
     return OperationServices(
         readiness=readiness,
-        registry=build_registry(context.stats, gauges_of(observed), _build_info(context.settings)),
+        registry=build_registry(context.stats, gauges_of(observed), build),
         feed_counts=lambda: FeedCounts(pipeline.poller.total, pipeline.poller.active),
         started_at=clock.monotonic(),
     )
@@ -293,7 +297,3 @@ def build_limits(settings: Settings) -> Limits:
     if per_ip is not None:
         values["connections.max_per_ip"] = per_ip
     return Limits().with_values(values | settings.limits)
-
-
-def _build_info(settings: Settings) -> dict[str, str]:
-    return {"version": app.__version__, "revision": settings.revision, "aiohttp": aiohttp_version}

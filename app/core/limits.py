@@ -93,14 +93,15 @@ class DeliveryLimits(msgspec.Struct, frozen=True):
 class ReplayLimits(msgspec.Struct, frozen=True):
     """How the log is read for clients that resume or fell behind.
 
-    After every `items_per_yield` items other tasks may run. At most `max_concurrent_pages` pages of `page_items` items
-    are read at the same time. A replay that goes back more than `unmetered_items` items is a long replay; each device
-    of a user may start `max_long_per_min` of them a minute. With `last`, a client may ask for up to `max_last_items`
-    matching items. They are looked for only among the newest `max_scan_items` items.
+    Tasks that read items back compute one at a time, for at most `slice_s` before other tasks may run; this also holds
+    for previews, queries and explanations. At most `max_concurrent_pages` pages of `page_items` items are read at the
+    same time. A replay that goes back more than `unmetered_items` items is a long replay; each device of a user may
+    start `max_long_per_min` of them a minute. With `last`, a client may ask for up to `max_last_items` matching items.
+    They are looked for only among the newest `max_scan_items` items.
     """
 
     page_items: Count = 100
-    items_per_yield: Count = 10
+    slice_s: Seconds = 0.002
     max_concurrent_pages: Count = 20
     max_long_per_min: Rate = 6.0
     unmetered_items: Count = 2_000

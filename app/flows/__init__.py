@@ -4,9 +4,10 @@ delivery/     the hot path: from a stored item to the sockets of all connections
 connections/  connections and what their clients ask for, from the upgrade to the disconnect
 news/         items on their way into the log, and stored items read back through filters
 operations/   monitoring, retention and shutdown of the server
+time_slices   shares the event loop between the tasks that read stored items back
 
 Imports between these folders go one way: `operations` may import the other three, and `connections` may import
-`delivery` and `news`, which import none of the others.
+`delivery` and `news`, which import neither each other nor the other two.
 
 May import: core, ports, telemetry.
 """

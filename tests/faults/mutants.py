@@ -260,4 +260,10 @@ MUTANTS = (
         "protocol._request_count == 0 or (",
         "(",
     ),
+    Mutant(
+        "tasks that read back never let others run",
+        "app/flows/time_slices.py",
+        "        if self._slices.is_spent:\n",
+        "        if False:\n",
+    ),
 )

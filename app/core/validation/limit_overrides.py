@@ -46,7 +46,7 @@ RENAMED: Mapping[str, str] = {
     "lag_items": "delivery.max_lag_items",
     "stuck_s": "delivery.stall_timeout_s",
     "page_of_log_items": "replays.page_items",
-    "log_items_a_turn": "replays.items_per_yield",
+    "log_items_a_turn": "replays.slice_s",
     "pages_at_once": "replays.max_concurrent_pages",
     "replays_per_min": "replays.max_long_per_min",
     "free_replay_items": "replays.unmetered_items",

@@ -2,9 +2,8 @@
 user's connections.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from enum import StrEnum
-from itertools import chain
 from typing import NamedTuple
 
 from app.core.access.entitlement import UNRESTRICTED, Entitlement
@@ -18,6 +17,7 @@ from app.flows.connections.subscriptions import SubscriptionService
 from app.flows.delivery.channel import Channel
 from app.flows.delivery.live import LiveSet
 from app.flows.delivery.session import Session
+from app.flows.time_slices import TimeSlices
 from app.ports.clock import Clock
 from app.ports.log import NewsLog, Record
 
@@ -73,9 +73,11 @@ class Explainer:
         subscriptions: SubscriptionService,
         manager: ConnectionManager,
         live: LiveSet,
+        slices: TimeSlices,
         clock: Clock,
     ) -> None:
         self._news_log = log
+        self._slices = slices
         self._subscriptions = subscriptions
         self._manager = manager
         self._live = live
@@ -93,8 +95,8 @@ class Explainer:
         """
         record = await self._find(item_id, entitled)
         stored = await self._subscriptions.readable_filter_of(user_id)
-        statuses = (self._statuses(session, record) for session in self._manager.sessions_of(user_id))
-        return ItemExplanation(record, _verdict(record, stored, entitled), tuple(chain.from_iterable(statuses)))
+        statuses = await self._statuses(record, self._manager.sessions_of(user_id))
+        return ItemExplanation(record, _verdict(record, stored, entitled), statuses)
 
     async def explain_to_session(self, item_id: str, session: Session) -> ItemExplanation:
         """Explain an item by the filters that a connection has now. Raises ClientError(UNKNOWN_ITEM).
@@ -104,10 +106,12 @@ class Explainer:
         """
         entitled = session.token.entitled
         record = await self._find(item_id, entitled)
-        verdicts = [_verdict(record, channel.filter, entitled) for channel in session.channels]
-        matching = (verdict for verdict in verdicts if verdict.outcome is Outcome.MATCHED)
-        verdict = next(matching, verdicts[0] if verdicts else UNREADABLE_FILTER)
-        return ItemExplanation(record, verdict, tuple(self._statuses(session, record)))
+        statuses = await self._statuses(record, [session])
+        matching = (status.channel for status in statuses if status.outcome is Outcome.MATCHED)
+        shown = next(matching, statuses[0].channel if statuses else "")
+        channel = session.channels.find(shown)
+        verdict = UNREADABLE_FILTER if channel is None else _verdict(record, channel.filter, entitled)
+        return ItemExplanation(record, verdict, statuses)
 
     async def _find(self, item_id: str, entitled: Entitlement) -> Record:
         """Return the record of an item. Raises ClientError(UNKNOWN_ITEM) if the item is not stored, or if the caller
@@ -119,11 +123,19 @@ class Explainer:
             raise ClientError(ErrorCode.UNKNOWN_ITEM, "No stored item has this id")
         return record
 
-    def _statuses(self, session: Session, record: Record) -> Iterator[ChannelStatus]:
-        for channel in session.channels:
-            outcome = _verdict(record, channel.filter, session.token.entitled).outcome
-            state = self._state(session, channel, record.seq, outcome)
-            yield ChannelStatus(session.id, channel.name, state, outcome, channel.tracks_stored)
+    async def _statuses(self, record: Record, sessions: Iterable[Session]) -> tuple[ChannelStatus, ...]:
+        """Return the item's status on every channel of some sessions. They may have 32 channels each, with large
+        filters, so this takes time slices.
+        """
+        statuses = []
+        channels = [(session, channel) for session in sessions for channel in session.channels]
+        async with self._slices.share() as time_slice:
+            for session, channel in channels:
+                outcome = _verdict(record, channel.filter, session.token.entitled).outcome
+                state = self._state(session, channel, record.seq, outcome)
+                statuses.append(ChannelStatus(session.id, channel.name, state, outcome, channel.tracks_stored))
+                await time_slice.renew_if_over()
+        return tuple(statuses)
 
     def _state(self, session: Session, channel: Channel, seq: int, outcome: Outcome) -> DeliveryState:
         gap = session.start.gap if session.start is not None else None

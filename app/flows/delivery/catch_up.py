@@ -23,6 +23,7 @@ from app.flows.delivery.fanout import encoding_of, named_channels
 from app.flows.delivery.live import LiveSet
 from app.flows.delivery.replay_filter import ReplayFilter
 from app.flows.delivery.session import Session, buffered_bytes, resumes
+from app.flows.time_slices import TimeSlices
 from app.ports.clock import Clock
 from app.ports.log import NewsLog, Record
 from app.telemetry.labels import Redelivery
@@ -77,12 +78,14 @@ class CatchUp:
         log: NewsLog,
         live: LiveSet,
         replay_filter: ReplayFilter,
+        slices: TimeSlices,
         limits: ReplayLimits,
         clock: Clock,
         stats: Stats,
     ) -> None:
         self._news_log = log
         self._live = live
+        self._slices = slices
         self._replay_filter = replay_filter
         self._limits = limits
         self._clock = clock
@@ -178,23 +181,23 @@ class CatchUp:
             _log.warning("log_unreadable", connection_id=session.id, reason=error.code.value)
             await self._clock.sleep(_RETRY_S)
             return
-        self._announce_lag(session, reader, records)
-        for number, record in enumerate(records, start=1):
-            # While other tasks ran, the session may have ended, been rewound, or moved forward by an ack.
-            is_moved = session.disconnect_reason is not None or session.cursor != after
-            if is_moved or record.seq > self._live.position:
-                return
-            if not session.token.entitled.is_due(record.accepted_at, self._clock.wall()):
-                break
-            self._announce_gap(session, record)
-            if session.disconnect_reason is None:
-                self._offer(session, reader, record)
-            after = record.seq
-            if not self._live.has_room(session):
-                break
-            if number % self._limits.items_per_yield == 0:
-                await asyncio.sleep(0)
-        self._live.checkpoint_if_due(session)
+        async with self._slices.share() as time_slice:
+            self._announce_lag(session, reader, records)
+            for record in records:
+                # While other tasks ran, the session may have ended, been rewound, or moved forward by an ack.
+                is_moved = session.disconnect_reason is not None or session.cursor != after
+                if is_moved or record.seq > self._live.position:
+                    return
+                if not session.token.entitled.is_due(record.accepted_at, self._clock.wall()):
+                    break
+                self._announce_gap(session, record)
+                if session.disconnect_reason is None:
+                    self._offer(session, reader, record)
+                after = record.seq
+                if not self._live.has_room(session):
+                    break
+                await time_slice.renew_if_over()
+            self._live.checkpoint_if_due(session)
 
     def _announce_gap(self, session: Session, record: Record) -> None:
         """Send a `gap` message if the items just before `record` were pruned before this connection read them.

@@ -6,7 +6,6 @@ at most `unmetered_items` items is read from memory and is not metered. A longer
 for only `max_long_per_min` of them a minute.
 """
 
-import asyncio
 from collections.abc import Iterable
 
 from app.core.access.entitlement import Entitlement
@@ -29,8 +28,9 @@ from app.core.rate_limiter import KeyedRateLimiter
 from app.flows.delivery.channel import Channel
 from app.flows.delivery.replay_filter import ReplayFilter
 from app.flows.delivery.session import Session
+from app.flows.time_slices import TimeSlices
 from app.ports.clock import Clock
-from app.ports.log import NewsLog
+from app.ports.log import NewsLog, Record
 from app.telemetry.labels import RateScope, Resume
 from app.telemetry.stats import Stats
 
@@ -43,10 +43,17 @@ class StartResolver:
     """
 
     def __init__(
-        self, log: NewsLog, replay_filter: ReplayFilter, limits: ReplayLimits, clock: Clock, stats: Stats
+        self,
+        log: NewsLog,
+        replay_filter: ReplayFilter,
+        slices: TimeSlices,
+        limits: ReplayLimits,
+        clock: Clock,
+        stats: Stats,
     ) -> None:
         self._news_log = log
         self._replay_filter = replay_filter
+        self._slices = slices
         self._limits = limits
         self._clock = clock
         self._stats = stats
@@ -100,11 +107,14 @@ class StartResolver:
 
         Raises ClientError(INVALID_MESSAGE, RATE_LIMITED), and ServerError if the log cannot be read.
         """
-        start = await self._resolve(request, channels, session.token.entitled)
-        self._meter(session, start)
+        if isinstance(request, ResumeLast):
+            self._check_last(request.items)
+            return LogRange(await self._before_last(request.items, channels, session))
+        start = await self._place_of(request)
+        self._meter(session, start.after)
         return start
 
-    async def _resolve(self, request: ResumeRequest, channels: Iterable[Channel], entitled: Entitlement) -> LogRange:
+    async def _place_of(self, request: Position | ResumeAfter | ResumeSince) -> LogRange:
         match request:
             case Position():
                 return resume(request, self.bounds)
@@ -112,9 +122,6 @@ class StartResolver:
                 return resume_after(seq, self.bounds)
             case ResumeSince(time):
                 return await self._since(time)
-            case ResumeLast(items):
-                self._check_last(items)
-                return LogRange(await self._before_last(items, channels, entitled))
 
     def _check_last(self, items: int) -> None:
         if items > self._limits.max_last_items:
@@ -141,30 +148,41 @@ class StartResolver:
                 high = middle
         return LogRange(low - 1)
 
-    async def _before_last(self, items: int, channels: Iterable[Channel], entitled: Entitlement) -> int:
+    async def _before_last(self, items: int, channels: Iterable[Channel], session: Session) -> int:
         """Return the seq after which `items` items are due and match at least one of the channels.
 
         Only the newest `max_scan_items` items are searched. If fewer of them match, return the seq just before the
-        oldest item searched.
+        oldest item searched. Raises ClientError(RATE_LIMITED) as soon as the search makes the replay a long one.
         """
-        wanted, page, now = list(channels), self._limits.page_items, self._clock.wall()
-        end = self._news_log.head
+        wanted, page = list(channels), self._limits.page_items
+        head = end = self._news_log.head
         lowest = max(self._news_log.oldest - 1, end - self._limits.max_scan_items)
+        is_metered = False
         while end > lowest:
             after = max(end - page, lowest)
+            if not is_metered and self._is_long(head, after):
+                is_metered = True
+                self._meter(session, after)
             records = await self._news_log.read(after, end - after)
-            for number, record in enumerate(reversed(records), start=1):
-                if number % self._limits.items_per_yield == 0:
-                    await asyncio.sleep(0)
-                is_due = entitled.is_due(record.accepted_at, now)
-                items -= is_due and any(self._replay_filter.matches(channel, record, entitled) for channel in wanted)
-                if items == 0:
-                    return record.seq - 1
+            async with self._slices.share() as time_slice:
+                for record in reversed(records):
+                    items -= self._is_wanted(record, wanted, session.token.entitled)
+                    if items == 0:
+                        return record.seq - 1
+                    await time_slice.renew_if_over()
             end = after
         return lowest
 
-    def _meter(self, session: Session, start: LogRange) -> None:
-        if self._news_log.head - start.after <= self._limits.unmetered_items:
+    def _is_wanted(self, record: Record, channels: Iterable[Channel], entitled: Entitlement) -> bool:
+        is_due = entitled.is_due(record.accepted_at, self._clock.wall())
+        return is_due and any(self._replay_filter.matches(channel, record, entitled) for channel in channels)
+
+    def _is_long(self, head: int, after: int) -> bool:
+        return head - after > self._limits.unmetered_items
+
+    def _meter(self, session: Session, after: int) -> None:
+        """Count a replay of the items after a seq, if it is a long one. Raises ClientError(RATE_LIMITED)."""
+        if not self._is_long(self._news_log.head, after):
             return
         key = f"{session.user_id}/{session.device_id or ''}"
         wait_s = self._limiter.acquire(key, self._clock.monotonic())

@@ -8,6 +8,7 @@ from app.core.access.entitlement import UNRESTRICTED, Entitlement
 from app.core.filters.analysis import CompiledFilter, analyze_item, compile_filter
 from app.core.filters.filter import MATCH_ALL, Filter
 from app.core.filters.matching import Outcome, first_rejection
+from app.flows.time_slices import TimeSlices
 from app.ports.log import NewsLog, NewsQuery, Record
 
 _SCAN_PAGE = 100
@@ -42,8 +43,9 @@ class History:
     whole pages of 100.
     """
 
-    def __init__(self, log: NewsLog, max_scan_items: int) -> None:
+    def __init__(self, log: NewsLog, slices: TimeSlices, max_scan_items: int) -> None:
         self._news_log = log
+        self._slices = slices
         self._max_scan_items = max_scan_items
 
     async def item(self, item_id: str, now: float, entitled: Entitlement = UNRESTRICTED) -> Record | None:
@@ -93,13 +95,15 @@ class History:
         return Preview(outcomes.total(), matched, rejected, round(matched / hours, 3), samples)
 
     async def _scan(self, query: NewsQuery) -> AsyncIterator[Record]:
-        """Yield up to `max_scan_items` items that a query selects, newest first. They are read in pages of 100, so that
-        other tasks run in between.
+        """Yield up to `max_scan_items` items that a query selects, newest first. They are read in pages of 100, and
+        handed out in time slices: the caller must not wait for anything else in between.
         """
         for _ in range(0, self._max_scan_items, _SCAN_PAGE):
             records = await self._news_log.select(query._replace(limit=_SCAN_PAGE, offset=0))
-            for record in records:
-                yield record
+            async with self._slices.share() as time_slice:
+                for record in records:
+                    yield record
+                    await time_slice.renew_if_over()
             if len(records) < _SCAN_PAGE:
                 return
             query = _after(query, records[-1])
