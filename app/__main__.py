@@ -24,12 +24,12 @@ from app.adapters.system.logs import set_up_logging
 from app.adapters.tokens.signing import sign
 from app.client.listen import ConnectionRefused, as_line, listen
 from app.client.publish import PublishFailed, publish_file
+from app.client.server import check_address
 from app.config import OPTIONS, PREFIX, SECRETS, InvalidSetting, Settings, read_settings, unknown_variables, variable
 from app.core.access.entitlement import parse_entitlement
-from app.core.access.identity import MAX_TOKEN_LIFETIME_S, Scope
+from app.core.access.identity import MAX_TOKEN_LIFETIME_S, Scope, check_subject
 from app.core.errors import ClientError, CorruptStateError
 from app.core.validation.strict_json import decode_object
-from app.core.validation.values import did_you_mean
 from app.serve import Listening, serve
 from app.telemetry.stats import Stats
 
@@ -131,9 +131,8 @@ def _serve(arguments: argparse.Namespace) -> int:
 def _run_server(settings: Settings) -> None:
     stats = Stats()
     set_up_logging(settings.log_level, settings.log_format, SystemClock().monotonic, stats.server.record_log_line)
-    known = [variable(name) for name in OPTIONS]
-    for name in unknown_variables(os.environ):
-        _log.warning("unknown_setting", name=f"{name}{did_you_mean(name, known)}")
+    for name, hint in unknown_variables(os.environ).items():
+        _log.warning("unknown_setting", name=name, detail=f"is not a setting, and is ignored{hint}")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve_until_signalled(settings, stats))
 
@@ -165,8 +164,13 @@ def _announce(settings: Settings, listening: Listening) -> None:
 
 def _publish(arguments: argparse.Namespace) -> int:
     try:
-        new = asyncio.run(publish_file(arguments.file, arguments.server, arguments.token))
-    except (PublishFailed, OSError) as error:
+        server = _server(arguments)
+        new = asyncio.run(publish_file(arguments.file, server, arguments.token))
+    except ValueError as error:
+        return _complain(error, WRONG)
+    except OSError as error:
+        return _complain(f"{arguments.file}: {error.strerror}", FAILED)
+    except PublishFailed as error:
         return _complain(error, FAILED)
     sys.stdout.write(f"{new} new\n")
     return 0
@@ -178,11 +182,21 @@ def _listen(arguments: argparse.Namespace) -> int:
     if filters or arguments.min_impact is not None:
         filters["impact_threshold"] = arguments.min_impact or 0
     try:
-        show = partial(_show, as_json=arguments.json)
-        asyncio.run(listen(arguments.server, arguments.user, filters, show, arguments.token))
+        show, warn = partial(_show, as_json=arguments.json), partial(_complain, code=FAILED)
+        asyncio.run(listen(_server(arguments), arguments.user, filters, show, warn, arguments.token))
+    except ValueError as error:
+        return _complain(error, WRONG)
     except ConnectionRefused as error:
         return _complain(error, FAILED)
     return 0
+
+
+def _server(arguments: argparse.Namespace) -> str:
+    """Return the address of the server without a slash at its end. Raises ValueError if it is not an address."""
+    try:
+        return check_address(arguments.server)
+    except ValueError as error:
+        raise ValueError(f"--server or {PREFIX}URL: {error}") from None
 
 
 def _entitlement(text: str) -> object:
@@ -195,9 +209,17 @@ def _entitlement(text: str) -> object:
         claim = decode_object(text.encode(errors="replace"))
         parse_entitlement(claim)
     except ClientError as error:
-        where = "".join(f"; {bad.pointer} {bad.detail}" for bad in error.fields)
-        raise ValueError(f"--ent: {error.detail}{where}") from None
+        where = "; ".join(f"{bad.pointer} {bad.detail}".strip() for bad in error.fields)
+        raise ValueError(f"--ent: {error.detail}: {where}") from None
     return claim
+
+
+def _check_user(user: str) -> None:
+    """Raise ValueError if the server would refuse a token for this user."""
+    try:
+        check_subject(user)
+    except ClientError as error:
+        raise ValueError(f"--user {user!r}: {error.detail.removeprefix('sub ')}") from None
 
 
 def _token(arguments: argparse.Namespace) -> int:
@@ -215,7 +237,11 @@ def _token(arguments: argparse.Namespace) -> int:
             "ent": _entitlement(arguments.ent),
         }
         claims = {name: value for name, value in optional.items() if value not in (None, "")}
-        token = sign(settings.jwt_secret, arguments.user, arguments.scope, now, lifetime_s, claims)
+        _check_user(arguments.user)
+        try:
+            token = sign(settings.jwt_secret, arguments.user, arguments.scope, now, lifetime_s, claims)
+        except ValueError as error:
+            raise InvalidSetting("jwt_secret", settings.jwt_secret, str(error)) from None
     except ValueError as error:
         return _complain(error, WRONG)
     sys.stdout.write(f"{token}\n")
@@ -230,8 +256,8 @@ def _show(message: bytes, *, as_json: bool) -> None:
 
 
 def _print_config(settings: Settings) -> None:
-    for name in unknown_variables(os.environ):
-        sys.stderr.write(f"polyfloat-news: {name} is not a setting\n")
+    for name, hint in unknown_variables(os.environ).items():
+        _complain(f"{name} is not a setting, and is ignored{hint}", WRONG)
     for name in OPTIONS:
         text = _as_text(getattr(settings, name))
         sys.stdout.write(f"{variable(name)}={'…' if text and name in SECRETS else text}\n")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from app.core.validation.limit_overrides import parse_limit_overrides
-from app.core.validation.values import InvalidValue, Value, flag, integer, number, one_of, optional
+from app.core.validation.values import InvalidValue, Value, did_you_mean, flag, integer, number, one_of, optional
 
 PREFIX = "NEWS_"
 MEMORY = ":memory:"
@@ -85,7 +85,8 @@ class InvalidSetting(ValueError):
 
     def __init__(self, name: str, value: str, detail: str) -> None:
         shown = repr(value) if name not in SECRETS else "…"
-        super().__init__(f"{variable(name)}={shown}: {detail}")
+        is_unset = name in SECRETS and not value
+        super().__init__(f"{variable(name)}: {detail}" if is_unset else f"{variable(name)}={shown}: {detail}")
 
 
 class Option(NamedTuple):
@@ -254,10 +255,13 @@ def _check_identity(settings: Settings) -> None:
         raise InvalidSetting("host", settings.host, detail)
 
 
-def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return the sorted names of the NEWS_* variables that neither the server nor a command reads."""
+def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of the NEWS_* variables that neither the server nor a command reads, in alphabetical order, each
+    with ` (did you mean "…"?)` if it is similar to a known one.
+    """
     known = {variable(name) for name in OPTIONS} | {f"{PREFIX}{name}" for name in ("ENGINE", "URL", "TOKEN")}
-    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+    unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+    return {name: did_you_mean(name, sorted(known)) for name in unknown}
 
 
 def _refuse_unavailable(environment: Mapping[str, str]) -> None:

@@ -7,16 +7,20 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from time import monotonic
 from typing import Any
+from urllib.parse import urlencode
 
-import aiohttp
 import msgspec
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from app.client.backoff import pause_s
 from app.client.credentials import bearer
+from app.client.server import describe_failure, describe_refusal
 
 _HEALTHY_S = 60.0
 _HEARTBEAT_S = 20.0
 _NO_RETRY_FROM = 4500
+_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 
 
 class _Position:
@@ -47,8 +51,8 @@ class _Position:
 
 
 class ConnectionRefused(Exception):
-    """The server refused the client, and a retry would not help. The message has the HTTP status of the handshake, or
-    the close code of the connection (4500 or above).
+    """The server refused the client, and a retry would not help. The message has the HTTP status and the server's
+    reasons, or the close code of the connection (4500 or above) and its reason.
     """
 
 
@@ -57,9 +61,11 @@ async def listen(
     user: str,
     filters: Mapping[str, object],
     show: Callable[[bytes], None],
+    warn: Callable[[str], object],
     token: str | None = None,
 ) -> None:
-    """Call `show` with every message of the server until cancelled, and reconnect after each disconnect.
+    """Call `show` with every message of the server until cancelled, and reconnect after each disconnect. `warn` is
+    called with the reason for every reconnect.
 
     A new connection resumes at the position of the previous one, so that items missed in between are received too.
     Without `filters` the user's stored filter is used. Raises ConnectionRefused.
@@ -73,29 +79,36 @@ async def listen(
         show(message)
         position.advance(message)
 
-    async with aiohttp.ClientSession(headers=bearer(token)) as session:
-        while True:
-            opened_at = monotonic()
-            await _listen_once(session, f"{server}/ws/news", parameters | position.query(), receive)
-            attempt = 0 if monotonic() - opened_at > _HEALTHY_S else attempt + 1
-            await asyncio.sleep(pause_s(attempt))
+    # "ws" for "http", "wss" for "https".
+    url = f"ws{server.removeprefix('http')}/ws/news"
+    while True:
+        opened_at = monotonic()
+        reason = await _listen_once(f"{url}?{urlencode(parameters | position.query())}", token, receive)
+        attempt = 0 if monotonic() - opened_at > _HEALTHY_S else attempt + 1
+        warn(f"{reason}; trying again")
+        await asyncio.sleep(pause_s(attempt))
 
 
-async def _listen_once(
-    session: aiohttp.ClientSession, url: str, parameters: Mapping[str, str], show: Callable[[bytes], None]
-) -> None:
+async def _listen_once(url: str, token: str | None, show: Callable[[bytes], None]) -> str:
+    """Receive messages until the connection ends, and return why it ended. Raises ConnectionRefused."""
     try:
-        async with session.ws_connect(url, params=parameters, heartbeat=_HEARTBEAT_S) as socket:
+        async with connect(url, additional_headers=bearer(token), ping_interval=_HEARTBEAT_S, proxy=None) as socket:
             async for message in socket:
-                if message.type is aiohttp.WSMsgType.TEXT:
-                    show(message.data.encode())
-            if (socket.close_code or 0) >= _NO_RETRY_FROM:
-                raise ConnectionRefused(f"closed with {socket.close_code}")
-    except aiohttp.WSServerHandshakeError as error:
-        if error.status < 500 and error.status != 429:
-            raise ConnectionRefused(f"{error.status} {error.message}") from error
-    except (aiohttp.ClientError, OSError):
-        return
+                show(message.encode() if isinstance(message, str) else message)
+        code, reason = socket.close_code or 0, socket.close_reason
+    except ConnectionClosed as closed:
+        code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd is not None else (0, "")
+    except InvalidStatus as refused:
+        status = refused.response.status_code
+        text = describe_refusal(status, bytes(refused.response.body))
+        if status < _SERVER_ERROR and status != _TOO_MANY_REQUESTS:
+            raise ConnectionRefused(text) from refused
+        return text
+    except (WebSocketException, OSError) as error:
+        return f"cannot reach {url.partition('?')[0]}: {describe_failure(error)}"
+    if code >= _NO_RETRY_FROM:
+        raise ConnectionRefused(f"closed with {code} {reason}")
+    return f"closed with {code} {reason}" if code else "the connection was lost"
 
 
 def as_line(message: bytes) -> str | None:

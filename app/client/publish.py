@@ -10,6 +10,7 @@ import msgspec
 
 from app.client.backoff import pause_s
 from app.client.credentials import bearer
+from app.client.server import describe_failure, describe_refusal
 
 _BATCH_ITEMS = 100
 _BATCH_BYTES = 200_000
@@ -72,20 +73,12 @@ async def _send(session: aiohttp.ClientSession, url: str, body: bytes) -> list[d
                 if answer.ok:
                     return list(msgspec.json.decode(text)["items"])
                 if answer.status not in _RETRYABLE:
-                    raise PublishFailed(_explain(answer.status, text))
+                    raise PublishFailed(describe_refusal(answer.status, text))
                 await asyncio.sleep(float(answer.headers.get("Retry-After", pause_s(attempt))))
         except aiohttp.ClientConnectionError as error:
+            reason = f"cannot reach {url}: {describe_failure(error)}"
             if attempt == _TRIES - 1:
-                raise PublishFailed(f"{url}: {error}") from error
-            sys.stderr.write(f"polyfloat-news: {error}; trying again\n")
+                raise PublishFailed(reason) from error
+            sys.stderr.write(f"polyfloat-news: {reason}; trying again\n")
             await asyncio.sleep(pause_s(attempt))
     raise PublishFailed(f"{url}: still busy after {_TRIES} tries")
-
-
-def _explain(status: int, text: bytes) -> str:
-    try:
-        problem = msgspec.json.decode(text)
-        lines = [f"  {bad['pointer']}: {bad['detail']}" for bad in problem.get("errors", [])]
-        return "\n".join([f"{status} {problem['detail']}", *lines])
-    except (msgspec.DecodeError, KeyError, TypeError):
-        return f"{status} {text[:200]!r}"

@@ -46,7 +46,9 @@ BAD: list[tuple[dict[str, str], str]] = [
     ({"NEWS_LIMITS": "filters.max_channels=3.5"}, "filters.max_channels must be an integer of at least 1"),
     ({"NEWS_LIMITS": "filters.max_channels=0"}, "filters.max_channels must be an integer of at least 1"),
     ({"NEWS_LIMITS": "shutdown.max_close_s=inf"}, "shutdown.max_close_s must be a number above 0"),
-    ({"NEWS_LIMITS": "filters.max_channels"}, "filters.max_channels must be an integer of at least 1"),
+    ({"NEWS_LIMITS": "filters.max_channels"}, "filters.max_channels: must be followed by =value"),
+    ({"NEWS_LIMITS": "filters.max_channels=3,filters.max_channels=4"}, "filters.max_channels: must be set only once"),
+    ({"NEWS_LIMITS": "scan_items=3"}, "or replays.max_scan_items"),
     ({"NEWS_LIMITS": "channels=3"}, "channels is now filters.max_channels"),
     ({"NEWS_LIMITS": "connections=3"}, "connections is now NEWS_MAX_CONNECTIONS"),
     ({"NEWS_LIMITS": "connections.max_total=3"}, "connections.max_total is set by NEWS_MAX_CONNECTIONS"),
@@ -130,7 +132,9 @@ def test_other_hosts_need_explicit_permission() -> None:
 
 
 def test_unknown_variables_are_reported() -> None:
-    assert unknown_variables({"NEWS_PORT": "1", "NEWS_PROT": "1", "OTHER": "1", "NEWS_URL": "x"}) == ["NEWS_PROT"]
+    environment = {"NEWS_PORT": "1", "NEWS_PROT": "1", "NEWS_ZZZZZ": "1", "OTHER": "1", "NEWS_URL": "x"}
+
+    assert unknown_variables(environment) == {"NEWS_PROT": ' (did you mean "NEWS_PORT"?)', "NEWS_ZZZZZ": ""}
 
 
 @pytest.fixture

@@ -203,8 +203,52 @@ async def test_listen_stops_when_refused(tmp_path: Path) -> None:
     async with server_process("--database", ":memory:") as running:
         refused = await run_command("listen", "--user", "a b", "--server", running.server.url)
 
-    assert refused.code == 1
+        unknown = await run_command("listen", "--user", "a", "--category", "cryto", "--server", running.server.url)
+
+    assert refused.code == unknown.code == 1
     assert "400" in refused.err
+    assert unknown.err.startswith(
+        "polyfloat-news: 422 filters: Invalid filters\n  filters/categories/0: must be one of politics, "
+    )
+
+
+async def test_listen_says_why_it_tries_again() -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    listener = await spawn("listen", "--user", "a", "--server", address)
+    assert listener.stderr is not None
+
+    said = (await soon(listener.stderr.readline())).decode()
+    listener.send_signal(signal.SIGINT)
+    await listener.wait()
+
+    url = address.replace("http", "ws")
+    assert said == f"polyfloat-news: cannot reach {url}/ws/news: Connection refused; trying again\n"
+
+
+@pytest.mark.parametrize("command", [("listen", "--user", "a"), ("publish", "/nowhere/items.ndjson")])
+@pytest.mark.parametrize("address", ["foo", "ftp://127.0.0.1", "http://", "http://127.0.0.1:99999"])
+async def test_bad_server_address_is_refused(command: tuple[str, ...], address: str) -> None:
+    by_option, by_variable = await asyncio.gather(
+        run_command(*command, "--server", address), run_command(*command, environment={"NEWS_URL": address})
+    )
+
+    assert by_option.code == by_variable.code == 2
+    assert f"--server or NEWS_URL: {address!r} must be an http or https address" in by_option.err
+    assert by_option.err == by_variable.err
+
+
+async def test_token_command_names_what_is_wrong() -> None:
+    environment = {"NEWS_JWT_SECRET": SECRET}
+    bad_user, bad_json, short = await asyncio.gather(
+        run_command("token", "--user", "a b", environment=environment),
+        run_command("token", "--user", "a", "--ent", "{", environment=environment),
+        run_command("token", "--user", "a", environment={"NEWS_JWT_SECRET": "short"}),
+    )
+
+    assert bad_user.code == bad_json.code == short.code == 2
+    assert "--user 'a b': must be a user id" in bad_user.err
+    assert "--ent: Invalid JSON: JSON is malformed: it ends too early" in bad_json.err
+    assert "NEWS_JWT_SECRET=…: must have at least 32 bytes" in short.err
 
 
 async def test_publish_reports_a_missing_file() -> None:

@@ -77,10 +77,7 @@ def parse_claims(claims: Mapping[str, Any], now: float) -> Identity:
     lives longer than 24 hours (plus LEEWAY_S) is refused: a stolen one would be useful for too long.
     """
     subject, expires_at = claims["sub"], float(claims["exp"])
-    if not _SUBJECT.match(subject):
-        raise ClientError(
-            ErrorCode.UNAUTHORIZED, "sub must be a user id: 1 to 128 of the characters A-Z a-z 0-9 _ . : @ -"
-        )
+    check_subject(subject)
     if expires_at - min(float(claims.get("iat", now)), now) > MAX_TOKEN_LIFETIME_S + LEEWAY_S:
         raise ClientError(
             ErrorCode.UNAUTHORIZED,
@@ -91,3 +88,11 @@ def parse_claims(claims: Mapping[str, Any], now: float) -> Identity:
         raise ClientError(ErrorCode.UNAUTHORIZED, "scope must be words separated by spaces (RFC 8693 section 4.2)")
     entitled = parse_entitlement(claims["ent"]) if "ent" in claims else UNRESTRICTED
     return Identity(subject, frozenset(scope.split()), expires_at, entitled)
+
+
+def check_subject(subject: str) -> None:
+    """Raise ClientError(UNAUTHORIZED) if the claim `sub` is not a user id, and TypeError if it is not a string."""
+    if not _SUBJECT.match(subject):
+        raise ClientError(
+            ErrorCode.UNAUTHORIZED, "sub must be a user id: 1 to 128 of the characters A-Z a-z 0-9 _ . : @ -"
+        )

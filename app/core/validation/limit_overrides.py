@@ -80,6 +80,8 @@ RENAMED: Mapping[str, str] = {
     "probe_timeout_s": "canary.timeout_s",
     "drain_s": "shutdown.max_close_s",
 }
+# One old limit had two meanings.
+_ALSO = {"scan_items": " (for requests), or replays.max_scan_items (for since.last)"}
 
 
 def parse_limit_overrides(text: str) -> dict[str, float]:
@@ -88,23 +90,34 @@ def parse_limit_overrides(text: str) -> dict[str, float]:
     Raises InvalidValue for a value that the limit does not accept, for an unknown or old name, and for a limit that has
     a setting of its own.
     """
-    entries = (entry.partition("=") for entry in text.split(",") if entry.strip())
-    return dict(_parse_entry(name.strip(), value.strip()) for name, _, value in entries)
+    values: dict[str, float] = {}
+    for entry in filter(None, map(str.strip, text.split(","))):
+        name, sign, value = map(str.strip, entry.partition("="))
+        parsed = _value_of(name)
+        if name in values:
+            raise InvalidValue(f"{name}: must be set only once")
+        if not sign:
+            raise InvalidValue(f"{name}: must be followed by =value")
+        try:
+            values[name] = parsed.parse(value)
+        except InvalidValue as error:
+            raise InvalidValue(f"{name} {error}") from None
+    return values
 
 
-def _parse_entry(name: str, text: str) -> tuple[str, float]:
+def _value_of(name: str) -> Value:
+    """Return the parser of a limit's values. Raises InvalidValue if NEWS_LIMITS cannot set a limit of this name."""
     if name in RENAMED:
-        raise InvalidValue(f"{name} is now {_OWN_SETTINGS.get(RENAMED[name], RENAMED[name])}")
+        raise InvalidValue(f"{name} is now {_OWN_SETTINGS.get(RENAMED[name], RENAMED[name])}{_ALSO.get(name, '')}")
     if name in _OWN_SETTINGS:
         raise InvalidValue(f"{name} is set by {_OWN_SETTINGS[name]}")
-    value = _SETTABLE.get(name)
-    if value is None:
+    if name not in _SETTABLE:
         nearest = did_you_mean(name, _SETTABLE)
-        raise InvalidValue(f"{name}: unknown limit{nearest}; must be group.name=value, separated by commas")
-    try:
-        return name, value.parse(text)
-    except InvalidValue as error:
-        raise InvalidValue(f"{name} {error}") from None
+        raise InvalidValue(
+            f"{name}: unknown limit{nearest}; must be group.name=value, separated by commas, with a name that"
+            " GET /api/v1/limits shows"
+        )
+    return _SETTABLE[name]
 
 
 def _settable() -> dict[str, Value]:
