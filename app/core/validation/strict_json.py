@@ -2,9 +2,10 @@
 
 Refused are malformed text, nesting deeper than 8 levels, a key that appears twice in an object (RFC 8259 section 4
 leaves its meaning open), NUL characters, and integers outside ±2^53, which a JavaScript client would round. msgspec
-itself refuses malformed text, NaN, Infinity and lone surrogates. One walk over the decoded document does the other
-checks. A key that appears twice is found by counting: the text then has more colons outside strings than the decoded
-document has keys. For speed, only C code reads the raw text, to parse it and to count colons.
+itself refuses malformed text, NaN, Infinity and lone surrogates. A byte order mark before the document is ignored. One
+walk over the decoded document does the other checks. A key that appears twice is found by counting: the text then has
+more colons outside strings than the decoded document has keys. For speed, only C code reads the raw text, to parse it
+and to count colons.
 """
 
 import re
@@ -16,6 +17,10 @@ from app.core.errors import ClientError, ErrorCode, FieldError
 MAX_DEPTH = 8
 MAX_SAFE_INTEGER = 2**53
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LONE_SURROGATE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _TOO_DEEP = f"must not be nested deeper than {MAX_DEPTH}"
 
@@ -66,11 +71,14 @@ def decode_object(body: bytes, not_an_object: ErrorCode = ErrorCode.INVALID_PARA
     """Decode one JSON object. Raises ClientError(INVALID_JSON) if the text is refused, and ClientError(`not_an_object`)
     if the text is accepted but is not a JSON object.
     """
+    body = body.removeprefix(_BYTE_ORDER_MARK)
     try:
         document: object = msgspec.json.decode(body)
         _check_document(document, body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, _NotAccepted) as error:
+    except _NotAccepted as error:
         raise _invalid_json(str(error)) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _invalid_json(_describe(error, body)) from None
     except RecursionError:
         # msgspec raises RecursionError for a document that is nested some hundred levels deep. It is neither a
         # MsgspecError nor a ValueError, so it is caught separately.
@@ -78,6 +86,22 @@ def decode_object(body: bytes, not_an_object: ErrorCode = ErrorCode.INVALID_PARA
     if not isinstance(document, dict):
         raise ClientError(not_an_object, fields=(FieldError("", "must be an object"),))
     return document
+
+
+def _describe(error: Exception, body: bytes) -> str:
+    """Return what is wrong with a text that msgspec refuses. msgspec's own words are used if they speak of JSON."""
+    if not body.strip():
+        return "must not be empty"
+    try:
+        body.decode()
+    except UnicodeDecodeError as undecodable:
+        return f"must be UTF-8: byte {undecodable.start} is not"
+    if _LONE_SURROGATE.search(body):
+        return "strings must not contain lone surrogates"
+    if isinstance(error, msgspec.ValidationError):
+        return "numbers must be at most 1.8e308"
+    text = str(error)
+    return text if text.startswith("JSON is malformed") else "JSON is malformed: it ends too early"
 
 
 def _check_document(document: object, body: bytes) -> None:

@@ -51,8 +51,8 @@ def integer(minimum: int, maximum: int) -> Value:
             raise ValueError(text)
         return int(text)
 
-    schema = {"type": "integer", "minimum": minimum, "maximum": maximum}
-    return Value(f"an integer between {minimum} and {maximum}", read, schema)
+    must_be = f"{minimum} or {maximum}" if maximum - minimum == 1 else f"an integer between {minimum} and {maximum}"
+    return Value(must_be, read, {"type": "integer", "minimum": minimum, "maximum": maximum})
 
 
 def number(minimum: float, maximum: float) -> Value:
@@ -135,7 +135,7 @@ def _describe(info: inspect.Type) -> str:  # noqa: PLR0911 - a table by type
         case inspect.IntType(ge=low, le=high):
             return f"an integer{_bounds(low, high)}"
         case inspect.FloatType(ge=low, le=high, gt=above, lt=below):
-            return f"a number{_bounds(low, high) or _open_bounds(above, below)}"
+            return f"a number{_bounds(low, high, above, below)}"
         case inspect.StrType(min_length=shortest, max_length=longest):
             return f"a string{_lengths(shortest, longest, 'characters')}"
         case inspect.VarTupleType(max_length=longest) | inspect.ListType(max_length=longest):
@@ -143,7 +143,9 @@ def _describe(info: inspect.Type) -> str:  # noqa: PLR0911 - a table by type
         case inspect.EnumType(cls=words):
             return f"one of {', '.join(word.value for word in words)}"
         case inspect.UnionType(types=types):
-            return " or ".join(_describe(one) for one in types if not isinstance(one, inspect.CustomType))
+            # null first: "null or one of rss, nitter" cannot be read as if null were in the list.
+            ordered = sorted(types, key=lambda one: not isinstance(one, inspect.NoneType))
+            return " or ".join(_describe(one) for one in ordered if not isinstance(one, inspect.CustomType))
         case _:
             return _SIMPLE.get(type(info), "another kind of value")
 
@@ -157,16 +159,12 @@ _SIMPLE: dict[type[inspect.Type], str] = {
 }
 
 
-def _bounds(low: float | None, high: float | None) -> str:
+def _bounds(low: float | None, high: float | None, above: float | None = None, below: float | None = None) -> str:
     if low is not None and high is not None:
         return f" between {_plain(low)} and {_plain(high)}"
-    if low is not None:
-        return f" of at least {_plain(low)}"
-    return "" if high is None else f" of at most {_plain(high)}"
-
-
-def _open_bounds(above: float | None, below: float | None) -> str:
-    return ("" if above is None else f" above {_plain(above)}") + ("" if below is None else f" below {_plain(below)}")
+    named = {"above": above, "at least": low, "below": below, "at most": high}
+    words = " and ".join(f"{word} {_plain(bound)}" for word, bound in named.items() if bound is not None)
+    return f" of {words}" if words.startswith("at") else f" {words}".rstrip()
 
 
 def _lengths(shortest: int | None, longest: int | None, of: str) -> str:
@@ -177,7 +175,7 @@ def _lengths(shortest: int | None, longest: int | None, of: str) -> str:
 
 def _plain(bound: float) -> str:
     """Write a bound without an exponent: 100000000000, not 1e+11."""
-    return f"{bound:.12g}"
+    return str(bound) if isinstance(bound, int) else f"{bound:.12g}"
 
 
 def positive(annotation: object) -> Value:

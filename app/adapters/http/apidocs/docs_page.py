@@ -5,6 +5,7 @@ Both pages are rendered when the server starts. They need no scripts and nothing
 closed networks.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
@@ -124,7 +125,7 @@ def _shape(schema: Document) -> str:
         return " or ".join(f"<code>{escape(str(word))}</code>" for word in schema["enum"])
     if schema.get("type") == "array":
         return f"list of {_shape(schema.get('items', {}))}"
-    bounds = [f"{key} {schema[key]}" for key in _BOUNDS if key in schema]
+    bounds = [f"{key} {json.dumps(schema[key])}" for key in _BOUNDS if key in schema]
     return escape(", ".join([str(schema.get("type", "any")), *bounds]))
 
 

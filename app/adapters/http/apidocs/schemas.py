@@ -6,7 +6,8 @@ is its docstring. The summary of an operation is the first line of its handler's
 """
 
 import inspect
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from http import HTTPStatus
 from itertools import chain
 from typing import Any, NamedTuple, get_args
@@ -55,6 +56,7 @@ _SECURITY: Schema = {
     }
 }
 _ABOUT = "News pushed to traders' terminals within milliseconds, to each user what their filters match."
+_NAME = re.compile(r"\b[A-Z][A-Z_]+\b")
 _REF = "#/components/schemas/{name}"
 
 
@@ -121,7 +123,16 @@ def asyncapi(query: Mapping[str, Value], version: str) -> Schema:
 def describe(models: list[Any]) -> DescribedTypes:
     """Return the JSON Schemas (draft 2020-12) of a list of types."""
     schemas, components = msgspec.json.schema_components(models, schema_hook=_hook, ref_template=_REF)
+    for schema in components.values():
+        schema["description"] = _without_names(inspect.cleandoc(schema.get("description", "")), schema.get("enum", ()))
     return DescribedTypes(list(schemas), components)
+
+
+def _without_names(description: str, words: Collection[str]) -> str:
+    """Return the docstring of an enumeration with the Python names of its values (`GOING_AWAY`) replaced by the values
+    as they are in JSON (`going_away`).
+    """
+    return _NAME.sub(lambda name: f"`{name[0].lower()}`" if name[0].lower() in words else name[0], description)
 
 
 def _hook(unknown: type) -> Schema:

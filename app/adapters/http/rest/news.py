@@ -97,7 +97,7 @@ def _parse_lines(body: bytes, limits: PublishLimits) -> list[RawNews]:
         try:
             raws.append(parse_raw(decode_object(line), f"/{number}"))
         except ClientError as error:
-            errors += error.fields if error.code is not ErrorCode.INVALID_JSON else _on_line(number, error)
+            errors += _on_line(number, error)
     if errors:
         detail = "No item was stored, because some are not valid"
         raise ClientError(ErrorCode.INVALID_PARAMETER, detail, fields=tuple(errors))
@@ -105,8 +105,9 @@ def _parse_lines(body: bytes, limits: PublishLimits) -> list[RawNews]:
 
 
 def _on_line(number: int, error: ClientError) -> list[FieldError]:
-    """Return the errors of a line that is not valid JSON. Their pointer is the number of the line."""
-    return [FieldError(f"/{number}", f"{error.detail}: {bad.detail}") for bad in error.fields]
+    """Return the errors of a line. An error without a pointer is one of the whole line, so it gets that of the line."""
+    reason = f"{error.detail}: " if error.code is ErrorCode.INVALID_JSON else ""
+    return [FieldError(bad.pointer or f"/{number}", f"{reason}{bad.detail}") for bad in error.fields]
 
 
 def _receipt(appended: Appended) -> Receipt:
