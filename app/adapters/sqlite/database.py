@@ -57,7 +57,7 @@ class Database:
         self._writer = writer
         self._reader = reader
         self._searcher = searcher
-        self._path = path
+        self.path = path
         self._stats = stats
         self._space = space
         self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
@@ -84,7 +84,7 @@ class Database:
         """Return the sizes in bytes of the database file (`main`) and its write-ahead log (`wal`). A missing file has
         the size 0.
         """
-        return {name: _size(self._path + suffix) for name, suffix in (("main", ""), ("wal", "-wal"))}
+        return {name: _size(self.path + suffix) for name, suffix in (("main", ""), ("wal", "-wal"))}
 
     async def write(
         self, operation: Operation, job: Job[Result], committed: Callable[[], None] = lambda: None

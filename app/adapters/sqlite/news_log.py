@@ -208,7 +208,8 @@ async def open_log(database: Database) -> SqliteNewsLog:
     try:
         return await _open(database)
     except ServerError as error:
-        raise CorruptStateError("the news log cannot be read") from error
+        detail = f"{database.path}: the news log cannot be read: restore the file from a backup"
+        raise CorruptStateError(detail) from error
 
 
 async def _open(database: Database) -> SqliteNewsLog:

@@ -23,6 +23,12 @@ from app.core.text.words import normalize
 from app.telemetry.labels import Fault
 from app.telemetry.stats import Stats
 
+# Errors that say nothing about the contents of the file, by the start of their SQLite error names.
+_INTACT = (
+    *("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"),
+    *("SQLITE_IOERR", "SQLITE_NOMEM"),
+)
+
 
 class CannotOpen(OSError):
     """The database file cannot be opened; the message names the setting and the reason."""
@@ -32,8 +38,8 @@ class CannotOpen(OSError):
 async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
     """Open the database file, migrate its tables, and yield the database. Its writer runs while the context lasts.
 
-    Raises CannotOpen if the path is wrong, another server has the file open, or the disk is full. Raises
-    CorruptStateError if the file is not a usable database, or is from a newer release.
+    Raises CannotOpen if the path is wrong, another server has the file open, the file must not be written, or the disk
+    is full. Raises CorruptStateError if the file is not a usable database, or is from a newer release.
     """
     with _exclusively(path):
         await asyncio.to_thread(_try_to_open, path)
@@ -62,11 +68,13 @@ async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
 
 @contextmanager
 def explaining(path: str) -> Iterator[None]:
-    """Convert a sqlite3.DatabaseError to CannotOpen if the disk is full, and to CorruptStateError otherwise."""
+    """Convert a sqlite3.DatabaseError to CannotOpen if the file may be intact, and to CorruptStateError otherwise."""
     try:
         yield
+    except CorruptStateError as error:
+        raise CorruptStateError(f"{path}: {error}") from error
     except sqlite3.DatabaseError as error:
-        if fault_of(error) is Fault.FULL:
+        if error.sqlite_errorname.startswith(_INTACT):
             raise CannotOpen(f"NEWS_DATABASE={path!r}: {error}") from error
         raise CorruptStateError(f"{path} cannot be used as a database: {error}") from error
 
