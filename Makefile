@@ -26,6 +26,8 @@ run: $(STAMP) ## the server on 127.0.0.1:8000, with the sample wire playing
 	NEWS_LOG_FORMAT=$${NEWS_LOG_FORMAT:-console} exec $(BIN)/polyfloat-news serve --sample-wire
 
 $(STAMP): requirements.runtime.lock requirements.build.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "polyfloat-news needs Python 3.11 or newer, and this is $$($(PYTHON) -V): make PYTHON=python3.11" >&2; exit 1; }
 	@echo "Creating $(VENV) and installing $$(grep -c == requirements.runtime.lock) runtime packages ..."
 ifdef UV
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)

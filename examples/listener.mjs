@@ -45,6 +45,7 @@ function connect() {
       console.error(`closed with ${code} ${reason}`);
       process.exit(1);
     }
+    console.error(`closed with ${code} ${reason}; trying again`);
     failures = Date.now() - openedAt > HEALTHY_MS ? 0 : failures + 1;
     setTimeout(connect, Math.random() * Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** failures));
   };
@@ -55,6 +56,10 @@ function connect() {
 
 if (!server || !user) {
   console.error("usage: node listener.mjs ws://localhost:8000 USER");
+  process.exit(2);
+}
+if (typeof WebSocket === "undefined") {
+  console.error("this Node has no WebSocket: use Node 22, or node --experimental-websocket");
   process.exit(2);
 }
 connect();

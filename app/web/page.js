@@ -6,6 +6,8 @@ const CAP_MS = 30_000;
 const HEALTHY_MS = 60_000;
 
 const NO_RETRY_FROM = 4500;
+const UNAUTHENTICATED = 4502;
+const NEEDS_TOKEN = "this server requires a token: open this page as /#token=…";
 
 // A fragment never leaves the browser: /#token=… is for servers that require tokens.
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -50,14 +52,14 @@ function connect(attempt) {
   const who = token ? "" : `&user_id=${user}`;
   const protocols = token ? ["news.v2.json", `bearer.${token}`] : ["news.v2.json"];
   const socket = new WebSocket(`${scheme}://${location.host}/ws/news?v=2${who}${back}`, protocols);
-  socket.onopen = () => { state.textContent = "connected"; };
   socket.onmessage = (event) => {
     const message = JSON.parse(event.data);
+    if (message.type === "welcome") state.textContent = "connected";
     move(message);
     if (message.type === "news_item") show(message.data);
   };
   socket.onclose = (event) => {
-    state.textContent = "not connected";
+    state.textContent = event.code === UNAUTHENTICATED ? NEEDS_TOKEN : `not connected ${event.reason}`.trim();
     if (event.code >= NO_RETRY_FROM) return;
     const next = Date.now() - openedAt > HEALTHY_MS ? 0 : attempt + 1;
     // Full jitter: clients that were dropped together do not reconnect together.
@@ -67,8 +69,16 @@ function connect(attempt) {
 
 async function start() {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const answer = await fetch(`/api/v1/news?limit=${SHOWN}`, { headers });
-  if (answer.ok) for (const item of (await answer.json()).items) show(item, "append");
+  try {
+    const answer = await fetch(`/api/v1/news?limit=${SHOWN}`, { headers });
+    if (answer.ok) for (const item of (await answer.json()).items) show(item, "append");
+    if (answer.status === 401 && !token) {
+      state.textContent = NEEDS_TOKEN;
+      return;
+    }
+  } catch (error) {
+    console.error(error);
+  }
   connect(0);
 }
 

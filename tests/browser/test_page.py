@@ -63,6 +63,12 @@ async def test_page_shows_news_as_text(server: RunningServer, page: Page) -> Non
     assert problems == []
 
 
+async def test_page_says_that_a_token_is_needed(page: Page) -> None:
+    async with server_process("--database", ":memory:", environment={"NEWS_JWT_SECRET": SECRET}) as running:
+        await page.goto(running.server.url)
+        await page.get_by_text("this server requires a token: open this page as /#token=…").wait_for()
+
+
 async def test_page_resumes_after_disconnect(tmp_path: Path, page: Page) -> None:
     start = ("--port", str(free_port()), "--database", str(tmp_path / "news.db"))
     async with server_process(*start) as running:

@@ -91,7 +91,7 @@ def write(notes: list[Note], outcome: str, total: int, survivors: list[mutants.M
 
 def _head(outcome: str) -> Iterator[str]:
     alerts = sum("alert" in rule for rule in rules())
-    yield "# What the observability checks found"
+    yield "# Observability report"
     yield ""
     yield f"`make observability`, {datetime.now(UTC):%Y-%m-%d}. {_machine()}. {_watchers()}."
     yield ""
