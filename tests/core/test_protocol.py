@@ -68,8 +68,31 @@ def test_close_frame_is_answered_with_its_code() -> None:
 
 
 def test_ping_is_parsed() -> None:
-    assert client_messages.decode('{"type":"ping"}') == client_messages.Ping()
-    assert client_messages.decode('{"type":"ping","t":1.5,"id":"a","x":{}}') == client_messages.Ping("a", 1.5)
+    assert client_messages.decode('{"type":"ping"}') == client_messages.Echo()
+    assert client_messages.decode('\ufeff{"type":"ping","t":null,"id":5.0,"x":{}}') == client_messages.Echo(5)
+
+
+@pytest.mark.parametrize("t", ["1735444801123", "1.50", "1e3", "-0", '"\\u00e9 é"', '""'])
+def test_pong_returns_t_byte_for_byte(t: str) -> None:
+    ping = client_messages.decode(f'{{"type":"ping","t": {t} ,"id":1}}')
+
+    assert isinstance(ping, client_messages.Echo)
+    pong = server_messages.Pong(1.0, 2, ping.t, ping.id)
+    assert f'"t":{t},"id":1' in msgspec.json.encode(pong).decode()
+
+
+@pytest.mark.parametrize("t", ["true", "[1]", '{"a":1}', "9007199254740993"])
+def test_ping_with_another_t_is_refused(t: str) -> None:
+    with pytest.raises(client_messages.InvalidMessage):
+        client_messages.decode(f'{{"type":"ping","t":{t}}}')
+
+
+def test_subscribe_names_unknown_keys_without_filters() -> None:
+    read = client_messages.decode('{"type":"subscribe","filter":{"categories":["crypto"]}}')
+
+    assert isinstance(read, client_messages.Subscribe)
+    assert [warning.pointer for warning in read.warnings] == ["/filter"]
+    assert "filters" in read.warnings[0].detail
 
 
 def test_subscribe_is_parsed() -> None:
@@ -115,3 +138,20 @@ def test_refused_message_has_reason_and_id(text: str, code: ErrorCode, request_i
     assert caught.value.error.code is code
     assert caught.value.request_id == request_id
     assert [error.pointer for error in caught.value.error.fields] == pointers
+
+
+@pytest.mark.parametrize(
+    ("text", "seq"),
+    [
+        ('{"type":"ack","seq":7}', 7),
+        ('{"seq":7,"type":"ack","id":"a","received_at":1.5}', 7),
+        ('{"type":"ack","seq":-1}', None),
+        ('{"type":"ping"}', None),
+        ('{"type":"ack"', None),
+        ("\ud800", None),
+        ("[" * 250, None),
+        ('{"type":"ack","seq":7}' + " " * 250, None),
+    ],
+)
+def test_seq_of_an_ack_is_found_without_errors(text: str, seq: int | None) -> None:
+    assert client_messages.acknowledged_seq(text) == seq

@@ -33,10 +33,23 @@ Seq = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
 
 
 class Ping(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
-    """Asks for a `pong`, which returns `t` and `id` unchanged."""
+    """Asks for a `pong`, which returns `t` and `id` unchanged. `t` is a number, a string or null."""
 
     id: RequestId = None
-    t: float | str | None = None
+    t: int | float | str | None = None
+
+
+class _Echoed(msgspec.Struct, frozen=True):
+    """The part of a `ping` that is returned as it is written."""
+
+    t: msgspec.Raw
+
+
+class Echo(msgspec.Struct, frozen=True):
+    """A `ping` after parsing. `t` is the JSON text of the key, byte for byte: a client may compare it."""
+
+    id: RequestId = None
+    t: msgspec.Raw | None = None
 
 
 class From(msgspec.Struct, frozen=True):
@@ -93,6 +106,7 @@ class Ack(msgspec.Struct, frozen=True, tag_field="type", tag="ack"):
 
 
 _ACK_DECODER = msgspec.json.Decoder(Ack)
+_ECHO_DECODER = msgspec.json.Decoder(_Echoed)
 
 
 class Explain(msgspec.Struct, frozen=True, tag_field="type", tag="explain"):
@@ -122,7 +136,7 @@ class Auth(msgspec.Struct, frozen=True, tag_field="type", tag="auth"):
 
 class Subscribe(msgspec.Struct, frozen=True):
     """A `subscribe` message after parsing. `parsed` is None if the message has no `filters`: then the channel uses the
-    filter that is stored for the user.
+    filter that is stored for the user. `warnings` names each unknown key of the message and of its filters.
     """
 
     id: RequestId
@@ -130,12 +144,12 @@ class Subscribe(msgspec.Struct, frozen=True):
     parsed: ParsedFilter | None
     persist: bool
     since: ResumeRequest | None
+    warnings: tuple[FieldError, ...] = ()
 
 
-Message = Ping | Subscribe | Unsubscribe | List | Ack | Explain | Refresh | Auth
+Message = Echo | Subscribe | Unsubscribe | List | Ack | Explain | Refresh | Auth
 
-_SIMPLE: dict[str, type[Ping | Unsubscribe | List | Ack | Explain | Refresh | Auth]] = {
-    "ping": Ping,
+_SIMPLE: dict[str, type[Unsubscribe | List | Ack | Explain | Refresh | Auth]] = {
     "unsubscribe": Unsubscribe,
     "list": List,
     "ack": Ack,
@@ -174,15 +188,16 @@ def acknowledged_seq(text: str) -> int | None:
 def decode(text: str) -> Message:
     """Parse a client's message. Raises InvalidMessage."""
     request_id: str | int | None = None
+    text = text.removeprefix("\ufeff")
     try:
         document = decode_object(text.encode(), ErrorCode.INVALID_MESSAGE)
         request_id = _request_id(document)
-        return _parse(document)
+        return _parse(document, text)
     except NewsError as error:
         raise InvalidMessage(error, request_id) from None
 
 
-def _parse(document: Mapping[str, object]) -> Message:
+def _parse(document: Mapping[str, object], text: str) -> Message:
     kind = document.get("type")
     if not isinstance(kind, str):
         raise ClientError(
@@ -192,6 +207,9 @@ def _parse(document: Mapping[str, object]) -> Message:
         )
     if kind == "subscribe":
         return _parse_subscribe(document)
+    if kind == "ping":
+        ping = _convert(document, Ping)
+        return Echo(ping.id, None if ping.t is None else _ECHO_DECODER.decode(text).t)
     if kind in _SIMPLE:
         return _convert(document, _SIMPLE[kind])
     raise ClientError(
@@ -206,17 +224,16 @@ def _parse_subscribe(document: Mapping[str, object]) -> Subscribe:
     # fields have the code INVALID_MESSAGE.
     head = _convert({key: value for key, value in document.items() if key != "filters"}, SubscribeMessage)
     since = None if head.since is None else _parse_since(head.since)
+    ignored = tuple(bad for bad in fields.unknown_keys(document, SubscribeMessage) if bad.pointer != "/type")
     if "filters" not in document:
-        return Subscribe(head.id, head.channel, None, head.persist, since)
+        return Subscribe(head.id, head.channel, None, head.persist, since, ignored)
     filters = document["filters"]
     if not isinstance(filters, dict):
         raise ClientError(
             ErrorCode.INVALID_FILTER, "Invalid filters", fields=(FieldError("/filters", "must be an object"),)
         )
     parsed = parse_filter(filters, "/filters")
-    ignored = tuple(bad for bad in fields.unknown_keys(document, SubscribeMessage) if bad.pointer != "/type")
-    parsed = parsed._replace(warnings=parsed.warnings + ignored)
-    return Subscribe(head.id, head.channel, parsed, head.persist, since)
+    return Subscribe(head.id, head.channel, parsed, head.persist, since, parsed.warnings + ignored)
 
 
 def _parse_since(since: From) -> ResumeRequest:

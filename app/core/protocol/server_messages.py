@@ -48,7 +48,7 @@ class Pong(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", ta
 
     timestamp: float
     seq: int
-    t: float | str | None = None
+    t: msgspec.Raw | None = None
     id: Id = None
 
 

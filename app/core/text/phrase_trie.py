@@ -33,7 +33,7 @@ class _Node:
 
     def __init__(self) -> None:
         self.children: dict[str, _Node] = {}
-        self.slots: BitMap | None = None
+        self.slots = BitMap()
         self.stems: Stems | None = None
 
     @property
@@ -70,28 +70,24 @@ class PhraseTrie:
         if phrase.stem:
             node.stems = node.stems or Stems()
             self._phrases += node.stems.add(phrase.stem, slot)
-        elif node.slots:
-            node.slots.add(slot)
         else:
-            node.slots = BitMap((slot,))
-            self._phrases += 1
+            self._phrases += not node.slots
+            node.slots.add(slot)
 
     def discard(self, phrase: Phrase, slot: int) -> None:
         path = [self._root]
         for unit in phrase.units:
             path.append(path[-1].children[unit])
-        self._discard_at(path[-1], phrase.stem, slot)
+        node = path[-1]
+        if node.stems and phrase.stem:
+            self._phrases -= node.stems.discard(phrase.stem, slot)
+        else:
+            node.slots.discard(slot)
+            self._phrases -= not node.slots
         for unit in reversed(phrase.units):
             if not path.pop().is_unused:
                 return
             del path[-1].children[unit]
-
-    def _discard_at(self, node: _Node, stem: str, slot: int) -> None:
-        if stem and node.stems:
-            self._phrases -= node.stems.discard(stem, slot)
-        elif node.slots:
-            node.slots.discard(slot)
-            self._phrases -= not node.slots
 
     def lookup(self, units: Units) -> list[BitMap]:
         begin = self._root.children

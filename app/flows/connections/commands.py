@@ -1,8 +1,6 @@
 """Execute each kind of client message, and send its answer."""
 
-from collections.abc import Sequence
-
-from app.core.errors import ClientError, ErrorCode, FieldError
+from app.core.errors import ClientError, ErrorCode
 from app.core.protocol import client_messages, server_messages
 from app.flows.connections.channels import ChannelCommands
 from app.flows.connections.explain import Explainer, explanation_message
@@ -15,7 +13,7 @@ from app.telemetry.labels import Inbound
 from app.telemetry.stats import Stats
 
 _LABELS = {
-    client_messages.Ping: Inbound.PING,
+    client_messages.Echo: Inbound.PING,
     client_messages.Subscribe: Inbound.SUBSCRIBE,
     client_messages.Unsubscribe: Inbound.UNSUBSCRIBE,
     client_messages.List: Inbound.LIST,
@@ -55,7 +53,7 @@ class Commands:
         """
         self._stats.connections.record_message(_LABELS[type(message)])
         match message:
-            case client_messages.Ping(id=request_id, t=t):
+            case client_messages.Echo(id=request_id, t=t):
                 self._live.send(session, server_messages.Pong(self._clock.wall(), self._live.position, t, request_id))
             case client_messages.Subscribe():
                 await self._subscribe(session, message)
@@ -74,8 +72,7 @@ class Commands:
     async def _subscribe(self, session: Session, message: client_messages.Subscribe) -> None:
         applied, seq = await self._channels.subscribe(session, message)
         if message.id is not None:
-            ignored: Sequence[FieldError] = message.parsed.warnings if message.parsed is not None else ()
-            warnings = tuple(server_messages.FieldProblem(*warning) for warning in ignored)
+            warnings = tuple(server_messages.FieldProblem(*warning) for warning in message.warnings)
             answer = server_messages.Subscribed(message.id, message.channel, applied, seq, warnings)
             self._live.send(session, answer)
 
