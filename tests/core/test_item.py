@@ -7,9 +7,11 @@ from app.core.news.item import Category, Source, parse_raw
 from app.core.news.urls import canonical, item_id
 from tests.support.items import raw
 
+NOW = 2e9
+
 
 def test_four_fields_are_required() -> None:
-    parsed = parse_raw({"source": "nitter", "content": "BTC", "url": "https://x.com/a/1", "published_at": 5})
+    parsed = parse_raw({"source": "nitter", "content": "BTC", "url": "https://x.com/a/1", "published_at": 5}, NOW)
 
     assert parsed.source is Source.NITTER
     assert parsed.title is None
@@ -18,7 +20,7 @@ def test_four_fields_are_required() -> None:
 
 def test_publisher_values_are_kept() -> None:
     parsed = parse_raw(
-        raw(impact_score=12.5, category="sports", tickers=["BTC"], prediction_markets=[{"id": 1}], extra=1)
+        raw(impact_score=12.5, category="sports", tickers=["BTC"], prediction_markets=[{"id": 1}], extra=1), NOW
     )
 
     assert (parsed.impact_score, parsed.category, parsed.tickers) == (12.5, Category.SPORTS, ("BTC",))
@@ -38,6 +40,8 @@ BAD: list[tuple[dict[str, Any], set[str]]] = [
     ({"published_at": "yesterday"}, {"/published_at"}),
     ({"published_at": -1}, {"/published_at"}),
     ({"published_at": 1.7e12}, {"/published_at"}),
+    ({"published_at": 99_999_999_999}, {"/published_at"}),
+    ({"published_at": 2e9 + 86_401}, {"/published_at"}),
     ({"impact_score": 101}, {"/impact_score"}),
     ({"impact_score": True}, {"/impact_score"}),
     ({"category": "weather"}, {"/category"}),
@@ -52,15 +56,19 @@ BAD: list[tuple[dict[str, Any], set[str]]] = [
 @pytest.mark.parametrize(("changes", "pointers"), BAD)
 def test_all_wrong_fields_are_reported(changes: dict[str, Any], pointers: set[str]) -> None:
     with pytest.raises(ClientError) as caught:
-        parse_raw(raw(**changes))
+        parse_raw(raw(**changes), NOW)
 
     assert {error.pointer for error in caught.value.fields} == pointers
     assert all(error.detail for error in caught.value.fields)
 
 
+def test_time_of_a_fast_clock_is_accepted() -> None:
+    assert parse_raw(raw(published_at=NOW + 86_399), NOW).published_at == NOW + 86_399
+
+
 def test_all_missing_fields_are_reported() -> None:
     with pytest.raises(ClientError) as caught:
-        parse_raw({})
+        parse_raw({}, NOW)
 
     assert {error.pointer for error in caught.value.fields} == {"/source", "/content", "/url", "/published_at"}
 

@@ -352,9 +352,10 @@ async def test_cursor_of_another_log_is_a_gap(harness: Harness) -> None:
     again = Harness(LIMITS, other.stores._replace(cursors=harness.stores.cursors))
     _, link = await arrive(again)
 
-    welcome, gap = link.messages
+    welcome, gap, live = link.messages
     assert (welcome["recovered"], welcome["reason"]) == (False, "epoch_changed")
     assert (gap["from_seq"], gap["to_seq"]) == (1, 7)
+    assert (live["type"], live["seq"], live["replayed"]) == ("live", 7, 0)
 
 
 async def test_resume_position_overrides_the_cursor(harness: Harness) -> None:

@@ -65,7 +65,8 @@ async def test_client_that_missed_nothing_is_live_at_once(harness: Harness) -> N
     session, link = await harness.arrive(resume=at(harness, 3), is_v2=True)
 
     assert session.phase is Phase.LIVE
-    assert link.kinds == ["welcome"]
+    assert link.kinds == ["welcome", "live"]
+    assert (link.messages[1]["seq"], link.messages[1]["replayed"]) == (3, 0)
     assert harness.stats.recovery.resumes == {Resume.EMPTY: 1}
 
 

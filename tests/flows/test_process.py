@@ -52,7 +52,7 @@ def desk(log: MemoryNewsLog | None = None, limits: Limits = Limits()) -> Desk:  
 
 
 def news(number: int, **changes: object) -> RawNews:
-    return parse_raw(raw(number, **changes))
+    return parse_raw(raw(number, **changes), now=2e9)
 
 
 async def test_feeds_and_publishers_share_one_log() -> None:

@@ -47,12 +47,13 @@ async def test_auth_identifies_and_later_messages_wait(closed: RunningServer) ->
         await socket.send(auth(token("alice"), id=1))
         await socket.send(json.dumps({"type": "ping", "id": 2}))
         await socket.send(json.dumps({"type": "subscribe", "id": 3, "filters": {"impact_threshold": 0}}))
-        welcome, refreshed, *rest = [await receive(socket) for _ in range(4)]
+        welcome, live, refreshed, *rest = [await receive(socket) for _ in range(5)]
         publisher = {"Authorization": f"Bearer {token('p', scope='news:publish')}"}
         await closed.http.post(f"{closed.url}/api/v1/news", json=raw(1), headers=publisher)
         item = await receive(socket)
 
     assert (welcome["type"], welcome["user_id"]) == ("welcome", "alice")
+    assert live["type"] == "live"
     assert (refreshed["type"], refreshed["id"]) == ("refreshed", 1)
     assert [(one["type"], one["id"]) for one in rest] == [("pong", 2), ("subscribed", 3)]
     assert item["type"] == "news_item"

@@ -1,6 +1,7 @@
 """The REST API: what publishers, readers and subscribers get, and what bad input gets."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -260,7 +261,7 @@ async def test_invalid_subscription_is_refused_and_not_stored(
 
 
 async def test_preview_reports_what_a_filter_matches(server: RunningServer) -> None:
-    await server.publish(*(raw(number, impact_score=number * 10, published_at=4e9) for number in range(1, 6)))
+    await server.publish(*(raw(number, impact_score=number * 10, published_at=time.time()) for number in range(1, 6)))
 
     status, preview = await post(server, "/api/v1/subscriptions/preview", b'{"impact_threshold":35,"hours":2}')
     bad, problem = await post(server, "/api/v1/subscriptions/preview", b'{"impact_threshold":350,"hours":0}')

@@ -271,6 +271,8 @@ async def test_upgrade_is_refused_by_status(
         problem = await answer.json(content_type="application/problem+json")
 
     assert (answer.status, problem["code"], problem["status"]) == (status, code, status)
+    is_about_version = status == 426 or problem.get("errors", [{}])[0].get("pointer") == "Sec-WebSocket-Version"
+    assert answer.headers.get("Sec-WebSocket-Version") == ("13" if is_about_version else None)
     assert await server.metric("news_connections_opened_total") == 0
     assert await server.metric("news_users") == 0
 

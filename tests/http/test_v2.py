@@ -114,6 +114,8 @@ BAD = [
     ("last=0", 400, "invalid_parameter", "last"),
     ("since=soon", 400, "invalid_parameter", "since"),
     ("v=3", 400, "invalid_parameter", "v"),
+    ("channels=", 400, "invalid_parameter", "channels"),
+    ("channels=,", 400, "invalid_parameter", "channels"),
     ("channels=a,b%20c", 400, "invalid_parameter", "channels"),
     ("channels=nobody-stored-it", 404, "unknown_channel", "channel"),
     ("resume=other:1&resume_required=1", 410, "resume_expired", ""),

@@ -42,4 +42,5 @@ class SampleWire:
     def _stamp(self, item: dict[str, object], edition: str) -> RawNews:
         url, _, fragment = str(item["url"]).partition("#")
         link = f"{url}?edition={edition}" + (f"#{fragment}" if fragment else "")
-        return parse_raw({**item, "url": link, "published_at": self._clock.wall()})
+        now = self._clock.wall()
+        return parse_raw({**item, "url": link, "published_at": now}, now)

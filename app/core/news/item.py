@@ -16,6 +16,9 @@ from app.core.validation.values import MUST_BE, UNIX_TIME
 
 HIGH_SIGNAL_ABOVE = 70.0
 MAX_TITLE = 512
+# Clocks differ, and sources confuse time zones.
+_MAX_AHEAD_S = 24 * 3600
+_MUST_BE_PAST = "must be a Unix time in seconds, at most a day ahead of the server's clock"
 MAX_CONTENT = 16 * 1024
 
 
@@ -52,8 +55,9 @@ Url = Annotated[str, Meta(min_length=1, max_length=urls.MAX_URL_LENGTH)]
 Score = Annotated[float, Meta(ge=0, le=100)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Names = Annotated[tuple[Name, ...], Meta(max_length=50)]
-# From 1970 to the year 5138: a later time is in milliseconds by mistake.
-UnixSeconds = Annotated[float, Meta(ge=0, lt=100_000_000_000, extra={MUST_BE: UNIX_TIME})]
+# The year 5138: a later time is in milliseconds by mistake.
+_UNIX_TIME_END = 100_000_000_000
+UnixSeconds = Annotated[float, Meta(ge=0, lt=_UNIX_TIME_END, extra={MUST_BE: UNIX_TIME})]
 
 
 class NewsItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,11 +113,12 @@ class RawNews(msgspec.Struct, frozen=True, kw_only=True):
     tags: Names | None = None
 
 
-def parse_raw(data: Mapping[str, object], pointer: str = "") -> RawNews:
-    """Convert a publisher's decoded JSON object to RawNews. `pointer` is the place of the object in the request. Raises
-    ClientError(INVALID_PARAMETER) that names the wrong fields, at most MAX_ERRORS of them.
+def parse_raw(data: Mapping[str, object], now: float, pointer: str = "") -> RawNews:
+    """Convert a publisher's decoded JSON object to RawNews. `now` is in Unix seconds, and `pointer` is the place of the
+    object in the request. Raises ClientError(INVALID_PARAMETER) that names the wrong fields, at most MAX_ERRORS of
+    them.
     """
-    errors = _url_errors(data.get("url"), pointer)
+    errors = (*_url_errors(data.get("url"), pointer), *_time_errors(data.get("published_at"), now, pointer))
     try:
         raw = fields.convert(data, RawNews, pointer)
     except fields.InvalidFields as error:
@@ -131,6 +136,15 @@ def _url_errors(url: object, pointer: str) -> tuple[FieldError, ...]:
     except ValueError as error:
         return (FieldError(f"{pointer}/url", str(error)),)
     return ()
+
+
+def _time_errors(published_at: object, now: float, pointer: str) -> tuple[FieldError, ...]:
+    """Return an error for a time of publication too far in the future: such an item would be the newest for as long as
+    it is stored.
+    """
+    if not isinstance(published_at, int | float) or not now + _MAX_AHEAD_S < published_at < _UNIX_TIME_END:
+        return ()
+    return (FieldError(f"{pointer}/published_at", f"{_MUST_BE_PAST} (it is {now:.0f})"),)
 
 
 def _invalid(errors: tuple[FieldError, ...]) -> ClientError:

@@ -3,6 +3,7 @@
 Opening has no await, because an item that is broadcast in the middle of it could be missed.
 """
 
+from app.core.delivery.phases import Phase
 from app.core.errors import ErrorCode, ServerError
 from app.core.limits import Limits
 from app.core.protocol import server_messages
@@ -40,7 +41,8 @@ class SessionLifecycle:
 
     def open(self, session: Session, link: Link[Session]) -> None:
         """Open a prepared session, and send its first messages: a welcome (v2 only), a gap if items are missing, and an
-        error if the filter of a channel cannot be read.
+        error if the filter of a channel cannot be read. A v2 client that resumes at the head of the log is sent `live`
+        too.
         """
         self._acks.open_window(session)
         self._resolver.record_result(session)
@@ -56,6 +58,9 @@ class SessionLifecycle:
                 ErrorCode.INVALID_FILTER, "Your stored filter cannot be read: subscribe again to get items"
             )
             self._live.send(session, server_messages.error_message(broken, self._clock.wall()))
+        if session.options.is_v2 and resumes(session) and session.phase is Phase.LIVE:
+            # The client had everything. As after every other resume, it is told that the replay is over.
+            self._live.send(session, server_messages.Live(session.opened_seq, 0))
 
     def close(self, session: Session, reason: DisconnectReason) -> None:
         """Release a session whose connection is closed or lost, and stop its catch-up and its wait for acks. May be

@@ -13,6 +13,7 @@ from app.adapters.http.response.responses import Problem
 from app.core.errors import ErrorCode, NewsError
 from app.core.protocol.server_messages import FieldProblem
 
+VERSION_HEADER, WEBSOCKET_VERSION = "Sec-WebSocket-Version", "13"
 UNKNOWN_ROUTE = "unknown"
 _JITTER = 0.5
 _BY_STATUS = {
@@ -76,6 +77,9 @@ def problem(request: web.Request, error: NewsError, status: int | None = None) -
         answer.headers["WWW-Authenticate"] = "Bearer"
     if status == HTTPStatus.UPGRADE_REQUIRED:
         answer.headers["Upgrade"] = "websocket"
+    if status == HTTPStatus.UPGRADE_REQUIRED or any(bad.pointer == VERSION_HEADER for bad in error.fields):
+        # RFC 6455 section 4.4: so that a client of another version learns which one to use.
+        answer.headers[VERSION_HEADER] = WEBSOCKET_VERSION
     return answer
 
 

@@ -31,7 +31,8 @@ async def post_news(request: web.Request) -> web.Response:
     try:
         body = await read_body(request, limits.max_body_bytes, JSON, NDJSON)
         is_batch = request.content_type == NDJSON
-        raws = _parse_lines(body, limits) if is_batch else [parse_raw(decode_object(body))]
+        now = context.clock.wall()
+        raws = _parse_lines(body, now, limits) if is_batch else [parse_raw(decode_object(body), now)]
         results = await request.app[NEWS].processor.publish(raws, trace_id=_trace_id(request))
     except ClientError as error:
         is_too_large = error.code is ErrorCode.PAYLOAD_TOO_LARGE
@@ -78,8 +79,8 @@ def _trace_id(request: web.Request) -> str:
     return parent[1] if parent and parent[1].strip("0") else secrets.token_hex(16)
 
 
-def _parse_lines(body: bytes, limits: PublishLimits) -> list[RawNews]:
-    """Parse an NDJSON body, which has one item on each line; blank lines are ignored.
+def _parse_lines(body: bytes, now: float, limits: PublishLimits) -> list[RawNews]:
+    """Parse an NDJSON body, which has one item on each line; blank lines are ignored. `now` is in Unix seconds.
 
     Raises ClientError(INVALID_PARAMETER) if the body has no items, or some are not valid. The error names the wrong
     fields of every invalid item as `/line/field`, at most `fields.MAX_ERRORS` for each item; lines are counted from 0,
@@ -95,7 +96,7 @@ def _parse_lines(body: bytes, limits: PublishLimits) -> list[RawNews]:
     errors: list[FieldError] = []
     for number, line in enumerate(lines):
         try:
-            raws.append(parse_raw(decode_object(line), f"/{number}"))
+            raws.append(parse_raw(decode_object(line), now, f"/{number}"))
         except ClientError as error:
             errors += _on_line(number, error)
     if errors:

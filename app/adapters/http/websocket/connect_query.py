@@ -60,11 +60,11 @@ def connect_params(max_channels: int, max_last_items: int) -> Mapping[str, Value
 def _channel_names(max_channels: int) -> Value:
     def read(text: str) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(filter(None, text.split(","))))
-        if len(names) > max_channels or not all(map(_CHANNEL.match, names)):
+        if not 1 <= len(names) <= max_channels or not all(map(_CHANNEL.match, names)):
             raise ValueError(text)
         return names
 
-    must_be = f"at most {max_channels} names of the characters A-Z a-z 0-9 _ . : @ -, separated by commas"
+    must_be = f"1 to {max_channels} names of the characters A-Z a-z 0-9 _ . : @ -, separated by commas"
     return Value(must_be, read, {"type": "string"})
 
 

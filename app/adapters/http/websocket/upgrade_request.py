@@ -12,6 +12,7 @@ from multidict import MultiMapping
 
 from app.adapters.http.request.client_ip import client_ip_of
 from app.adapters.http.request.tokens import offered_subprotocols, read_token
+from app.adapters.http.response.problems import VERSION_HEADER, WEBSOCKET_VERSION
 from app.config import Settings
 from app.core.errors import ClientError, ErrorCode, FieldError
 from app.core.protocol.deflate import UNCOMPRESSED, NegotiatedDeflate, negotiate
@@ -21,7 +22,6 @@ SUBPROTOCOL = "news.v2.json"
 # The GUID that is hashed with the client's key to make Sec-WebSocket-Accept (RFC 6455 section 1.3).
 _KEY_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_BYTES = 16
-_VERSION = "13"
 
 
 class UpgradeRequest(NamedTuple):
@@ -86,8 +86,8 @@ def _check_handshake(request: web.Request) -> str:
         raise ClientError(ErrorCode.UPGRADE_REQUIRED, detail)
     if request.version != HttpVersion11:
         raise ClientError(ErrorCode.UPGRADE_REQUIRED, "A WebSocket upgrade needs HTTP/1.1")
-    if headers.get("Sec-WebSocket-Version") != _VERSION:
-        _refuse_header("Sec-WebSocket-Version", f"must be {_VERSION}")
+    if headers.get(VERSION_HEADER) != WEBSOCKET_VERSION:
+        _refuse_header(VERSION_HEADER, f"must be {WEBSOCKET_VERSION}")
     key = headers.get("Sec-WebSocket-Key", "").strip()
     try:
         is_valid = len(base64.b64decode(key, validate=True)) == _KEY_BYTES
