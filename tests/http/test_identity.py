@@ -5,10 +5,12 @@ import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from yarl import URL
 
 from tests.support.items import raw
 from tests.support.server import RunningServer, running
@@ -45,6 +47,45 @@ async def test_token_opens_sockets_for_its_user_only(closed: RunningServer) -> N
     assert await status_of(closed, "?user_id=alice", additional_headers=alice) == (101, "")
     assert await status_of(closed, "?user_id=bob", additional_headers=alice) == (403, "forbidden")
     assert await status_of(closed, "?user_id=bob", additional_headers=operator) == (403, "forbidden")
+
+
+FOREIGN_IDS = [
+    *("auth0|5f7c8ec7c33c6c004bbafe82", "spiffe://corp.example/ns/desk/sa/alice", "a+b@example.com", "a/b", "100%"),
+    *("..", "?x=1#y", "jürgen", "利下げ", "a" * 256, "é" * 128),
+]
+
+
+@pytest.mark.parametrize("user", FOREIGN_IDS)
+async def test_foreign_user_ids_are_carried_everywhere(closed: RunningServer, user: str) -> None:
+    own, operator, path = (
+        bearer(token(user)),
+        bearer(token("ann", scope=ADMIN)),
+        quote(user, safe="").replace(".", "%2E"),
+    )
+    wishes = {"user_id": user, "impact_threshold": 5}
+    async with closed.http.post(f"{closed.url}/api/v1/subscriptions", json=wishes, headers=own) as answer:
+        assert answer.status == 201
+    async with connect(f"{closed.ws_url}?v=2&user_id={path}", additional_headers=own) as socket:
+        assert (await receive(socket))["user_id"] == user
+        url = URL(f"{closed.url}/api/v1/subscriptions/{path}", encoded=True)
+        async with closed.http.get(url, headers=own) as answer:
+            assert (answer.status, (await answer.json())["user_id"]) == (200, user)
+        url = URL(f"{closed.url}/api/v1/connections?user_id={path}", encoded=True)
+        async with closed.http.get(url, headers=operator) as answer:
+            assert (await answer.json())["total"] == 1
+        url = URL(f"{closed.url}/api/v1/users/{path}/tokens", encoded=True)
+        async with closed.http.delete(url, headers=operator) as answer:
+            assert (await answer.json())["user_id"] == user
+        with pytest.raises(ConnectionClosed):
+            await receive(socket)
+
+
+@pytest.mark.parametrize("user", ["", "a b", "a\n", "\x00", "a\u200bb", "\u202ea", "a" * 257, "é" * 129])
+async def test_ids_with_spaces_or_controls_are_refused(closed: RunningServer, user: str) -> None:
+    own, path = bearer(token(user)), quote(user, safe="")
+
+    assert await status_of(closed, additional_headers=own) == (401, "unauthorized")
+    assert await status_of(closed, f"?v=2&user_id={path}") == (400, "invalid_parameter")
 
 
 REFUSED: dict[str, tuple[str, str]] = {

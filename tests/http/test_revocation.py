@@ -74,3 +74,13 @@ async def test_only_operators_revoke_and_only_with_tokens(server: RunningServer,
     assert (await revoke(closed, "eve", bearer("eve")))[0] == 403
     assert (await revoke(closed, "eve", {}))[0] == 401
     assert (await revoke(closed, "e%20e", ADMIN))[0] == 400
+
+
+async def test_token_of_a_fast_clock_is_revoked_too(tmp_path: Path) -> None:
+    ahead = bearer("eve", iat=int(time.time()) + 25)
+    async with running(jwt_secret=SECRET, database=str(tmp_path / "news.db")) as server:
+        async with connect(server.ws_url, additional_headers=ahead):
+            await revoke(server, "eve", ADMIN)
+        assert await read_news(server, ahead) == 401
+    async with running(jwt_secret=SECRET, database=str(tmp_path / "news.db")) as server:
+        assert await read_news(server, ahead) == 401

@@ -253,7 +253,7 @@ REFUSED: list[tuple[str, dict[str, str], int, str]] = [
     ("", UPGRADE, 400, "invalid_parameter"),
     ("?user_id=", UPGRADE, 400, "invalid_parameter"),
     ("?user_id=a%20b", UPGRADE, 400, "invalid_parameter"),
-    ("?user_id=" + "a" * 129, UPGRADE, 400, "invalid_parameter"),
+    ("?user_id=" + "a" * 257, UPGRADE, 400, "invalid_parameter"),
     ("?user_id=u%0A", UPGRADE, 400, "invalid_parameter"),
     ("?user_id=u", {**UPGRADE, "Sec-WebSocket-Version": "12"}, 400, "invalid_parameter"),
     ("?user_id=u", {**UPGRADE, "Sec-WebSocket-Key": "short"}, 400, "invalid_parameter"),

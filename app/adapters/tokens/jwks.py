@@ -22,8 +22,6 @@ _RETRY_S = 30.0
 _FIRST_RETRY_S = 1.0
 _FETCH_S = 5.0
 _MAX_BYTES = 64 * 1024
-# The errors that are raised for a response that is not a usable key set.
-_WRONG_SHAPE = (AttributeError, TypeError, ValueError)
 
 _log = structlog.get_logger("tokens")
 
@@ -36,13 +34,15 @@ class PublishedKeys:
         self._clock = clock
         self._keys: dict[str, Key] = {}
         self._fetched_at = self._tried_at = float("-inf")
+        # Whether the last fetch brought a key set, even one without a usable key.
+        self._is_answered = False
         self._lock = asyncio.Lock()
 
     async def find(self, key_id: str | None) -> Key:
         if self._clock.monotonic() - self._fetched_at > _CACHE_S or self._known(key_id) is None:
             async with self._lock:
                 await self._refresh()
-        if not self._keys:
+        if not self._keys and not self._is_answered:
             raise ServerError(
                 ErrorCode.OVERLOADED, "The keys that verify tokens are not available now", retry_after_s=5
             )
@@ -64,11 +64,16 @@ class PublishedKeys:
         if now - self._tried_at < (_RETRY_S if self._keys else _FIRST_RETRY_S):
             return
         self._tried_at = now
+        self._is_answered = False
         try:
-            self._keys = await self._fetch()
+            fetched = await self._fetch()
+            self._is_answered = True
+            if not fetched:
+                raise ValueError("no usable key")
+            self._keys = fetched
             self._fetched_at = now
         # If a fetch fails, the keys of the last successful fetch stay in use.
-        except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, LookupError, *_WRONG_SHAPE) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, msgspec.MsgspecError, RecursionError, ValueError) as error:
             _log.warning("keys_not_fetched", error=f"{type(error).__name__}: {error}", kept=len(self._keys))
 
     async def _fetch(self) -> dict[str, Key]:
@@ -84,7 +89,4 @@ class PublishedKeys:
                 body += more
         if len(body) > _MAX_BYTES:
             raise ValueError(f"more than {_MAX_BYTES} bytes")
-        keys = published_keys(msgspec.json.decode(body))
-        if not keys:
-            raise ValueError("no usable key")
-        return keys
+        return published_keys(msgspec.json.decode(body))

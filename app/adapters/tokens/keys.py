@@ -4,6 +4,7 @@ A public key is therefore never used as an HMAC secret, and no key has the algor
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -12,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt import PyJWK
-from jwt.exceptions import PyJWTError
 
 _MIN_SECRET_BYTES = 32
 _MIN_RSA_BITS = 2_048
@@ -68,20 +68,25 @@ def public_key(pem: str) -> Key:
         raise ValueError(str(error)) from error
 
 
-def published_keys(document: Mapping[str, Any]) -> dict[str, Key]:
+def published_keys(document: object) -> dict[str, Key]:
     """Return the usable keys of a JSON Web Key Set (RFC 7517) by key id. A key without an id is listed under its index
     in the set.
 
-    Keys that are malformed, not for signatures, or of an unsupported kind are skipped. Raises KeyError, TypeError or
-    AttributeError if the document is not a key set.
+    Keys that are malformed, not for signatures, or of an unsupported kind are skipped. Raises ValueError if the
+    document is not a key set.
     """
+    published = document.get("keys") if isinstance(document, Mapping) else None
+    if not isinstance(published, list):
+        raise ValueError("not a key set: it must be an object with a list of keys")
     keys = {}
-    for number, published in enumerate(document["keys"]):
-        if published.get("use", "sig") == "sig" and published.get("kty") in ("RSA", "EC", "OKP"):
-            try:
-                keys[str(published.get("kid", number))] = _of(PyJWK(published).key)
-            except (PyJWTError, ValueError, UnsupportedAlgorithm):
-                continue
+    for number, entry in enumerate(published):
+        if not isinstance(entry, Mapping):
+            continue
+        if entry.get("use", "sig") == "sig" and entry.get("kty") in ("RSA", "EC", "OKP"):
+            # What PyJWT raises for a malformed key is not documented: besides its own errors, also TypeError,
+            # NotImplementedError and errors of cryptography were seen. One bad key must not cost the others.
+            with suppress(Exception):
+                keys[str(entry.get("kid", number))] = _of(PyJWK(dict(entry)).key)
     return keys
 
 

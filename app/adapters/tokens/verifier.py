@@ -108,6 +108,7 @@ class JwtVerifier:
             raise _rejected(error) from None
         if self._revocations.is_revoked(claims["sub"], claims.get("iat")):
             raise _TokenRejected(TokenCheck.REVOKED, "The token was revoked: ask for a new one")
+        self._revocations.record_accepted(claims["sub"], claims.get("iat"))
         return identity
 
 
@@ -121,7 +122,8 @@ def _read_header(token: str) -> dict[str, Any]:
     if any(name in header for name in _REFUSED_HEADERS):
         detail = f"The token's header must have none of {', '.join(_REFUSED_HEADERS)}"
         raise _TokenRejected(TokenCheck.MALFORMED, detail)
-    if str(header.get("typ", "JWT")).lower() not in _TYPES:
+    # A typ may be written without its prefix (RFC 7515 section 4.1.9).
+    if str(header.get("typ", "JWT")).lower().removeprefix("application/") not in _TYPES:
         raise _TokenRejected(TokenCheck.MALFORMED, "The token's typ must be JWT or at+jwt")
     return header
 
@@ -131,9 +133,10 @@ def _rejected(error: Exception) -> _TokenRejected:
     nothing from the token.
     """
     if isinstance(error, jwt.MissingRequiredClaimError):
-        is_audience = error.claim in ("aud", "iss")
-        result = TokenCheck.WRONG_AUDIENCE if is_audience else TokenCheck.MALFORMED
-        return _TokenRejected(result, f"The token has no {error.claim}")
+        setting = _SETTINGS.get(error.claim)
+        result = TokenCheck.WRONG_AUDIENCE if setting else TokenCheck.MALFORMED
+        detail = f"The token has no {error.claim}: it must be the server's {setting}" if setting else ""
+        return _TokenRejected(result, detail or f"The token has no {error.claim}")
     if isinstance(error, jwt.ExpiredSignatureError):
         return _TokenRejected(TokenCheck.EXPIRED, "The token has expired", ErrorCode.TOKEN_EXPIRED)
     result, detail = next((reason for kind, reason in _REASONS if isinstance(error, kind)), _UNREADABLE)
@@ -141,9 +144,16 @@ def _rejected(error: Exception) -> _TokenRejected:
 
 
 _REASONS: tuple[tuple[type[Exception], tuple[TokenCheck, str]], ...] = (
-    (jwt.InvalidAudienceError, (TokenCheck.WRONG_AUDIENCE, "The token is for another service")),
-    (jwt.InvalidIssuerError, (TokenCheck.WRONG_AUDIENCE, "The token is by another issuer")),
+    (
+        jwt.InvalidAudienceError,
+        (
+            TokenCheck.WRONG_AUDIENCE,
+            "The token's aud must be the server's NEWS_JWT_AUDIENCE",
+        ),
+    ),
+    (jwt.InvalidIssuerError, (TokenCheck.WRONG_AUDIENCE, "The token's iss must be the server's NEWS_JWT_ISSUER")),
     (jwt.InvalidSignatureError, (TokenCheck.BAD_SIGNATURE, "The token's signature is not valid")),
     (jwt.ImmatureSignatureError, (TokenCheck.MALFORMED, "The token is not valid yet")),
 )
+_SETTINGS = {"aud": "NEWS_JWT_AUDIENCE", "iss": "NEWS_JWT_ISSUER"}
 _UNREADABLE = (TokenCheck.MALFORMED, "The token cannot be read")

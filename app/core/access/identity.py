@@ -17,10 +17,14 @@ MAX_TOKEN_LIFETIME_S = 24 * 3600.0
 LEEWAY_S = 30.0
 """How far the clocks of signer and verifier may differ, in seconds."""
 
-USER_ID = r"^[A-Za-z0-9_.:@-]{1,128}$(?!\n)"
+# Identity providers choose ids such as "auth0|5f7c", "spiffe://host/path" and "a+b@example.com". Excluded are spaces,
+# control characters, characters that change the direction of text or have no width, and surrogates.
+USER_ID = r"^[^\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]{1,256}$(?!\n)"
+USER_ID_MUST_BE = "1 to 256 bytes without spaces and control characters"
 DEVICE_ID = r"^[A-Za-z0-9_.:@-]{1,64}$(?!\n)"
 
-_SUBJECT = re.compile(USER_ID)
+_MAX_USER_ID_BYTES = 256
+_USER_ID = re.compile(USER_ID)
 
 
 class Scope(StrEnum):
@@ -92,7 +96,10 @@ def parse_claims(claims: Mapping[str, Any], now: float) -> Identity:
 
 def check_subject(subject: str) -> None:
     """Raise ClientError(UNAUTHORIZED) if the claim `sub` is not a user id, and TypeError if it is not a string."""
-    if not _SUBJECT.match(subject):
-        raise ClientError(
-            ErrorCode.UNAUTHORIZED, "sub must be a user id: 1 to 128 of the characters A-Z a-z 0-9 _ . : @ -"
-        )
+    if not is_user_id(subject):
+        raise ClientError(ErrorCode.UNAUTHORIZED, f"sub must be a user id: {USER_ID_MUST_BE}")
+
+
+def is_user_id(text: str) -> bool:
+    """Return whether a text may be a user id. Raises TypeError if it is not a string."""
+    return _USER_ID.match(text) is not None and len(text.encode()) <= _MAX_USER_ID_BYTES

@@ -184,7 +184,8 @@ class StartResolver:
         """Count a replay of the items after a seq, if it is a long one. Raises ClientError(RATE_LIMITED)."""
         if not self._is_long(self._news_log.head, after):
             return
-        key = f"{session.user_id}/{session.device_id or ''}"
+        # A device id has no slash, but a user id may have one.
+        key = f"{session.device_id or ''}/{session.user_id}"
         wait_s = self._limiter.acquire(key, self._clock.monotonic())
         if wait_s:
             self._stats.connections.record_rate_limit(RateScope.REPLAY)

@@ -6,7 +6,7 @@ from typing import Any
 
 from multidict import MultiDict, MultiMapping
 
-from app.core.access.identity import DEVICE_ID, USER_ID
+from app.core.access.identity import DEVICE_ID, USER_ID, USER_ID_MUST_BE, is_user_id
 from app.core.errors import ClientError, ErrorCode, FieldError
 from app.core.news.item import Category, Source
 from app.core.validation.values import (
@@ -32,8 +32,19 @@ class ConnectionState(StrEnum):
     CLOSED = "closed"
 
 
+def user_id() -> Value:
+    """Return the Value for a user id."""
+
+    def read(text: str) -> str:
+        if not is_user_id(text):
+            raise ValueError(text)
+        return text
+
+    return Value(USER_ID_MUST_BE, read, {"type": "string", "pattern": USER_ID})
+
+
 STATE = one_of(ConnectionState)
-USER = matching("1 to 128 of the characters A-Z a-z 0-9 _ . : @ -", USER_ID)
+USER = user_id()
 DEVICE = matching("1 to 64 of the characters A-Z a-z 0-9 _ . : @ -", DEVICE_ID)
 ITEM = any_text(128)
 CONNECTION = any_text(64)

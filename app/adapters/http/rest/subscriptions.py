@@ -19,7 +19,7 @@ from app.adapters.http.response.responses import (
 )
 from app.adapters.http.rest.news import with_seq
 from app.adapters.http.services import CONTEXT, NEWS
-from app.core.access.identity import USER_ID
+from app.core.access.identity import USER_ID, USER_ID_MUST_BE
 from app.core.errors import ClientError, ErrorCode, FieldError
 from app.core.filters.filter import Filter, ParsedFilter, Subscription, parse_filter
 from app.core.protocol.server_messages import FieldProblem
@@ -27,9 +27,7 @@ from app.core.validation import fields
 from app.core.validation.strict_json import decode_object
 from app.core.validation.values import MUST_BE
 
-UserId = Annotated[
-    str, Meta(pattern=USER_ID, extra={MUST_BE: "a string of 1 to 128 of the characters A-Z a-z 0-9 _ . : @ -"})
-]
+UserId = Annotated[str, Meta(pattern=USER_ID, extra={MUST_BE: f"a string of {USER_ID_MUST_BE}"})]
 AlertChannels = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=128)], ...], Meta(max_length=20)]
 
 
@@ -51,6 +49,7 @@ class Window(msgspec.Struct, frozen=True):
 async def post_subscription(request: web.Request) -> web.Response:
     """Store a user's filter (201 if new, 200 if replaced); connections that track it use the new one at once."""
     owner, parsed = _split(await _read(request), Owner)
+    check_user_id(owner.user_id)
     _meter_change(request, owner.user_id)
     subscriptions = request.app[NEWS].subscriptions
     stored, is_new = await subscriptions.replace(owner.user_id, parsed.filter, owner.alert_channels)
