@@ -35,6 +35,13 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
+class ProxyHeader(StrEnum):
+    """The header in which trusted proxies name the client."""
+
+    X_FORWARDED_FOR = "x-forwarded-for"
+    FORWARDED = "forwarded"
+
+
 class ConnectionPolicy(StrEnum):
     """How many connections a user may have. `several`: up to `max_connections_per_user`. `one`: a new connection
     replaces the old one.
@@ -70,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_connections_per_ip: int | None = None
     connect_rate_per_ip: float | None = None
     trusted_proxies: tuple[str, ...] = ()
+    proxy_header: ProxyHeader = ProxyHeader.X_FORWARDED_FOR
     heartbeat_s: float = 15.0
     retention_days: float = 7.0
     limits: dict[str, float] = {}
@@ -193,8 +201,9 @@ OPTIONS: dict[str, Option] = {
         optional(number(0.01, 100_000)),
     ),
     "trusted_proxies": Option(
-        "proxies whose X-Forwarded-For is trusted", Value("IP addresses or networks, separated by commas", _networks)
+        "proxies whose header names the client", Value("IP addresses or networks, separated by commas", _networks)
     ),
+    "proxy_header": Option("the one header of trusted proxies that names the client", one_of(ProxyHeader)),
     "heartbeat_s": Option("seconds of silence after which a client is pinged", number(1, 3600)),
     "limits": Option(
         "other values for the limits that GET /api/v1/limits lists",

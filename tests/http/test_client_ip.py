@@ -8,6 +8,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from app.config import ProxyHeader
 from app.core.errors import ErrorCode, NewsError
 from app.core.limits import HeartbeatLimits, Limits
 from app.flows.connections.admission import Admission, TooManyFromIp
@@ -22,9 +23,11 @@ LOOPBACK = ("127.0.0.0/8", "10.0.0.0/8")
 
 
 @asynccontextmanager
-async def holding(server: RunningServer, count: int, forwarded: str = "") -> AsyncIterator[list[int]]:
+async def holding(
+    server: RunningServer, count: int, forwarded: str = "", header: str = "X-Forwarded-For"
+) -> AsyncIterator[list[int]]:
     """Try to connect `count` times and hold what succeeds; return the statuses, 429 with its Retry-After."""
-    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    headers = {header: forwarded} if forwarded else {}
     async with AsyncExitStack() as stack:
         statuses = []
         for number in range(count):
@@ -71,6 +74,29 @@ FORWARDED: list[tuple[dict[str, Any], list[str], list[int]]] = [
     ({"trusted_proxies": LOOPBACK}, ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"], [101, 429, 101]),
     # Values that are not addresses count as one client.
     ({"trusted_proxies": LOOPBACK}, ["x", "y"], [101, 429]),
+    # All forms of one address are one client, and other addresses are others.
+    (
+        {"trusted_proxies": LOOPBACK},
+        ["203.0.113.1:4711", "203.0.113.2:4711", "203.0.113.1:9", "203.0.113.1", "::ffff:203.0.113.1"],
+        [101, 101, 429, 429, 429],
+    ),
+    (
+        {"trusted_proxies": LOOPBACK},
+        ["::ffff:203.0.113.1", "::ffff:198.51.100.2", "64:ff9b::cb00:7101", "[2001:db8::1]:443", "2001:db8::2%eth0"],
+        [101, 101, 429, 101, 429],
+    ),
+    # Exactly one header is trusted.
+    (
+        {"trusted_proxies": LOOPBACK, "proxy_header": ProxyHeader.FORWARDED},
+        [
+            'For="[2001:db8::1]:4711";proto=https',
+            "for=192.0.2.1;by=10.0.0.1, for=10.1.1.1",
+            "proto=http;FOR=192.0.2.1:99",
+            "for=192.0.2.9, for=_hidden",
+            "for=192.0.2.8, for=unknown",
+        ],
+        [101, 101, 429, 101, 429],
+    ),
     # Headers of an untrusted proxy are ignored.
     ({}, ["192.0.2.1", "192.0.2.2"], [101, 429]),
     ({"trusted_proxies": LOOPBACK[1:]}, ["192.0.2.1", "192.0.2.2"], [101, 429]),
@@ -85,9 +111,26 @@ async def test_proxy_headers_distinguish_clients(
         running(max_connections_per_ip=1, connect_rate_per_ip=1_000.0, **settings) as server,
         AsyncExitStack() as stack,
     ):
-        got = [await stack.enter_async_context(holding(server, 1, one)) for one in forwarded]
+        header = settings.get("proxy_header", ProxyHeader.X_FORWARDED_FOR).value
+        got = [await stack.enter_async_context(holding(server, 1, one, header)) for one in forwarded]
 
     assert [status for [status] in got] == statuses
+
+
+async def test_other_proxy_header_is_ignored() -> None:
+    async with (
+        running(max_connections_per_ip=1, trusted_proxies=LOOPBACK, proxy_header=ProxyHeader.FORWARDED) as server,
+        holding(server, 1, "192.0.2.1", "X-Forwarded-For") as first,
+        holding(server, 1, "192.0.2.2", "X-Forwarded-For") as second,
+    ):
+        assert (first, second) == ([101], [429])
+
+
+async def test_limit_of_connections_switches_no_rate_on() -> None:
+    async with running(max_connections_per_ip=100) as server:
+        for _ in range(40):
+            async with holding(server, 1) as statuses:
+                assert statuses == [101]
 
 
 def test_refused_address_owes_nothing() -> None:

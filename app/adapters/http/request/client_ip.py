@@ -1,58 +1,107 @@
 """Find the address under which a client's connections are counted, for the limits of one address.
 
-If the TCP peer is a trusted proxy, the address is the last one in X-Forwarded-For that is not a trusted proxy. The
-addresses before it cannot be trusted, because the client may have made them up. An IPv6 address is replaced by its /64
-network, which belongs to one subscriber.
+If the TCP peer is a trusted proxy, the client's address is the last one in the proxies' header that is not a trusted
+proxy. The addresses before it cannot be trusted, because the client may have made them up. Exactly one header is
+trusted (NEWS_PROXY_HEADER): a proxy that writes one header usually passes the other on as the client sent it.
 
-Most connections from this machine (loopback) come from a proxy that serves many users. So they are counted only if an
-operator set a limit for one address.
+Proxies write addresses in many forms: with a port, in brackets, with a zone, or as IPv6 forms of an IPv4 address. All
+forms of one address count as one client. An IPv6 address is replaced by its /64 network, which belongs to one
+subscriber.
+
+Most connections from this machine (loopback) come from a proxy that serves many users. So a limit applies to them only
+if an operator set that limit.
 """
 
 import ipaddress
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 from aiohttp import web
 
-from app.config import Settings
+from app.config import ProxyHeader, Settings
 
-_FORWARDED = "X-Forwarded-For"
 _IPV6_PREFIX = 64
+# RFC 6052: an IPv4 address in the last 32 bits, written by a NAT64 gateway.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_LAST_32_BITS = 0xFFFF_FFFF
+_MAX_HEADER_LENGTH = 8_192
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def client_ip_of(request: web.Request, settings: Settings) -> str:
-    """Return the address under which a connection is counted. It is "" if the connection is not counted, and "unknown"
-    if no IP address is known, for example because a proxy forwarded another text.
+class ClientAddress(NamedTuple):
+    """The keys under which a client is counted: for the number of its open connections, and for the rate at which it
+    connects. A key is "" if the limit does not apply to the client, and "unknown" if no IP address is known, for
+    example because a proxy forwarded another text.
     """
+
+    open_key: str
+    rate_key: str
+
+
+def client_address_of(request: web.Request, settings: Settings) -> ClientAddress:
+    """Return the keys under which the client of a request is counted."""
     address = request.remote or ""
     if _is_in(address, settings.trusted_proxies):
-        address = _forwarded(request.headers.getall(_FORWARDED, []), settings.trusted_proxies) or address
-    is_limited = settings.max_connections_per_ip is not None or settings.connect_rate_per_ip is not None
-    return _key(address, counts_loopback=is_limited)
+        lines = request.headers.getall(settings.proxy_header.value, [])
+        address = _forwarded(lines, settings) or address
+    return ClientAddress(
+        _key(address, counts_loopback=settings.max_connections_per_ip is not None),
+        _key(address, counts_loopback=settings.connect_rate_per_ip is not None),
+    )
 
 
-def _forwarded(lines: list[str], proxies: tuple[str, ...]) -> str | None:
-    hops = [hop.strip() for line in lines for hop in line.split(",")]
-    return next((hop for hop in reversed(hops) if not _is_in(hop, proxies)), None)
+def _forwarded(lines: Iterable[str], settings: Settings) -> str | None:
+    """Return the last address in the proxies' header that is not a trusted proxy, or None if there is none."""
+    joined = ",".join(lines)[-_MAX_HEADER_LENGTH:]
+    hops = [hop.strip() for hop in joined.split(",")]
+    if settings.proxy_header is ProxyHeader.FORWARDED:
+        hops = [_for_parameter(hop) for hop in hops]
+    return next((hop for hop in reversed(hops) if hop and not _is_in(hop, settings.trusted_proxies)), None)
+
+
+def _for_parameter(element: str) -> str:
+    """Return the value of the parameter `for` of one element of a header Forwarded (RFC 7239 section 4). It is
+    "unknown" if the element has none.
+    """
+    parameters = (part.partition("=") for part in element.split(";"))
+    return next((value.strip() for name, _, value in parameters if name.strip().lower() == "for"), "unknown")
+
+
+def parse_address(text: str) -> Address | None:
+    """Parse an IP address in any form that proxies write. Return None for any other text."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return address.ipv4_mapped
+        if address in _NAT64:
+            return ipaddress.IPv4Address(int(address) & _LAST_32_BITS)
+    return address
 
 
 @lru_cache(1_024)
-def _is_in(address: str, networks: tuple[str, ...]) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in ipaddress.ip_network(network) for network in networks)
+def _is_in(text: str, networks: tuple[str, ...]) -> bool:
+    address = parse_address(text)
+    return address is not None and any(address in ipaddress.ip_network(network) for network in networks)
 
 
 @lru_cache(1_024)
-def _key(address: str, *, counts_loopback: bool) -> str:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
+def _key(text: str, *, counts_loopback: bool) -> str:
+    address = parse_address(text)
+    if address is None:
         # For example, a proxy forwarded "unknown" instead of an address. All such callers count as one.
         return "unknown"
-    if parsed.is_loopback and not counts_loopback:
+    if address.is_loopback and not counts_loopback:
         return ""
-    if parsed.version == 6:
-        return str(ipaddress.ip_network((parsed, _IPV6_PREFIX), strict=False))
-    return str(parsed)
+    if address.version == 6:
+        return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
+    return str(address)

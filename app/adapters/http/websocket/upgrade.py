@@ -36,7 +36,7 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
     started = context.clock.monotonic()
     try:
         upgrade = parse_upgrade(request, context.settings)
-        connections.connect_rate.check(upgrade.ip)
+        connections.connect_rate.check(upgrade.client.rate_key)
         check_origin(upgrade.origins, upgrade.host, context.settings.allowed_origins)
         if context.verifier.requires_tokens and upgrade.is_v2 and upgrade.token is None:
             return _accept_without_token(request, upgrade, context, connections)
@@ -58,7 +58,7 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
 async def _admit(upgrade: UpgradeRequest, context: Context, connections: ConnectionServices) -> Session:
     identity = await context.verifier.verify(upgrade.token)
     wanted = parse_connect_query(upgrade, context.limits)
-    return await connections.connect.admit(wanted, identity, upgrade.ip)
+    return await connections.connect.admit(wanted, identity, upgrade.client.open_key)
 
 
 def _accept_without_token(
@@ -69,7 +69,7 @@ def _accept_without_token(
     Raises NewsError before the 101 if the query is not valid or the server accepts no connection now.
     """
     wanted = parse_connect_query(upgrade, context.limits)
-    pending = connections.pending.accept(UpgradeContext(wanted, upgrade.ip))
+    pending = connections.pending.accept(UpgradeContext(wanted, upgrade.client.open_key))
     try:
         return _start(request, pending.session, pending, upgrade.response_headers())
     finally:

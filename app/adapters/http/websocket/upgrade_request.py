@@ -10,7 +10,7 @@ from typing import NamedTuple, NoReturn
 from aiohttp import HttpVersion11, hdrs, web
 from multidict import MultiMapping
 
-from app.adapters.http.request.client_ip import client_ip_of
+from app.adapters.http.request.client_ip import ClientAddress, client_address_of
 from app.adapters.http.request.tokens import offered_subprotocols, read_token
 from app.adapters.http.response.problems import VERSION_HEADER, WEBSOCKET_VERSION
 from app.config import Settings
@@ -27,8 +27,8 @@ _KEY_BYTES = 16
 class UpgradeRequest(NamedTuple):
     """The contents of a valid upgrade request. `accept` is the value of Sec-WebSocket-Accept for the response.
 
-    `origins` are the values of the request's Origin headers. `ip` is the address under which the connection is counted,
-    "" if it is not counted. `token` is not verified yet; it is None if the request has none. `speaks_subprotocol` tells
+    `origins` are the values of the request's Origin headers. `client` has the keys under which the connection is
+    counted. `token` is not verified yet; it is None if the request has none. `speaks_subprotocol` tells
     whether the client offers the subprotocol of v2. `deflate` is None for a connection without compression.
     """
 
@@ -36,7 +36,7 @@ class UpgradeRequest(NamedTuple):
     query: MultiMapping[str]
     host: str
     origins: tuple[str, ...]
-    ip: str
+    client: ClientAddress
     token: str | None
     speaks_subprotocol: bool
     deflate: NegotiatedDeflate | None
@@ -67,7 +67,7 @@ def parse_upgrade(request: web.Request, settings: Settings) -> UpgradeRequest:
         query=request.query,
         host=request.host,
         origins=tuple(headers.getall(hdrs.ORIGIN, [])),
-        ip=client_ip_of(request, settings),
+        client=client_address_of(request, settings),
         token=read_token(request, in_query=settings.token_in_query),
         # Subprotocols are case-sensitive (RFC 6455 section 11.3.4).
         speaks_subprotocol=SUBPROTOCOL in offered_subprotocols(headers),
