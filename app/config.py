@@ -10,7 +10,18 @@ from urllib.parse import urlsplit
 import msgspec
 
 from app.core.validation.limit_overrides import parse_limit_overrides
-from app.core.validation.values import InvalidValue, Value, did_you_mean, flag, integer, number, one_of, optional
+from app.core.validation.origins import is_loopback, parse_exact_origins, parse_hosts, parse_origins
+from app.core.validation.values import (
+    InvalidValue,
+    Value,
+    comma_separated,
+    did_you_mean,
+    flag,
+    integer,
+    number,
+    one_of,
+    optional,
+)
 
 PREFIX = "NEWS_"
 MEMORY = ":memory:"
@@ -65,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allow_anonymous: bool = False
     cors_origins: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
     jwt_secret: str = ""
     jwt_public_key: str = ""
     jwks_url: str = ""
@@ -84,6 +96,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.JSON
     revision: str = ""
+
+    @property
+    def serves_only_this_machine(self) -> bool:
+        """Return whether the server requires no tokens because it listens on a loopback address only."""
+        return not (self.allow_anonymous or any(getattr(self, name) for name in _KEYS))
 
 
 class InvalidSetting(ValueError):
@@ -111,32 +128,14 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def _comma_separated(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 def _networks(text: str) -> tuple[str, ...]:
-    return tuple(str(ipaddress.ip_network(part)) for part in _comma_separated(text))
+    return tuple(str(ipaddress.ip_network(part)) for part in comma_separated(text))
 
 
 def _non_empty(text: str) -> str:
     if not text or "\0" in text:
         raise ValueError(text)
     return text
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(part.rstrip("/") for part in _comma_separated(text))
-    if not all(origin == "*" or origin.startswith(("http://", "https://")) for origin in origins):
-        raise ValueError(text)
-    return origins
-
-
-def _exact_origins(text: str) -> tuple[str, ...]:
-    origins = tuple(origin.lower() for origin in _origins(text))
-    if "*" in origins:
-        raise ValueError(text)
-    return origins
 
 
 def _pem(text: str) -> str:
@@ -169,11 +168,21 @@ OPTIONS: dict[str, Option] = {
     "sample_wire": Option("play the bundled sample wire", flag()),
     "allow_anonymous": Option("serve other machines without tokens", flag()),
     "cors_origins": Option(
-        "origins that may use the REST API, or *", Value("http(s) origins, separated by commas", _origins)
+        "origins that may use the REST API, or *",
+        Value("http(s) origins, separated by commas, or *", parse_origins),
     ),
     "allowed_origins": Option(
         "origins whose pages may open WebSockets; empty: those of this machine",
-        Value("exact http(s) origins, separated by commas; * is not allowed", _exact_origins),
+        Value(
+            "exact origins such as https://app.example:8443, file:// or null, separated by commas, without paths and"
+            " wildcards",
+            parse_exact_origins,
+        ),
+    ),
+    "allowed_hosts": Option(
+        "host names that requests may be sent to, beside IP addresses and localhost; empty: any, but none on this"
+        " machine without tokens",
+        Value("host names without ports, separated by commas", parse_hosts),
     ),
     "jwt_secret": Option("secret of at least 32 bytes that tokens are signed with (HS256)", _TEXT),
     "jwt_public_key": Option(
@@ -280,15 +289,3 @@ def _refuse_unavailable(environment: Mapping[str, str]) -> None:
     engine = environment.get(f"{PREFIX}ENGINE", "sqlite")
     if engine != "sqlite":
         raise InvalidSetting("engine", engine, "must be sqlite")
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host is `localhost` or a loopback address. The result is False for any other host name, because
-    names are not resolved.
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -32,6 +32,7 @@ class ErrorCode(StrEnum):
     TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a word
     FORBIDDEN = "forbidden"
     ORIGIN_NOT_ALLOWED = "origin_not_allowed"
+    HOST_NOT_ALLOWED = "host_not_allowed"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     PAYLOAD_TOO_LARGE = "payload_too_large"
@@ -70,6 +71,7 @@ ERROR_SPECS: dict[ErrorCode, ErrorSpec] = {
     ErrorCode.UNAUTHORIZED: ErrorSpec(401, "Unauthorized", is_retryable=False),
     ErrorCode.TOKEN_EXPIRED: ErrorSpec(401, "Token expired", is_retryable=False),
     ErrorCode.FORBIDDEN: ErrorSpec(403, "Forbidden", is_retryable=False),
+    ErrorCode.HOST_NOT_ALLOWED: ErrorSpec(421, "Host not allowed", is_retryable=False),
     ErrorCode.ORIGIN_NOT_ALLOWED: ErrorSpec(403, "Origin not allowed", is_retryable=False),
     ErrorCode.NOT_FOUND: ErrorSpec(404, "Not found", is_retryable=False),
     ErrorCode.METHOD_NOT_ALLOWED: ErrorSpec(405, "Method not allowed", is_retryable=False),

@@ -34,6 +34,7 @@ class Refusal(StrEnum):
     BAD_TOKEN = "bad_token"  # noqa: S105 - a word
     EXPIRED_TOKEN = "expired_token"  # noqa: S105 - a word
     FORBIDDEN_ORIGIN = "forbidden_origin"
+    FORBIDDEN_HOST = "forbidden_host"
     CAPACITY = "capacity"
     USER_LIMIT = "user_limit"
     ADDRESS_LIMIT = "address_limit"

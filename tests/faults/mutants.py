@@ -266,4 +266,28 @@ MUTANTS = (
         "        if self._slices.is_spent:\n",
         "        if False:\n",
     ),
+    Mutant(
+        "a rebound host name is served",
+        "app/adapters/http/request/origins.py",
+        "if not (named or settings.serves_only_this_machine):",
+        "if not named:",
+    ),
+    Mutant(
+        "any page may change things",
+        "app/adapters/http/application.py",
+        "        check_page(request, settings)\n",
+        "",
+    ),
+    Mutant(
+        "one malformed key costs the others",
+        "app/adapters/tokens/keys.py",
+        "with suppress(Exception):",
+        "with suppress(ValueError):",
+    ),
+    Mutant(
+        "IPv4-mapped callers are one caller",
+        "app/adapters/http/request/client_ip.py",
+        "if address.ipv4_mapped is not None:",
+        "if False:",
+    ),
 )

@@ -53,7 +53,7 @@ async def deflating(server: RunningServer) -> Streams:
 
 async def head_begun(server: RunningServer) -> Streams:
     reader, writer = await connected(server)
-    writer.write(b"GET /ws/news?user_id=slow HTTP/1.1\r\nHost: x\r\n")
+    writer.write(b"GET /ws/news?user_id=slow HTTP/1.1\r\nHost: [::]\r\n")
     return reader, writer
 
 
@@ -67,7 +67,7 @@ async def head_with_connect(server: RunningServer) -> Streams:
 
 async def body_begun(server: RunningServer) -> Streams:
     reader, writer = await connected(server)
-    head = b"POST /api/v1/news HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n"
+    head = b"POST /api/v1/news HTTP/1.1\r\nHost: [::]\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n"
     writer.write(head + b'{"source":')
     return reader, writer
 

@@ -147,7 +147,7 @@ STRANGE_PAGES = [
     *("null", "https://evil.example", "http://trader.example", "https://trader.example.evil.example", ""),
     *(
         "https://trader.example:444",
-        "https://trader.example/",
+        "https://trader.example/x",
         "https://user@trader.example",
     ),
     *(

@@ -97,7 +97,7 @@ async def test_unknown_item_is_reported(server: RunningServer) -> None:
     assert (answer.status, problem["code"]) == (404, "unknown_item")
 
 
-@pytest.mark.parametrize(("query", "pointer"), [("", "user_id"), ("?user_id=/", "user_id")])
+@pytest.mark.parametrize(("query", "pointer"), [("", "user_id"), ("?user_id=a%20b", "user_id")])
 async def test_missing_user_is_refused(server: RunningServer, query: str, pointer: str) -> None:
     async with server.http.get(f"{server.url}/api/v1/news/rss_0/explain{query}") as answer:
         problem = await answer.json()

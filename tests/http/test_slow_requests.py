@@ -13,8 +13,8 @@ from tests.support.time_limits import within
 
 HEAD_TIMEOUT_S = 0.5
 BODY_RATE_BYTES_S = 100.0
-HEAD = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
-POST = b"POST /api/v1/news HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+HEAD = b"GET /livez HTTP/1.1\r\nHost: [::]\r\n"
+POST = b"POST /api/v1/news HTTP/1.1\r\nHost: [::]\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -286,7 +286,11 @@ async def test_other_methods_are_refused(server: RunningServer, method: str) -> 
 async def test_http_1_0_is_refused(server: RunningServer) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    lines = ["GET /ws/news?user_id=u HTTP/1.0", "Host: x", *(f"{key}: {value}" for key, value in UPGRADE.items())]
+    lines = [
+        "GET /ws/news?user_id=u HTTP/1.0",
+        "Host: localhost",
+        *(f"{key}: {value}" for key, value in UPGRADE.items()),
+    ]
     writer.write("\r\n".join([*lines, "", ""]).encode())
 
     status = await soon(reader.readline())
@@ -370,7 +374,11 @@ async def test_full_server_refuses_with_503() -> None:
 async def test_early_bytes_after_handshake_are_read(server: RunningServer) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    lines = ["GET /ws/news?user_id=u HTTP/1.1", "Host: x", *(f"{key}: {value}" for key, value in UPGRADE.items())]
+    lines = [
+        "GET /ws/news?user_id=u HTTP/1.1",
+        "Host: localhost",
+        *(f"{key}: {value}" for key, value in UPGRADE.items()),
+    ]
     payload = b'{"type":"ping"}'
     frame = bytes((0x81, 0x80 | len(payload), 0, 0, 0, 0)) + payload
 

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 
 from app.adapters.http.apidocs.endpoints import Endpoint, api_endpoints, health_endpoints
 from app.adapters.http.apidocs.pages import protocol_pages
+from app.adapters.http.request.origins import check_host, check_page
 from app.adapters.http.response.problems import UNKNOWN_ROUTE, answer_problems, route_of
 from app.adapters.http.rest.metrics import metrics_handler
 from app.adapters.http.services import CONTEXT, Services, add_services
@@ -20,6 +21,7 @@ from app.telemetry.labels import Method
 from app.telemetry.server_stats import ServerStats
 
 _MAX_AGE_S = 3600
+_UNCHECKED = ("/health", "/livez", "/readyz", "/metrics", "/ws/news")
 
 _log = structlog.get_logger("access")
 
@@ -53,7 +55,7 @@ def build_operations(services: Services) -> web.Application:
 
 
 def _new_application(services: Services) -> web.Application:
-    app = web.Application(middlewares=[observe_requests, answer_problems])
+    app = web.Application(middlewares=[observe_requests, answer_problems, refuse_foreign_pages])
     add_services(app, services)
     return app
 
@@ -98,6 +100,20 @@ def _counted(request: web.Request, stats: ServerStats) -> tuple[str, Method]:
     return next((known for known in stats.request_methods if known == requested), (UNKNOWN_ROUTE, Method.OTHER))
 
 
+@web.middleware
+async def refuse_foreign_pages(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Check the host and the page of a request. Raises ClientError(HOST_NOT_ALLOWED, ORIGIN_NOT_ALLOWED).
+
+    Probes and scrapes are sent to any name, and reveal nothing about users. The handler of the WebSocket checks the
+    same, and counts its refusals.
+    """
+    if route_of(request) not in _UNCHECKED:
+        settings = request.app[CONTEXT].settings
+        check_host(request, settings)
+        check_page(request, settings)
+    return await handler(request)
+
+
 def routes_of(*apps: web.Application) -> Iterator[tuple[str, Method]]:
     """Yield the pairs (route template, method) that requests are counted under. The last pair is (UNKNOWN_ROUTE,
     Method.OTHER), for every request whose own pair is not among them.
@@ -114,7 +130,7 @@ def routes_of(*apps: web.Application) -> Iterator[tuple[str, Method]]:
 def _add_rest(app: web.Application, origins: tuple[str, ...]) -> None:
     """Add the routes under /api/v1, and allow web pages of the configured origins to call them (CORS).
 
-    CORS does not apply to WebSockets; `check_origin` checks the origin of a page that opens one.
+    CORS does not apply to WebSockets; `check_upgrade_origin` checks the origin of a page that opens one.
     """
     routes = [_add(app, endpoint) for endpoint in api_endpoints(app[CONTEXT].limits)]
     allowed = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]

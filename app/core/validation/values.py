@@ -113,6 +113,11 @@ def optional(value: Value) -> Value:
     return Value(f"{value.must_be}, or empty", lambda text: value.read(text) if text else None)
 
 
+def comma_separated(text: str) -> tuple[str, ...]:
+    """Return the parts between the commas of a text, without surrounding spaces and without empty parts."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ` (did you mean "…"?)` with the known word that is most similar to `word`. Return an empty string if no
     known word is similar.

@@ -9,6 +9,7 @@ _REFUSALS = {
     ErrorCode.FORBIDDEN: Refusal.BAD_TOKEN,
     ErrorCode.TOKEN_EXPIRED: Refusal.EXPIRED_TOKEN,
     ErrorCode.ORIGIN_NOT_ALLOWED: Refusal.FORBIDDEN_ORIGIN,
+    ErrorCode.HOST_NOT_ALLOWED: Refusal.FORBIDDEN_HOST,
     ErrorCode.AT_CAPACITY: Refusal.CAPACITY,
     ErrorCode.TOO_MANY_CONNECTIONS: Refusal.USER_LIMIT,
     ErrorCode.DRAINING: Refusal.DRAINING,

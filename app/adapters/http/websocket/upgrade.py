@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from aiohttp import hdrs, web
 
 from app.adapters.http.aiohttp_internals import HandedOverResponse, hand_over, open_transport
-from app.adapters.http.request.origins import check_origin
+from app.adapters.http.request.origins import check_host, check_upgrade_origin
 from app.adapters.http.services import CONNECTIONS, CONTEXT, ConnectionServices, Context
 from app.adapters.http.websocket.connect_query import RESUME_KEYS, parse_connect_query
 from app.adapters.http.websocket.link import Handler, SocketLink
@@ -37,7 +37,8 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
     try:
         upgrade = parse_upgrade(request, context.settings)
         connections.connect_rate.check(upgrade.client.rate_key)
-        check_origin(upgrade.origins, upgrade.host, context.settings.allowed_origins)
+        check_host(request, context.settings)
+        check_upgrade_origin(request, context.settings)
         if context.verifier.requires_tokens and upgrade.is_v2 and upgrade.token is None:
             return _accept_without_token(request, upgrade, context, connections)
         session = await _admit(upgrade, context, connections)

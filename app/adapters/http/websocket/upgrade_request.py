@@ -1,5 +1,5 @@
-"""An upgrade request, parsed once: its handshake headers, token, subprotocol, compression, origin
-and client address.
+"""An upgrade request, parsed once: its handshake headers, token, subprotocol, compression and client
+address.
 """
 
 import base64
@@ -27,15 +27,13 @@ _KEY_BYTES = 16
 class UpgradeRequest(NamedTuple):
     """The contents of a valid upgrade request. `accept` is the value of Sec-WebSocket-Accept for the response.
 
-    `origins` are the values of the request's Origin headers. `client` has the keys under which the connection is
+    `client` has the keys under which the connection is
     counted. `token` is not verified yet; it is None if the request has none. `speaks_subprotocol` tells
     whether the client offers the subprotocol of v2. `deflate` is None for a connection without compression.
     """
 
     accept: str
     query: MultiMapping[str]
-    host: str
-    origins: tuple[str, ...]
     client: ClientAddress
     token: str | None
     speaks_subprotocol: bool
@@ -65,8 +63,6 @@ def parse_upgrade(request: web.Request, settings: Settings) -> UpgradeRequest:
     return UpgradeRequest(
         accept=_check_handshake(request),
         query=request.query,
-        host=request.host,
-        origins=tuple(headers.getall(hdrs.ORIGIN, [])),
         client=client_address_of(request, settings),
         token=read_token(request, in_query=settings.token_in_query),
         # Subprotocols are case-sensitive (RFC 6455 section 11.3.4).
