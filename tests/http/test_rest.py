@@ -1,6 +1,7 @@
 """The REST API: what publishers, readers and subscribers get, and what bad input gets."""
 
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -284,6 +285,45 @@ async def test_malformed_http_gets_400_without_details(server: RunningServer, ca
 
     assert await server.metric("news_http_requests_total", route="/metrics", method="GET", code="2xx") >= 0
     assert [record for record in caplog.records if record.levelname == "CRITICAL"] == []
+
+
+HEAD = b"POST /api/v1/news HTTP/1.1\r\nHost: [::]\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+BEFORE_ROUTING: list[tuple[bytes, int, str, str]] = [
+    (b"BLAH\r\n\r\n", 400, "invalid_parameter", "must be valid HTTP"),
+    (b"GET / HTTP/1.1\r\nHost: [::]\r\nContent-Length: x\r\n\r\n", 400, "invalid_parameter", "must be valid HTTP"),
+    (b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\n\r\n", 414, "invalid_parameter", "URL"),
+    (b"GET / HTTP/1.1\r\nX: " + b"a" * 9_000 + b"\r\n\r\n", 431, "invalid_parameter", "header"),
+    *(
+        (HEAD + b"Content-Encoding: %s\r\n\r\n{}" % encoding, 415, "unsupported_media_type", "must be gzip or deflate")
+        for encoding in (b"br", b"zstd", b"compress", b"gzip, gzip", b"x")
+    ),
+]
+
+
+@pytest.mark.parametrize(("sent", "status", "code", "part"), BEFORE_ROUTING)
+async def test_refusals_before_routing_are_problems(
+    server: RunningServer, sent: bytes, status: int, code: str, part: str
+) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(sent)
+    head = (await soon(reader.readuntil(b"\r\n\r\n"))).decode().lower()
+    length = int(head.partition("content-length: ")[2].partition("\r")[0])
+    problem = json.loads(await soon(reader.readexactly(length)))
+    writer.close()
+
+    assert "content-type: application/problem+json" in head
+    assert "\r\nserver:" not in head
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert part in problem["detail"]
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/livez", "/metrics", "/api/v1/stats", "/api/v1/news", "/nowhere"])
+async def test_responses_name_no_software_and_are_not_stored(server: RunningServer, path: str) -> None:
+    async with server.http.get(server.url + path) as answer:
+        assert "Server" not in answer.headers
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] in ("no-store", "no-cache")
 
 
 async def test_requests_are_counted_by_route_template(server: RunningServer) -> None:

@@ -5,12 +5,13 @@ tests/http/test_handover.py checks by behavior that these facts about aiohttp's 
     - `_message_tail` holds the bytes that a client sent after its upgrade request.
     - `connection_lost` ends the handler's task. It leaves the transport open if the attribute `transport` is None.
     - `_waiter` is a pending future while the connection waits for a request, once the handler's task runs.
+    - `_prepare_headers` adds the header Server to a response.
     - `_request_count` is 0 until the first head has arrived completely, whether or not it could be parsed.
 """
 
 import asyncio
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
 
@@ -24,6 +25,16 @@ class HandedOverResponse(web.StreamResponse):
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Write nothing: the 101 was already written."""
+
+
+class ResponseBeforeRouting(web.Response):
+    """A response to a request that aiohttp could not parse. No application prepares its headers, so the header Server,
+    which names the versions of Python and aiohttp, is removed here.
+    """
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        del self.headers[hdrs.SERVER]
 
 
 def open_transport(request: web.Request) -> asyncio.Transport:

@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 from app.adapters.http.apidocs.endpoints import Endpoint, api_endpoints, health_endpoints
 from app.adapters.http.apidocs.pages import protocol_pages
 from app.adapters.http.request.origins import check_host, check_page
-from app.adapters.http.response.problems import UNKNOWN_ROUTE, answer_problems, route_of
+from app.adapters.http.response.problems import UNKNOWN_ROUTE, add_security_headers, answer_problems, route_of
 from app.adapters.http.rest.metrics import metrics_handler
 from app.adapters.http.services import CONTEXT, Services, add_services
 from app.adapters.http.web import static
@@ -56,6 +56,7 @@ def build_operations(services: Services) -> web.Application:
 
 def _new_application(services: Services) -> web.Application:
     app = web.Application(middlewares=[observe_requests, answer_problems, refuse_foreign_pages])
+    app.on_response_prepare.append(add_security_headers)
     add_services(app, services)
     return app
 

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from app.adapters.http.aiohttp_internals import is_waiting_for_request
 from app.adapters.http.application import AccessLog
+from app.adapters.http.response.problems import problem_before_routing
 from app.core.limits import RequestLimits
 from app.telemetry.stats import Stats
 
@@ -47,6 +48,17 @@ class ServerProtocol(web.RequestHandler):
             self._stop_timeout()
         elif self._head_timeout is None:
             self._head_timeout = asyncio.get_running_loop().call_later(self._limits.head_timeout_s, self._time_out)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        # aiohttp logs the error, and raises ConnectionError if a part of a response was sent already.
+        super().handle_error(request, status, exc, message)
+        return problem_before_routing(exc, status)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_timeout()

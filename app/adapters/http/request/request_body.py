@@ -5,12 +5,14 @@ import asyncio
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
 
+from app.adapters.http.response.problems import CONTENT_ENCODING_MUST_BE
 from app.adapters.http.services import CONTEXT
 from app.core.errors import ClientError, ErrorCode
 from app.core.limits import RequestLimits
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+_ENCODINGS = ("", "identity", "gzip", "deflate")
 
 
 async def read_body(request: web.Request, max_bytes: int, *types: str) -> bytes:
@@ -26,6 +28,8 @@ async def read_body(request: web.Request, max_bytes: int, *types: str) -> bytes:
     if request.content_type not in types or not content_type:
         detail = f"Content-Type {content_type!r} must be {' or '.join(types)}"
         raise ClientError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, detail)
+    if request.headers.get("Content-Encoding", "").strip().lower() not in _ENCODINGS:
+        raise ClientError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, CONTENT_ENCODING_MUST_BE)
     if (request.content_length or 0) > max_bytes:
         raise _too_large(max_bytes)
     context = request.app[CONTEXT]
@@ -35,7 +39,8 @@ async def read_body(request: web.Request, max_bytes: int, *types: str) -> bytes:
         context.stats.server.record_slow_request()
         raise ClientError(ErrorCode.REQUEST_TIMEOUT, _too_slow(context.limits.requests)) from None
     except (HttpProcessingError, PayloadEncodingError, web.RequestPayloadError) as error:
-        raise ClientError(ErrorCode.INVALID_PARAMETER, f"The body is broken: {error}") from None
+        detail = "The body must be complete, and in the encoding that Content-Encoding names"
+        raise ClientError(ErrorCode.INVALID_PARAMETER, detail) from error
 
 
 async def _receive(request: web.Request, max_bytes: int, limits: RequestLimits) -> bytes:

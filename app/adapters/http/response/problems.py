@@ -5,15 +5,18 @@ from http import HTTPStatus
 
 import msgspec
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import ContentEncodingError, LineTooLong
 from aiohttp.typedefs import Handler
 from msgspec import UNSET
 
+from app.adapters.http.aiohttp_internals import ResponseBeforeRouting
 from app.adapters.http.response.responses import Problem
-from app.core.errors import ErrorCode, NewsError
+from app.core.errors import ERROR_SPECS, ErrorCode, NewsError
 from app.core.protocol.server_messages import FieldProblem
 
 VERSION_HEADER, WEBSOCKET_VERSION = "Sec-WebSocket-Version", "13"
+CONTENT_ENCODING_MUST_BE = "Content-Encoding must be gzip or deflate, or absent"
 UNKNOWN_ROUTE = "unknown"
 _JITTER = 0.5
 _BY_STATUS = {
@@ -81,6 +84,34 @@ def problem(request: web.Request, error: NewsError, status: int | None = None) -
         # RFC 6455 section 4.4: so that a client of another version learns which one to use.
         answer.headers[VERSION_HEADER] = WEBSOCKET_VERSION
     return answer
+
+
+def problem_before_routing(error: BaseException | None, status: int) -> web.Response:
+    """Return the problem response for a request that aiohttp could not parse, or for an unexpected error while it was
+    handled. It says what is wrong without repeating anything from the request.
+    """
+    code, detail = ErrorCode.INVALID_PARAMETER, "The request must be valid HTTP/1.1"
+    if isinstance(error, ContentEncodingError):
+        status, code, detail = 415, ErrorCode.UNSUPPORTED_MEDIA_TYPE, CONTENT_ENCODING_MUST_BE
+    elif isinstance(error, LineTooLong):
+        is_path = bytes(error.args[0]).startswith(b"/")
+        status, detail = (414, "The URL is too long") if is_path else (431, "A header is too long")
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        code, detail = ErrorCode.INTERNAL, ""
+    spec = ERROR_SPECS[code]
+    document = Problem(f"/docs/errors#{code}", spec.title, status, detail or spec.title, code)
+    answer = ResponseBeforeRouting(status=status, body=_encode(document), content_type="application/problem+json")
+    answer.force_close()
+    return answer
+
+
+async def add_security_headers(_request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Add headers to a response before it is sent: browsers must not guess its type, and nothing must store it unless
+    the response says otherwise. The names and versions of the server's software are nobody's business.
+    """
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.popall(hdrs.SERVER, None)
 
 
 def route_of(request: web.Request) -> str:
