@@ -65,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     for name, option in OPTIONS.items():
+        if option.only_as_variable:
+            continue
         must_be = option.value.must_be
         # A boolean setting needs no value: --sample-wire means --sample-wire 1.
         nargs = "?" if must_be == "0 or 1" else None
@@ -109,7 +111,7 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
 
 def _serve(arguments: argparse.Namespace) -> int:
     try:
-        chosen = {name: value for name in OPTIONS if (value := getattr(arguments, name)) is not None}
+        chosen = {name: value for name in OPTIONS if (value := getattr(arguments, name, None)) is not None}
         settings = read_settings(os.environ, chosen)
         if arguments.print_config:
             _print_config(settings)

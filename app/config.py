@@ -1,20 +1,17 @@
 """The settings of the server: name, default, meaning and validation of its NEWS_* environment variables."""
 
-import ipaddress
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 
+from app.core.validation import addresses
 from app.core.validation.limit_overrides import parse_limit_overrides
-from app.core.validation.origins import is_loopback, parse_exact_origins, parse_hosts, parse_origins
 from app.core.validation.values import (
     InvalidValue,
     Value,
-    comma_separated,
     did_you_mean,
     flag,
     integer,
@@ -78,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     jwt_secret: str = ""
+    jwt_secret_file: str = ""
     jwt_public_key: str = ""
     jwks_url: str = ""
     jwt_audience: str = ""
@@ -116,20 +114,18 @@ class InvalidSetting(ValueError):
 
 class Option(NamedTuple):
     """The description and the parser of one setting. `help` is its description in `--help`, and `value` checks and
-    converts the text of its variable or argument.
+    converts the text of its variable or argument. A setting that is `only_as_variable` has no argument, because every
+    user of the machine can see the arguments of a process.
     """
 
     help: str
     value: Value
+    only_as_variable: bool = False
 
 
 def variable(name: str) -> str:
     """Return the name of the environment variable of a setting: `NEWS_PORT` for `port`."""
     return PREFIX + name.upper()
-
-
-def _networks(text: str) -> tuple[str, ...]:
-    return tuple(str(ipaddress.ip_network(part)) for part in comma_separated(text))
 
 
 def _non_empty(text: str) -> str:
@@ -148,14 +144,6 @@ def _pem(text: str) -> str:
         raise ValueError(text) from error
 
 
-def _jwks_url(text: str) -> str:
-    parts = urlsplit(text)
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-    if text and not (is_safe and parts.hostname):
-        raise ValueError(text)
-    return text
-
-
 _PATH = Value("a path", _non_empty)
 _TEXT = Value("text", str)
 
@@ -169,28 +157,31 @@ OPTIONS: dict[str, Option] = {
     "allow_anonymous": Option("serve other machines without tokens", flag()),
     "cors_origins": Option(
         "origins that may use the REST API, or *",
-        Value("http(s) origins, separated by commas, or *", parse_origins),
+        Value("http(s) origins, separated by commas, or *", addresses.parse_origins),
     ),
     "allowed_origins": Option(
         "origins whose pages may open WebSockets; empty: those of this machine",
         Value(
-            "exact origins such as https://app.example:8443, file:// or null, separated by commas, without paths and"
-            " wildcards",
-            parse_exact_origins,
+            "exact http(s) origins, those of another scheme, or null, separated by commas; a path or * is not allowed",
+            addresses.parse_exact_origins,
         ),
     ),
     "allowed_hosts": Option(
         "host names that requests may be sent to, beside IP addresses and localhost; empty: any, but none on this"
         " machine without tokens",
-        Value("host names without ports, separated by commas", parse_hosts),
+        Value("host names without ports, separated by commas", addresses.parse_hosts),
     ),
-    "jwt_secret": Option("secret of at least 32 bytes that tokens are signed with (HS256)", _TEXT),
+    "jwt_secret": Option(
+        "secret of at least 32 bytes that tokens are signed with (HS256)", _TEXT, only_as_variable=True
+    ),
+    "jwt_secret_file": Option("path of a file that contains that secret", Value("a path", str)),
     "jwt_public_key": Option(
         "public key that tokens are verified with (RS256, ES256, EdDSA): PEM, or the path of a PEM file",
         Value("a public key in PEM, or the path of a file that holds one", _pem),
     ),
     "jwks_url": Option(
-        "URL of a JSON Web Key Set that tokens are verified with", Value("an https URL with a host", _jwks_url)
+        "URL of a JSON Web Key Set that tokens are verified with",
+        Value("an https URL with a host", addresses.parse_safe_url),
     ),
     "jwt_audience": Option("audience that a token must name in aud; empty: a token must have none", _TEXT),
     "jwt_issuer": Option("issuer that a token must name in iss; empty: any", _TEXT),
@@ -210,7 +201,8 @@ OPTIONS: dict[str, Option] = {
         optional(number(0.01, 100_000)),
     ),
     "trusted_proxies": Option(
-        "proxies whose header names the client", Value("IP addresses or networks, separated by commas", _networks)
+        "proxies whose header names the client",
+        Value("IP addresses or networks, separated by commas", addresses.parse_networks),
     ),
     "proxy_header": Option("the one header of trusted proxies that names the client", one_of(ProxyHeader)),
     "heartbeat_s": Option("seconds of silence after which a client is pinged", number(1, 3600)),
@@ -240,13 +232,29 @@ def read_settings(environment: Mapping[str, str], arguments: Mapping[str, str]) 
         text = arguments.get(name, environment.get(variable(name)))
         if text is not None:
             values[name] = _parse(name, option.value, text)
-    settings = msgspec.convert(values, Settings)
+    settings = _with_secret(msgspec.convert(values, Settings))
     _check_identity(settings)
     if settings.metrics_port == settings.port != 0:
         raise InvalidSetting(
             "metrics_port", str(settings.metrics_port), f"must differ from {variable('port')}, or be empty"
         )
     return settings
+
+
+def _with_secret(settings: Settings) -> Settings:
+    """Return the settings with the secret from its file, if one is named. Raises InvalidSetting if the file cannot be
+    read, or the secret is set twice.
+    """
+    path = settings.jwt_secret_file
+    if not path:
+        return settings
+    if settings.jwt_secret:
+        raise InvalidSetting("jwt_secret_file", path, f"must be unset, because {variable('jwt_secret')} is set")
+    try:
+        secret = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSetting("jwt_secret_file", path, f"must be a readable text file: {error}") from error
+    return msgspec.structs.replace(settings, jwt_secret=secret)
 
 
 def _parse(name: str, value: Value, text: str) -> object:
@@ -268,7 +276,7 @@ def _check_identity(settings: Settings) -> None:
             raise InvalidSetting(name, "…", f"must be set together with one of {', '.join(map(variable, _KEYS))}")
     if keys and settings.allow_anonymous:
         raise InvalidSetting("allow_anonymous", "1", f"must be 0, because {variable(keys[0])} is set")
-    if not keys and not settings.allow_anonymous and not is_loopback(settings.host):
+    if not keys and not settings.allow_anonymous and not addresses.is_loopback(settings.host):
         detail = "must be a loopback address, unless tokens are required or NEWS_ALLOW_ANONYMOUS=1 is set"
         raise InvalidSetting("host", settings.host, detail)
 

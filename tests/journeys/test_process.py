@@ -237,6 +237,34 @@ async def test_bad_server_address_is_refused(command: tuple[str, ...], address: 
     assert by_option.err == by_variable.err
 
 
+async def test_secret_may_be_a_file_but_no_argument(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"{SECRET}\n", encoding="ascii")
+    from_file = {"NEWS_JWT_SECRET_FILE": str(tmp_path / "secret")}
+
+    as_argument, signed, twice, missing = await asyncio.gather(
+        run_command("serve", "--jwt-secret", SECRET),
+        run_command("token", "--user", "alice", environment=from_file),
+        run_command("serve", environment=from_file | {"NEWS_JWT_SECRET": SECRET}),
+        run_command("serve", "--jwt-secret-file", "/nowhere/secret"),
+    )
+
+    assert (as_argument.code, twice.code, missing.code, signed.code) == (2, 2, 2, 0)
+    assert jwt.decode(signed.out.strip(), SECRET, algorithms=["HS256"])["sub"] == "alice"
+    assert "because NEWS_JWT_SECRET is set" in twice.err
+    assert "NEWS_JWT_SECRET_FILE='/nowhere/secret': must be a readable text file" in missing.err
+    assert SECRET not in "".join((as_argument.out, twice.err, missing.err))
+
+
+async def test_database_files_are_private(tmp_path: Path) -> None:
+    async with server_process("--database", str(tmp_path / "news.db")) as running:
+        await running.server.publish(raw(1))
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+        await running.end()
+
+    assert set(modes) >= {"news.db", "news.db-wal", "news.db-shm", "news.db.lock", "news.db.ballast"}
+    assert {name: oct(mode) for name, mode in modes.items() if name != "news.db.ballast" and mode != 0o600} == {}
+
+
 async def test_token_command_names_what_is_wrong() -> None:
     environment = {"NEWS_JWT_SECRET": SECRET}
     bad_user, bad_json, short = await asyncio.gather(

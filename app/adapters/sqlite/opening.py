@@ -6,11 +6,11 @@ undo commits that were already reported as done.
 
 import asyncio
 import fcntl
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from pathlib import Path
 
 import aiosqlite
 
@@ -84,9 +84,19 @@ def _try_to_open(path: str) -> None:
     would outlive the event loop. Raises CannotOpen.
     """
     try:
+        os.close(_open_private(path))
         sqlite3.connect(path).close()
+    except OSError as error:
+        raise CannotOpen(f"NEWS_DATABASE={path!r}: {error.strerror}") from error
     except sqlite3.OperationalError as error:
         raise CannotOpen(f"NEWS_DATABASE={path!r}: {error}") from error
+
+
+def _open_private(path: str) -> int:
+    """Open a file, and return its descriptor. A new file can be read and written by its owner only. SQLite gives its
+    own files beside the database the permissions of the database.
+    """
+    return os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
 
 
 @contextmanager
@@ -98,7 +108,7 @@ def _exclusively(path: str) -> Iterator[None]:
     kernel releases the lock.
     """
     try:
-        lock = Path(f"{path}.lock").open("w")  # noqa: SIM115 - held until the context ends
+        lock = os.fdopen(_open_private(f"{path}.lock"), "w")
     except OSError as error:
         raise CannotOpen(f"NEWS_DATABASE={path!r}: {error.strerror}") from error
     with lock:

@@ -3,6 +3,6 @@
 strict_json      decodes JSON, with the checks that msgspec leaves out
 fields           converts a decoded object to a typed one, and names every wrong field
 values           parses values from texts, and describes in words which JSON values a type accepts
-origins          parses origins of web pages and names of hosts
+addresses        parses origins of web pages, names of hosts, networks and URLs
 limit_overrides  parses the setting NEWS_LIMITS
 """

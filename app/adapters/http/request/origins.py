@@ -19,7 +19,7 @@ from aiohttp import hdrs, web
 from app.adapters.http.request.client_ip import parse_address
 from app.config import Settings
 from app.core.errors import ClientError, ErrorCode
-from app.core.validation.origins import is_loopback, normalize_origin, page_host
+from app.core.validation.addresses import is_loopback, normalize_origin, page_host
 
 _SCHEMES = ("http", "https")
 _SAFE_METHODS = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS)

@@ -1,4 +1,4 @@
-"""Parse the origins of web pages and the names of hosts."""
+"""Parse the origins of web pages, names of hosts, networks and URLs."""
 
 import ipaddress
 import re
@@ -65,6 +65,22 @@ def parse_hosts(text: str) -> tuple[str, ...]:
     if not all(map(_HOST.match, hosts)):
         raise ValueError(text)
     return hosts
+
+
+def parse_networks(text: str) -> tuple[str, ...]:
+    """Parse IP addresses and networks that are separated by commas. Raises ValueError."""
+    return tuple(str(ipaddress.ip_network(part)) for part in comma_separated(text))
+
+
+def parse_safe_url(text: str) -> str:
+    """Return a URL whose answers nobody on the way can change: an https URL, or an http URL of a loopback host. An
+    empty text is returned too. Raises ValueError for any other text.
+    """
+    parts = urlsplit(text)
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    if text and not (is_safe and parts.hostname):
+        raise ValueError(text)
+    return text
 
 
 def is_loopback(host: str) -> bool:
