@@ -224,7 +224,7 @@ def build_clients(stores: Stores, verifier: Verifier, limits: Limits, clock: Clo
         acks=acks,
         catch_up=catch_up,
         explainer=explainer,
-        history=History(stores.log, slices, limits.history.max_scan_items),
+        history=History(stores.log, slices, limits.history),
         connect=Connect(admission, manager, subscriptions, resolver, acks, limits.filters),
         dispatcher=MessageDispatcher(live, lifecycle, commands, catch_up, limits.messages, clock, stats),
         housekeeping=Housekeeping(manager, live, resolver, acks, limits, clock),

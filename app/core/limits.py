@@ -137,13 +137,16 @@ class BroadcastLimits(msgspec.Struct, frozen=True):
 
 
 class RequestLimits(msgspec.Struct, frozen=True):
-    """How long an HTTP request may take to arrive: `head_timeout_s` for its head, then a minimum rate and a maximum
-    time for its body.
+    """How long an HTTP request may take to arrive, and its answer to be read.
+
+    A request has `head_timeout_s` for its head, then a minimum rate and a maximum time for its body. The connection is
+    aborted if too many bytes of an answer wait for the client for `answer_timeout_s`.
     """
 
     head_timeout_s: Seconds = 1.25
     min_body_rate_bytes_s: Rate = 500.0
     body_timeout_s: Seconds = 10.0
+    answer_timeout_s: Seconds = 10.0
 
     def body_deadline_s(self, received_bytes: int) -> float:
         """Return the time by which the next bytes of a body must arrive, in seconds after the start of the body.
@@ -153,12 +156,13 @@ class RequestLimits(msgspec.Struct, frozen=True):
 
 
 class HistoryLimits(msgspec.Struct, frozen=True):
-    """How many items the log keeps, how many a page of history may have, and how many a request may read from the log
-    if a filter or an entitlement is evaluated.
+    """How many items the log keeps, how many items and bytes a page of history may have, and how many items a request
+    may read from the log if a filter or an entitlement is evaluated. A page has at least one item, however large.
     """
 
     max_items: Count = 1_000_000
     max_page_items: Count = 500
+    max_page_bytes: Bytes = 512 * 1024
     max_scan_items: Count = 5_000
 
 

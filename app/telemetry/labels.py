@@ -191,6 +191,7 @@ class LimitHit(StrEnum):
     FILTER_CHANGES = "filter_changes"
     REPLAY_RATE = "replay_rate"
     SLOW_REQUEST = "slow_request"
+    SLOW_READER = "slow_reader"
     CONNECT_RATE = "connect_rate"
     SERVER_CONNECT_RATE = "server_connect_rate"
     CONNECTIONS = "connections"

@@ -16,6 +16,7 @@ def limit_hits(stats: Stats) -> Mapping[LimitHit, int]:
         LimitHit.FILTER_CHANGES: stats.connections.rate_limited[RateScope.FILTER],
         LimitHit.REPLAY_RATE: stats.connections.rate_limited[RateScope.REPLAY],
         LimitHit.SLOW_REQUEST: stats.server.slow_requests,
+        LimitHit.SLOW_READER: stats.server.slow_readers,
         LimitHit.CONNECT_RATE: stats.connections.rate_limited[RateScope.CONNECT],
         LimitHit.SERVER_CONNECT_RATE: stats.connections.rate_limited[RateScope.SERVER_CONNECT],
         LimitHit.CONNECTIONS: stats.connections.refused[Refusal.CAPACITY],

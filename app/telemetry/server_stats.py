@@ -19,7 +19,7 @@ class ServerStats:
         self.requests: Counter[tuple[str, Method, StatusClass]] = Counter()
         self.request_methods: tuple[tuple[str, Method], ...] = ()
         self.request_times: dict[str, Histogram] = {}
-        self.slow_requests = 0
+        self.slow_requests = self.slow_readers = 0
         self.db_times = {operation: Histogram(histogram.REQUEST_S) for operation in Operation}
         self.db_faults: Counter[tuple[Operation, Fault]] = Counter()
         self.loop_lag = Histogram(histogram.LOOP_LAG_S)
@@ -45,6 +45,10 @@ class ServerStats:
         408.
         """
         self.slow_requests += 1
+
+    def record_slow_reader(self) -> None:
+        """Count an HTTP connection that was aborted because its client did not read an answer."""
+        self.slow_readers += 1
 
     def record_database(self, operation: Operation, seconds: float, fault: Fault | None = None) -> None:
         self.db_times[operation].observe(seconds)

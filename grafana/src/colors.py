@@ -15,7 +15,7 @@ _BAD = frozenset({"error", "internal_error", "5xx", "failed", "storage", "io", "
 _OTHERS = (
     *("blue", "purple", "yellow", "light-blue", "dark-purple", "semi-dark-yellow", "dark-blue", "light-purple"),
     *("dark-green", "light-orange", "dark-red", "light-yellow", "light-green", "dark-orange", "super-light-blue"),
-    *("super-light-purple", "super-light-green"),
+    *("super-light-purple", "super-light-green", "super-light-orange", "light-red"),
 )
 
 

@@ -261,6 +261,27 @@ async def test_invalid_subscription_is_refused_and_not_stored(
     assert (await server.http.get(f"{server.url}/api/v1/subscriptions/u")).status == 404
 
 
+@pytest.mark.parametrize("query", ["limit=300", "limit=300&after_seq=0", "limit=300&user_id=u"])
+async def test_pages_are_bounded_by_bytes(query: str) -> None:
+    async with running(limits={"history.max_page_bytes": 50_000}) as server:
+        await post(server, "/api/v1/subscriptions", b'{"user_id":"u","impact_threshold":0}')
+        await server.publish(*(raw(number, content=f"{number} " + "x" * 400) for number in range(250)))
+        seqs: list[int] = []
+        sizes = []
+        path: str | None = f"/api/v1/news?{query}"
+        while path is not None:
+            async with server.http.get(server.url + path) as answer:
+                sizes.append(len(await answer.read()))
+                page = await answer.json()
+            assert page["total"] >= len(page["items"]) >= 1
+            seqs += [item["seq"] for item in page["items"]]
+            path = page["next"]
+
+    assert sorted(seqs) == list(range(1, 251))
+    assert len(sizes) > 3
+    assert max(sizes) < 60_000
+
+
 async def test_preview_reports_what_a_filter_matches(server: RunningServer) -> None:
     await server.publish(*(raw(number, impact_score=number * 10, published_at=time.time()) for number in range(1, 6)))
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.items import raw
 from tests.support.server import RunningServer, running
 from tests.support.time_limits import within
 
@@ -145,6 +146,23 @@ async def test_steady_slow_body_is_read(server: RunningServer, streams: Streams)
 
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 400")
     assert await given_up(server) == 0
+
+
+async def test_unread_answer_is_aborted() -> None:
+    async with running(limits={"requests.answer_timeout_s": 0.5, "history.max_page_bytes": 1_000_000}) as server:
+        for start in range(0, 60, 10):
+            await server.publish(*(raw(start + more, content=f"{more} " + "x" * 16_000) for more in range(10)))
+        parts, loop = urlsplit(server.url), asyncio.get_running_loop()
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        client.setblocking(False)
+        await loop.sock_connect(client, (parts.hostname, parts.port))
+        await loop.sock_sendall(client, b"GET /api/v1/news?limit=60 HTTP/1.1\r\nHost: [::]\r\n\r\n")
+
+        async with within():
+            while await server.metric("news_limit_hits_total", limit="slow_reader") == 0:
+                await asyncio.sleep(0.05)
+        client.close()
 
 
 async def test_total_body_time_is_limited() -> None:

@@ -1,5 +1,5 @@
-"""One HTTP connection: how long it is kept open between requests, and the time limit for the head of a request (the
-request line and the headers).
+"""One HTTP connection: how long it is kept open between requests, and the time limits for the head of a request (the
+request line and the headers) and for reading an answer.
 
 A head fits into one or two packets, so a normal client completes it soon after its first byte. A client that takes
 longer is most likely a slowloris attack, which holds connections open with unfinished heads.
@@ -22,11 +22,12 @@ _LINGERING_S = 0.5
 
 
 class ServerProtocol(web.RequestHandler):
-    """aiohttp's protocol for one HTTP connection, with a time limit: it closes the connection if the head of a request
-    is still incomplete `head_timeout_s` seconds after its first byte.
+    """aiohttp's protocol for one HTTP connection, with two time limits. It closes the connection if the head of a
+    request is still incomplete `head_timeout_s` seconds after its first byte, and aborts the connection if the client
+    leaves too many bytes of an answer unread for `answer_timeout_s` seconds.
     """
 
-    __slots__ = ("_head_timeout", "_limits", "_stats")
+    __slots__ = ("_answer_timeout", "_head_timeout", "_limits", "_stats")
 
     def __init__(
         self, server: web.Server, limits: RequestLimits, stats: Stats, loop: asyncio.AbstractEventLoop
@@ -41,6 +42,7 @@ class ServerProtocol(web.RequestHandler):
         self._limits = limits
         self._stats = stats
         self._head_timeout: asyncio.TimerHandle | None = None
+        self._answer_timeout: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -48,6 +50,15 @@ class ServerProtocol(web.RequestHandler):
             self._stop_timeout()
         elif self._head_timeout is None:
             self._head_timeout = asyncio.get_running_loop().call_later(self._limits.head_timeout_s, self._time_out)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        loop = asyncio.get_running_loop()
+        self._answer_timeout = loop.call_later(self._limits.answer_timeout_s, self._abort_unread)
+
+    def resume_writing(self) -> None:
+        self._stop_answer_timeout()
+        super().resume_writing()
 
     def handle_error(
         self,
@@ -62,6 +73,7 @@ class ServerProtocol(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_timeout()
+        self._stop_answer_timeout()
         super().connection_lost(exc)
 
     def _stop_timeout(self) -> None:
@@ -73,3 +85,14 @@ class ServerProtocol(web.RequestHandler):
         self._head_timeout = None
         self._stats.server.record_slow_request()
         self.force_close()
+
+    def _stop_answer_timeout(self) -> None:
+        if self._answer_timeout is not None:
+            self._answer_timeout.cancel()
+            self._answer_timeout = None
+
+    def _abort_unread(self) -> None:
+        self._answer_timeout = None
+        self._stats.server.record_slow_reader()
+        if self.transport is not None:
+            self.transport.abort()

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from itertools import accumulate
 from typing import NamedTuple
 
 from app.core.access.entitlement import UNRESTRICTED, Entitlement
 from app.core.filters.analysis import CompiledFilter, analyze_item, compile_filter
 from app.core.filters.filter import MATCH_ALL, Filter
 from app.core.filters.matching import Outcome, first_rejection
+from app.core.limits import HistoryLimits
 from app.flows.time_slices import TimeSlices
 from app.ports.log import NewsLog, NewsQuery, Record
 
@@ -43,10 +45,10 @@ class History:
     whole pages of 100.
     """
 
-    def __init__(self, log: NewsLog, slices: TimeSlices, max_scan_items: int) -> None:
+    def __init__(self, log: NewsLog, slices: TimeSlices, limits: HistoryLimits) -> None:
         self._news_log = log
         self._slices = slices
-        self._max_scan_items = max_scan_items
+        self._limits = limits
 
     async def item(self, item_id: str, now: float, entitled: Entitlement = UNRESTRICTED) -> Record | None:
         """Return the item with this id. Return None if it is not stored, or if `entitled` hides it at `now` (Unix
@@ -66,13 +68,40 @@ class History:
         are evaluated. The page and its total then contain only those that match.
         """
         if wanted is None and not entitled.hides_items:
-            return NewsPage(await self._news_log.select(query), await self._news_log.count(query))
+            return NewsPage(await self._select(query), await self._news_log.count(query))
         wanted = MATCH_ALL if wanted is None else wanted
         compiled = compile_filter(wanted, entitled)
         # SQL evaluates the query and the impact threshold; the rest of the filter is evaluated here.
         narrowed = query._replace(min_impact=max(query.min_impact or 0.0, wanted.impact_threshold))
-        found = [record async for record in self._scan(narrowed) if _matches(compiled, record, now)]
-        return NewsPage(found[query.offset : query.offset + query.limit], len(found))
+        found: list[Record] = []
+        total = held_bytes = 0
+        async for record in self._scan(narrowed):
+            if not _matches(compiled, record, now):
+                continue
+            is_on_page = query.offset <= total < query.offset + query.limit
+            if is_on_page and held_bytes <= self._limits.max_page_bytes:
+                found.append(record)
+                held_bytes += len(record.item_json)
+            total += 1
+        return NewsPage(self._within_bytes(found), total)
+
+    async def _select(self, query: NewsQuery) -> list[Record]:
+        """Return the items of a page, read in parts of 100, so that no more bytes are held than the page may have."""
+        found: list[Record] = []
+        rest = query
+        while len(found) < query.limit:
+            part = await self._news_log.select(rest._replace(limit=min(_SCAN_PAGE, query.limit - len(found))))
+            found += part
+            if len(part) < _SCAN_PAGE or len(self._within_bytes(found)) < len(found):
+                break
+            rest = _after(query, part[-1])._replace(offset=0)
+        return self._within_bytes(found)
+
+    def _within_bytes(self, records: list[Record]) -> list[Record]:
+        """Return the first records that together have at most `max_page_bytes`, but at least one."""
+        sizes = accumulate(len(record.item_json) for record in records)
+        count = sum(size <= self._limits.max_page_bytes for size in sizes)
+        return records[: max(count, 1)]
 
     async def preview(self, wanted: Filter, now: float, hours: float, entitled: Entitlement = UNRESTRICTED) -> Preview:
         """Evaluate a filter on the items that were published in the last `hours` hours, at most the newest
@@ -98,7 +127,7 @@ class History:
         """Yield up to `max_scan_items` items that a query selects, newest first. They are read in pages of 100, and
         handed out in time slices: the caller must not wait for anything else in between.
         """
-        for _ in range(0, self._max_scan_items, _SCAN_PAGE):
+        for _ in range(0, self._limits.max_scan_items, _SCAN_PAGE):
             records = await self._news_log.select(query._replace(limit=_SCAN_PAGE, offset=0))
             async with self._slices.share() as time_slice:
                 for record in records:

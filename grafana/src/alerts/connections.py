@@ -9,7 +9,7 @@ _REFUSED_TOKENS = f'sum by (job) (rate(news_auth_attempts_total{{{JOB}, result!=
 # Limits that well-behaved clients do not reach; the others are reached by slow clients, or by too many well-behaved
 # ones.
 _ABUSE_LIMITS = (
-    "message_bytes|message_rate|bad_messages|slow_request"
+    "message_bytes|message_rate|bad_messages|slow_request|slow_reader"
     "|connect_rate|server_connect_rate|address_connections|publish_bytes"
 )
 

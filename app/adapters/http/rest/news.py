@@ -125,6 +125,6 @@ def _next_link(request: web.Request, query: NewsQuery, page: NewsPage) -> str | 
     by_seq = query.after_seq is not None or query.before_seq is not None
     if not page.records or query.offset + len(page.records) >= page.total:
         return None
-    changed = {"before_seq": str(page.records[-1].seq)} if by_seq else {"offset": str(query.offset + query.limit)}
+    changed = {"before_seq": str(page.records[-1].seq)} if by_seq else {"offset": str(query.offset + len(page.records))}
     kept = {key: value for key, value in request.query.items() if not (by_seq and key == "offset")}
     return str(request.rel_url.with_query({**kept, **changed}))
