@@ -296,6 +296,32 @@ async def test_preview_reports_what_a_filter_matches(server: RunningServer) -> N
     assert {error["pointer"] for error in problem["errors"]} == {"/impact_threshold", "/hours"}
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "hint"),
+    [
+        ("news?categry=crypto", "categry", 'did you mean "category"?'),
+        ("news?q=btc", "q", "must be one of limit, offset"),
+        ("stats?verbose=1", "verbose", "must be absent"),
+        ("news/x?user_id=u", "user_id", "must be absent"),
+        ("news/x/explain?user_id=u&%20=1", " ", "must be one of user_id"),
+        ("connections?stat=open", "stat", 'did you mean "state"?'),
+    ],
+)
+async def test_unknown_query_parameters_are_refused(server: RunningServer, path: str, name: str, hint: str) -> None:
+    async with server.http.get(f"{server.url}/api/v1/{path}") as answer:
+        problem = await answer.json(content_type=None)
+
+    assert (answer.status, problem["code"]) == (400, "invalid_parameter")
+    assert problem["errors"][0]["pointer"] == name
+    assert hint in problem["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize("path", ["/?q=1", "/livez?q=1", "/metrics?q=1", "/health?q=1", "/docs?q=1"])
+async def test_pages_and_probes_ignore_unknown_parameters(server: RunningServer, path: str) -> None:
+    async with server.http.get(server.url + path) as answer:
+        assert answer.status == 200
+
+
 async def test_malformed_http_gets_400_without_details(server: RunningServer, caplog: pytest.LogCaptureFixture) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     for garbage in (b"BLAH\r\n\r\n", b"GET /%zz\xff HTTP/1.1\r\n\r\n", b"\x16\x03\x01 HTTP/1.1\r\n\r\n"):

@@ -114,6 +114,8 @@ BAD = [
     ("last=0", 400, "invalid_parameter", "last"),
     ("since=soon", 400, "invalid_parameter", "since"),
     ("v=3", 400, "invalid_parameter", "v"),
+    ("v=2&channel=a", 400, "invalid_parameter", "channel"),
+    ("v=2&lst=5", 400, "invalid_parameter", "lst"),
     ("channels=", 400, "invalid_parameter", "channels"),
     ("channels=,", 400, "invalid_parameter", "channels"),
     ("channels=a,b%20c", 400, "invalid_parameter", "channels"),

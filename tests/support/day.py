@@ -122,7 +122,7 @@ async def _err(desk: Desk) -> None:
         url = f"{desk.server.url}/api/v1/news"
         async with desk.server.http.post(url, data=b"{", headers={"Content-Type": "application/json"}):
             pass
-        for query in ("", "?user_id=/"):
+        for query in ("", "?user_id=%20"):
             with suppress(aiohttp.WSServerHandshakeError):
                 await desk.server.http.ws_connect(desk.server.ws_url + query)
         desk.go(1, desk.chance.choice(OFFENCES))

@@ -27,7 +27,10 @@ _BODY = (
     ErrorCode.UNSUPPORTED_MEDIA_TYPE,
     ErrorCode.REQUEST_TIMEOUT,
 )
-_IDENTITY = (ErrorCode.UNAUTHORIZED, ErrorCode.TOKEN_EXPIRED, ErrorCode.FORBIDDEN, ErrorCode.HOST_NOT_ALLOWED)
+_EVERYWHERE = (
+    *(ErrorCode.UNAUTHORIZED, ErrorCode.TOKEN_EXPIRED, ErrorCode.FORBIDDEN),
+    *(ErrorCode.HOST_NOT_ALLOWED, ErrorCode.ORIGIN_NOT_ALLOWED, ErrorCode.INVALID_PARAMETER),
+)
 _STORE = (ErrorCode.STORAGE_FULL, ErrorCode.OVERLOADED)
 
 
@@ -55,13 +58,15 @@ class Endpoint(NamedTuple):
 
 
 def api_endpoints(limits: Limits) -> tuple[Endpoint, ...]:
-    """Return the endpoints under /api/v1. Each verifies the caller's token, if the server requires tokens."""
+    """Return the endpoints under /api/v1. Each verifies the caller's token, if the server requires tokens, and
+    refuses query parameters that it does not have.
+    """
     return tuple(map(_guarded, (*_news_endpoints(limits), *_subscription_endpoints(), *_operator_endpoints())))
 
 
 def _guarded(endpoint: Endpoint) -> Endpoint:
-    handler = guarded(endpoint.handler, endpoint.scope)
-    return endpoint._replace(handler=handler, problems=(*endpoint.problems, *_IDENTITY))
+    handler = guarded(endpoint.handler, endpoint.scope, endpoint.query)
+    return endpoint._replace(handler=handler, problems=tuple(dict.fromkeys((*endpoint.problems, *_EVERYWHERE))))
 
 
 def health_endpoints() -> tuple[Endpoint, ...]:

@@ -2,11 +2,13 @@
 act for.
 """
 
+from collections.abc import Iterable
 from functools import wraps
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from app.adapters.http.request.params import refuse_unknown_params
 from app.adapters.http.request.tokens import read_token
 from app.adapters.http.services import CONTEXT
 from app.core.access.identity import Identity, Scope
@@ -16,11 +18,13 @@ from app.telemetry.labels import Rejection
 _IDENTITY: web.RequestKey[Identity] = web.RequestKey("identity", Identity)
 
 
-def guarded(handler: Handler, scope: Scope | None) -> Handler:
-    """Return a handler that verifies the caller's token and scope before it calls the given handler.
+def guarded(handler: Handler, scope: Scope | None, query: Iterable[str] = ()) -> Handler:
+    """Return a handler that verifies the caller's token and scope, and the names of the query parameters, before it
+    calls the given handler.
 
-    The returned handler raises NewsError if the token is missing or not valid, or lacks `scope`. A server that requires
-    no tokens accepts every caller.
+    The returned handler raises NewsError if the token is missing or not valid, or lacks `scope`, and
+    ClientError(INVALID_PARAMETER) for a query parameter that is not in `query`. A server that requires no tokens
+    accepts every caller.
     """
 
     @wraps(handler)
@@ -35,6 +39,7 @@ def guarded(handler: Handler, scope: Scope | None) -> Handler:
             if scope is Scope.PUBLISH:
                 context.stats.intake.record_rejected(Rejection.UNAUTHORIZED)
             raise
+        refuse_unknown_params(request.query, (*query, *(("token",) if context.settings.token_in_query else ())))
         request[_IDENTITY] = identity
         return await handler(request)
 

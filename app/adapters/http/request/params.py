@@ -1,6 +1,6 @@
 """Parse query parameters. One error names every parameter that is wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -9,10 +9,12 @@ from multidict import MultiDict, MultiMapping
 from app.core.access.identity import DEVICE_ID, USER_ID, USER_ID_MUST_BE, is_user_id
 from app.core.errors import ClientError, ErrorCode, FieldError
 from app.core.news.item import Category, Source
+from app.core.validation.fields import MAX_ERRORS
 from app.core.validation.values import (
     InvalidValue,
     Value,
     any_text,
+    did_you_mean,
     integer,
     matching,
     number,
@@ -71,6 +73,18 @@ def read_params(query: MultiMapping[str], params: Mapping[str, Value]) -> dict[s
     if errors:
         raise ClientError(ErrorCode.INVALID_PARAMETER, "Invalid query parameters", fields=tuple(errors))
     return values
+
+
+def refuse_unknown_params(query: MultiMapping[str], known: Iterable[str]) -> None:
+    """Raise ClientError(INVALID_PARAMETER) that names every query parameter that is not known: a misspelled one would
+    be ignored, and the caller would get what it did not ask for. `_` is ignored: pages add it to get past caches.
+    """
+    names = tuple(known)
+    unknown = [name for name in dict.fromkeys(query) if name not in (*names, "_")][:MAX_ERRORS]
+    if unknown:
+        allowed = f"must be one of {', '.join(names)}" if names else "must be absent: this call has no parameters"
+        errors = (FieldError(name[:64], f"{allowed}{did_you_mean(name[:64], names)}") for name in unknown)
+        raise ClientError(ErrorCode.INVALID_PARAMETER, "Unknown query parameters", fields=tuple(errors))
 
 
 def require_user(values: Mapping[str, Any]) -> str:

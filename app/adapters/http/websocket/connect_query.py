@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from app.adapters.http.request.params import DEVICE, USER, read_params
+from app.adapters.http.request.params import DEVICE, USER, read_params, refuse_unknown_params
 from app.adapters.http.websocket.upgrade_request import UpgradeRequest
 from app.core.delivery.positions import POSITION, ResumeLast, ResumeRequest, ResumeSince, parse_position
 from app.core.errors import ClientError, ErrorCode, FieldError
@@ -27,7 +27,11 @@ def parse_connect_query(upgrade: UpgradeRequest, limits: Limits) -> ConnectReque
     INVALID_FILTER).
     """
     max_channels = limits.filters.max_channels
-    values = read_params(upgrade.query, connect_params(max_channels, limits.replays.max_last_items))
+    params = connect_params(max_channels, limits.replays.max_last_items)
+    if upgrade.is_v2:
+        # Classic clients may send whatever they sent to the original service, which ignored it.
+        refuse_unknown_params(upgrade.query, (*params, "filters", "token"))
+    values = read_params(upgrade.query, params)
     uses_acks = values.get("ack", 0) == 1
     return ConnectRequest(
         user_id=values.get("user_id"),
