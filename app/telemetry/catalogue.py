@@ -1,8 +1,9 @@
 """Every metric family that is read from `Stats`: its name, help and labels, and where its samples are read.
 
 A metric's help is its documentation. Label values are members of enums or registered routes, so all are known in
-advance and their series exist from the start. The exceptions are unusual HTTP requests, which have a series once they
-are counted. The gauges that read flows are defined in flows/operations/gauges.
+advance and their series exist from the start. The exceptions are HTTP requests with a rare combination of route, method
+and status: their series exists once the first of them is counted. The gauges that read flows are defined in
+flows/operations/gauges.
 """
 
 from collections.abc import Iterable

@@ -81,8 +81,8 @@ def _add_metrics(app: web.Application, services: Services) -> None:
 async def observe_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Record the count and duration of requests, by route template and method.
 
-    `answer_problems` turns most exceptions of handlers into responses, which are counted. If it raises an exception
-    again, such as ConnectionError, the request is not counted.
+    `answer_problems` turns most exceptions of handlers into responses, and these are counted. A request is not counted
+    if `answer_problems` passes its exception on, as it does with a ConnectionError.
     """
     stats, clock = request.app[CONTEXT].stats.server, request.app[CONTEXT].clock
     started = clock.monotonic()

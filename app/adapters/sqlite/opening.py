@@ -23,8 +23,8 @@ from app.core.text.words import normalize
 from app.telemetry.labels import Fault
 from app.telemetry.stats import Stats
 
-# Errors that say nothing about the contents of the file, by the start of their SQLite error names.
-_INTACT = (
+# The beginnings of the names of SQLite errors that are no sign of a damaged file.
+_NO_DAMAGE = (
     *("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"),
     *("SQLITE_IOERR", "SQLITE_NOMEM"),
 )
@@ -74,7 +74,7 @@ def explaining(path: str) -> Iterator[None]:
     except CorruptStateError as error:
         raise CorruptStateError(f"{path}: {error}") from error
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorname.startswith(_INTACT):
+        if error.sqlite_errorname.startswith(_NO_DAMAGE):
             raise CannotOpen(f"NEWS_DATABASE={path!r}: {error}") from error
         raise CorruptStateError(f"{path} cannot be used as a database: {error}") from error
 

@@ -24,7 +24,7 @@ from app.core.news.item import NewsItem, Source
 from app.core.text.postings import PostingLists
 from app.core.text.term_index import IndexTable, TermIndex
 
-# The threshold that stands for "no filter": one more than the highest impact score, so no item reaches it.
+# The threshold of a slot that has no filter, and so must match nothing: one more than the highest impact score.
 _NEVER = 101
 
 
@@ -258,7 +258,9 @@ class FilterIndex:
         )
 
     def sizes(self) -> dict[str, int]:
-        """Return the number of distinct values that the filters list, by step. Values in `exclude` are not counted."""
+        """Return for each step how many distinct values occur in the lists of all filters. The lists of `exclude` are
+        not counted.
+        """
         return self._included.sizes()
 
     def kinds(self) -> dict[str, int]:

@@ -23,8 +23,8 @@ _SKETCH_HASHES = 12
 # Near-duplicates share most of the hashes in their sketches. Fewer than this number in common are a coincidence.
 _MIN_SHARED = 3
 _MAX_CANDIDATES = 16
-# At most this many shared hashes are counted for one item, over all of its candidates. This bounds the cost if a
-# publisher adds the same boilerplate to all of its items.
+# For one new item, counting stops after this many hashes that it shares with earlier items, all of them together.
+# Otherwise each item of a publisher that adds the same boilerplate to all of its items would be expensive.
 _MAX_COUNTED = 512
 
 

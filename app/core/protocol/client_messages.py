@@ -180,7 +180,8 @@ def acknowledged_seq(text: str) -> int | None:
         return None
     try:
         return _ACK_DECODER.decode(text).seq
-    # MsgspecError: not an ack or not JSON. ValueError: a surrogate. RecursionError: nested arrays.
+    # MsgspecError: the text is not JSON or not an ack. ValueError: it has a lone surrogate, which cannot be encoded.
+    # RecursionError: its arrays are nested too deeply.
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 

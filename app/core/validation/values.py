@@ -97,8 +97,8 @@ def matching(must_be: str, pattern: str) -> Value:
 
 
 def one_of(words: type[StrEnum]) -> Value:
-    """Return the Value for a member of an enumeration, ignoring case and surrounding spaces. The values of the
-    enumeration must be in lower case.
+    """Return the Value that parses a text into a member of an enumeration. Case and surrounding spaces of the text are
+    ignored, so the words of the enumeration itself must be in lower case.
     """
     return Value(f"one of {', '.join(words)}", lambda text: words(text.strip().casefold()), {"enum": list(words)})
 

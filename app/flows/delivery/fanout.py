@@ -100,8 +100,8 @@ class Fanout:
         self._stats = stats
 
     def send(self, batch: Sequence[Outgoing]) -> FanoutResult:
-        """Write a batch to every connection with a matching slot, in the order of its items, and return the sessions
-        that the caller must act on.
+        """Write the items of a batch, in their order, to every connection with a matching slot. Return the sessions
+        that can take no more items now, and those that are due for a checkpoint.
 
         The batch must not be empty.
         """

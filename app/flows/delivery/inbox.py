@@ -51,8 +51,8 @@ class Inbox(msgspec.Struct, gc=False):
         return first
 
     def take(self, now: float, limits: MessageLimits) -> float:
-        """Take a token for one frame and return how many are left; a negative number means that the client sends too
-        fast.
+        """Count one frame toward the client's message rate, and return how many frames the client may still send at
+        once. A negative number means that it sends too fast.
         """
         return self._bucket.take(now, limits.rate_per_s, limits.burst)
 

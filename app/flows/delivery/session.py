@@ -233,8 +233,8 @@ class Session:
             channel.cursor = seq
 
     def advance(self, seq: int) -> list[Channel]:
-        """Advance the channels' cursors to an item that was read from the log, and return the channels that have not
-        evaluated the item yet.
+        """Return the channels whose cursor is before an item that was read from the log, and move these cursors to the
+        item. The caller must then evaluate the item for these channels.
         """
         self.base_cursor = seq
         undecided = [channel for channel in self.channels if channel.cursor < seq]

@@ -19,8 +19,9 @@ _MASK_BIT, _LENGTH_BITS = 0x80, 0x7F
 _CLOSE_HEAD = 0x88
 # The size of the header of a frame with at most 125 bytes of payload: two bytes, and four bytes of masking key.
 _SHORT_HEAD_BYTES = 6
-# How much is read after the connection is over, to find the close frame with which the client answers: frames that were
-# on their way arrive before it. A frame costs a few microseconds, and one read from the socket can bring 40,000 frames.
+# How many frames are parsed, and how many bytes are read, after the connection is over. The client's close frame must
+# be found, and frames that were on their way arrive before it. But one read from the socket can bring 40,000 frames,
+# and each costs a few microseconds.
 _MAX_FRAMES_AFTER_END = 32
 _MAX_BYTES_AFTER_END = 256 * 1024
 
@@ -59,7 +60,7 @@ class MessageReader:
     `violation` tells how the client broke the protocol or the size limit, and is None as long as it has not.
     `has_close` is True once a close frame was parsed, valid or not. The owner of the reader sets `is_over` when the
     connection is being closed. From then on no payload is inflated, and only close frames are reported. `is_flooded`
-    is True if the client sent so much after that, that nothing more will be read.
+    becomes True if the client then sends too many frames or bytes: nothing more is read from it.
     """
 
     __slots__ = (
@@ -90,8 +91,8 @@ class MessageReader:
 
     @property
     def is_at_rest(self) -> bool:
-        """Return whether this reader can be dropped: it holds no incomplete frame or message, and its connection is not
-        over.
+        """Return whether this reader can be replaced by a new one when more bytes arrive: it holds no incomplete frame
+        or message, and has counted nothing since the end of the connection.
         """
         return not (self._buffer or self._parser or self._opcode or self.violation or self.is_over)
 
