@@ -206,6 +206,31 @@ async def test_connection_opened_during_a_sweep_is_swept_soon() -> None:
     assert PING in link.frames
 
 
+async def run_for(harness: Harness, seconds: float) -> None:
+    for _ in range(round(seconds / 0.1)):
+        await asyncio.sleep(0)
+        harness.clock.move(0.1)
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("silent_s", [0.0, 16.0, 20.0])
+async def test_standstill_of_the_server_is_forgiven(silent_s: float) -> None:
+    harness = Harness(Limits())
+    session, link = harness.join()
+    sweeping = asyncio.create_task(harness.clients.housekeeping.run_sweeps())
+    await run_for(harness, silent_s)
+
+    harness.clock.move(28)
+    await run_for(harness, 9)
+    assert link.endings == []
+    assert link.frames.count(PING) == 1
+
+    await run_for(harness, 3)
+    sweeping.cancel()
+    assert link.endings == [DisconnectReason.HEARTBEAT_TIMEOUT]
+    assert session.disconnect_reason is DisconnectReason.HEARTBEAT_TIMEOUT
+
+
 def test_client_that_answers_pings_stays(harness: Harness) -> None:
     session, link = harness.join()
 

@@ -2,12 +2,16 @@
 
 All connections are checked by a sweep, twice a second, so that no connection needs a timer of its own. A sweep checks
 the connections in five parts and pauses before each part, so that it does not delay items for long.
+
+A client is judged only by pings that it had time to answer. If the server itself stood still, for example because its
+virtual machine was suspended, no client could be heard, and the time starts again.
 """
 
 import random
 from collections.abc import Iterable
 
 import msgspec
+import structlog
 
 from app.core.delivery.phases import Phase
 from app.core.limits import ConnectionLimits, Limits
@@ -26,6 +30,11 @@ SWEEP_INTERVAL_S = 0.5
 _PARTS = 5
 _AGE_SPREAD = 0.1
 _RECONNECT_WITHIN_S = 1.0
+# If a pause of the sweep took this much longer than intended, the server stood still.
+_STANDSTILL_S = 1.0
+
+
+_log = structlog.get_logger("keepalive")
 
 
 class Housekeeping:
@@ -47,6 +56,8 @@ class Housekeeping:
         self._limits = limits
         self._clock = clock
         self._writes_flushed_at = clock.monotonic()
+        # When the server last ran again after it had stood still.
+        self._resumed_at = float("-inf")
 
     def sweep(self) -> None:
         """Check every open connection now, without pauses."""
@@ -59,8 +70,17 @@ class Housekeeping:
             self._flush_write_times()
             sessions = self._manager.open_sessions()
             for part in range(_PARTS):
-                await self._clock.sleep(SWEEP_INTERVAL_S / _PARTS)
+                await self._pause()
                 self._look_at(sessions[part::_PARTS])
+
+    async def _pause(self) -> None:
+        """Wait until the next part of a sweep is due, and notice whether the server stood still meanwhile."""
+        pause_s, began = SWEEP_INTERVAL_S / _PARTS, self._clock.monotonic()
+        await self._clock.sleep(pause_s)
+        now = self._clock.monotonic()
+        if now - began - pause_s > _STANDSTILL_S:
+            _log.warning("server_stood_still", seconds=round(now - began - pause_s, 1))
+            self._resumed_at = now
 
     def _flush_write_times(self) -> None:
         """Update the last write time of each session that was sent shared frames since the previous flush. `Slots`
@@ -134,14 +154,14 @@ class Housekeeping:
         self._live.disconnect(session, DisconnectReason.LIFETIME)
 
     def _check_heartbeat(self, session: Session, now: float) -> None:
-        limits, silent_s = self._limits.heartbeats, now - session.last_received_at
-        is_probed = session.probed_at > session.last_received_at
-        is_probe_late = is_probed and now - session.probed_at > limits.liveness_probe_timeout_s
-        if is_probe_late or silent_s > limits.interval_s + limits.timeout_s:
+        limits, heard_at = self._limits.heartbeats, session.last_received_at
+        is_pinged, is_probed = session.pinged_at > heard_at, session.probed_at > heard_at
+        is_ping_late = is_pinged and now - max(session.pinged_at, self._resumed_at) >= limits.timeout_s
+        probed_at = max(session.probed_at, self._resumed_at)
+        is_probe_late = is_probed and now - probed_at > limits.liveness_probe_timeout_s
+        if is_probe_late or is_ping_late:
             self._live.disconnect(session, DisconnectReason.HEARTBEAT_TIMEOUT)
-        elif (
-            silent_s >= limits.interval_s and session.pinged_at <= session.last_received_at and session.link is not None
-        ):
+        elif not is_pinged and now - heard_at >= limits.interval_s and session.link is not None:
             session.link.write(frames.ping_frame(b""))
             session.pinged(now)
 
