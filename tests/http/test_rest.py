@@ -282,6 +282,14 @@ async def test_pages_are_bounded_by_bytes(query: str) -> None:
     assert max(sizes) < 60_000
 
 
+async def test_published_tickers_are_normalized(server: RunningServer) -> None:
+    await server.publish(raw(1, tickers=["$btc", " BTC ", "#eth", "brk.b", "$"]))
+
+    [item] = (await server.get("/api/v1/news?ticker=%24BTC"))["items"]
+
+    assert item["tickers"] == ["BTC", "ETH", "BRK.B"]
+
+
 async def test_preview_reports_what_a_filter_matches(server: RunningServer) -> None:
     await server.publish(*(raw(number, impact_score=number * 10, published_at=time.time()) for number in range(1, 6)))
 
@@ -371,6 +379,18 @@ async def test_responses_name_no_software_and_are_not_stored(server: RunningServ
         assert "Server" not in answer.headers
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cache-Control"] in ("no-store", "no-cache")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/news", "/api/v1/stats", "/livez", "/api/v1/news/x/explain"])
+async def test_slash_at_the_end_changes_nothing(server: RunningServer, path: str) -> None:
+    async with server.http.get(f"{server.url}{path}?user_id=u&_=1") as plain:
+        expected = plain.status, (await plain.json(content_type=None)).keys()
+    async with server.http.get(f"{server.url}{path}/?user_id=u&_=1", allow_redirects=False) as slashed:
+        assert (slashed.status, (await slashed.json(content_type=None)).keys()) == expected
+
+    route = path.replace("/x/", "/{id}/")
+    code = f"{expected[0] // 100}xx"
+    assert await server.metric("news_http_requests_total", route=route, method="GET", code=code) >= 2
 
 
 async def test_requests_are_counted_by_route_template(server: RunningServer) -> None:

@@ -12,7 +12,13 @@ from aiohttp.typedefs import Handler
 from app.adapters.http.apidocs.endpoints import Endpoint, api_endpoints, health_endpoints
 from app.adapters.http.apidocs.pages import protocol_pages
 from app.adapters.http.request.origins import check_host, check_page
-from app.adapters.http.response.problems import UNKNOWN_ROUTE, add_security_headers, answer_problems, route_of
+from app.adapters.http.response.problems import (
+    UNKNOWN_ROUTE,
+    add_security_headers,
+    answer_problems,
+    route_of,
+    template_of,
+)
 from app.adapters.http.rest.metrics import metrics_handler
 from app.adapters.http.services import CONTEXT, Services, add_services
 from app.adapters.http.web import static
@@ -63,14 +69,17 @@ def _new_application(services: Services) -> web.Application:
 
 def _add_health(app: web.Application) -> None:
     for endpoint in health_endpoints():
-        _add(app, endpoint)
+        list(_add(app, endpoint))
 
 
-def _add(app: web.Application, endpoint: Endpoint) -> web.AbstractRoute:
-    # add_get accepts HEAD too; add_route accepts only the given method.
-    if endpoint.method is Method.GET:
-        return app.router.add_get(endpoint.path, endpoint.handler)
-    return app.router.add_route(endpoint.method, endpoint.path, endpoint.handler)
+def _add(app: web.Application, endpoint: Endpoint) -> Iterator[web.AbstractRoute]:
+    """Add the routes of an endpoint: for its path, and for its path with a slash at the end."""
+    for path in (endpoint.path, f"{endpoint.path}/"):
+        # add_get accepts HEAD too; add_route accepts only the given method.
+        if endpoint.method is Method.GET:
+            yield app.router.add_get(path, endpoint.handler)
+        else:
+            yield app.router.add_route(endpoint.method, path, endpoint.handler)
 
 
 def _add_metrics(app: web.Application, services: Services) -> None:
@@ -124,7 +133,7 @@ def routes_of(*apps: web.Application) -> Iterator[tuple[str, Method]]:
     """
     for route in chain.from_iterable(app.router.routes() for app in apps):
         if route.resource is not None and route.method in {*Method, "*"}:
-            yield route.resource.canonical, Method.GET if route.method == "*" else Method(route.method)
+            yield template_of(route.resource), Method.GET if route.method == "*" else Method(route.method)
     yield UNKNOWN_ROUTE, Method.OTHER
 
 
@@ -133,7 +142,7 @@ def _add_rest(app: web.Application, origins: tuple[str, ...]) -> None:
 
     CORS does not apply to WebSockets; `check_upgrade_origin` checks the origin of a page that opens one.
     """
-    routes = [_add(app, endpoint) for endpoint in api_endpoints(app[CONTEXT].limits)]
+    routes = [route for endpoint in api_endpoints(app[CONTEXT].limits) for route in _add(app, endpoint)]
     allowed = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]
         allow_headers=("Content-Type", "Authorization"), expose_headers=("Retry-After",), max_age=_MAX_AGE_S
     )

@@ -124,7 +124,12 @@ def route_of(request: web.Request) -> str:
     except AssertionError:
         # aiohttp could not parse the request, so the router has not set match_info.
         return UNKNOWN_ROUTE
-    return resource.canonical if resource is not None else UNKNOWN_ROUTE
+    return template_of(resource) if resource is not None else UNKNOWN_ROUTE
+
+
+def template_of(resource: web.AbstractResource) -> str:
+    """Return the template of a route, without the slash at the end of its second form."""
+    return resource.canonical.rstrip("/") or "/"
 
 
 def _encode(document: Problem) -> bytes:
