@@ -67,7 +67,11 @@ class Enricher:
         title_text, content_text = tokenize(title), tokenize(content)
         account = self._to_text(raw.source_account or "")[:_MAX_ACCOUNT]
         matches = entities.find_entities(self._vocabularies.vocabulary, title_text, content_text)
-        tickers = entities.find_tickers(matches, title, content) if raw.tickers is None else raw.tickers
+        tickers = (
+            entities.find_tickers(matches, title, content)
+            if raw.tickers is None
+            else entities.normalize_tickers(raw.tickers)
+        )
         category = raw.category or entities.choose_category(matches, self._vocabularies.category_rule)
         authority = self._authority(account)
         scores = scoring.score(matches, tickers, category, authority, max(now - raw.published_at, 0.0))

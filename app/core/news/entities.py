@@ -139,6 +139,14 @@ def find_tickers(matches: EntityMatches, title: str, content: str) -> tuple[str,
     return tuple(dict.fromkeys([*cashtags, *matches.labels(EntryKind.TICKER)]))[:MAX_NAMES]
 
 
+def normalize_tickers(symbols: Iterable[str]) -> tuple[str, ...]:
+    """Return ticker symbols in the form in which they are found in texts: "$btc" and " BTC" both become "BTC". Those
+    without a letter or digit are left out, and so are repetitions.
+    """
+    normal = (symbol.strip().lstrip("$#").upper() for symbol in symbols)
+    return tuple(dict.fromkeys(filter(None, normal)))
+
+
 def choose_category(matches: EntityMatches, rule: CategoryRule) -> Category:
     """Return the category with the most points, or `other` if that category is not certain enough under `rule`. Points
     count double for a term in the title.
