@@ -57,6 +57,20 @@ async def test_log_continues_after_restart(path: str) -> None:
     assert (again.seq, again.is_duplicate, fresh.seq) == (1, True, 3)
 
 
+async def test_write_ahead_log_shrinks_after_a_burst(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.adapters.sqlite.opening._MAX_IDLE_WAL_BYTES", 100_000)
+    wal = Path(f"{path}-wal")
+    async with open_database(path, Stats()) as database:
+        log = await open_log(database)
+        await log.append([entry(number, content="x" * 16_000) for number in range(300)])
+        burst_bytes = wal.stat().st_size
+        for number in range(300, 303):
+            await log.append([entry(number)])
+
+        assert burst_bytes > 1_000_000
+        assert wal.stat().st_size <= 200_000
+
+
 async def test_new_file_has_a_new_epoch(tmp_path: Path) -> None:
     epochs = set()
     for name in ("a.db", "b.db"):

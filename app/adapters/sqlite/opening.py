@@ -23,6 +23,8 @@ from app.core.text.words import normalize
 from app.telemetry.labels import Fault
 from app.telemetry.stats import Stats
 
+# The size that the write-ahead log is cut to when all of its contents are in the database.
+_MAX_IDLE_WAL_BYTES = 16 * 1024 * 1024
 # The beginnings of the names of SQLite errors that are no sign of a damaged file.
 _NO_DAMAGE = (
     *("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"),
@@ -138,5 +140,7 @@ async def _prepare(writer: aiosqlite.Connection) -> None:
     # file.
     await writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
     await writer.execute("PRAGMA journal_mode = WAL")
+    # Otherwise the file keeps the size of the largest burst.
+    await writer.execute(f"PRAGMA journal_size_limit = {_MAX_IDLE_WAL_BYTES}")
     await writer.execute("PRAGMA synchronous = FULL")
     await schema.migrate(writer)
