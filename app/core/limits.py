@@ -120,11 +120,14 @@ class FilterLimits(msgspec.Struct, frozen=True):
 
 
 class PublishLimits(msgspec.Struct, frozen=True):
-    """How much a publisher may send in one request, and how many items may wait to be stored in the log."""
+    """How much a publisher may send in one request, how many items may wait to be stored in the log, and for how long
+    before the request fails.
+    """
 
     max_body_bytes: Bytes = 256 * 1024
     max_batch_items: Count = 100
     max_pending_items: Count = 10_000
+    timeout_s: Seconds = 5.0
 
 
 class BroadcastLimits(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ from app.telemetry.labels import Intake, Rejection
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
 from tests.support.items import raw
+from tests.support.time_limits import soon
 
 TABLES = load_vocabularies()
 
@@ -53,6 +54,26 @@ def desk(log: MemoryNewsLog | None = None, limits: Limits = Limits()) -> Desk:  
 
 def news(number: int, **changes: object) -> RawNews:
     return parse_raw(raw(number, **changes), now=2e9)
+
+
+class StuckLog(MemoryNewsLog):
+    """A log whose disk never answers."""
+
+    async def append(self, entries: list[Entry]) -> list[Appended]:  # type: ignore[override]
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_publishing_has_a_deadline() -> None:
+    one = desk(StuckLog(), Limits().with_values({"publishing.timeout_s": 0.05}))
+
+    with pytest.raises(ServerError, match="send them again") as refused:
+        await soon(one.processor.publish([news(1), news(2)]))
+
+    assert (refused.value.code, refused.value.spec.status) == (ErrorCode.OVERLOADED, 503)
+    assert refused.value.retry_after_s is not None
+    assert one.stats.intake.rejected == {Rejection.STORAGE: 2}
+    await soon(one.processor.wait_until_empty())
 
 
 async def test_feeds_and_publishers_share_one_log() -> None:

@@ -86,7 +86,8 @@ class NewsProcessor:
         """Enrich items, store all of them or none, and return one result for each once they are on disk. `trace_id` is
         kept in the records of new items.
 
-        Raises ServerError(DRAINING, OVERLOADED, STORAGE_FULL, INTERNAL).
+        Raises ServerError(DRAINING, OVERLOADED, STORAGE_FULL, INTERNAL); OVERLOADED also if storing takes longer than
+        `publishing.timeout_s`.
         """
         if self._is_closed and intake is Intake.API:
             raise ServerError(ErrorCode.DRAINING, retry_after_s=_DRAINING_RETRY_S)
@@ -95,7 +96,13 @@ class NewsProcessor:
             raise ServerError(ErrorCode.OVERLOADED, retry_after_s=_OVERLOADED_RETRY_S)
         self._in_progress += len(raws)
         try:
-            return await self._append(await self._enrich_all(raws, trace_id), intake)
+            async with asyncio.timeout(self._limits.timeout_s):
+                return await self._append(await self._enrich_all(raws, trace_id), intake)
+        except TimeoutError:
+            # The items may be stored all the same. A publisher that sends them again gets the same seqs.
+            self._stats.intake.record_rejected(Rejection.STORAGE, len(raws))
+            detail = "The items were not stored in time, and may be stored later: send them again"
+            raise ServerError(ErrorCode.OVERLOADED, detail, retry_after_s=_OVERLOADED_RETRY_S) from None
         finally:
             self._in_progress -= len(raws)
 
