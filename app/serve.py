@@ -7,6 +7,7 @@ them are found. It closes the stores only after the accepted items were broadcas
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import NamedTuple
 
 from app.adapters.http.application import build_application, build_operations, routes_of
@@ -18,9 +19,10 @@ from app.adapters.sqlite.opening import open_database
 from app.adapters.sqlite.stores import sqlite_stores
 from app.adapters.system.clock import SystemClock
 from app.config import MEMORY, Settings
+from app.flows.operations.supervision import supervise
 from app.ports.stores import Stores
 from app.telemetry.stats import Stats
-from app.wiring import Server, build, read_files
+from app.wiring import Server, Worker, build, read_files
 
 # The number of newest stored items that are loaded at the start, so that near-duplicates of them are found.
 _REMEMBERED_ITEMS = 2_000
@@ -53,14 +55,20 @@ async def serve(
         server.services.news.processor.remember(newest)
         await server.services.connections.revocations.load()
         async with _listening(server) as listening, asyncio.TaskGroup() as tasks:
-            workers = [tasks.create_task(work()) for work in server.workers]
-            workers.append(tasks.create_task(_run_canary(server, listening)))
+            works: list[Worker] = [*server.workers, stores.watch, partial(_run_canary, server, listening)]
+            workers = [_start(tasks, work, stopping) for work in works]
             intake = [tasks.create_task(source.run()) for source in server.sources]
             started(listening)
             await stopping.wait()
             await _shut_down(server, intake)
             for task in workers:
                 task.cancel()
+
+
+def _start(tasks: asyncio.TaskGroup, work: Worker, stopping: asyncio.Event) -> asyncio.Task[None]:
+    """Start a supervised background task, which is named after its function."""
+    name = (work.func if isinstance(work, partial) else work).__qualname__
+    return tasks.create_task(supervise(name, work, stopping), name=name)
 
 
 @asynccontextmanager

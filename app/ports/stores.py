@@ -3,7 +3,8 @@
 Every method raises ServerError if the storage fails.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from app.core.delivery.positions import Position
@@ -77,11 +78,16 @@ class RevocationStore(Protocol):
         """
 
 
+async def _never_end() -> None:
+    await asyncio.Event().wait()
+
+
 class Stores(NamedTuple):
     """All stores, and functions that report their health.
 
     `is_writable` returns whether items can be stored. `pending_operations` returns how many operations wait or run, and
-    `file_sizes` returns the size of each database file in bytes.
+    `file_sizes` returns the size of each database file in bytes. `watch` runs for as long as the stores work, and
+    returns if they do not any more.
     """
 
     log: NewsLog
@@ -91,3 +97,4 @@ class Stores(NamedTuple):
     is_writable: Callable[[], bool] = lambda: True
     pending_operations: Callable[[], float] = lambda: 0.0
     file_sizes: Callable[[], Mapping[str, float]] = lambda: {"main": 0.0, "wal": 0.0}
+    watch: Callable[[], Coroutine[None, None, None]] = _never_end

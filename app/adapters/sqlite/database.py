@@ -64,6 +64,7 @@ class Database:
         self._reading = 0
         self._searching = 0
         self._search_lock = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def pending(self) -> int:
@@ -109,6 +110,21 @@ class Database:
             with suppress(ServerError):
                 await self._enqueue(Operation.PURGE_HISTORY, _shrink, lambda: None, in_transaction=False)
             await self._space.recover()
+
+    def start(self) -> None:
+        """Start the tasks that write and heal."""
+        works = {"sqlite-writer": self.run_writer, "sqlite-healing": self.run_healing}
+        self._tasks = [asyncio.create_task(work(), name=name) for name, work in works.items()]
+
+    async def stop(self) -> None:
+        """Cancel the tasks that write and heal, and wait for their end."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+
+    async def watch(self) -> None:
+        """Return when one of these tasks has ended."""
+        await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
     async def run_healing(self) -> None:
         """Call `heal` every _HEAL_EVERY_S seconds, until cancelled."""

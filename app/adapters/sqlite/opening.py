@@ -58,13 +58,11 @@ async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
             database = Database(writer, reader, searcher, path, stats, space)
             # A TaskGroup would wrap exceptions of the context's body in an ExceptionGroup. It is not needed, because
             # the writer itself handles every failure of a job.
-            tasks = [asyncio.create_task(work()) for work in (database.run_writer, database.run_healing)]
+            database.start()
             try:
                 yield database
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.wait(tasks)
+                await database.stop()
                 await asyncio.to_thread(space.delete_ballast)
 
 

@@ -18,4 +18,5 @@ async def sqlite_stores(database: Database) -> Stores:
         database.is_writable,
         lambda: database.pending,
         database.file_sizes,
+        database.watch,
     )

@@ -7,6 +7,7 @@ gauges          the gauges whose values are read from flows and stores at every 
 loop_lag        how late the event loop wakes a timer
 send_buffers    unsent bytes, items not read from the log yet, and missing acks, over all connections
 retention       deletes old items and old cursors
+supervision     ends the server if one of its background tasks ends
 shutdown        refuses new work, broadcasts what was accepted, and closes all connections
 
 May import: core, ports, telemetry, flows.connections, flows.delivery, flows.news.
