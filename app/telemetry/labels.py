@@ -230,11 +230,14 @@ class Operation(StrEnum):
 
 
 class Fault(StrEnum):
-    """The classes of database errors. `sync`: the disk failed to store written data."""
+    """The classes of database errors. `sync`: the disk failed to store written data. `file`: the database file was
+    removed, replaced or truncated.
+    """
 
     BUSY = "busy"
     FULL = "full"
     SYNC = "sync"
+    FILE = "file"
     IO = "io"
     CONSTRAINT = "constraint"
     OTHER = "other"

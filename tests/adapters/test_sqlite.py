@@ -231,13 +231,13 @@ async def test_failed_fsync_stops_acknowledging(database: Database, monkeypatch:
     log = await open_log(database)
     await log.append([entry(1)])
 
-    async def fail() -> None:
+    async def fail(_script: str) -> None:
         error = sqlite3.OperationalError("disk I/O error")
         error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
         raise error
 
     with monkeypatch.context() as failing:
-        failing.setattr(database._writer, "commit", fail)
+        failing.setattr(database._writer, "executescript", fail)
         with pytest.raises(ServerError, match="restarted"):
             await log.append([entry(2)])
     with pytest.raises(ServerError, match="restarted"):

@@ -197,8 +197,8 @@ MUTANTS = (
     Mutant(
         "a failed fsync is forgotten",
         "app/adapters/sqlite/disk_space.py",
-        "            self.is_distrusted = True\n",
-        "            self.is_distrusted = False\n",
+        "            self._distrusted_for = fault\n",
+        "            self._distrusted_for = None\n",
     ),
     Mutant(
         "the drain does not wait for what was accepted",
@@ -289,5 +289,35 @@ MUTANTS = (
         "app/adapters/http/request/client_ip.py",
         "if address.ipv4_mapped is not None:",
         "if False:",
+    ),
+    Mutant(
+        "the server's own standstill counts as a client's silence",
+        "app/flows/connections/keepalive.py",
+        "now - max(session.pinged_at, self._resumed_at)",
+        "now - session.pinged_at",
+    ),
+    Mutant(
+        "a dead writer goes unnoticed",
+        "app/serve.py",
+        "[*server.workers, stores.watch, partial(",
+        "[*server.workers, partial(",
+    ),
+    Mutant(
+        "publishing waits for a stuck disk",
+        "app/flows/news/process.py",
+        "asyncio.timeout(self._limits.timeout_s)",
+        "asyncio.timeout(None)",
+    ),
+    Mutant(
+        "commits go on into a removed file",
+        "app/adapters/sqlite/database.py",
+        "            if self._file.is_lost:\n                raise DatabaseFileLost\n",
+        "",
+    ),
+    Mutant(
+        "a second server opens the file by another name",
+        "app/adapters/sqlite/database_file.py",
+        "fcntl.LOCK_EX | fcntl.LOCK_NB",
+        "fcntl.LOCK_SH | fcntl.LOCK_NB",
     ),
 )

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
 
+from app.adapters.sqlite.database_file import CHECK_FILE, DatabaseFile
 from app.adapters.sqlite.disk_space import DiskSpace
-from app.adapters.sqlite.faults import explain, fault_of
+from app.adapters.sqlite.faults import DatabaseFileLost, explain, fault_of
 from app.core.errors import ErrorCode, ServerError
-from app.telemetry.labels import Operation
+from app.telemetry.labels import Fault, Operation
 from app.telemetry.stats import Stats
 
 Result = TypeVar("Result")
@@ -25,6 +26,7 @@ Result = TypeVar("Result")
 _MAX_SEARCHES = 8
 _SEARCH_S = 5.0
 _HEAL_EVERY_S = 5.0
+_CHECK_FILE_EVERY_S = 1.0
 _SHRINK_PAGES = 2_000
 # `Any`, because the type of each column depends on the query.
 Row = tuple[Any, ...]
@@ -53,6 +55,7 @@ class Database:
         path: str,
         stats: Stats,
         space: DiskSpace,
+        file: DatabaseFile,
     ) -> None:
         self._writer = writer
         self._reader = reader
@@ -60,6 +63,7 @@ class Database:
         self.path = path
         self._stats = stats
         self._space = space
+        self._file = file
         self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
         self._reading = 0
         self._searching = 0
@@ -108,12 +112,18 @@ class Database:
         """
         if self._space.is_full:
             with suppress(ServerError):
+                self._file.expect_shrinking()
                 await self._enqueue(Operation.PURGE_HISTORY, _shrink, lambda: None, in_transaction=False)
+                self._file.expect_shrinking()
             await self._space.recover()
 
     def start(self) -> None:
         """Start the tasks that write and heal."""
-        works = {"sqlite-writer": self.run_writer, "sqlite-healing": self.run_healing}
+        works = {
+            "sqlite-writer": self.run_writer,
+            "sqlite-healing": self.run_healing,
+            "sqlite-file-checks": self.run_file_checks,
+        }
         self._tasks = [asyncio.create_task(work(), name=name) for name, work in works.items()]
 
     async def stop(self) -> None:
@@ -125,6 +135,14 @@ class Database:
     async def watch(self) -> None:
         """Return when one of these tasks has ended."""
         await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    async def run_file_checks(self) -> None:
+        """Check every second that the database file is still there, until cancelled."""
+        while True:
+            await asyncio.sleep(_CHECK_FILE_EVERY_S)
+            await asyncio.to_thread(self._file.check)
+            if self._file.is_lost:
+                await self._space.record_fault(Fault.FILE)
 
     async def run_healing(self) -> None:
         """Call `heal` every _HEAL_EVERY_S seconds, until cancelled."""
@@ -219,7 +237,10 @@ class Database:
         await self._writer.execute("BEGIN IMMEDIATE")
         try:
             result = await job(self._writer)
-            await self._writer.commit()
+            # executescript() commits the transaction first, so that one visit of SQLite's thread does both.
+            await self._writer.executescript(CHECK_FILE)
+            if self._file.is_lost:
+                raise DatabaseFileLost
         except BaseException:
             with suppress(sqlite3.Error):
                 await self._writer.rollback()

@@ -31,18 +31,27 @@ _ALWAYS = frozenset(
     {Operation.PURGE_HISTORY, Operation.DELETE_SUBSCRIPTION, Operation.SAVE_CURSOR, Operation.SAVE_REVOCATION}
 )
 
+_DISTRUST = {
+    Fault.SYNC: "fsync failed: nothing is stored until the server is restarted",
+    Fault.FILE: "the database file was removed, replaced or truncated: nothing is stored until the server is restarted",
+}
+
 _log = structlog.get_logger("sqlite")
 
 
 class DiskSpace:
     """The state of the disk that holds the database. `is_full` means that only some writes are allowed.
-    `is_distrusted`, after a failed fsync, means that no write is allowed.
+    `is_distrusted` means that no write is allowed, because an fsync failed or the database file was lost.
     """
 
     def __init__(self, path: str) -> None:
         self._ballast = Path(f"{path}.ballast")
         self.is_full = False
-        self.is_distrusted = False
+        self._distrusted_for: Fault | None = None
+
+    @property
+    def is_distrusted(self) -> bool:
+        return self._distrusted_for is not None
 
     @property
     def is_writable(self) -> bool:
@@ -50,19 +59,19 @@ class DiskSpace:
 
     def refusal(self, operation: Operation) -> ServerError | None:
         """Return the error with which an operation is refused now, or None if the operation is allowed."""
-        if self.is_distrusted:
-            return refusal_for(Fault.SYNC)
+        if self._distrusted_for is not None:
+            return refusal_for(self._distrusted_for)
         if self.is_full and operation not in _ALWAYS:
             return refusal_for(Fault.FULL)
         return None
 
     async def record_fault(self, fault: Fault) -> None:
-        """Record a fault of a write. A failed fsync marks the disk as distrusted. A full disk is marked as full, and
-        its ballast is deleted. Other faults change nothing.
+        """Record a fault. After a failed fsync, or if the database file was lost, the disk is marked as distrusted. A
+        full disk is marked as full, and its ballast is deleted. Other faults change nothing.
         """
-        if fault is Fault.SYNC and not self.is_distrusted:
-            self.is_distrusted = True
-            _log.critical("disk_distrusted", detail="fsync failed: nothing is stored until the server is restarted")
+        if fault in _DISTRUST and not self.is_distrusted:
+            self._distrusted_for = fault
+            _log.critical("disk_distrusted", detail=_DISTRUST[fault])
         if fault is Fault.FULL and not self.is_full:
             self.is_full = True
             _log.error("disk_full", detail="nothing is stored until there is space again")

@@ -8,12 +8,16 @@ from app.telemetry.labels import Fault
 _MEANINGS = {
     Fault.FULL: (ErrorCode.STORAGE_FULL, ""),
     Fault.BUSY: (ErrorCode.OVERLOADED, "Another program has locked the database"),
+    Fault.FILE: (
+        ErrorCode.OVERLOADED,
+        "The database file was removed, replaced or truncated: nothing is stored until the server is restarted",
+    ),
     Fault.SYNC: (
         ErrorCode.INTERNAL,
         "The disk failed to store data: nothing is stored until the server is restarted",
     ),
 }
-_RETRY_AFTER_S = {Fault.FULL: 30.0, Fault.BUSY: 2.0, Fault.SYNC: 30.0}
+_RETRY_AFTER_S = {Fault.FULL: 30.0, Fault.BUSY: 2.0, Fault.SYNC: 30.0, Fault.FILE: 30.0}
 # The class of an error, by the start of its SQLite error name. The first entry that matches counts, so a longer prefix
 # comes before a shorter one.
 _FAULTS = {
@@ -31,10 +35,16 @@ _FAULTS = {
 _log = structlog.get_logger("sqlite")
 
 
+class DatabaseFileLost(Exception):
+    """The database file was removed, replaced or truncated: what was just committed will not be found again."""
+
+
 def fault_of(error: BaseException) -> Fault:
     """Return the class of an error. It is `Fault.OTHER` for an error that is not from SQLite, or whose SQLite error
     name matches no prefix in `_FAULTS`.
     """
+    if isinstance(error, DatabaseFileLost):
+        return Fault.FILE
     name = getattr(error, "sqlite_errorname", "")
     return next((fault for prefix, fault in _FAULTS.items() if name.startswith(prefix)), Fault.OTHER)
 

@@ -5,17 +5,16 @@ undo commits that were already reported as done.
 """
 
 import asyncio
-import fcntl
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 
 import aiosqlite
 
 from app.adapters.sqlite import schema
 from app.adapters.sqlite.database import Database
+from app.adapters.sqlite.database_file import DatabaseFile, locked
 from app.adapters.sqlite.disk_space import DiskSpace
 from app.adapters.sqlite.faults import fault_of
 from app.core.errors import CorruptStateError
@@ -43,7 +42,7 @@ async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
     Raises CannotOpen if the path is wrong, another server has the file open, the file must not be written, or the disk
     is full. Raises CorruptStateError if the file is not a usable database, or is from a newer release.
     """
-    with _exclusively(path):
+    with _exclusively(path) as file:
         await asyncio.to_thread(_try_to_open, path)
         # Autocommit mode: a transaction begins only with an explicit BEGIN.
         connect = partial(aiosqlite.connect, path, isolation_level=None)
@@ -55,7 +54,8 @@ async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
             for connection in (reader, searcher):
                 await connection.execute("PRAGMA query_only = ON")
             await searcher.create_function("normalise", 1, normalize, deterministic=True)
-            database = Database(writer, reader, searcher, path, stats, space)
+            await writer.create_function("check_database_file", 0, file.check)
+            database = Database(writer, reader, searcher, path, stats, space, file)
             # A TaskGroup would wrap exceptions of the context's body in an ExceptionGroup. It is not needed, because
             # the writer itself handles every failure of a job.
             database.start()
@@ -84,39 +84,27 @@ def _try_to_open(path: str) -> None:
     would outlive the event loop. Raises CannotOpen.
     """
     try:
-        os.close(_open_private(path))
         sqlite3.connect(path).close()
-    except OSError as error:
-        raise CannotOpen(f"NEWS_DATABASE={path!r}: {error.strerror}") from error
     except sqlite3.OperationalError as error:
         raise CannotOpen(f"NEWS_DATABASE={path!r}: {error}") from error
 
 
-def _open_private(path: str) -> int:
-    """Open a file, and return its descriptor. A new file can be read and written by its owner only. SQLite gives its
-    own files beside the database the permissions of the database.
-    """
-    return os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-
-
 @contextmanager
-def _exclusively(path: str) -> Iterator[None]:
-    """Hold a lock on the file `<path>.lock` while the context lasts, because two servers on one database would assign
-    the same seq twice.
+def _exclusively(path: str) -> Iterator[DatabaseFile]:
+    """Hold locks on the database file and on the file `<path>.lock` while the context lasts, because two servers on one
+    database would assign the same seq twice. Servers of earlier releases know only the second lock.
 
-    Raises CannotOpen if another server holds the lock, or the lock file cannot be opened. If the process is killed, the
-    kernel releases the lock.
+    Raises CannotOpen if another server holds a lock, or a file cannot be opened.
     """
-    try:
-        lock = os.fdopen(_open_private(f"{path}.lock"), "w")
-    except OSError as error:
-        raise CannotOpen(f"NEWS_DATABASE={path!r}: {error.strerror}") from error
-    with lock:
+    with ExitStack() as locks:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            locks.enter_context(locked(f"{path}.lock"))
+            descriptor = locks.enter_context(locked(path))
+        except BlockingIOError:
             raise CannotOpen(f"NEWS_DATABASE={path!r}: another server has this database open") from None
-        yield
+        except OSError as error:
+            raise CannotOpen(f"NEWS_DATABASE={path!r}: {error.strerror}") from error
+        yield DatabaseFile(path, descriptor)
 
 
 async def _prepare_in_space(writer: aiosqlite.Connection, space: DiskSpace) -> None:
