@@ -282,6 +282,19 @@ async def test_pages_are_bounded_by_bytes(query: str) -> None:
     assert max(sizes) < 60_000
 
 
+@pytest.mark.parametrize(("accepted", "encoding"), [("gzip", "gzip"), ("deflate", "deflate"), ("identity", None)])
+async def test_large_answers_are_compressed(server: RunningServer, accepted: str, encoding: str | None) -> None:
+    await server.publish(*(raw(number) for number in range(50)))
+
+    headers = {"Accept-Encoding": accepted}
+    async with server.http.get(f"{server.url}/api/v1/news", headers=headers) as large:
+        assert large.headers.get("Content-Encoding") == encoding
+        assert large.headers["Vary"] == "Accept-Encoding"
+        assert (await large.json())["total"] == 50
+    async with server.http.get(f"{server.url}/api/v1/stats", headers=headers) as small:
+        assert "Content-Encoding" not in small.headers
+
+
 async def test_published_tickers_are_normalized(server: RunningServer) -> None:
     await server.publish(raw(1, tickers=["$btc", " BTC ", "#eth", "brk.b", "$"]))
 
