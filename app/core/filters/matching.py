@@ -44,6 +44,11 @@ def _impact_passes(analyzed: AnalyzedItem, compiled: CompiledFilter) -> bool:
     return analyzed.impact >= compiled.threshold
 
 
+def may_see(analyzed: AnalyzedItem, entitled: Entitlement) -> bool:
+    """Return whether an entitlement allows an item's category and source."""
+    return may_see_category(analyzed, entitled) and may_see_source(analyzed, entitled)
+
+
 def may_see_category(analyzed: AnalyzedItem, entitled: Entitlement) -> bool:
     return entitled.categories is None or analyzed.category in entitled.categories
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from app.core.access.entitlement import UNRESTRICTED, Entitlement
 from app.core.filters.analysis import CompiledFilter, analyze_item, compile_filter
 from app.core.filters.filter import MATCH_ALL, Filter
-from app.core.filters.matching import Outcome, first_rejection
+from app.core.filters.matching import Outcome, first_rejection, may_see
 from app.core.limits import HistoryLimits
 from app.flows.time_slices import TimeSlices
 from app.ports.log import NewsLog, NewsQuery, Record
@@ -107,15 +107,17 @@ class History:
         """Evaluate a filter on the items that were published in the last `hours` hours, at most the newest
         `max_scan_items` of them, and return the result.
 
-        Items that `entitled` still delays at `now` (Unix seconds) are not counted.
+        Items that `entitled` hides, or still delays at `now` (Unix seconds), are not counted.
         """
         compiled = compile_filter(wanted, entitled)
         outcomes: Counter[Outcome] = Counter()
         samples: list[Record] = []
         async for record in self._scan(NewsQuery(start_time=now - hours * 3600)):
-            if not entitled.is_due(record.accepted_at, now):
+            analyzed = analyze_item(record.item)
+            # What the user may not see must not show in the counts either.
+            if not (entitled.is_due(record.accepted_at, now) and may_see(analyzed, entitled)):
                 continue
-            outcome = first_rejection(analyze_item(record.item), compiled) or Outcome.MATCHED
+            outcome = first_rejection(analyzed, compiled) or Outcome.MATCHED
             outcomes[outcome] += 1
             if outcome is Outcome.MATCHED and len(samples) < _SAMPLES:
                 samples.append(record)
