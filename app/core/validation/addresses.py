@@ -10,7 +10,8 @@ from app.core.validation.values import comma_separated
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # A scheme and a host, which a file has none of; or the origin of a page without one, such as a sandboxed frame.
 _ORIGIN = re.compile(r"null|file://|[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?\Z")
-_HOST = re.compile(r"(?:[a-z0-9_.-]+|[0-9a-f:.]+)\Z")
+# A name or an IPv4 address, or an IPv6 address, which has two colons at least.
+_HOST = re.compile(r"(?:[a-z0-9_.-]+|(?=[^:]*:[^:]*:)[0-9a-f:.]+)\Z")
 
 
 @lru_cache(256)
