@@ -237,13 +237,17 @@ async def test_unanswered_acks_are_exempt_only_once(harness: Harness) -> None:
     assert session.inbox.take(harness.clock.monotonic(), LIMITS.messages) == LIMITS.messages.burst - 4
 
 
-async def test_delivered_items_exempt_acks_and_nothing_else(harness: Harness) -> None:
+@pytest.mark.parametrize("frame", ["ping", '{"type":"list"}', '{"type":"ack","seq":0}'])
+async def test_delivered_items_exempt_acks_and_nothing_else(harness: Harness, frame: str) -> None:
     harness = Harness(LIMITS.with_values({"delivery.ack_window_items": 1_000}))
     session, link = await arrive(harness)
     await harness.publish(300)
 
     for _ in range(61):
-        harness.clients.dispatcher.on_ping(session, b"")
+        if frame == "ping":
+            harness.clients.dispatcher.on_ping(session, b"")
+        else:
+            harness.clients.dispatcher.on_message(session, frame)
 
     assert link.endings == [DisconnectReason.RATE_LIMITED]
 

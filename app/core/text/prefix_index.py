@@ -15,7 +15,7 @@ _HEAD = 3
 
 
 class Stems:
-    """The listed prefixes of words, and who listed them: the prefix "fed*" is stored as the stem "fed"."""
+    """The listed prefixes of words, and the slots that listed them: the prefix "fed*" is stored as the stem "fed"."""
 
     __slots__ = ("_counts", "_lengths", "_slots")
 

@@ -74,7 +74,7 @@ def parse_networks(text: str) -> tuple[str, ...]:
 
 
 def parse_safe_url(text: str) -> str:
-    """Return a URL whose answers nobody on the way can change: an https URL, or an http URL of a loopback host. An
+    """Return a URL whose answers cannot be changed on the way: an https URL, or an http URL of a loopback host. An
     empty text is returned too. Raises ValueError for any other text.
     """
     parts = urlsplit(text)

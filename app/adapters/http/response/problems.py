@@ -107,7 +107,7 @@ def problem_before_routing(error: BaseException | None, status: int) -> web.Resp
 
 async def add_security_headers(_request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Add headers to a response before it is sent: browsers must not guess its type, and nothing must store it unless
-    the response says otherwise. The names and versions of the server's software are nobody's business.
+    the response says otherwise. The header that names the server's software and its versions is removed.
     """
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Cache-Control", "no-store")
