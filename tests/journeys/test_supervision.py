@@ -10,7 +10,7 @@ from app.config import Settings
 from app.flows.operations.supervision import WorkerEnded
 from app.serve import Listening, serve
 from app.telemetry.stats import Stats
-from tests.support.time_limits import soon
+from tests.support.time_limits import scaled, soon
 
 NAMES = {
     *("WebSocketBroadcaster.follow", "WebSocketBroadcaster.run", "NewsProcessor.run", "Retention.run"),
@@ -43,7 +43,11 @@ async def test_dead_worker_ends_the_server(tmp_path: Path, name: str) -> None:
     [victim] = [task for task in asyncio.all_tasks() if task.get_name() == name]
 
     victim.cancel()
+    # Not `soon`, which would end the server itself at the end of its time.
+    is_over, _ = await asyncio.wait([serving], timeout=scaled(30))
+    serving.cancel()
     with pytest.raises(ExceptionGroup) as ended:
-        await soon(serving)
+        await serving
 
+    assert is_over
     assert any(isinstance(error, WorkerEnded) for error in ended.value.exceptions)
