@@ -1,6 +1,7 @@
 """An index of phrases, and of substrings in scripts without spaces between words, which are phrases of characters."""
 
 from collections.abc import Collection
+from itertools import pairwise
 from typing import NamedTuple
 
 from pyroaring import BitMap
@@ -93,7 +94,12 @@ class PhraseTrie:
         begin = self._root.children
         if not begin:
             return []
-        starts: Collection[int] = [start for start, unit in enumerate(units) if unit in begin]
+        # A phrase has two units at least. Most places are ruled out by a look at both, which is fast.
+        starts: Collection[int] = [
+            start
+            for start, (unit, following) in enumerate(pairwise(units))
+            if unit in begin and (following in begin[unit].children or begin[unit].stems)
+        ]
         if len(starts) > _MANY_STARTS:
             # A text that repeats itself is walked only once.
             starts = {units[start : start + self._longest]: start for start in starts}.values()

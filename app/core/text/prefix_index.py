@@ -7,7 +7,7 @@ from collections import Counter
 
 from pyroaring import BitMap
 
-from app.core.text.postings import PostingLists, distinct
+from app.core.text.postings import PostingLists
 
 # The number of letters in the head of a prefix. Few words of a text begin with the head of a listed prefix, so heads
 # are looked up first, and whole prefixes only for these words.
@@ -59,43 +59,46 @@ class Stems:
 
 
 class PrefixIndex:
-    """An index of terms that are a prefix of one word. The stems are grouped by their heads, their first _HEAD
-    letters; a shorter stem is its own head.
+    """An index of terms that are a prefix of one word. The lengths of the stems are kept by their heads, their first
+    _HEAD letters; a shorter stem is its own head.
     """
 
-    __slots__ = ("_by_head", "_head_counts")
+    __slots__ = ("_head_counts", "_lengths", "_slots")
 
     def __init__(self) -> None:
-        self._by_head: dict[str, Stems] = {}
-        # How many heads there are of each length.
+        self._slots: PostingLists[str] = PostingLists()
+        # How many stems there are by head and length, and how many stems have heads of each length.
+        self._lengths: dict[str, Counter[int]] = {}
         self._head_counts: Counter[int] = Counter()
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_head.values()))
+        return len(self._slots)
 
     def add(self, stem: str, slot: int) -> None:
-        head = stem[:_HEAD]
-        if head not in self._by_head:
-            self._by_head[head] = Stems()
-            self._head_counts[len(head)] += 1
-        self._by_head[head].add(stem, slot)
+        if self._slots.add(stem, slot):
+            self._lengths.setdefault(stem[:_HEAD], Counter())[len(stem)] += 1
+            self._head_counts[min(len(stem), _HEAD)] += 1
 
     def discard(self, stem: str, slot: int) -> None:
-        head = stem[:_HEAD]
-        stems = self._by_head[head]
-        stems.discard(stem, slot)
-        if not stems:
-            del self._by_head[head]
+        if self._slots.discard(stem, slot):
+            head = stem[:_HEAD]
+            self._lengths[head][len(stem)] -= 1
+            self._lengths[head] = +self._lengths[head]
+            if not self._lengths[head]:
+                del self._lengths[head]
             self._head_counts[len(head)] -= 1
             self._head_counts = +self._head_counts
 
     def lookup(self, vocabulary: frozenset[str]) -> list[BitMap]:
-        by_head = self._by_head
-        return distinct(
-            slots
+        lengths = self._lengths
+        stems = {
+            word[:size]
             for head_size in self._head_counts
             for word in vocabulary
             # A word that is shorter than the head is looked up as a whole, once for each longer size of heads.
-            if (head := word[:head_size]) in by_head
-            for slots in by_head[head].lookup(word)
-        )
+            if (head := word[:head_size]) in lengths
+            for size in lengths[head]
+            # No more slices are made of a word than it has letters.
+            if size <= len(word)
+        }
+        return self._slots.lookup(self._slots.postings.keys() & stems) if stems else []
