@@ -59,3 +59,20 @@ def test_every_lookup_finds_a_posting_list_once() -> None:
     found = index.lookup(tokenize("a b bb ab aa 利下 利 " * 300))
 
     assert sorted(slot for slots in found for slot in slots) == [0, 1, 2, 3, 4, 5]
+
+
+def test_terms_with_common_words_are_removed_singly() -> None:
+    index = TermIndex()
+    phrases = ("a be*", "a be*", "a bi*", "a b*", "best*", "besti*", "be*", "be*", "bi*", "a b", "a b")
+    terms = [term for phrase in phrases if (term := parse_term(phrase)) is not None]
+    for slot, term in enumerate(terms):
+        index.add(term, slot)
+    text = tokenize("a bestial a bit a b")
+
+    for removed, term in enumerate(terms):
+        found = {slot for slots in index.lookup(text) for slot in slots}
+        assert found == set(range(removed, len(terms)))
+        index.discard(term, removed)
+
+    assert len(index) == 0
+    assert index.lookup(text) == []
