@@ -78,3 +78,4 @@ def test_delay_counts_from_acceptance() -> None:
     assert entitled.hides_items
     assert not entitled.is_due(accepted_at=100.0, now=159.9)
     assert entitled.is_due(accepted_at=100.0, now=160.0)
+    assert UNRESTRICTED.is_due(accepted_at=100.0, now=99.0)

@@ -59,9 +59,9 @@ class Entitlement(NamedTuple):
 
     def is_due(self, accepted_at: float, now: float) -> bool:
         """Return whether `min_delay_s` has passed at the time `now` for an item accepted at `accepted_at`. Both times
-        are in Unix seconds.
+        are in Unix seconds. Without a delay every item is due, even if the clock was set back since its acceptance.
         """
-        return accepted_at + self.min_delay_s <= now
+        return not self.min_delay_s or accepted_at + self.min_delay_s <= now
 
     def max_channels_within(self, most: int) -> int:
         """Return how many channels a connection of the user may have. That is the server's limit `most`, or the token's
