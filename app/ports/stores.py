@@ -40,13 +40,16 @@ class SubscriptionStore(Protocol):
 class Cursor(NamedTuple):
     """The position up to which a device acknowledged everything, and when this record was last updated (Unix seconds).
 
-    All connections of a user without a device id share one cursor, whose `device_id` is "".
+    All connections of a user without a device id share one cursor, whose `device_id` is "". `sent` is the highest seq
+    that was sent to the device. It is None while the device is connected, because it then grows faster than it is
+    stored.
     """
 
     user_id: str
     device_id: str
     position: Position
     updated_at: float
+    sent: int | None = None
 
 
 class CursorStore(Protocol):

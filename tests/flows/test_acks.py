@@ -72,6 +72,52 @@ async def test_ack_without_ack_mode_is_an_error(harness: Harness) -> None:
     assert link.messages[-1]["code"] == "invalid_message"
 
 
+async def marked(harness: Harness, link: RecordingLink) -> dict[int, bool]:
+    """Let a client read the log, and return the seqs that it is sent, each with whether it is marked as sent before."""
+    async with harness.reading():
+        await harness.settle()
+    return {message["seq"]: "redelivered" in message for message in link.messages if message["type"] == "news_item"}
+
+
+async def test_items_sent_before_a_kill_are_marked(harness: Harness) -> None:
+    await arrive(harness)
+    await harness.publish(3)
+
+    after = await restarted(harness)
+    await after.store(1, url="https://example.com/new", id="rss_new")
+    await after.broadcast()
+    _, link = await arrive(after)
+
+    assert await marked(after, link) == {1: True, 2: True, 3: True, 4: False}
+
+
+async def test_items_missed_before_a_restart_are_not_marked(harness: Harness) -> None:
+    session, _ = await arrive(harness)
+    await harness.publish(2)
+    harness.leave(session)
+    await harness.publish(2)
+    await harness.clients.acks.flush()
+
+    after = await restarted(harness)
+    _, link = await arrive(after)
+
+    assert await marked(after, link) == {1: True, 2: True, 3: False, 4: False}
+
+
+async def test_reconnected_device_is_in_doubt_after_a_kill(harness: Harness) -> None:
+    session, _ = await arrive(harness)
+    await harness.publish(1)
+    harness.leave(session)
+    await harness.clients.acks.flush()
+    await arrive(harness)
+    await harness.publish(1)
+
+    after = await restarted(harness)
+    _, link = await arrive(after)
+
+    assert await marked(after, link) == {1: True, 2: True}
+
+
 async def test_unacknowledged_item_is_redelivered_with_a_mark(harness: Harness) -> None:
     session, link = await arrive(harness)
     async with harness.reading():

@@ -10,8 +10,8 @@ from app.ports.stores import Cursor
 from app.telemetry.labels import Operation
 
 _UPSERT = """
-    INSERT INTO cursors VALUES (?,?,?,?,?) ON CONFLICT (user_id, device_id) DO UPDATE SET
-        epoch = excluded.epoch, seq = excluded.seq, updated_at = excluded.updated_at
+    INSERT INTO cursors VALUES (?,?,?,?,?,?) ON CONFLICT (user_id, device_id) DO UPDATE SET
+        epoch = excluded.epoch, seq = excluded.seq, updated_at = excluded.updated_at, sent = excluded.sent
 """
 _PRUNE = """
     DELETE FROM cursors WHERE (user_id, device_id) IN
@@ -28,13 +28,14 @@ class SqliteCursorStore:
     async def load(self, user_id: str, device_id: str) -> Cursor | None:
         rows = await self._database.read(
             Operation.LOAD_CURSOR,
-            "SELECT epoch, seq, updated_at FROM cursors WHERE user_id = ? AND device_id = ?",
+            "SELECT epoch, seq, updated_at, sent FROM cursors WHERE user_id = ? AND device_id = ?",
             (user_id, device_id),
         )
-        return next((Cursor(user_id, device_id, Position(epoch, seq), at) for epoch, seq, at in rows), None)
+        cursors = (Cursor(user_id, device_id, Position(epoch, seq), at, sent) for epoch, seq, at, sent in rows)
+        return next(cursors, None)
 
     async def save(self, cursors: Sequence[Cursor]) -> None:
-        rows = [(user, device, position.epoch, position.seq, at) for user, device, position, at in cursors]
+        rows = [(user, device, position.epoch, position.seq, at, sent) for user, device, position, at, sent in cursors]
 
         async def store(connection: aiosqlite.Connection) -> None:
             await connection.executemany(_UPSERT, rows)

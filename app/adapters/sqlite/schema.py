@@ -11,7 +11,7 @@ import aiosqlite
 
 from app.core.errors import CorruptStateError
 
-VERSION = 3
+VERSION = 4
 
 _TO_VERSION_1 = (
     # This table has exactly the columns that it has in the original's database.
@@ -79,7 +79,16 @@ _TO_VERSION_3 = (
     "CREATE TABLE revocations (user_id TEXT PRIMARY KEY, issued_before REAL NOT NULL) STRICT, WITHOUT ROWID",
 )
 
-_MIGRATIONS: tuple[Iterable[str], ...] = (_TO_VERSION_1, _TO_VERSION_2, _TO_VERSION_3)
+_TO_VERSION_4 = (
+    # The highest seq that was sent to the device; null while it is connected, and in rows of earlier releases.
+    "ALTER TABLE cursors ADD COLUMN sent INTEGER",
+    # The random ids of the last two starts of a server on this database, with which `mark` finds out whether the file
+    # was replaced by an older one.
+    "ALTER TABLE log_identity ADD COLUMN start_id TEXT",
+    "ALTER TABLE log_identity ADD COLUMN previous_start_id TEXT",
+)
+
+_MIGRATIONS: tuple[Iterable[str], ...] = (_TO_VERSION_1, _TO_VERSION_2, _TO_VERSION_3, _TO_VERSION_4)
 
 
 async def migrate(
@@ -99,7 +108,7 @@ async def migrate(
         for statement in statements:
             await connection.execute(statement)
     await connection.execute(
-        "INSERT INTO log_identity SELECT ? WHERE NOT EXISTS (SELECT 1 FROM log_identity)", (new_epoch(),)
+        "INSERT INTO log_identity (epoch) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM log_identity)", (new_epoch(),)
     )
     await connection.execute(f"PRAGMA user_version = {VERSION}")
     await connection.commit()

@@ -4,8 +4,13 @@ acknowledged.
 This seq is the device's cursor. A device keeps its cursor from one connection to the next; a user's connections without
 a device id share one cursor. A cursor is on disk within a second of an ack. So after a crash some items may be sent
 again, but none is skipped. Items that are not acknowledged within `ack_timeout_s` are read from the log and sent again.
+
+An item that is sent again is marked as redelivered, also after a restart: the highest seq that was sent to a device is
+stored when the device disconnects. If the server is killed while a device is connected, every item that was in the log
+by then may have been sent, and is marked.
 """
 
+import asyncio
 from collections import OrderedDict
 
 import structlog
@@ -55,29 +60,38 @@ class Acks:
         self._stats = stats
         self._windows: OrderedDict[Device, AckWindow] = OrderedDict()
         self._unsaved: dict[Device, Cursor] = {}
+        self._saving = asyncio.Lock()
+        # Up to here, items may have been sent to devices by earlier runs of the server.
+        self._head_at_start = live.position
 
     async def prepare(self, session: Session) -> None:
-        """Load the cursor of an admitted session's device, unless the device's ack window is still in memory. If the
-        device has no cursor, store a first one. Raises ServerError.
+        """Load the cursor of an admitted session's device, unless the device's ack window is still in memory, and store
+        that the device is connected. If the device has no cursor, store a first one. Raises ServerError.
 
-        The first cursor is stored before the device is sent any item. Otherwise a crash right after the first items
-        would lose the position from which the device must get them again.
+        This is stored before the device is sent any item. Otherwise a crash right after the first items would lose the
+        position from which the device must get them again, or that they were sent.
         """
         device = _device(session)
-        if device in self._windows:
-            return
-        cursor = await self._cursors.load(*device)
-        if cursor is None:
-            after = self._live.position if session.start is None else session.start.after
-            await self._cursors.save([Cursor(*device, self._resolver.position(after), self._clock.wall())])
-        elif device not in self._windows:
-            self._restore(session, cursor)
+        if device not in self._windows:
+            cursor = await self._cursors.load(*device)
+            if cursor is None:
+                after = self._live.position if session.start is None else session.start.after
+                await self._cursors.save([self._cursor(device, after)])
+                return
+            if device not in self._windows:
+                self._restore(session, cursor)
+        window = self._windows.get(device)
+        if window is not None:
+            self._unsaved[device] = self._cursor(device, window.acked)
+            # A device that is known may connect even if nothing can be stored now: only a mark is at stake.
+            await self.flush()
 
     def _restore(self, session: Session, cursor: Cursor) -> None:
         start = positions.resume(cursor.position, self._resolver.bounds)
-        if start.gap is None:
-            self._windows[_device(session)] = AckWindow(start.after, start.after)
-        elif not resumes(session):
+        if start.gap is None or start.gap.reason is positions.GapReason.EXPIRED:
+            sent = self._head_at_start if cursor.sent is None else cursor.sent
+            self._windows[_device(session)] = AckWindow(start.after, max(start.after, sent))
+        if start.gap is not None and not resumes(session):
             session.start_at(start)
 
     def open_window(self, session: Session) -> None:
@@ -100,10 +114,14 @@ class Acks:
 
     def suspend(self, session: Session) -> None:
         """Stop waiting for acks of a closed session. The ack window and cursor of its device are kept for the next
-        connection.
+        connection, and what was sent to the device is stored at the next flush.
         """
-        if session.window is not None:
-            session.window.suspend()
+        window = session.window
+        if window is None:
+            return
+        window.suspend()
+        if self._windows.get(_device(session)) is window:
+            self._unsaved[_device(session)] = self._cursor(_device(session), window.acked, window.sent)
 
     def acknowledge(self, session: Session, seq: int) -> int:
         """Apply an ack and return the highest acknowledged seq.
@@ -142,17 +160,20 @@ class Acks:
             await self.flush()
 
     async def flush(self) -> None:
-        """Store the cursors that changed since the last flush. If the store raises ServerError, keep them for the next
-        flush.
+        """Store the cursors that changed since the last flush. If the store raises ServerError, log it and keep them
+        for the next flush. Callers at the same time share a transaction.
         """
-        moved, self._unsaved = self._unsaved, {}
-        if not moved:
-            return
-        try:
-            await self._cursors.save(list(moved.values()))
-        except ServerError as error:
-            _log.warning("cursors_not_saved", cursors=len(moved), reason=error.code.value)
-            self._unsaved = moved | self._unsaved
+        async with self._saving:
+            moved, self._unsaved = self._unsaved, {}
+            if not moved:
+                return
+            try:
+                await self._cursors.save(list(moved.values()))
+            except BaseException as error:
+                self._unsaved = moved | self._unsaved
+                if not isinstance(error, ServerError):
+                    raise
+                _log.warning("cursors_not_saved", cursors=len(moved), reason=error.code.value)
 
     def _redeliver(self, session: Session, window: AckWindow) -> None:
         if window.attempts >= self._limits.max_redeliveries:
@@ -175,7 +196,10 @@ class Acks:
         self._windows.move_to_end(device)
         if len(self._windows) > _MAX_WINDOWS:
             self._windows.popitem(last=False)
-        self._unsaved[device] = Cursor(*device, self._resolver.position(window.acked), self._clock.wall())
+        self._unsaved[device] = self._cursor(device, window.acked)
+
+    def _cursor(self, device: Device, acked: int, sent: int | None = None) -> Cursor:
+        return Cursor(*device, self._resolver.position(acked), self._clock.wall(), sent)
 
 
 def _device(session: Session) -> Device:
