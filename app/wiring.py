@@ -33,9 +33,8 @@ from app.adapters.http.websocket.send_many import send_many
 from app.adapters.sources.rss.config import FeedConfig, read_feeds
 from app.adapters.sources.rss.poller import RssPoller
 from app.adapters.sources.sample import SampleWire
-from app.adapters.system.file_descriptors import usable_descriptors
 from app.adapters.tokens.choice import create_verifier
-from app.config import ConnectionPolicy, Settings
+from app.config import Settings
 from app.core.limits import Limits
 from app.core.news.enrichment import Enricher, Vocabularies
 from app.flows.connections.admission import Admission
@@ -55,6 +54,7 @@ from app.flows.delivery.acks import Acks
 from app.flows.delivery.broadcast import BroadcastQueue, WebSocketBroadcaster
 from app.flows.delivery.catch_up import CatchUp
 from app.flows.delivery.live import LiveSet
+from app.flows.delivery.live_delivery import LiveDelivery
 from app.flows.delivery.replay_filter import ReplayFilter
 from app.flows.delivery.resume import StartResolver
 from app.flows.news.history import History
@@ -67,14 +67,13 @@ from app.flows.operations.readiness import ReadinessChecks
 from app.flows.operations.retention import Retention
 from app.flows.operations.shutdown import Shutdown
 from app.flows.time_slices import TimeSlices
+from app.limit_settings import build_limits
 from app.ports.auth import Verifier
 from app.ports.clock import Clock
 from app.ports.stores import Stores
 from app.telemetry.exposition import build_registry
 from app.telemetry.stats import Stats
 
-# File descriptors reserved for everything except WebSockets: listeners, database, feeds, scrapes, REST clients.
-_RESERVED_DESCRIPTORS = 256
 _DAY_S = 86_400.0
 
 Worker = Callable[[], Coroutine[None, None, None]]
@@ -112,6 +111,7 @@ class Clients(NamedTuple):
 
     admission: Admission
     live: LiveSet
+    delivery: LiveDelivery
     manager: ConnectionManager
     subscriptions: SubscriptionService
     resolver: StartResolver
@@ -158,7 +158,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
     verifier = create_verifier(settings, revocations, clock, stats)
     context = Context(settings, limits, verifier, clock, stats, app.__version__)
     clients = build_clients(stores, verifier, limits, clock, stats)
-    pipeline = build_pipeline(context, stores, files, clients.live)
+    pipeline = build_pipeline(context, stores, files, clients.delivery)
     canary_handler = CanaryHandler(clock)
     retention = Retention(stores, clients.live, clock, settings.retention_days * _DAY_S, limits.history.max_items)
     services = Services(
@@ -186,7 +186,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
     )
 
 
-def build_pipeline(context: Context, stores: Stores, files: Files, live: LiveSet) -> Pipeline:
+def build_pipeline(context: Context, stores: Stores, files: Files, delivery: LiveDelivery) -> Pipeline:
     """Build the sources of items, and the components that move an item from its source to the broadcast."""
     limits, clock, stats = context.limits, context.clock, context.stats
     raw_news_queue: asyncio.Queue[IncomingItem] = asyncio.Queue(limits.publishing.max_pending_items)
@@ -195,7 +195,7 @@ def build_pipeline(context: Context, stores: Stores, files: Files, live: LiveSet
     return Pipeline(
         processor=NewsProcessor(stores.log, raw_news_queue, enricher, limits.publishing, clock, stats),
         websocket_queue=websocket_queue,
-        broadcaster=WebSocketBroadcaster(stores.log, websocket_queue, live, clock, stats),
+        broadcaster=WebSocketBroadcaster(stores.log, websocket_queue, delivery, clock, stats),
         poller=RssPoller(files.feeds, raw_news_queue, limits.feeds, clock, stats),
         sample_wire=[SampleWire(files.sample_wire, raw_news_queue, clock)] if files.sample_wire else [],
     )
@@ -204,13 +204,14 @@ def build_pipeline(context: Context, stores: Stores, files: Files, live: LiveSet
 def build_clients(stores: Stores, verifier: Verifier, limits: Limits, clock: Clock, stats: Stats) -> Clients:
     """Build the components that accept clients and deliver items from the log to them."""
     admission = Admission(limits.connections, clock)
-    live = LiveSet(send_many, limits.delivery, clock, stats, position=stores.log.head)
+    live = LiveSet(limits.delivery, clock, stats, position=stores.log.head)
+    delivery = LiveDelivery(live, send_many, limits.delivery, clock, stats)
     manager = ConnectionManager(admission, live, clock, stats)
     subscriptions = SubscriptionService(stores.subscriptions, manager, limits.filters, clock, stats)
-    replay_filter, slices = ReplayFilter(stats), TimeSlices(limits.replays.slice_s, clock)
+    replay_filter, slices = ReplayFilter(), TimeSlices(limits.replays.slice_s, clock)
     resolver = StartResolver(stores.log, replay_filter, slices, limits.replays, clock, stats)
     acks = Acks(stores.cursors, resolver, live, limits.delivery, clock, stats)
-    catch_up = CatchUp(stores.log, live, replay_filter, slices, limits.replays, clock, stats)
+    catch_up = CatchUp(stores.log, delivery, replay_filter, slices, limits.replays, clock, stats)
     explainer = Explainer(stores.log, subscriptions, manager, live, slices, clock)
     channels = ChannelCommands(manager, live, subscriptions, resolver, limits.filters)
     commands = Commands(live, channels, acks, explainer, verifier, clock, stats)
@@ -218,6 +219,7 @@ def build_clients(stores: Stores, verifier: Verifier, limits: Limits, clock: Clo
     return Clients(
         admission=admission,
         live=live,
+        delivery=delivery,
         manager=manager,
         subscriptions=subscriptions,
         resolver=resolver,
@@ -227,7 +229,7 @@ def build_clients(stores: Stores, verifier: Verifier, limits: Limits, clock: Clo
         history=History(stores.log, slices, limits.history),
         connect=Connect(admission, manager, subscriptions, resolver, acks, limits.filters),
         dispatcher=MessageDispatcher(live, lifecycle, commands, catch_up, limits.messages, clock, stats),
-        housekeeping=Housekeeping(manager, live, resolver, acks, limits, clock),
+        housekeeping=Housekeeping(manager, delivery, resolver, acks, limits, clock),
     )
 
 
@@ -281,19 +283,3 @@ def _connection_services(
         canary_handler=canary_handler,
         canary_key=secrets.token_hex(16),
     )
-
-
-def build_limits(settings: Settings) -> Limits:
-    """Return the limits that result from the settings and from the process's file descriptors."""
-    rate, per_ip = settings.connect_rate_per_ip, settings.max_connections_per_ip
-    values: dict[str, float] = {
-        "connections.max_total": min(settings.max_connections, usable_descriptors() - _RESERVED_DESCRIPTORS),
-        "connections.max_per_user": settings.max_connections_per_user,
-        "connections.one_per_user": settings.connection_policy is ConnectionPolicy.ONE,
-        "heartbeats.interval_s": settings.heartbeat_s,
-    }
-    if rate is not None:
-        values |= {"connections.connects_per_s_per_ip": rate, "connections.connect_burst_per_ip": max(3 * rate, 1.0)}
-    if per_ip is not None:
-        values["connections.max_per_ip"] = per_ip
-    return Limits().with_values(values | settings.limits)

@@ -32,6 +32,7 @@ from app.flows.connections.manager import ConnectionManager
 from app.flows.delivery.broadcast import BroadcastQueue, WebSocketBroadcaster
 from app.flows.delivery.channel import Channel
 from app.flows.delivery.live import LiveSet
+from app.flows.delivery.live_delivery import LiveDelivery
 from app.flows.delivery.session import Session
 from app.ports.log import Record
 from app.ports.transport import ConnectionHandler
@@ -98,13 +99,19 @@ def broadcaster(*, is_counted: bool) -> WebSocketBroadcaster:
         stats.broadcast = NoBroadcastStats()
     limits = Limits().with_values({"delivery.checkpoint_interval_items": 10**9, "connections.max_total": CONNECTIONS})
     admission = Admission(limits.connections, clock)
-    live = LiveSet(take_everything, limits.delivery, clock, stats)
+    live = LiveSet(limits.delivery, clock, stats)
     manager = ConnectionManager(admission, live, clock, stats)
     for number in range(CONNECTIONS):
         session = admission.admit(f"user-{number}")
         session.configure([Channel(DEFAULT_CHANNEL, MATCH_ALL)])
         manager.open(session, Sink())
-    return WebSocketBroadcaster(MemoryNewsLog(), BroadcastQueue(), live, clock, stats)
+    return WebSocketBroadcaster(
+        MemoryNewsLog(),
+        BroadcastQueue(),
+        LiveDelivery(live, take_everything, limits.delivery, clock, stats),
+        clock,
+        stats,
+    )
 
 
 def measure_counting() -> list[Figure]:

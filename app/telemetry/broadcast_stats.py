@@ -28,7 +28,8 @@ class FanoutCounts(NamedTuple):
     """The counts of one item's fan-out.
 
     `closed` counts sends that failed because the connection was closing. `merged` counts matching slots beyond the
-    first of a connection: one send covers them all. `payload_bytes` is the size of the item's JSON. Three fields count
+    first of a connection: one send covers them all. `failed` counts matching slots to which an error kept the item from
+    being sent. `payload_bytes` is the size of the item's JSON. Three fields count
     by encoding: `sends` the sends, `wire_bytes` the bytes of all these sends, and `frames` the frames that were
     encoded. Each entry of `latencies` is a pair: the seconds since the item was accepted, and the number of sends with
     this latency.
@@ -36,6 +37,7 @@ class FanoutCounts(NamedTuple):
 
     closed: int
     merged: int
+    failed: int
     payload_bytes: int
     sends: Mapping[Encoding, int]
     wire_bytes: Mapping[Encoding, int]
@@ -110,10 +112,12 @@ class BroadcastStats:
     def record_fanout(self, counts: FanoutCounts) -> None:
         """Count one broadcast item and its sends."""
         written = sum(counts.sends.values())
-        self.broadcast[Broadcast.DELIVERED if written + counts.closed else Broadcast.UNMATCHED] += 1
+        result = Broadcast.DELIVERED if written + counts.closed else Broadcast.UNMATCHED
+        self.broadcast[Broadcast.ERROR if counts.failed else result] += 1
         self.sends[Sent.WRITTEN] += written
         self.sends[Sent.CLOSED] += counts.closed
         self.sends[Sent.MERGED] += counts.merged
+        self.sends[Sent.FAILED] += counts.failed
         for encoding, sends in counts.sends.items():
             self.payload_bytes[encoding] += counts.payload_bytes * sends
         self.wire_bytes.update(counts.wire_bytes)

@@ -95,17 +95,20 @@ class Beat(StrEnum):
 
 class Sent(StrEnum):
     """The result of sending an item to a slot that matched it. `closed`: the connection was closing. `merged`: another
-    channel of the connection matched too, and one send covers both.
+    channel of the connection matched too, and one send covers both. `failed`: because of an error the item was not
+    sent, and is read from the log for this connection, or the connection was closed.
     """
 
     WRITTEN = "written"
     CLOSED = "closed"
     MERGED = "merged"
+    FAILED = "failed"
 
 
 class Broadcast(StrEnum):
     """The result of broadcasting an item that left the queue. `delivered`: at least one slot matched. `unmatched`: no
-    slot matched. `error`: the item could not be matched or sent.
+    slot matched. `error`: the item could not be matched, encoded, or sent to all; the connections that miss it read it
+    from the log.
     """
 
     DELIVERED = "delivered"

@@ -82,9 +82,40 @@ MUTANTS = (
     ),
     Mutant(
         "items that were pruned before they were read are skipped silently",
+        "app/core/delivery/positions.py",
+        "    return [gap for gap in gaps if gap.items > 0]\n",
+        "    return [gap for gap in gaps if gap.items > 1_000_000]\n",
+    ),
+    Mutant(
+        "an item that cannot be matched is skipped silently",
+        "app/flows/delivery/broadcast.py",
+        "                self._skip(matched, record.seq)\n            else:",
+        "                self._send(matched)\n                matched.clear()\n"
+        "                self._delivery.advance_to(record.seq)\n            else:",
+    ),
+    Mutant(
+        "connections that an error kept from being sent items stay live",
+        "app/flows/delivery/live_delivery.py",
+        "        for session, after in result.unsent.items():\n            self._read_again(session, after)\n",
+        "",
+    ),
+    Mutant(
+        "connections that may have been sent only a part of a batch stay live",
+        "app/flows/delivery/live_delivery.py",
+        "        for session in result.unknown:\n            self.live.abandon(session)\n",
+        "",
+    ),
+    Mutant(
+        "an item that fails when it is read back is skipped silently",
         "app/flows/delivery/catch_up.py",
-        "        if missed.items <= 0:\n",
-        "        if missed.items <= 1_000_000:\n",
+        "            self._announce_gap(session, LogGap(record.seq, record.seq, GapReason.UNREADABLE))\n",
+        "",
+    ),
+    Mutant(
+        "a restart forgets which items were sent to a device",
+        "app/flows/delivery/acks.py",
+        "            sent = self._head_at_start if cursor.sent is None else cursor.sent\n",
+        "            sent = 0\n",
     ),
     Mutant(
         "a position of another log is resumed",
@@ -103,12 +134,6 @@ MUTANTS = (
         "app/flows/delivery/slots.py",
         "            self.index.put_broken(channel.slot)\n",
         "            self.index.put(channel.slot, __import__('app.core.filters.filter', fromlist=['']).MATCH_ALL)\n",
-    ),
-    Mutant(
-        "a filter that fails during replay matches everything",
-        "app/flows/delivery/replay_filter.py",
-        "            self._stats.recovery.record_replay_error()\n            return False\n",
-        "            self._stats.recovery.record_replay_error()\n            return True\n",
     ),
     Mutant(
         "replay evaluates only the threshold of a filter",
@@ -173,7 +198,7 @@ MUTANTS = (
     Mutant(
         "a connection stays in the register",
         "app/flows/connections/manager.py",
-        "        del self._open[session.id]\n",
+        "        self._open.pop(session.id, None)\n",
         "",
     ),
     Mutant(

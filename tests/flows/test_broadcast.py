@@ -8,7 +8,7 @@ import pytest
 from app.adapters.http.websocket.send_many import send_many
 from app.adapters.memory.news_log import MemoryNewsLog
 from app.adapters.memory.stores import memory_stores
-from app.core.filters.matching import Outcome
+from app.core.delivery.phases import Phase
 from app.core.limits import Limits
 from app.flows.delivery.broadcast import BroadcastQueue, Probe, WebSocketBroadcaster
 from app.flows.operations.readiness import ReadinessChecks
@@ -17,7 +17,7 @@ from app.ports.log import Record
 from app.telemetry.labels import Broadcast
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
-from tests.support.harness import Connections
+from tests.support.harness import Connections, Harness
 from tests.support.items import entry, item
 from tests.support.time_limits import soon
 
@@ -26,7 +26,7 @@ async def test_items_keep_log_order_through_a_small_queue() -> None:
     log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
     connections = Connections(send_many, Limits(), clock, stats)
     queue = BroadcastQueue(2)
-    broadcaster = WebSocketBroadcaster(log, queue, connections.live, clock, stats)
+    broadcaster = WebSocketBroadcaster(log, queue, connections.delivery, clock, stats)
     _, link = connections.join()
 
     async with asyncio.TaskGroup() as tasks:
@@ -47,7 +47,7 @@ async def test_items_stored_before_start_are_not_sent() -> None:
     await log.append([entry(1)])
     connections = Connections(send_many, Limits(), clock, stats, position=log.head)
     queue = BroadcastQueue(2)
-    following = asyncio.create_task(WebSocketBroadcaster(log, queue, connections.live, clock, stats).follow())
+    following = asyncio.create_task(WebSocketBroadcaster(log, queue, connections.delivery, clock, stats).follow())
 
     await log.append([entry(2)])
     taken = await soon(queue.get())
@@ -57,25 +57,31 @@ async def test_items_stored_before_start_are_not_sent() -> None:
     assert taken.seq == 2
 
 
-async def test_unmatchable_item_is_skipped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    log, clock, stats = MemoryNewsLog(), FakeClock(), Stats()
-    connections = Connections(send_many, Limits(), clock, stats)
-    broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections.live, clock, stats)
-    _, link = connections.join()
-    await log.append([entry(1), entry(2)])
-    first, second = await log.read(0, 2)
+async def test_item_missing_from_the_log_is_no_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = Harness(Limits())
+    session, link = await harness.arrive(is_v2=True)
+    await harness.store(4)
+    records = [record for record in await harness.stores.log.read(0, 4) if record.seq not in (2, 4)]
+    monkeypatch.setattr(harness.stores.log, "read", _reading(records))
 
-    def broken(_item: Any) -> Any:
-        raise RuntimeError("a bug")
+    harness.broadcaster.broadcast(*records)
+    async with harness.reading():
+        await harness.settle()
+    harness.live.position = 4
+    harness.live.rewind(session, session.channels, 3)
+    async with harness.reading():
+        await harness.settle()
 
-    with monkeypatch.context() as broken_index:
-        broken_index.setattr(connections.live.index, "match", broken)
-        broadcaster.broadcast(first)
-    broadcaster.broadcast(second)
+    gaps = [(gap["from_seq"], gap["to_seq"], gap["reason"]) for gap in link.messages if gap["type"] == "gap"]
+    assert gaps == [(2, 2, "unreadable"), (4, 4, "unreadable")]
+    assert (link.seqs, session.phase) == ([1, 3], Phase.LIVE)
 
-    assert [message["seq"] for message in link.messages] == [2]
-    assert stats.broadcast.decisions[Outcome.ERROR] == 1
-    assert stats.broadcast.broadcast == {Broadcast.ERROR: 1, Broadcast.DELIVERED: 1}
+
+def _reading(records: list[Record]) -> Any:
+    async def read(after: int, limit: int) -> list[Record]:
+        return [record for record in records if record.seq > after][:limit]
+
+    return read
 
 
 async def test_queue_reports_the_oldest_wait() -> None:
@@ -119,7 +125,7 @@ async def test_stuck_broadcaster_is_neither_alive_nor_ready() -> None:
     log, clock, stats, limits = MemoryNewsLog(), FakeClock(), Stats(), Limits()
     stores = memory_stores(log)
     connections = Connections(send_many, limits, clock, stats)
-    broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections.live, clock, stats)
+    broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections.delivery, clock, stats)
     readiness = ReadinessChecks(stores, connections.admission, connections.live, broadcaster, limits.broadcast, clock)
     assert readiness.is_ready()
 
@@ -138,7 +144,7 @@ async def test_full_disk_is_alive_but_not_ready() -> None:
     log, clock, limits = MemoryNewsLog(), FakeClock(), Limits()
     stores = memory_stores(log)._replace(is_writable=lambda: False)
     connections = Connections(send_many, limits, clock, Stats())
-    broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections.live, clock, Stats())
+    broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections.delivery, clock, Stats())
     readiness = ReadinessChecks(stores, connections.admission, connections.live, broadcaster, limits.broadcast, clock)
 
     assert readiness.is_alive()
@@ -150,7 +156,7 @@ async def test_stuck_items_make_server_neither_alive_nor_ready() -> None:
     log, clock, stats, limits, queue = MemoryNewsLog(), FakeClock(), Stats(), Limits(), BroadcastQueue()
     stores = memory_stores(log)
     connections = Connections(send_many, limits, clock, stats)
-    broadcaster = WebSocketBroadcaster(log, queue, connections.live, clock, stats)
+    broadcaster = WebSocketBroadcaster(log, queue, connections.delivery, clock, stats)
     readiness = ReadinessChecks(stores, connections.admission, connections.live, broadcaster, limits.broadcast, clock)
     await log.append([entry(1), entry(2)])
     turning = asyncio.create_task(broadcaster.run())

@@ -30,7 +30,9 @@ class World:
     def __init__(self) -> None:
         self.clock, self.stats, queue = FakeClock(), Stats(), BroadcastQueue(10)
         self.connections = Connections(send_many, LIMITS, self.clock, self.stats)
-        self.broadcaster = WebSocketBroadcaster(MemoryNewsLog(), queue, self.connections.live, self.clock, self.stats)
+        self.broadcaster = WebSocketBroadcaster(
+            MemoryNewsLog(), queue, self.connections.delivery, self.clock, self.stats
+        )
         self.end = CanaryHandler(self.clock)
         self.canary = Canary(queue, self.end.send, LIMITS.canary, self.clock, self.stats)
         self.queue = queue

@@ -1,6 +1,7 @@
 """From the log to one connection and back to live: nothing lost, duplicated or out of order."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from app.core.errors import ErrorCode, NewsError, ServerError
 from app.core.filters.filter import MATCH_ALL, Filter
 from app.core.limits import Limits
 from app.core.protocol.close_codes import DisconnectReason
+from app.flows.delivery.channel import Channel
+from app.flows.delivery.replay_filter import ReplayFilter
 from app.flows.operations.retention import Retention
 from app.ports.log import Record
 from app.telemetry.labels import Resume, SlowAction
@@ -365,16 +368,39 @@ async def test_bug_during_replay_ends_only_that_connection(harness: Harness, mon
     assert healthy.seqs == [1, 2, 3, 4, 5]
 
 
-async def test_failing_filter_during_replay_is_counted(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_item_that_fails_twice_is_a_gap(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     await harness.publish(3)
-    monkeypatch.setattr("app.flows.delivery.replay_filter.compile_filter", lambda _wants: 1 / 0)
-    session, link = await harness.arrive(resume=at(harness, 0))
-    async with harness.reading():
-        await harness.settle()
+    session, link = await harness.arrive(resume=at(harness, 0), is_v2=True)
+    _, classic = await harness.arrive("b")
+    harness.live.rewind(harness.manager.sessions_of("b")[0], harness.manager.sessions_of("b")[0].channels, 0)
+    matches, tries = ReplayFilter.matches, Counter[int]()
 
-    assert link.seqs == []
-    assert harness.stats.recovery.replay_errors == 3
-    assert session.phase is Phase.LIVE
+    def failing(judge: ReplayFilter, channel: Channel, record: Record, entitled: Entitlement) -> bool:
+        tries[record.seq] += 1
+        if record.seq == 2 or (record.seq == 3 and tries[3] == 1):
+            raise RuntimeError("a bug")
+        return matches(judge, channel, record, entitled)
+
+    monkeypatch.setattr(ReplayFilter, "matches", failing)
+    async with harness.reading():
+        for _ in range(5):
+            await harness.settle()
+            harness.clock.move(0.1)
+
+    gaps = [(gap["from_seq"], gap["to_seq"], gap["reason"]) for gap in link.messages if gap["type"] == "gap"]
+    assert gaps == [(2, 2, "unreadable")]
+    assert (link.seqs, session.phase) == ([1, 3], Phase.LIVE)
+    assert classic.endings == [DisconnectReason.INTERNAL_ERROR]
+    assert harness.stats.recovery.replay_errors == 2
+    assert harness.stats.recovery.gap_items == 2
+
+
+async def test_last_counts_items_whose_matching_fails(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    await harness.publish(3)
+    monkeypatch.setattr(ReplayFilter, "matches", lambda *_arguments: 1 / 0)
+    session, _ = await harness.arrive(resume=ResumeLast(2), is_v2=True)
+
+    assert session.opened_seq == 1
 
 
 async def test_broken_stored_filter_replays_nothing(harness: Harness) -> None:

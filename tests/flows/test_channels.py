@@ -47,7 +47,7 @@ async def test_item_comes_once_with_its_channels(harness: Harness) -> None:
         (2, ["btc"]),
         (3, ["default"]),
     ]
-    assert harness.stats.broadcast.sends == {Sent.WRITTEN: 3, Sent.MERGED: 1, Sent.CLOSED: 0}
+    assert harness.stats.broadcast.sends == {Sent.WRITTEN: 3, Sent.MERGED: 1, Sent.CLOSED: 0, Sent.FAILED: 0}
 
 
 async def test_default_channel_alone_is_not_named(harness: Harness) -> None:

@@ -12,7 +12,7 @@ from app.core.limits import Limits
 from app.core.news.enrichment import Enricher
 from app.core.protocol import frames
 from app.core.protocol.close_codes import DisconnectReason
-from app.flows.delivery.fanout import Outgoing
+from app.flows.delivery.in_flight import Outgoing
 from app.flows.news.process import IncomingItem, NewsProcessor
 from app.flows.operations import send_buffers
 from app.flows.operations.shutdown import Shutdown
@@ -313,7 +313,9 @@ def test_slow_delivery_records_its_trace(harness: Harness) -> None:
     accepted_at = harness.clock.wall() - 0.2
 
     record = Record(1, accepted_at, item(), b"{}", trace_id="trace")
-    harness.live.deliver([Outgoing(record, frames.EncodedMessage(b"x"), harness.live.index.match(item()).recipients)])
+    harness.delivery.deliver(
+        [Outgoing(record, frames.EncodedMessage(b"x"), harness.live.index.match(item()).recipients)]
+    )
 
     [example] = harness.stats.broadcast.delivery.examples.values()
     assert example.labels == {"item_id": item().id, "trace_id": "trace"}
@@ -337,7 +339,7 @@ def test_frame_for_a_closing_socket_is_not_written(harness: Harness) -> None:
 
     harness.write_item()
 
-    assert harness.stats.broadcast.sends == {Sent.WRITTEN: 0, Sent.CLOSED: 1, Sent.MERGED: 0}
+    assert harness.stats.broadcast.sends == {Sent.WRITTEN: 0, Sent.CLOSED: 1, Sent.MERGED: 0, Sent.FAILED: 0}
 
 
 async def test_place_that_opens_while_draining_ends_at_once(harness: Harness) -> None:

@@ -1,6 +1,7 @@
 """Items that wait are sent together: one write a connection, and the same bytes for all with the same matches."""
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,8 @@ from app.core.filters.filter import Filter
 from app.core.filters.matching import Outcome
 from app.core.limits import Limits
 from app.core.news.item import NewsItem
+from app.core.protocol import frames
+from app.core.protocol.close_codes import DisconnectReason
 from app.flows.delivery.broadcast import BroadcastQueue, Probe, WebSocketBroadcaster
 from app.flows.delivery.channel import Channel
 from app.ports.log import Record
@@ -39,14 +42,14 @@ async def test_connection_gets_its_batch_in_one_write(harness: Harness) -> None:
     assert (everything.seqs, everything.writes) == ([1, 2, 3, 4], 1)
     assert (loud.seqs, loud.writes) == ([2, 4], 1)
     assert nothing.writes == 0
-    assert harness.stats.broadcast.sends == {Sent.WRITTEN: 6, Sent.CLOSED: 0, Sent.MERGED: 0}
+    assert harness.stats.broadcast.sends == {Sent.WRITTEN: 6, Sent.CLOSED: 0, Sent.MERGED: 0, Sent.FAILED: 0}
     assert harness.stats.broadcast.delivery.count == 6
     assert sum(harness.stats.broadcast.decisions.values()) == 12 == harness.stats.broadcast.slots_asked
     assert harness.live.position == 4
 
 
-async def test_failing_item_is_the_only_one_lost(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, link = harness.join()
+async def test_failing_item_is_read_from_the_log(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, link = harness.join()
     await harness.store(3)
     match = harness.live.index.match
 
@@ -57,22 +60,84 @@ async def test_failing_item_is_the_only_one_lost(harness: Harness, monkeypatch: 
 
     monkeypatch.setattr(harness.live.index, "match", broken)
     await harness.broadcast_together()
+    assert (link.seqs, session.phase, session.cursor) == ([1], Phase.REPLAYING, 1)
+    async with harness.reading():
+        await harness.settle()
 
-    assert link.seqs == [1, 3]
-    assert harness.stats.broadcast.broadcast == {Broadcast.DELIVERED: 2, Broadcast.ERROR: 1}
+    assert (link.seqs, session.phase) == ([1, 2, 3], Phase.LIVE)
+    assert harness.stats.broadcast.broadcast[Broadcast.ERROR] == 1
     assert harness.stats.broadcast.decisions[Outcome.ERROR] == 1
 
 
-async def test_failed_batch_is_counted_and_next_succeeds(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, link = harness.join()
+async def test_client_whose_write_fails_is_disconnected(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    (_, first), (session, broken), (_, last) = (harness.join(name) for name in ("a", "b", "c"))
     await harness.store(2)
     with monkeypatch.context() as failing:
-        failing.setattr(link, "write", lambda _frames: 1 / 0)
+        failing.setattr(broken, "write", lambda _frames: 1 / 0)
         await harness.broadcast_together()
     await harness.publish()
 
-    assert link.seqs == [3]
-    assert harness.stats.broadcast.broadcast == {Broadcast.ERROR: 2, Broadcast.DELIVERED: 1}
+    assert broken.endings == [DisconnectReason.INTERNAL_ERROR]
+    assert session.phase is Phase.CLOSED
+    assert first.seqs == last.seqs == [1, 2, 3]
+    assert harness.stats.broadcast.sends[Sent.CLOSED] == 2
+
+
+async def test_link_that_fails_always_is_aborted(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    (_, broken), (_, healthy) = harness.join("a"), harness.join("b")
+    for call in ("write", "close"):
+        monkeypatch.setattr(broken, call, lambda _argument: 1 / 0)
+
+    await harness.publish(2)
+
+    assert broken.aborted
+    assert healthy.seqs == [1, 2]
+
+
+async def test_clients_that_were_not_reached_read_the_log(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    (quiet, nothing), (missed, all_items) = harness.join("a", Filter(impact_threshold=100)), harness.join("b")
+    await harness.store(2)
+    with monkeypatch.context() as failing:
+        failing.setattr("app.flows.delivery.fanout.group_by_items", lambda _recipients: 1 / 0)
+        await harness.broadcast_together()
+
+    assert (quiet.phase, missed.phase, missed.cursor) == (Phase.LIVE, Phase.REPLAYING, 0)
+    assert harness.stats.broadcast.sends[Sent.FAILED] == 2
+    async with harness.reading():
+        await harness.settle()
+    assert (nothing.seqs, all_items.seqs) == ([], [1, 2])
+
+
+async def test_named_channels_miss_only_items_after_failure(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, link = harness.join("a")
+    harness.manager.join_channel(session, Channel("all", Filter(impact_threshold=0)))
+    await harness.store(3)
+    encode = frames.news_item
+
+    def broken(seq: int, *details: Any, **flags: Any) -> bytes:
+        if seq == 2 and details[-1]:
+            raise RuntimeError("a bug")
+        return encode(seq, *details, **flags)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(frames, "news_item", broken)
+        await harness.broadcast_together()
+    assert (link.seqs, session.phase, session.cursor) == ([1], Phase.REPLAYING, 1)
+    async with harness.reading():
+        await harness.settle()
+
+    assert link.seqs == [1, 2, 3]
+    assert [channel.matched for channel in session.channels] == [3, 3]
+
+
+async def test_failing_metrics_do_not_affect_delivery(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, link = harness.join()
+    monkeypatch.setattr(harness.stats.broadcast, "record_fanout", lambda _counts: 1 / 0)
+    monkeypatch.setattr(harness.stats.broadcast, "record_stages", lambda _times: 1 / 0)
+
+    await harness.publish(2)
+
+    assert (link.seqs, session.phase) == ([1, 2], Phase.LIVE)
 
 
 async def test_channels_and_acks_get_batches_in_order(harness: Harness) -> None:
@@ -89,7 +154,7 @@ async def test_channels_and_acks_get_batches_in_order(harness: Harness) -> None:
     assert acking.seqs == [1, 2]
     assert careful.window is not None
     assert len(careful.window) == 2
-    assert harness.stats.broadcast.sends == {Sent.WRITTEN: 4, Sent.CLOSED: 0, Sent.MERGED: 1}
+    assert harness.stats.broadcast.sends == {Sent.WRITTEN: 4, Sent.CLOSED: 0, Sent.MERGED: 1, Sent.FAILED: 0}
 
 
 async def test_slow_client_falls_behind_with_whole_batch(harness: Harness) -> None:
@@ -115,7 +180,7 @@ async def test_due_checkpoint_comes_once_in_a_batch(harness: Harness) -> None:
 
 async def broadcast_one_tick(harness: Harness, queue: BroadcastQueue, log: MemoryNewsLog) -> None:
     """Run a broadcaster over the contents of a queue for one tick."""
-    broadcaster = WebSocketBroadcaster(log, queue, harness.live, harness.clock, harness.stats)
+    broadcaster = WebSocketBroadcaster(log, queue, harness.delivery, harness.clock, harness.stats)
     running = asyncio.create_task(broadcaster.run())
     await asyncio.sleep(0)
     running.cancel()

@@ -10,14 +10,13 @@ from app.core.news.item import NewsItem
 from app.flows.delivery.channel import Channel
 from app.flows.delivery.replay_filter import ReplayFilter
 from app.ports.log import Record
-from app.telemetry.stats import Stats
 from tests.core.strategies import filters, items
 from tests.support.items import item
 
 
 @given(st.lists(filters, max_size=8), st.lists(items, max_size=4))
 def test_replay_filter_agrees_with_the_index(wanted: list[Filter], news: list[NewsItem]) -> None:
-    index, judge = FilterIndex(), ReplayFilter(Stats())
+    index, judge = FilterIndex(), ReplayFilter()
     channels = [Channel(str(slot), wants) for slot, wants in enumerate(wanted)]
     for slot, wants in enumerate(wanted):
         index.put(slot, wants)
@@ -29,7 +28,7 @@ def test_replay_filter_agrees_with_the_index(wanted: list[Filter], news: list[Ne
 
 
 def test_cache_is_bounded_and_refilled() -> None:
-    judge, channel = ReplayFilter(Stats()), Channel("default", Filter(impact_threshold=0, keywords=("needle",)))
+    judge, channel = ReplayFilter(), Channel("default", Filter(impact_threshold=0, keywords=("needle",)))
     news = [item(title=f"needle {seq}" if seq % 2 else f"hay {seq}") for seq in range(1_200)]
 
     for _ in range(2):

@@ -22,8 +22,9 @@ from app.flows.connections.connect import ConnectRequest
 from app.flows.connections.manager import ConnectionManager
 from app.flows.delivery.broadcast import BroadcastQueue, WebSocketBroadcaster
 from app.flows.delivery.channel import Channel
-from app.flows.delivery.fanout import Outgoing
+from app.flows.delivery.in_flight import Outgoing
 from app.flows.delivery.live import LiveSet
+from app.flows.delivery.live_delivery import LiveDelivery
 from app.flows.delivery.session import Session, client_options
 from app.ports.log import Record
 from app.ports.stores import Stores
@@ -40,7 +41,8 @@ class Connections:
 
     def __init__(self, send_many: SendMany, limits: Limits, clock: FakeClock, stats: Stats, position: int = 0) -> None:
         self.admission = Admission(limits.connections, clock)
-        self.live = LiveSet(send_many, limits.delivery, clock, stats, position)
+        self.live = LiveSet(limits.delivery, clock, stats, position)
+        self.delivery = LiveDelivery(self.live, send_many, limits.delivery, clock, stats)
         self.manager = ConnectionManager(self.admission, self.live, clock, stats)
 
     def join(
@@ -62,12 +64,15 @@ class Connections:
 class Harness(Connections):
     """Clients arrive, items are published, the event loop runs; nothing happens by itself."""
 
-    def __init__(self, limits: Limits, stores: Stores | None = None) -> None:
-        self.limits, self.clock, self.stats = limits, FakeClock(), Stats()
+    def __init__(self, limits: Limits, stores: Stores | None = None, clock: FakeClock | None = None) -> None:
+        self.limits, self.clock, self.stats = limits, clock or FakeClock(), Stats()
         self.stores = stores or memory_stores()
         self.clients = build_clients(self.stores, AnonymousVerifier(), limits, self.clock, self.stats)
         self.admission, self.live, self.manager = self.clients.admission, self.clients.live, self.clients.manager
-        self.broadcaster = WebSocketBroadcaster(self.stores.log, BroadcastQueue(), self.live, self.clock, self.stats)
+        self.delivery = self.clients.delivery
+        self.broadcaster = WebSocketBroadcaster(
+            self.stores.log, BroadcastQueue(), self.delivery, self.clock, self.stats
+        )
         self.published = 0
 
     async def arrive(
@@ -100,7 +105,12 @@ class Harness(Connections):
         session = await self.clients.connect.admit(request, identity, "")
         link = link or RecordingLink()
         link.on_resume = lambda: self.clients.dispatcher.on_resume(session)
-        self.clients.dispatcher.on_open(session, link)
+        try:
+            self.clients.dispatcher.on_open(session, link)
+        except Exception:
+            link.abort()
+            self.leave(session)
+            raise
         return session, link
 
     async def send(self, session: Session, message: dict[str, Any]) -> None:
@@ -169,4 +179,4 @@ class Harness(Connections):
         match = self.live.index.match(item())
         self.stats.broadcast.record_decisions(match)
         record = Record(seq, self.clock.wall(), item(), b"{}", trace_id="trace")
-        self.live.deliver([Outgoing(record, frames.EncodedMessage(b"x" * size), match.recipients)])
+        self.delivery.deliver([Outgoing(record, frames.EncodedMessage(b"x" * size), match.recipients)])

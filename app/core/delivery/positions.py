@@ -52,12 +52,14 @@ ResumeRequest = Position | ResumeSince | ResumeLast | ResumeAfter
 
 class GapReason(StrEnum):
     """Why items may be missing. `expired`: they are not stored any more. `epoch_changed`: the client's position belongs
-    to another log. `future_seq`: the position is above the newest item, because the log has lost items.
+    to another log. `future_seq`: the position is above the newest item, because the log has lost items. `unreadable`:
+    the items are stored, but the server cannot read, match or encode them.
     """
 
     EXPIRED = "expired"
     EPOCH_CHANGED = "epoch_changed"
     FUTURE_SEQ = "future_seq"
+    UNREADABLE = "unreadable"
 
 
 class LogGap(NamedTuple):
@@ -122,6 +124,17 @@ def resume_after(seq: int, log: LogBounds) -> LogRange:
     if after >= log.oldest - 1:
         return LogRange(after)
     return LogRange(log.oldest - 1, LogGap(after + 1, log.oldest - 1, GapReason.EXPIRED))
+
+
+def missing(after: int, up_to: int, oldest: int) -> list[LogGap]:
+    """Return the gaps that explain why a read of the log did not return the items above `after` and up to `up_to`: the
+    items before `oldest`, the oldest stored one, were deleted, and the others cannot be read.
+    """
+    gaps = (
+        LogGap(after + 1, min(up_to, oldest - 1), GapReason.EXPIRED),
+        LogGap(max(after + 1, oldest), up_to, GapReason.UNREADABLE),
+    )
+    return [gap for gap in gaps if gap.items > 0]
 
 
 def _start_live(log: LogBounds, reason: GapReason) -> LogRange:

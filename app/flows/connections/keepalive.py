@@ -9,6 +9,7 @@ virtual machine was suspended, no client could be heard, and the time starts aga
 
 import random
 from collections.abc import Iterable
+from functools import partial
 
 import msgspec
 import structlog
@@ -19,7 +20,7 @@ from app.core.protocol import frames, server_messages
 from app.core.protocol.close_codes import DisconnectReason
 from app.flows.connections.manager import ConnectionManager
 from app.flows.delivery.acks import Acks
-from app.flows.delivery.live import LiveSet
+from app.flows.delivery.live_delivery import LiveDelivery
 from app.flows.delivery.resume import StartResolver
 from app.flows.delivery.session import Session, buffered_bytes
 from app.ports.clock import Clock
@@ -43,14 +44,15 @@ class Housekeeping:
     def __init__(
         self,
         manager: ConnectionManager,
-        live: LiveSet,
+        delivery: LiveDelivery,
         resolver: StartResolver,
         acks: Acks,
         limits: Limits,
         clock: Clock,
     ) -> None:
         self._manager = manager
-        self._live = live
+        self._delivery = delivery
+        self._live = delivery.live
         self._resolver = resolver
         self._acks = acks
         self._limits = limits
@@ -93,25 +95,29 @@ class Housekeeping:
     def _look_at(self, sessions: Iterable[Session]) -> None:
         """Check each of these sessions, and send the checkpoints that are due."""
         now, wall = self._clock.monotonic(), self._clock.wall()
-        delivery, due = self._limits.delivery, []
+        due: list[Session] = []
         for session in sessions:
-            if session.disconnect_reason is not None or self._needs_nothing(session, now):
-                continue
-            self._acks.redeliver(session, now)
-            self._check_token(session, wall)
-            if now - session.opened_at >= _max_age_s(session, self._limits.connections):
-                self._end_old(session)
-                continue
-            if session.phase is not Phase.LIVE and buffered_bytes(session) > 0:
-                # A ping or checkpoint would wait behind the bytes that the client has yet to take, so a late answer
-                # would prove nothing. `CatchUp` disconnects a client that takes no bytes for too long.
-                continue
-            self._check_heartbeat(session, now)
-            is_quiet = now - session.last_written_at >= delivery.checkpoint_interval_s
-            new_items = self._live.decided_seq(session) - session.checkpoint_seq
-            if is_quiet or new_items >= delivery.checkpoint_interval_items:
-                due.append(session)
-        self._live.checkpoint(due)
+            if session.disconnect_reason is None and not self._needs_nothing(session, now):
+                self._delivery.change(session, partial(self._check, now=now, wall=wall, due=due))
+        self._delivery.checkpoint(due)
+
+    def _check(self, session: Session, now: float, wall: float, due: list[Session]) -> None:
+        """Check one session, and append it to `due` if it must be sent a checkpoint."""
+        self._acks.redeliver(session, now)
+        self._check_token(session, wall)
+        if now - session.opened_at >= _max_age_s(session, self._limits.connections):
+            self._end_old(session)
+            return
+        if session.phase is not Phase.LIVE and buffered_bytes(session) > 0:
+            # A ping or checkpoint would wait behind the bytes that the client has yet to take, so a late answer would
+            # prove nothing. `CatchUp` disconnects a client that takes no bytes for too long.
+            return
+        self._check_heartbeat(session, now)
+        delivery = self._limits.delivery
+        is_quiet = now - session.last_written_at >= delivery.checkpoint_interval_s
+        new_items = self._live.decided_seq(session) - session.checkpoint_seq
+        if is_quiet or new_items >= delivery.checkpoint_interval_items:
+            due.append(session)
 
     def _needs_nothing(self, session: Session, now: float) -> bool:
         """Return whether all checks can be skipped for a session. This is so for most sessions, and saves time because

@@ -74,7 +74,8 @@ class ConnectionManager:
         for channel in session.channels:
             self._live.slots.free(channel)
         session.closed(reason)
-        del self._open[session.id]
+        # A session that failed to open may not be registered.
+        self._open.pop(session.id, None)
         self._history.record(session, self._live.position)
         final, duration_s = session.disconnect_reason or reason, self._clock.monotonic() - session.opened_at
         self._stats.connections.record_close(final, duration_s)

@@ -15,8 +15,8 @@ import structlog
 from app.core.filters.filter_index import Match
 from app.core.filters.matching import Outcome
 from app.core.protocol import frames
-from app.flows.delivery.fanout import Outgoing
-from app.flows.delivery.live import LiveSet
+from app.flows.delivery.in_flight import Outgoing
+from app.flows.delivery.live_delivery import LiveDelivery
 from app.ports.clock import Clock
 from app.ports.log import NewsLog, Record
 from app.telemetry.labels import Stage
@@ -91,11 +91,12 @@ class WebSocketBroadcaster:
     """
 
     def __init__(
-        self, log: NewsLog, websocket_queue: BroadcastQueue, live: LiveSet, clock: Clock, stats: Stats
+        self, log: NewsLog, websocket_queue: BroadcastQueue, delivery: LiveDelivery, clock: Clock, stats: Stats
     ) -> None:
         self._news_log = log
         self._queue = websocket_queue
-        self._live = live
+        self._delivery = delivery
+        self._live = delivery.live
         self._clock = clock
         self._stats = stats
         self._last_tick_at = clock.monotonic()
@@ -136,23 +137,30 @@ class WebSocketBroadcaster:
     def broadcast(self, *records: Record) -> None:
         """Match items and send each, in order, to every connection with a matching slot. `records` must not be empty.
 
-        An item that cannot be matched or encoded is skipped and counted as an error. If sending fails, all matched
-        items of this call are counted as errors. No exception is raised in either case.
+        An item that cannot be matched or encoded is logged and counted, and not broadcast: every live connection reads
+        it from the log. The same is done with items that the log could not read, which are missing in `records`.
         """
         now = self._clock.wall()
         for record in records:
             self._stats.broadcast.record_taken(max(now - record.accepted_at, 0.0), now)
-        matched = [item for item in map(self._match_and_encode, records) if item is not None]
-        try:
-            self._send(matched)
-        # An error here must not stop the items that follow; log and metrics show it.
-        except Exception:  # noqa: BLE001
-            _log.exception("broadcast_failed", sequence=records[-1].seq, items=len(matched))
-            for _ in matched:
-                self._stats.broadcast.record_failure()
-        # Advance the live position here too: `deliver` has not advanced it to the last item if sending failed, or if
-        # that item could not be matched or encoded.
-        self._live.advance_to(records[-1].seq)
+        matched: list[Matched] = []
+        for record in records:
+            # A session that has to read the log must not match the items after it, so it leaves the index before these
+            # are matched.
+            if record.seq != self._live.position + len(matched) + 1:
+                self._skip(matched, record.seq - 1)
+            item = self._match_and_encode(record)
+            if item is None:
+                self._skip(matched, record.seq)
+            else:
+                matched.append(item)
+        self._send(matched)
+
+    def _skip(self, matched: list[Matched], seq: int) -> None:
+        """Send the items that precede a failure and remove them from `matched`, then skip the items up to `seq`."""
+        self._send(matched)
+        matched.clear()
+        self._delivery.skip_to(seq)
 
     def _take_batch(self, first: Record | Probe) -> None:
         """Broadcast `first` and what already waits in the queue, up to `_BATCH_ITEMS` items or about `_BATCH_BYTES` of
@@ -222,13 +230,20 @@ class WebSocketBroadcaster:
         if not matched:
             return
         started = self._clock.monotonic()
-        self._live.deliver([item.outgoing for item in matched])
-        write_s = self._clock.monotonic() - started
-        for item in matched:
-            # The items were written together, so each is counted with an equal share of the time.
-            times = ((Stage.MATCH, item.match_s), (Stage.ENCODE, item.encode_s), (Stage.WRITE, write_s / len(matched)))
-            self._stats.broadcast.record_stages(times)
-            _log.info("item_broadcast", **_summary(item.outgoing.record, item.match, times))
+        self._delivery.deliver([item.outgoing for item in matched])
+        self._report(matched, self._clock.monotonic() - started)
+
+    def _report(self, matched: Sequence[Matched], write_s: float) -> None:
+        """Log the broadcast items and record the times. An error is logged: it must not affect the delivery."""
+        try:
+            for item in matched:
+                # The items were written together, so each is counted with an equal share of the time.
+                share_s = write_s / len(matched)
+                times = ((Stage.MATCH, item.match_s), (Stage.ENCODE, item.encode_s), (Stage.WRITE, share_s))
+                self._stats.broadcast.record_stages(times)
+                _log.info("item_broadcast", **_summary(item.outgoing.record, item.match, times))
+        except Exception:  # noqa: BLE001
+            _log.exception("broadcast_not_reported", sequence=matched[-1].outgoing.record.seq)
 
 
 def _payload(record: Record) -> bytes:

@@ -14,15 +14,18 @@ from collections.abc import Sequence
 import structlog
 
 from app.core.delivery.phases import Phase
-from app.core.delivery.positions import GapReason, LogGap
+from app.core.delivery.positions import GapReason, LogGap, missing
 from app.core.errors import ServerError
 from app.core.limits import ReplayLimits
 from app.core.protocol import frames, server_messages
 from app.core.protocol.close_codes import DisconnectReason
-from app.flows.delivery.fanout import encoding_of, named_channels
-from app.flows.delivery.live import LiveSet
+from app.flows.delivery.channel import Channel
+from app.flows.delivery.fanout import named_channels
+from app.flows.delivery.in_flight import encoding_of
+from app.flows.delivery.live_delivery import LiveDelivery
+from app.flows.delivery.log_reader import LogReader
 from app.flows.delivery.replay_filter import ReplayFilter
-from app.flows.delivery.session import Session, buffered_bytes, resumes
+from app.flows.delivery.session import Session, buffered_bytes, resumes, undecided
 from app.flows.time_slices import TimeSlices
 from app.ports.clock import Clock
 from app.ports.log import NewsLog, Record
@@ -40,43 +43,13 @@ _MAX_POLL_S = 5.0
 _log = structlog.get_logger("catch_up")
 
 
-class _LogReader:
-    """The state of the task that reads the log for one connection; dropped when the connection goes live or ends.
-
-    `woken` is set to make the task check again whether the client can be sent more. `progress_at` is when the client
-    last took bytes or had none to take (monotonic seconds). `replayed` counts the items sent from the log.
-    """
-
-    __slots__ = ("is_lag_announced", "progress_at", "replayed", "sent", "untaken", "woken")
-
-    def __init__(self, untaken: int, now: float) -> None:
-        self.woken = asyncio.Event()
-        # `untaken` is the number of bytes in the link's buffer at the last call of `bytes_taken`, and `sent` the bytes
-        # of items written since then.
-        self.untaken = untaken
-        self.sent = 0
-        self.progress_at = now
-        self.replayed = 0
-        self.is_lag_announced = False
-
-    def bytes_taken(self, untaken: int) -> int:
-        """Return a lower bound of the bytes that the client took since the last call; `untaken` is how many its link
-        buffers now.
-
-        The client may have taken more, because messages other than items from the log are not counted as sent.
-        """
-        taken = self.untaken + self.sent - untaken
-        self.untaken, self.sent = untaken, 0
-        return taken
-
-
 class CatchUp:
     """Reads the log for every connection that is not live."""
 
     def __init__(
         self,
         log: NewsLog,
-        live: LiveSet,
+        delivery: LiveDelivery,
         replay_filter: ReplayFilter,
         slices: TimeSlices,
         limits: ReplayLimits,
@@ -84,14 +57,15 @@ class CatchUp:
         stats: Stats,
     ) -> None:
         self._news_log = log
-        self._live = live
+        self._delivery = delivery
+        self._live = delivery.live
         self._slices = slices
         self._replay_filter = replay_filter
         self._limits = limits
         self._clock = clock
         self._stats = stats
         self._pages = asyncio.Semaphore(limits.max_concurrent_pages)
-        self._readers: dict[Session, _LogReader] = {}
+        self._readers: dict[Session, LogReader] = {}
 
     async def run(self) -> None:
         """Start a reader task for every session that arrives in `LiveSet.lagging`, until cancelled."""
@@ -133,18 +107,18 @@ class CatchUp:
             reader.woken.set()
 
     async def _run_reader(self, session: Session) -> None:
-        reader = self._readers[session] = _LogReader(buffered_bytes(session), self._clock.monotonic())
         try:
+            reader = self._readers[session] = LogReader(buffered_bytes(session), self._clock.monotonic())
             await self._read(session, reader)
+            self._stats.recovery.record_replay_end(reader.replayed)
         # Any error here ends this connection only; the readers of other connections continue.
         except Exception:  # noqa: BLE001
             _log.exception("catch_up_failed", connection_id=session.id)
-            self._live.disconnect(session, DisconnectReason.INTERNAL_ERROR)
+            self._live.abandon(session)
         finally:
             self._readers.pop(session, None)
-            self._stats.recovery.record_replay_end(reader.replayed)
 
-    async def _read(self, session: Session, reader: _LogReader) -> None:
+    async def _read(self, session: Session, reader: LogReader) -> None:
         while session.disconnect_reason is None:
             await self._wait_for_room(session, reader)
             cursor, position = session.cursor, self._live.position
@@ -162,25 +136,28 @@ class CatchUp:
                 # are broadcast.
                 await self._clock.sleep(min(max(_CAUGHT_UP_POLL_S, delay_s / _POLLS_PER_DELAY), _MAX_POLL_S))
 
-    def _go_live(self, session: Session, reader: _LogReader) -> None:
+    def _go_live(self, session: Session, reader: LogReader) -> None:
         if session.options.is_v2:
             self._live.send(session, server_messages.Live(session.cursor, reader.replayed))
         if session.disconnect_reason is None:
             self._live.go_live(session)
 
-    async def _wait_for_room(self, session: Session, reader: _LogReader) -> None:
+    async def _wait_for_room(self, session: Session, reader: LogReader) -> None:
         while session.disconnect_reason is None and not self._live.has_room(session):
             reader.woken.clear()
             await reader.woken.wait()
 
-    async def _read_page(self, session: Session, reader: _LogReader) -> None:
-        after = session.cursor
+    async def _read_page(self, session: Session, reader: LogReader) -> None:
+        after, position = session.cursor, self._live.position
         try:
             records = await self._news_log.read(after, self._limits.page_items)
         except ServerError as error:
             _log.warning("log_unreadable", connection_id=session.id, reason=error.code.value)
             await self._clock.sleep(_RETRY_S)
             return
+        if not records and session.cursor == after:
+            # The newest item is never deleted, so there are stored items, but none that can be read.
+            self._announce_missing(session, position)
         async with self._slices.share() as time_slice:
             self._announce_lag(session, reader, records)
             for record in records:
@@ -190,66 +167,92 @@ class CatchUp:
                     return
                 if not session.token.entitled.is_due(record.accepted_at, self._clock.wall()):
                     break
-                self._announce_gap(session, record)
-                if session.disconnect_reason is None:
-                    self._offer(session, reader, record)
+                self._announce_missing(session, record.seq - 1)
+                if session.disconnect_reason is None and not self._offer(session, reader, record):
+                    break
                 after = record.seq
                 if not self._live.has_room(session):
                     break
                 await time_slice.renew_if_over()
-            self._live.checkpoint_if_due(session)
+            self._delivery.checkpoint_if_due(session)
 
-    def _announce_gap(self, session: Session, record: Record) -> None:
-        """Send a `gap` message if the items just before `record` were pruned before this connection read them.
-
-        The message is sent to clients that speak v2 or resume. Any other client does not know it and is disconnected,
-        because it would mistake an incomplete stream for a complete one.
+    def _announce_missing(self, session: Session, up_to: int) -> None:
+        """Announce that a read of the log did not return the items after a session's cursor and up to `up_to`, if there
+        are such items, and move the cursor past them.
         """
-        missed = LogGap(session.cursor + 1, record.seq - 1, GapReason.EXPIRED)
-        if missed.items <= 0:
-            return
-        self._stats.recovery.record_gap(missed.items)
+        for gap in missing(session.cursor, up_to, self._news_log.oldest):
+            self._announce_gap(session, gap)
+            session.advance(gap.to_seq)
+
+    def _announce_gap(self, session: Session, gap: LogGap) -> None:
+        """Send a `gap` message, if the client speaks v2 or resumes. Any other client does not know this message and is
+        disconnected, because it would mistake an incomplete stream for a complete one.
+        """
+        self._stats.recovery.record_gap(gap.items)
         if session.options.is_v2 or resumes(session):
-            self._live.send(session, server_messages.gap_message(missed))
-        else:
+            self._live.send(session, server_messages.gap_message(gap))
+        elif gap.reason is GapReason.EXPIRED:
             self._live.disconnect_slow(session)
+        else:
+            self._live.disconnect(session, DisconnectReason.INTERNAL_ERROR)
 
-    def _offer(self, session: Session, reader: _LogReader, record: Record) -> None:
-        """Evaluate an item for the channels that have not evaluated it yet, and send it if one of them matches. In both
-        cases the session's cursor advances to the item.
+    def _offer(self, session: Session, reader: LogReader, record: Record) -> bool:
+        """Evaluate an item for the channels that have not evaluated it yet, and send it if one of them matches. Then
+        move the session's cursor to the item.
+
+        Return False if the evaluation failed for the first time: the caller must read the item again. After the second
+        failure the item is announced as a gap.
         """
-        entitled, names = session.token.entitled, []
-        for channel in session.advance(record.seq):
-            if self._replay_filter.matches(channel, record, entitled):
-                channel.matched += 1
-                names.append(channel.name)
-        if names:
-            self._send(session, reader, record, names)
+        try:
+            matched = self._matching_channels(session, record)
+            frame = self._encode(session, record, matched) if matched else b""
+        except Exception:  # noqa: BLE001 - one item that fails must not end the replay
+            if reader.failed_seq != record.seq:
+                reader.failed_seq = record.seq
+                return False
+            _log.exception("item_unreadable", item_id=record.item.id, sequence=record.seq, connection_id=session.id)
+            self._stats.recovery.record_replay_error()
+            self._announce_gap(session, LogGap(record.seq, record.seq, GapReason.UNREADABLE))
+            matched, frame = [], b""
+        session.advance(record.seq)
+        if matched:
+            self._send(session, reader, record, frame)
+        for channel in matched:
+            channel.matched += 1
+        return True
 
-    def _send(self, session: Session, reader: _LogReader, record: Record, names: list[str]) -> None:
-        redelivery = None
-        if session.window is not None:
-            redelivery = _redelivery(session.window.was_sent(record.seq), record.seq <= session.window.rewound_to)
-            session.window.add(record.seq, record.accepted_at, self._clock.monotonic())
+    def _matching_channels(self, session: Session, record: Record) -> list[Channel]:
+        entitled = session.token.entitled
+        undecided_ones = undecided(session, record.seq)
+        return [channel for channel in undecided_ones if self._replay_filter.matches(channel, record, entitled)]
+
+    def _encode(self, session: Session, record: Record, matched: Sequence[Channel]) -> bytes:
+        """Return the frame of an item that is read from the log for one connection."""
         payload = frames.news_item(
             record.seq,
             record.accepted_at,
             record.item_json,
-            named_channels(session, names),
+            named_channels(session, [channel.name for channel in matched]),
             is_replay=True,
-            is_redelivery=redelivery is not None,
+            is_redelivery=session.window is not None and session.window.was_sent(record.seq),
         )
-        window_bits = session.options.deflate_window_bits
-        frame = frames.text_frame(payload, window_bits)
+        return frames.text_frame(payload, session.options.deflate_window_bits)
+
+    def _send(self, session: Session, reader: LogReader, record: Record, frame: bytes) -> None:
+        redelivery = None
+        if session.window is not None:
+            redelivery = _redelivery(session.window.was_sent(record.seq), record.seq <= session.window.rewound_to)
+            session.window.add(record.seq, record.accepted_at, self._clock.monotonic())
         if session.link is None or not session.link.write(frame):
             return
         session.wrote(self._clock.monotonic(), items=1)
         reader.sent += len(frame)
         reader.replayed += 1
         self._stats.recovery.record_replayed(redelivery)
-        self._stats.broadcast.record_single_send(len(record.item_json), len(frame), encoding_of(window_bits))
+        encoding = encoding_of(session.options.deflate_window_bits)
+        self._stats.broadcast.record_single_send(len(record.item_json), len(frame), encoding)
 
-    def _announce_lag(self, session: Session, reader: _LogReader, records: Sequence[Record]) -> None:
+    def _announce_lag(self, session: Session, reader: LogReader, records: Sequence[Record]) -> None:
         """Tell a lagging v2 client once, in a `lag` message, how many items and milliseconds it is behind.
 
         The message is sent just before the first items from the log, because only then does the client take bytes

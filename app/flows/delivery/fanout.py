@@ -6,87 +6,29 @@ channels, because each message lists the channels that match, and those in ack m
 connection's ack window.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
+import structlog
 from pyroaring import BitMap
 
 from app.core.delivery.grouping import group_by_items
 from app.core.limits import DeliveryLimits
 from app.core.protocol import frames, server_messages
-from app.core.protocol.deflate import UNCOMPRESSED
+from app.flows.delivery.channel import Channel
+from app.flows.delivery.in_flight import Batch, FanoutResult, InFlight, Outgoing
 from app.flows.delivery.session import Session, is_window_full
 from app.flows.delivery.slots import Slots
 from app.ports.clock import Clock
-from app.ports.log import Record
 from app.ports.transport import SendMany
-from app.telemetry.broadcast_stats import SLOW_DELIVERY_S, FanoutCounts
+from app.telemetry.broadcast_stats import SLOW_DELIVERY_S
 from app.telemetry.histogram import Example
-from app.telemetry.labels import Encoding
 from app.telemetry.stats import Stats
 
 # At most this many connections are written to in one call of `SendMany`. After each call the clock is read once, and
 # all of the call's writes are recorded with that time.
 _SENDS_PER_CALL = 128
 
-
-class Outgoing(NamedTuple):
-    """An item to send: its record, its encoded message, and the slots that match it."""
-
-    record: Record
-    message: frames.EncodedMessage
-    recipients: BitMap
-
-
-class FanoutResult(NamedTuple):
-    """The sessions that the caller must act on after a batch; a session may occur more than once.
-
-    Those in `full` have too many buffered bytes or a full ack window. Those in `due` must be sent a checkpoint.
-    """
-
-    full: list[Session]
-    due: list[Session]
-
-
-class _Batch(NamedTuple):
-    """A batch while it is sent: its result so far, the seq of its last item, and the slots whose checkpoint may become
-    due with its items.
-    """
-
-    result: FanoutResult
-    last_seq: int
-    nearly_due: BitMap
-
-
-class _InFlight:
-    """One item of a batch while it is sent, and counts of its sends.
-
-    `attempted` counts the connections to write to, including those that turn out to be closing. `channels_of` has the
-    names of the matching channels for each connection that needs frames of its own. Each pair in `latencies` is the
-    seconds from acceptance to sending, and the number of sends that took this long.
-    """
-
-    __slots__ = ("attempted", "channels_of", "frames", "latencies", "message", "record", "sends", "wire_bytes")
-
-    def __init__(self, outgoing: Outgoing) -> None:
-        self.record, self.message = outgoing.record, outgoing.message
-        self.attempted = 0
-        self.channels_of: dict[Session, list[str]] = {}
-        self.sends: Counter[Encoding] = Counter()
-        self.wire_bytes: Counter[Encoding] = Counter()
-        self.frames: Counter[Encoding] = Counter()
-        self.latencies: list[tuple[float, int]] = []
-
-    def count(self, window_bits: int, frame_bytes: int, sends: int) -> None:
-        """Count that one frame of the item, with `frame_bytes` bytes, was written `sends` times."""
-        encoding = encoding_of(window_bits)
-        self.sends[encoding] += sends
-        self.wire_bytes[encoding] += frame_bytes * sends
-
-    def count_frames(self, message: frames.EncodedMessage) -> None:
-        """Count the frames that were encoded for a message: one for each deflate window in use."""
-        self.frames.update(map(encoding_of, message.frames))
+_log = structlog.get_logger("fanout")
 
 
 class Fanout:
@@ -101,40 +43,49 @@ class Fanout:
 
     def send(self, batch: Sequence[Outgoing]) -> FanoutResult:
         """Write the items of a batch, in their order, to every connection with a matching slot. Return the sessions
-        that can take no more items now, and those that are due for a checkpoint.
+        that can take no more items now, those that are due for a checkpoint, and those that were not sent everything
+        because of an error. Errors are logged and counted.
 
         The batch must not be empty.
         """
-        result, in_flight = FanoutResult([], []), list(map(_InFlight, batch))
-        nearly_due = self._slots.nearly_due(self._limits.checkpoint_interval_items - len(batch))
-        this = _Batch(result, batch[-1].record.seq, nearly_due)
-        for group in group_by_items([outgoing.recipients for outgoing in batch]):
-            items = [in_flight[position] for position in group.items]
+        this = Batch(batch)
+        try:
+            self._send(this)
+        # Whatever fails, the sessions that were not reached must be known, so that they are not told that they have
+        # everything.
+        except Exception:  # noqa: BLE001
+            self._log_failure(this.items)
+            this.interrupt(self._slots)
+        self._count_all(this)
+        return this.result
+
+    def _send(self, this: Batch) -> None:
+        this.nearly_due = self._slots.nearly_due(self._limits.checkpoint_interval_items - len(this.items))
+        for group in group_by_items([item.recipients for item in this.items]):
+            items = [this.items[position] for position in group.items]
             for window_bits, slots in self._slots.by_deflate_window(group.slots):
                 self._send_shared(items, window_bits, slots, this)
-        for item in in_flight:
-            self._send_per_channel(item, result)
-        for outgoing, item in zip(batch, in_flight, strict=True):
-            self._count(item, len(outgoing.recipients))
-        return result
+        for item in this.items:
+            self._send_per_channel(item, this)
 
-    def _send_shared(self, items: Sequence[_InFlight], window_bits: int, slots: BitMap, this: _Batch) -> None:
+    def _send_shared(self, items: Sequence[InFlight], window_bits: int, slots: BitMap, this: Batch) -> None:
         """Write `items` to the connections of `slots` that share frames. For the other connections, only record which
         channels match: `_send_per_channel` writes to them later.
         """
         self._collect_channels(items, slots & self._slots.unshared)
-        shared = slots - self._slots.unshared
+        rest = slots - self._slots.unshared
         item_frames = [item.message.frame(window_bits) for item in items]
-        joined, rest, written = b"".join(item_frames), shared, 0
-        for delivered, due in self._due(shared & this.nearly_due, len(items)):
-            reached = self._send_to(due, joined + self._checkpoint(this.last_seq, delivered), items, this.result)
+        sizes = [(item, len(frame)) for item, frame in zip(items, item_frames, strict=True)]
+        joined = b"".join(item_frames)
+        for delivered, due in self._due(rest & this.nearly_due, len(items)):
+            with_checkpoint = joined + self._checkpoint(this.last_seq, delivered)
+            reached, failed = self._send_to(due, with_checkpoint, items, this)
             self._slots.mark_checkpointed(reached, this.last_seq, delivered)
-            rest, written = rest - due, written + len(reached)
-        reached = self._send_to(rest, joined, items, this.result)
+            this.finish(due, len(reached), failed, sizes, window_bits)
+            rest = rest - due
+        reached, failed = self._send_to(rest, joined, items, this)
         self._slots.record_sent(reached, len(items))
-        for item, frame in zip(items, item_frames, strict=True):
-            item.attempted += len(shared)
-            item.count(window_bits, len(frame), written + len(reached))
+        this.finish(rest, len(reached), failed, sizes, window_bits)
 
     def _due(self, slots: BitMap, items: int) -> list[tuple[int, BitMap]]:
         """Return the slots whose checkpoint is due once they are sent `items` more items.
@@ -152,19 +103,25 @@ class Fanout:
         """
         return frames.message_frame(server_messages.checkpoint_message(self._clock.wall(), seq, delivered, age_ms=0))
 
-    def _send_to(self, slots: BitMap, joined: bytes, items: Sequence[_InFlight], result: FanoutResult) -> BitMap:
-        """Write the same bytes to the connections of these slots; return the slots whose connections
-        are not closing.
+    def _send_to(self, slots: BitMap, joined: bytes, items: Sequence[InFlight], this: Batch) -> tuple[BitMap, int]:
+        """Write the same bytes to the connections of these slots. Return the slots whose connections were sent them,
+        and the number of those for which an error left this unknown; the other connections are closing.
         """
-        closing, order = BitMap(), slots.to_array()
+        this.begun |= slots
+        missed, failed, order = BitMap(), 0, slots.to_array()
         for start in range(0, len(order), _SENDS_PER_CALL):
             part = order[start : start + _SENDS_PER_CALL]
-            missed = self._send_many(part, joined, result)
-            closing.update(missed)
-            self._record_latency(items, len(part) - len(missed))
-        return slots - closing
+            try:
+                closing = self._send_many(part, joined, this.result)
+                self._record_latency(items, len(part) - len(closing))
+            except Exception:  # noqa: BLE001 - the other parts can still be sent
+                self._log_failure(items)
+                this.result.unknown.extend(self._slots.sessions_of(part))
+                failed, closing = failed + len(part), part
+            missed.update(closing)
+        return slots - missed, failed
 
-    def _send_many(self, slots: Sequence[int], joined: bytes, result: FanoutResult) -> list[int]:
+    def _send_many(self, slots: Sequence[int], joined: bytes, result: FanoutResult) -> Sequence[int]:
         """Write the same bytes to the sockets of these slots in one call, and return the slots whose connections are
         closing.
 
@@ -179,51 +136,73 @@ class Fanout:
 
     def _write_rest(self, slot: int, rest: bytes, result: FanoutResult) -> bool:
         """Write, through the connection's link, the bytes that `SendMany` did not take. Return False if the connection
-        is closing.
+        is closing, or is to be closed because an error left it unknown which bytes were written.
 
         A session that buffers more than `write_high_water_bytes` afterwards is added to `result.full`.
         """
         session = self._slots.sessions[slot]
         # The checks for None are for the type checker: a slot that matched has a session with a link.
-        if session is None or session.link is None or not session.link.write(rest):
+        if session is None or session.link is None:
             return False
-        if session.link.buffered_bytes() > self._limits.write_high_water_bytes:
-            result.full.append(session)
-        return True
+        try:
+            is_written = session.link.write(rest)
+            if is_written and session.link.buffered_bytes() > self._limits.write_high_water_bytes:
+                result.full.append(session)
+        except Exception:  # noqa: BLE001 - the connections after this one can still be written to
+            _log.exception("write_failed", connection_id=session.id)
+            result.unknown.append(session)
+            return False
+        return is_written
 
-    def _collect_channels(self, items: Sequence[_InFlight], slots: BitMap) -> None:
-        """Add the name of each of these slots' channels to every item's `channels_of`, because all of these items match
-        all of these slots. Count the items as matches of each channel.
+    def _collect_channels(self, items: Sequence[InFlight], slots: BitMap) -> None:
+        """Add each of these slots' channels to every item's `channels_of`, because all of these items match all of
+        these slots.
         """
         for slot in slots:
             session, channel = self._slots.sessions[slot], self._slots.channels[slot]
             if session is not None and channel is not None:
-                channel.matched += len(items)
                 for item in items:
-                    item.channels_of.setdefault(session, []).append(channel.name)
+                    item.channels_of.setdefault(session, []).append(channel)
 
-    def _send_per_channel(self, item: _InFlight, result: FanoutResult) -> None:
+    def _send_per_channel(self, item: InFlight, this: Batch) -> None:
         """Write one item to the connections that need frames of their own: those with named channels or in ack mode."""
-        record, now = item.record, self._clock.monotonic()
-        written = 0
-        for session, frame in _frames(item):
-            item.attempted += 1
-            link = session.link
-            if link is None or not link.write(frame):
+        now, written, messages = self._clock.monotonic(), 0, _Messages(item)
+        for session, channels in item.channels_of.items():
+            if session in this.stopped:
+                this.skip(item, session)
                 continue
-            written += 1
-            session.wrote(now, items=1)
-            item.count(session.options.deflate_window_bits, len(frame), 1)
-            if session.delivered >= self._limits.checkpoint_interval_items:
-                result.due.append(session)
-            if session.window is not None:
-                session.window.add(record.seq, record.accepted_at, now)
-            is_full = is_window_full(session, self._limits.ack_window_items)
-            if is_full or link.buffered_bytes() > self._limits.write_high_water_bytes:
-                result.full.append(session)
+            is_begun = False
+            try:
+                frame = messages.frame(session, channels)
+                is_begun = True
+                written += self._write_own(session, frame, item, now, this.result)
+                this.written_up_to[session] = item.record.seq
+                item.attempted += 1
+                for channel in channels:
+                    channel.matched += 1
+            except Exception:  # noqa: BLE001 - the connections after this one can still be written to
+                _log.exception("write_failed", connection_id=session.id, sequence=item.record.seq)
+                this.fail(item, session, is_begun=is_begun)
+        messages.count_frames()
         self._record_latency([item], written)
 
-    def _record_latency(self, items: Iterable[_InFlight], sends: int) -> None:
+    def _write_own(self, session: Session, frame: bytes, item: InFlight, now: float, result: FanoutResult) -> bool:
+        """Write a connection's own frame of an item. Return False if the connection is closing."""
+        link = session.link
+        if link is None or not link.write(frame):
+            return False
+        session.wrote(now, items=1)
+        item.count(session.options.deflate_window_bits, len(frame), 1)
+        if session.delivered >= self._limits.checkpoint_interval_items:
+            result.due.append(session)
+        if session.window is not None:
+            session.window.add(item.record.seq, item.record.accepted_at, now)
+        is_full = is_window_full(session, self._limits.ack_window_items)
+        if is_full or link.buffered_bytes() > self._limits.write_high_water_bytes:
+            result.full.append(session)
+        return True
+
+    def _record_latency(self, items: Iterable[InFlight], sends: int) -> None:
         """Record how many seconds after its acceptance each item was written to `sends` connections. To save time, the
         clock is read once for all of these writes.
         """
@@ -233,53 +212,58 @@ class Fanout:
         for item in items:
             item.latencies.append((max(now - item.record.accepted_at, 0.0), sends))
 
-    def _count(self, item: _InFlight, recipients: int) -> None:
-        """Add the counts of one item to the metrics; `recipients` is the number of slots that match it.
+    def _count_all(self, this: Batch) -> None:
+        """Add the counts of a batch to the metrics. An error is logged: it must not affect the delivery."""
+        try:
+            for item in this.items:
+                self._count(item)
+        except Exception:  # noqa: BLE001
+            _log.exception("fanout_not_counted", sequence=this.last_seq)
+
+    def _count(self, item: InFlight) -> None:
+        """Add the counts of one item to the metrics.
 
         If its slowest delivery took longer than `SLOW_DELIVERY_S`, also record an exemplar, which leads from a
         dashboard panel to the item.
         """
-        record, closed = item.record, item.attempted - item.sends.total()
+        record = item.record
         item.count_frames(item.message)
-        self._stats.broadcast.record_fanout(
-            FanoutCounts(
-                closed,
-                recipients - item.attempted,
-                len(record.item_json),
-                item.sends,
-                item.wire_bytes,
-                item.frames,
-                item.latencies,
-            )
-        )
+        self._stats.broadcast.record_fanout(item.totals())
         slowest_s = max((seconds for seconds, _ in item.latencies), default=0.0)
         if slowest_s > SLOW_DELIVERY_S:
             labels = {"item_id": record.item.id[:64]} | ({"trace_id": record.trace_id} if record.trace_id else {})
             self._stats.broadcast.record_slow_delivery(Example(labels, slowest_s, self._clock.wall()))
 
+    def _log_failure(self, items: Sequence[InFlight]) -> None:
+        """Log the exception that is being handled, with the range of seqs whose delivery it interrupted."""
+        first, last = items[0].record.seq, items[-1].record.seq
+        _log.exception("fanout_failed", first_sequence=first, last_sequence=last)
 
-def _frames(item: _InFlight) -> Iterator[tuple[Session, bytes]]:
-    """Yield each connection that is written to separately, with its frame of the item. At the end, count the frames
-    that were encoded only for these connections.
+
+class _Messages:
+    """The encoded messages of one item, by the names of the channels that they list.
 
     Connections with the same matching channels and the same deflate window share one frame.
     """
-    messages: dict[tuple[str, ...], frames.EncodedMessage] = {(): item.message}
-    record = item.record
-    for session, matched in item.channels_of.items():
-        names = named_channels(session, matched)
-        if names not in messages:
+
+    def __init__(self, item: InFlight) -> None:
+        self._item = item
+        self._messages: dict[tuple[str, ...], frames.EncodedMessage] = {(): item.message}
+
+    def frame(self, session: Session, channels: Iterable[Channel]) -> bytes:
+        """Return the item's frame for a connection on which these channels match."""
+        names = named_channels(session, (channel.name for channel in channels))
+        if names not in self._messages:
+            record = self._item.record
             payload = frames.news_item(record.seq, record.accepted_at, record.item_json, names)
-            messages[names] = frames.EncodedMessage(payload)
-        yield session, messages[names].frame(session.options.deflate_window_bits)
-    for names, message in messages.items():
-        if names:
-            item.count_frames(message)
+            self._messages[names] = frames.EncodedMessage(payload)
+        return self._messages[names].frame(session.options.deflate_window_bits)
 
-
-def encoding_of(window_bits: int) -> Encoding:
-    """Return the metric label of a deflate window: IDENTITY for UNCOMPRESSED, otherwise DEFLATE."""
-    return Encoding.IDENTITY if window_bits == UNCOMPRESSED else Encoding.DEFLATE
+    def count_frames(self) -> None:
+        """Count the frames that were encoded only for these connections."""
+        for names, message in self._messages.items():
+            if names:
+                self._item.count_frames(message)
 
 
 def named_channels(session: Session, matched: Iterable[str]) -> tuple[str, ...]:

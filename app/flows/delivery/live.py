@@ -6,7 +6,7 @@ connection leaves the set, and items are read from the log for it at the client'
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import structlog
 
@@ -16,16 +16,11 @@ from app.core.limits import DeliveryLimits
 from app.core.protocol import frames, server_messages
 from app.core.protocol.close_codes import DisconnectReason
 from app.flows.delivery.channel import Channel
-from app.flows.delivery.fanout import Fanout, Outgoing
 from app.flows.delivery.session import Session, buffered_bytes, is_window_full
 from app.flows.delivery.slots import Slots
 from app.ports.clock import Clock
-from app.ports.transport import SendMany
 from app.telemetry.labels import SlowAction
 from app.telemetry.stats import Stats
-
-# A connection that reads the log is sent a checkpoint after this many items read, even if few of them match.
-_CHECKPOINT_READ_ITEMS = 1_000
 
 _log = structlog.get_logger("live")
 
@@ -34,19 +29,14 @@ class LiveSet:
     """The live connections, with the operations that move a connection into or out of this set or write to a
     connection.
 
-    `position` is the live position: the seq up to which items were broadcast. `last_item_at` is when the position last
-    advanced (monotonic seconds; None before the first item). `lagging` is the queue of sessions for which `CatchUp` has
-    to start reading the log, whether they fell behind or have items to replay.
+    `position` is the live position: the seq up to which items were broadcast. `lagging` is the queue of sessions for
+    which `CatchUp` has to start reading the log, whether they fell behind or have items to replay.
     """
 
-    def __init__(
-        self, send_many: SendMany, limits: DeliveryLimits, clock: Clock, stats: Stats, position: int = 0
-    ) -> None:
+    def __init__(self, limits: DeliveryLimits, clock: Clock, stats: Stats, position: int = 0) -> None:
         self.position = position
-        self.last_item_at: float | None = None
         self.lagging: asyncio.Queue[Session] = asyncio.Queue()
         self.slots = Slots()
-        self._fanout = Fanout(self.slots, send_many, limits, clock, stats)
         self._limits = limits
         self._clock = clock
         self._stats = stats
@@ -141,46 +131,18 @@ class LiveSet:
         elif buffered > limit:
             self.fall_behind(session)
 
-    def deliver(self, batch: Sequence[Outgoing]) -> None:
-        """Write a batch of items to every connection with a matching slot, and advance the live position.
-
-        Then sessions with too many buffered bytes or a full ack window fall behind, and checkpoints that are due are
-        sent.
+    def abandon(self, session: Session) -> None:
+        """Disconnect a session after an error that may have left its state half changed. Its client must not be told
+        that it has everything; it resumes from what it has. Raises no exception.
         """
-        result = self._fanout.send(batch)
-        self.advance_to(batch[-1].record.seq)
-        for session in result.full:
-            self.fall_behind(session)
-        self.checkpoint(dict.fromkeys(result.due))
-
-    def advance_to(self, seq: int) -> None:
-        """Record that every item up to `seq` was broadcast, and when."""
-        self.position = seq
-        self.last_item_at = self._clock.monotonic()
-
-    def checkpoint(self, sessions: Iterable[Session]) -> None:
-        """Send each session a checkpoint, which tells its client up to which seq it has every matching item.
-
-        The checkpoint contains the number of items sent since the previous one. The session then counts from 0 again.
-        """
-        now = self._clock.monotonic()
-        age_ms = None if self.last_item_at is None else int((now - self.last_item_at) * 1000)
-        for session in sessions:
-            seq = self.decided_seq(session)
-            self.slots.flush_counts(session)
-            message = server_messages.checkpoint_message(self._clock.wall(), seq, session.delivered, age_ms)
-            session.checkpointed(seq, session.delivered)
-            session.add_delivered(-session.delivered)
-            self.send(session, message)
-
-    def checkpoint_if_due(self, session: Session) -> None:
-        """Send a checkpoint to a session that reads the log, if enough items were sent or read since the last one.
-
-        Enough means `checkpoint_interval_items` sent or `_CHECKPOINT_READ_ITEMS` read.
-        """
-        is_due = session.delivered >= self._limits.checkpoint_interval_items
-        if is_due or session.cursor - session.checkpoint_seq >= _CHECKPOINT_READ_ITEMS:
-            self.checkpoint([session])
+        try:
+            if session.disconnect_reason is None:
+                self.disconnect(session, DisconnectReason.INTERNAL_ERROR)
+                return
+        except Exception:  # noqa: BLE001 - the socket can still be aborted
+            _log.exception("disconnect_failed", connection_id=session.id)
+        if session.link is not None:
+            session.link.abort()
 
     def decided_seq(self, session: Session) -> int:
         """Return the seq up to which every item was matched or rejected for a session: the live position if the session

@@ -3,8 +3,6 @@
 Live items are matched against all filters at once, by the filter index.
 """
 
-import structlog
-
 from app.core.access.entitlement import Entitlement
 from app.core.filters.analysis import AnalyzedItem, CompiledFilter, analyze_item, compile_filter
 from app.core.filters.filter import Filter
@@ -12,12 +10,9 @@ from app.core.filters.matching import first_rejection
 from app.core.news.item import NewsItem
 from app.flows.delivery.channel import Channel
 from app.ports.log import Record
-from app.telemetry.stats import Stats
 
 # The cached items take at most 20 MB: a word of a tokenized text takes 70 bytes.
 _CACHED_ITEMS, _CACHED_LENGTH = 256, 2_000
-
-_log = structlog.get_logger("replay_filter")
 
 
 class ReplayFilter:
@@ -26,8 +21,7 @@ class ReplayFilter:
     The filter index must have the same results (tests/core/test_filter_index.py).
     """
 
-    def __init__(self, stats: Stats) -> None:
-        self._stats = stats
+    def __init__(self) -> None:
         # Analyzed items by seq, at most `_CACHED_ITEMS`, and none with a longer content than `_CACHED_LENGTH`
         # characters. An item that many connections read is tokenized only once.
         self._analyzed: dict[int, AnalyzedItem] = {}
@@ -35,22 +29,16 @@ class ReplayFilter:
     def matches(self, channel: Channel, record: Record, entitled: Entitlement) -> bool:
         """Return whether a channel's filter matches an item and `entitled` allows the user to see the item.
 
-        A filter that could not be loaded (None) matches nothing. If the evaluation raises an exception, the item does
-        not match, and the error is logged and counted.
+        A filter that could not be loaded (None) matches nothing. Raises whatever the evaluation raises; the caller must
+        not treat the item as rejected then.
         """
         if channel.filter is None:
             return False
         if record.item.impact_score < channel.filter.impact_threshold:
             # The impact step, evaluated before the item is tokenized: it rejects most items for most filters.
             return False
-        try:
-            compiled = _compile(channel, channel.filter, entitled)
-            return first_rejection(self._analyze(record.seq, record.item), compiled) is None
-        # As in live matching, an item whose evaluation fails is not sent.
-        except Exception:  # noqa: BLE001
-            _log.exception("match_failed", item_id=record.item.id, sequence=record.seq)
-            self._stats.recovery.record_replay_error()
-            return False
+        compiled = _compile(channel, channel.filter, entitled)
+        return first_rejection(self._analyze(record.seq, record.item), compiled) is None
 
     def _analyze(self, seq: int, item: NewsItem) -> AnalyzedItem:
         if len(item.content) > _CACHED_LENGTH:

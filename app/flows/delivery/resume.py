@@ -174,8 +174,14 @@ class StartResolver:
         return lowest
 
     def _is_wanted(self, record: Record, channels: Iterable[Channel], entitled: Entitlement) -> bool:
-        is_due = entitled.is_due(record.accepted_at, self._clock.wall())
-        return is_due and any(self._replay_filter.matches(channel, record, entitled) for channel in channels)
+        """Return whether an item counts as one of the newest items that a client asked for."""
+        if not entitled.is_due(record.accepted_at, self._clock.wall()):
+            return False
+        try:
+            return any(self._replay_filter.matches(channel, record, entitled) for channel in channels)
+        # `CatchUp` will evaluate the item again. If that fails too, it announces a gap, which the client must get.
+        except Exception:  # noqa: BLE001
+            return True
 
     def _is_long(self, head: int, after: int) -> bool:
         return head - after > self._limits.unmetered_items

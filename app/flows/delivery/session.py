@@ -232,15 +232,11 @@ class Session:
         for channel in self.channels:
             channel.cursor = seq
 
-    def advance(self, seq: int) -> list[Channel]:
-        """Return the channels whose cursor is before an item that was read from the log, and move these cursors to the
-        item. The caller must then evaluate the item for these channels.
-        """
+    def advance(self, seq: int) -> None:
+        """Move every cursor that is before an item to the item, because all channels have evaluated it."""
         self.base_cursor = seq
-        undecided = [channel for channel in self.channels if channel.cursor < seq]
-        for channel in undecided:
+        for channel in undecided(self, seq):
             channel.cursor = seq
-        return undecided
 
     def end(self, reason: DisconnectReason) -> None:
         """Record why the connection ends and close its link; the socket is closed within a second.
@@ -272,6 +268,11 @@ def resumes(session: Session) -> bool:
     ack.
     """
     return session.start is not None and session.start.is_requested
+
+
+def undecided(session: Session, seq: int) -> list[Channel]:
+    """Return the session's channels that have not evaluated an item yet which was read from the log."""
+    return [channel for channel in session.channels if channel.cursor < seq]
 
 
 def is_window_full(session: Session, max_items: int) -> bool:

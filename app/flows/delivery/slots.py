@@ -5,10 +5,11 @@ but the index contains the slot only while the connection is live. Items sent in
 bitmaps, for all connections at once, so that sending an item updates no session.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pyroaring import BitMap
 
+from app.core.delivery.phases import Phase
 from app.core.delivery.slot_counters import SlotCounters
 from app.core.filters.filter_index import FilterIndex
 from app.core.protocol.deflate import UNCOMPRESSED
@@ -39,15 +40,9 @@ class Slots:
 
     def allocate(self, session: Session, channel: Channel) -> None:
         """Allocate a slot for a channel; the slot is not in the index yet."""
-        if self._free:
-            channel.slot = self._free.pop()
-            self.sessions[channel.slot] = session
-            self.channels[channel.slot] = channel
-        else:
-            channel.slot = len(self.sessions)
-            self.sessions.append(session)
-            self.channels.append(channel)
-            self.handles.append(None)
+        channel.slot = self._free.pop() if self._free else self._grow()
+        self.sessions[channel.slot] = session
+        self.channels[channel.slot] = channel
         self.use_send_many(session)
         if not session.uses_shared_frames:
             self.unshared.update(_slots_of(session))
@@ -59,6 +54,9 @@ class Slots:
         """Remove a channel's slot from the index, move its count of items to the session, and make the slot available
         again.
         """
+        if channel.slot < 0:
+            # The session failed to open before this channel got a slot.
+            return
         self.handles[channel.slot] = None
         self._flush_count(channel.slot)
         self.index.remove(channel.slot)
@@ -178,6 +176,24 @@ class Slots:
             session = self.sessions[slot]
             if session is not None:
                 session.wrote(since)
+
+    def live_sessions(self) -> list[Session]:
+        """Return the sessions whose filters are in the index, each once."""
+        owners = filter(None, self.sessions)
+        return [session for session in dict.fromkeys(owners) if session.phase is Phase.LIVE]
+
+    def sessions_of(self, slots: Iterable[int]) -> list[Session]:
+        """Return the sessions that own these slots; a session occurs once for each of its slots."""
+        return [session for session in map(self.sessions.__getitem__, slots) if session is not None]
+
+    def _grow(self) -> int:
+        """Add one slot, and return its number."""
+        slot = len(self.channels)
+        for column in (self.handles, self.sessions, self.channels):
+            # An earlier call that failed may have made a column longer than `channels`, which grows last.
+            del column[slot:]
+            column.append(None)
+        return slot
 
     def _flush_count(self, slot: int) -> None:
         session = self.sessions[slot]

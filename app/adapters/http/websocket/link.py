@@ -56,8 +56,14 @@ class SocketLink(asyncio.Protocol):
     def open(self) -> None:
         """Report to the handler that the connection is open (`on_open`). Before this call, `hand_over` must have made
         this link the protocol of the transport.
+
+        If the handler fails, the socket is closed, because a half-open connection would wait for items in vain.
         """
-        self._handler.on_open(self._session, self)
+        try:
+            self._handler.on_open(self._session, self)
+        except BaseException:
+            self.abort()
+            raise
 
     def switch_handler(self, session: Session, handler: Handler) -> None:
         self._session, self._handler = session, handler
