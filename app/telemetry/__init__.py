@@ -11,7 +11,8 @@ recovery_stats    resumes, replays, gaps, acks, redeliveries
 server_stats      requests, database, event loop, log lines, canary, scrapes
 process           the process_* metrics, read from the kernel
 families          the kinds of metric families
-catalogue         the name, help and labels of every metric that is read from Stats
+catalogue         the name, help and labels of every counter and gauge that is read from Stats
+distributions     the same for every histogram
 limit_hits        how often each limit was hit
 exposition        the registry, which collects every metric at a scrape
 rendering         a registry as text for a scrape

@@ -1,9 +1,9 @@
-"""Every metric family that is read from `Stats`: its name, help and labels, and where its samples are read.
+"""Every counter and gauge that is read from `Stats`: its name, help and labels, and where its samples are read.
 
 A metric's help is its documentation. Label values are members of enums or registered routes, so all are known in
 advance and their series exist from the start. The exceptions are HTTP requests with a rare combination of route, method
-and status: their series exists once the first of them is counted. The gauges that read flows are defined in
-flows/operations/gauges.
+and status: their series exists once the first of them is counted. The histograms are defined in `distributions`, the
+gauges that read flows in flows/operations/gauges.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from app.core.delivery.ack_window import AckResult
 from app.core.filters.matching import Outcome
 from app.core.protocol.close_codes import ADMITTED_REASONS
 from app.telemetry import labels
-from app.telemetry.families import CounterFamily, GaugeFamily, HistogramFamily, counter, counters, gauge, histogram
+from app.telemetry.families import CounterFamily, GaugeFamily, counter, counters, gauge
 from app.telemetry.limit_hits import limit_hits
 from app.telemetry.stats import Stats
 
@@ -212,56 +212,12 @@ COUNTERS: tuple[CounterFamily, ...] = (
         },
     ),
     counters("news_log_messages", "Log lines by level.", "level", labels.Severity, lambda s: s.server.log_lines),
+    counter(
+        "news_log_rows_skipped",
+        "Stored items that could not be read back, each time that one was skipped.",
+        lambda s: s.server.log_rows_skipped,
+    ),
     counter("news_scrape_errors", "Gauges that could not be read at scrape.", lambda s: s.server.scrape_errors),
-)
-
-HISTOGRAMS: tuple[HistogramFamily, ...] = (
-    histogram("news_connection_duration_seconds", "Duration of closed connections.", lambda s: s.connections.lives),
-    histogram(
-        "news_handshake_duration_seconds",
-        "Upgrade request received to 101 written.",
-        lambda s: s.connections.handshakes,
-    ),
-    histogram("news_ping_rtt_seconds", "Server ping to client pong.", lambda s: s.connections.round_trips),
-    histogram(
-        "news_queue_wait_seconds", "Item accepted to taken by the broadcaster.", lambda s: s.broadcast.queue_wait
-    ),
-    HistogramFamily(
-        "news_broadcast_duration_seconds",
-        "Work of one broadcast, by stage.",
-        ("stage",),
-        lambda s: {(stage.value,): times for stage, times in s.broadcast.stages.items()},
-    ),
-    histogram("news_broadcast_recipients", "Slots matched by one item.", lambda s: s.broadcast.recipients),
-    histogram(
-        "news_delivery_latency_seconds", "Item accepted to frame handed to the socket.", lambda s: s.broadcast.delivery
-    ),
-    histogram(
-        "news_replay_items",
-        "Items that one replay sent, until its connection was live or closed.",
-        lambda s: s.recovery.replays,
-    ),
-    histogram(
-        "news_ack_latency_seconds", "Item accepted to acknowledged by its client.", lambda s: s.recovery.ack_times
-    ),
-    histogram(
-        "news_canary_latency_seconds",
-        "Probe accepted to received by the server's own client.",
-        lambda s: s.server.probe_times,
-    ),
-    HistogramFamily(
-        "news_http_request_duration_seconds",
-        "HTTP request time by route template.",
-        ("route",),
-        lambda s: {(route,): times for route, times in s.server.request_times.items()},
-    ),
-    HistogramFamily(
-        "news_db_operation_duration_seconds",
-        "Database operation, with the wait for its thread and, for changes, for the disk.",
-        ("operation",),
-        lambda s: {(operation.value,): times for operation, times in s.server.db_times.items()},
-    ),
-    histogram("news_event_loop_lag_seconds", "Late wake-up of a 100 ms timer.", lambda s: s.server.loop_lag),
 )
 
 

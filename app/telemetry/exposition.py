@@ -19,7 +19,8 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, Exemplar, GaugeMetricFamily, InfoMetricFamily, Metric, Sample
 from prometheus_client.registry import Collector
 
-from app.telemetry.catalogue import COUNTERS, HISTOGRAMS, stats_gauges
+from app.telemetry.catalogue import COUNTERS, stats_gauges
+from app.telemetry.distributions import HISTOGRAMS
 from app.telemetry.families import CounterFamily, GaugeFamily, GaugeGroup, HistogramFamily, Labels
 from app.telemetry.histogram import Example, Histogram
 from app.telemetry.process import ProcessMetrics

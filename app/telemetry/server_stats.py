@@ -22,6 +22,7 @@ class ServerStats:
         self.slow_requests = self.slow_readers = 0
         self.db_times = {operation: Histogram(histogram.REQUEST_S) for operation in Operation}
         self.db_faults: Counter[tuple[Operation, Fault]] = Counter()
+        self.log_rows_skipped = 0
         self.loop_lag = Histogram(histogram.LOOP_LAG_S)
         self.log_lines: Counter[Severity] = Counter()
         self.probes: Counter[ProbeResult] = Counter()
@@ -54,6 +55,10 @@ class ServerStats:
         self.db_times[operation].observe(seconds)
         if fault is not None:
             self.db_faults[operation, fault] += 1
+
+    def record_skipped_row(self) -> None:
+        """Count an item that is stored and cannot be read back, so that it was skipped."""
+        self.log_rows_skipped += 1
 
     def record_loop_lag(self, seconds: float) -> None:
         """Record by how many seconds the event loop woke a timer too late."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from app.telemetry.catalogue import COUNTERS, HISTOGRAMS
+from app.telemetry.catalogue import COUNTERS
+from app.telemetry.distributions import HISTOGRAMS
 from app.telemetry.labels import StatusClass
 from app.telemetry.stats import Stats
 

@@ -13,7 +13,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 
-from app.telemetry.catalogue import COUNTERS, HISTOGRAMS
+from app.telemetry.catalogue import COUNTERS
+from app.telemetry.distributions import HISTOGRAMS
 from app.telemetry.exposition import build_registry
 from app.telemetry.families import gauge, gauges
 from app.telemetry.histogram import Example

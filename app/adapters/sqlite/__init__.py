@@ -8,6 +8,7 @@ faults              the class of a SQLite error, and the error that a caller get
 disk_space          the ballast, a file that is deleted on a full disk, and which writes a full disk refuses
 queries             converts a NewsQuery to SQL
 batch_loader        combines concurrent look-ups into one query
+commit_batch        the appends that share one commit
 news_log            NewsLog: group commit, the newest items in memory, queries
 subscription_store  SubscriptionStore: stored filters, in a table of the original service and in two new ones
 cursor_store        CursorStore: the position up to which each device acknowledged all items

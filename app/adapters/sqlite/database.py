@@ -106,6 +106,10 @@ class Database:
         done = self._enqueue(operation, job, committed, in_transaction=True)
         return await done  # type: ignore[return-value]  # the future carries the job's own result
 
+    def record_skipped_row(self) -> None:
+        """Count a stored item that cannot be decoded."""
+        self._stats.server.record_skipped_row()
+
     async def heal(self) -> None:
         """Try to recover from a full disk: shrink the database file, and accept all changes again if there is enough
         space. Do nothing if the disk is not marked as full.

@@ -3,17 +3,22 @@
 Appends that arrive while one commit is being written to disk share the next commit (group commit). No append waits for
 a timer. There is only one writer, and it assigns seqs inside the transaction. So seqs have no gaps and follow the order
 of the commits. A reader sees an item only after its commit.
+
+A row that cannot be decoded is logged, counted and skipped. Because seqs have no gaps, a reader notices that
+it is missing.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 import aiosqlite
 import msgspec
+import structlog
 
+from app.adapters.sqlite.commit_batch import CommitBatch
 from app.adapters.sqlite.database import Database, Row
 from app.adapters.sqlite.queries import conditions, ordering
 from app.core.errors import CorruptStateError, ServerError
@@ -24,43 +29,17 @@ from app.telemetry.labels import Operation
 TAIL_ITEMS = 2_048
 FOLLOW_ITEMS = 256
 
-_COLUMNS = "seq, accepted_at, item"
+# As a BLOB, because sqlite3 refuses the whole result if one TEXT is not UTF-8.
+_COLUMNS = "seq, accepted_at, CAST(item AS BLOB)"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(NewsItem).decode
+
+_log = structlog.get_logger("news_log")
 
 
 class _Row(NamedTuple):
     record: Record
     url_key: str
-
-
-class _CommitBatch:
-    """The appends that one commit will make durable, and the callers that wait for them."""
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-        self.commit: asyncio.Task[None] | None = None
-        self._answers: list[tuple[asyncio.Future[list[Appended]], slice]] = []
-
-    def add(self, entries: Sequence[Entry]) -> asyncio.Future[list[Appended]]:
-        """Add the entries of one append, and return the future that its caller waits for."""
-        answer: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
-        first = len(self.entries)
-        self.entries.extend(entries)
-        self._answers.append((answer, slice(first, len(self.entries))))
-        return answer
-
-    def answer(self, results: Sequence[Appended]) -> None:
-        """Complete the future of every caller with the results for that caller's entries."""
-        for answer, part in self._answers:
-            if not answer.done():
-                answer.set_result(list(results[part]))
-
-    def fail(self, error: Exception) -> None:
-        """Complete the future of every caller with an error: none of the entries was stored."""
-        for answer, _ in self._answers:
-            if not answer.done():
-                answer.set_exception(error)
 
 
 class SqliteNewsLog:
@@ -73,7 +52,7 @@ class SqliteNewsLog:
         self._oldest_at = oldest_at
         self._head = head
         self._tail: deque[Record] = deque(maxlen=TAIL_ITEMS)
-        self._waiting = _CommitBatch()
+        self._waiting = CommitBatch()
         self._grown = asyncio.Event()
 
     @property
@@ -107,22 +86,29 @@ class SqliteNewsLog:
             f"SELECT {_COLUMNS} FROM news_log WHERE seq > ? ORDER BY seq LIMIT ?",
             (after, limit),
         )
-        return [_record(row) for row in rows]
+        records = self._records(rows)
+        if rows and not records:
+            # None of these rows can be decoded: continue after them, because an empty page means that nothing follows.
+            return await self.read(rows[-1][0], limit)
+        return records
 
     async def follow(self, after: int) -> AsyncIterator[Sequence[Record]]:
         while True:
             while self._head <= after:
                 self._grown.clear()
                 await self._grown.wait()
+            head = self._head
             records = await self.read(after, FOLLOW_ITEMS)
-            after = records[-1].seq
-            yield records
+            # If no item up to the head can be read, the next item that is stored will show that they are missing.
+            after = records[-1].seq if records else head
+            if records:
+                yield records
 
     async def by_id(self, item_id: str) -> Record | None:
         rows = await self._database.read(
             Operation.READ_HISTORY, f"SELECT {_COLUMNS} FROM news_log WHERE id = ?", (item_id,)
         )
-        return _record(rows[0]) if rows else None
+        return next(iter(self._records(rows)), None)
 
     async def select(self, query: NewsQuery) -> list[Record]:
         where, values = conditions(query)
@@ -131,7 +117,12 @@ class SqliteNewsLog:
             f"SELECT {_COLUMNS} FROM news_log WHERE {where} ORDER BY {ordering(query)} LIMIT ? OFFSET ?",
             (*values, query.limit, query.offset),
         )
-        return [_record(row) for row in rows]
+        records = self._records(rows)
+        missing = len(rows) - len(records)
+        if missing and len(rows) == query.limit:
+            # A short page means that it is the last one, so the rows that were skipped are replaced by the next ones.
+            records += await self.select(query._replace(limit=missing, offset=query.offset + len(rows)))
+        return records
 
     async def count(self, query: NewsQuery) -> int:
         where, values = conditions(query)
@@ -167,13 +158,24 @@ class SqliteNewsLog:
             self._tail.popleft()
         return self._oldest - before
 
-    async def _commit(self, batch: _CommitBatch) -> None:
+    def _records(self, rows: Iterable[Row]) -> list[Record]:
+        """Return the items of these rows, without those that cannot be decoded."""
+        records = []
+        for seq, accepted_at, item_json in rows:
+            try:
+                records.append(Record(seq, accepted_at, _decode(item_json), item_json))
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                _log.error("log_row_unreadable", sequence=seq, error=str(error))
+                self._database.record_skipped_row()
+        return records
+
+    async def _commit(self, batch: CommitBatch) -> None:
         fresh: list[_Row] = []
         results: list[Appended] = []
 
         async def store(connection: aiosqlite.Connection) -> None:
             # From here on the batch is closed: later appends go into the next commit.
-            self._waiting = _CommitBatch()
+            self._waiting = CommitBatch()
             results.extend(_number(batch.entries, await _known(connection, batch.entries), self._head, fresh))
             await connection.executemany("INSERT INTO news_log VALUES (?,?,?,?,?,?,?,?,?)", map(_columns, fresh))
 
@@ -191,7 +193,7 @@ class SqliteNewsLog:
         finally:
             # If the transaction could not start, `store` did not run, and the failed batch must be replaced here.
             if self._waiting is batch:
-                self._waiting = _CommitBatch()
+                self._waiting = CommitBatch()
 
     def _publish(self, rows: list[_Row]) -> None:
         self._tail.extend(row.record for row in rows)
@@ -273,9 +275,3 @@ def _columns(row: _Row) -> tuple[object, ...]:
         *(seq, item.id, row.url_key, accepted_at, item.published_at),
         *(item.source, item.category, item.impact_score, item_json.decode()),
     )
-
-
-def _record(row: Row) -> Record:
-    seq, accepted_at, item_json = row
-    encoded = item_json.encode()
-    return Record(seq, accepted_at, _decode(encoded), encoded)

@@ -9,7 +9,6 @@ virtual machine was suspended, no client could be heard, and the time starts aga
 
 import random
 from collections.abc import Iterable
-from functools import partial
 
 import msgspec
 import structlog
@@ -98,7 +97,7 @@ class Housekeeping:
         due: list[Session] = []
         for session in sessions:
             if session.disconnect_reason is None and not self._needs_nothing(session, now):
-                self._delivery.change(session, partial(self._check, now=now, wall=wall, due=due))
+                self._delivery.change(session, lambda one: self._check(one, now, wall, due))
         self._delivery.checkpoint(due)
 
     def _check(self, session: Session, now: float, wall: float, due: list[Session]) -> None:

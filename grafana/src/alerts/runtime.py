@@ -33,6 +33,15 @@ RUNTIME = (
         "runtime",
     ),
     Alert(
+        "NewsRowsSkipped",
+        "warning",
+        None,
+        f"sum by (job, instance) (increase(news_log_rows_skipped_total{{{JOB}}}[15m])) > 0",
+        "{{ $labels.instance }} cannot read some stored items.",
+        "Rows were skipped {{ $value | humanize }} times in 15 minutes; resuming clients are told of each gap.",
+        "runtime",
+    ),
+    Alert(
         "NewsDbSlow",
         "warning",
         "10m",

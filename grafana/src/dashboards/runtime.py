@@ -148,7 +148,13 @@ def runtime() -> model.Dashboard:
                     query(by_operation, "{{operation}}"),
                 ),
                 stack("Operations", "By kind.", "ops", rates("news_db_operation_duration_seconds_count", "operation")),
-                stack("Errors", "By kind.", "cps", rates("news_db_errors_total", "kind")),
+                stack(
+                    "Errors",
+                    "By kind, and items that cannot be read back.",
+                    "cps",
+                    rates("news_db_errors_total", "kind"),
+                    query(f"sum(rate(news_log_rows_skipped_total{{%}}{RATE}))", "rows skipped"),
+                ),
                 lines(
                     "Waiting",
                     "Operations at or before the threads.",
