@@ -304,7 +304,7 @@ async def test_locked_database_recovers(path: str) -> None:
 
     assert caught.value.code is ErrorCode.OVERLOADED
     assert caught.value.retry_after_s
-    assert database._stats.server.db_faults[Operation.APPEND_HISTORY, Fault.BUSY] == 1
+    assert database.stats.server.db_faults[Operation.APPEND_HISTORY, Fault.BUSY] == 1
     assert result.seq == 1
 
 

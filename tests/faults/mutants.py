@@ -112,6 +112,24 @@ MUTANTS = (
         "",
     ),
     Mutant(
+        "a database that was put back keeps its epoch",
+        "app/adapters/sqlite/mark.py",
+        "        epoch = secrets.token_hex(4) if was_put_back(found, mark) else None\n",
+        "        epoch = None\n",
+    ),
+    Mutant(
+        "a restored database keeps its epoch",
+        "app/adapters/sqlite/backup.py",
+        "            _begin_new_log(copy)\n",
+        "",
+    ),
+    Mutant(
+        "a row that cannot be decoded ends the reading",
+        "app/adapters/sqlite/news_log.py",
+        "            except (msgspec.DecodeError, UnicodeDecodeError) as error:\n",
+        "            except KeyError as error:\n",
+    ),
+    Mutant(
         "a restart forgets which items were sent to a device",
         "app/flows/delivery/acks.py",
         "            sent = self._head_at_start if cursor.sent is None else cursor.sent\n",

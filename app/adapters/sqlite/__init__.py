@@ -3,6 +3,8 @@
 schema              the tables, their version, and migrations, also from the original service's database
 opening             opens the file: lock, pragmas, durability
 database_file       the lock on the file, and whether it is still the file at its path
+mark                whether the file was put back from a backup while no server ran
+backup              copying the database, and putting a copy in its place
 database            one connection for writes, one for indexed reads, one for searches
 faults              the class of a SQLite error, and the error that a caller gets for each class
 disk_space          the ballast, a file that is deleted on a full disk, and which writes a full disk refuses

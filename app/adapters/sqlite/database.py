@@ -61,9 +61,10 @@ class Database:
         self._reader = reader
         self._searcher = searcher
         self.path = path
-        self._stats = stats
+        self.stats = stats
         self._space = space
         self._file = file
+        self.mark = file.mark
         self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
         self._reading = 0
         self._searching = 0
@@ -106,10 +107,6 @@ class Database:
         done = self._enqueue(operation, job, committed, in_transaction=True)
         return await done  # type: ignore[return-value]  # the future carries the job's own result
 
-    def record_skipped_row(self) -> None:
-        """Count a stored item that cannot be decoded."""
-        self._stats.server.record_skipped_row()
-
     async def heal(self) -> None:
         """Try to recover from a full disk: shrink the database file, and accept all changes again if there is enough
         space. Do nothing if the disk is not marked as full.
@@ -141,10 +138,13 @@ class Database:
         await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
     async def run_file_checks(self) -> None:
-        """Check every second that the database file is still there, until cancelled."""
+        """Check every second that the database file is still there, and store the newest seq in the mark, until
+        cancelled.
+        """
         while True:
             await asyncio.sleep(_CHECK_FILE_EVERY_S)
             await asyncio.to_thread(self._file.check)
+            await asyncio.to_thread(self.mark.save)
             if self._file.is_lost:
                 await self._space.record_fault(Fault.FILE)
 
@@ -213,7 +213,7 @@ class Database:
             raise explain(error) from error
         finally:
             self._reading -= 1
-            self._stats.server.record_database(operation, loop.time() - since, fault)
+            self.stats.server.record_database(operation, loop.time() - since, fault)
 
     async def run_writer(self) -> None:
         """Run queued jobs one by one, until cancelled."""
@@ -232,7 +232,7 @@ class Database:
             else:
                 queued.committed()
                 _settle(queued.done, result)
-            self._stats.server.record_database(queued.operation, loop.time() - queued.since, fault)
+            self.stats.server.record_database(queued.operation, loop.time() - queued.since, fault)
 
     async def _run_alone(self, job: Job[object]) -> object:
         return await job(self._writer)

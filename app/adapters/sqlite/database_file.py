@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.adapters.sqlite.mark import MarkFile
+
 CHECK_FILE = "SELECT check_database_file()"
 """The statement that calls `DatabaseFile.check` in SQLite's thread, because a look at the file may block."""
 
 
 class DatabaseFile:
     """The open and locked database file, and its write-ahead log. `is_lost` becomes True if a check finds that one of
-    them was removed, replaced or truncated.
+    them was removed, replaced or truncated. `mark` tells the next server whether the file was put back meanwhile.
     """
 
     def __init__(self, path: str, descriptor: int) -> None:
@@ -27,6 +29,7 @@ class DatabaseFile:
         self._wal_inode: int | None = None
         self._least_bytes = 0
         self.is_lost = False
+        self.mark = MarkFile(path)
 
     def check(self) -> None:
         """Look at the files, and set `is_lost` if they are not those that were opened, or have shrunk."""

@@ -166,7 +166,7 @@ class SqliteNewsLog:
                 records.append(Record(seq, accepted_at, _decode(item_json), item_json))
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 _log.error("log_row_unreadable", sequence=seq, error=str(error))
-                self._database.record_skipped_row()
+                self._database.stats.server.record_skipped_row()
         return records
 
     async def _commit(self, batch: CommitBatch) -> None:
@@ -200,6 +200,7 @@ class SqliteNewsLog:
         if not self._head and rows:
             self._oldest_at = rows[0].record.accepted_at
         self._head += len(rows)
+        self._database.mark.head = self._head
         self._grown.set()
 
 

@@ -5,6 +5,7 @@ undo commits that were already reported as done.
 """
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -42,6 +43,8 @@ async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
     Raises CannotOpen if the path is wrong, another server has the file open, the file must not be written, or the disk
     is full. Raises CorruptStateError if the file is not a usable database, or is from a newer release.
     """
+    # SQLite keeps its own files beside the file itself, also if the path is a symbolic link.
+    path = await asyncio.to_thread(os.path.realpath, path)
     with _exclusively(path) as file:
         await asyncio.to_thread(_try_to_open, path)
         # Autocommit mode: a transaction begins only with an explicit BEGIN.
@@ -55,6 +58,8 @@ async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
                 await connection.execute("PRAGMA query_only = ON")
             await searcher.create_function("normalise", 1, normalize, deterministic=True)
             await writer.create_function("check_database_file", 0, file.check)
+            with explaining(path):
+                await file.mark.recognize(writer)
             database = Database(writer, reader, searcher, path, stats, space, file)
             # A TaskGroup would wrap exceptions of the context's body in an ExceptionGroup. It is not needed, because
             # the writer itself handles every failure of a job.
@@ -63,6 +68,7 @@ async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
                 yield database
             finally:
                 await database.stop()
+                await asyncio.to_thread(file.mark.save)
                 await asyncio.to_thread(space.delete_ballast)
 
 

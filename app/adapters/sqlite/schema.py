@@ -99,8 +99,7 @@ async def migrate(
     Raises CorruptStateError if the layout is newer than VERSION.
     """
     version = await read_version(connection)
-    if version > VERSION:
-        raise CorruptStateError(f"the database has layout {version}, but this release supports up to {VERSION}")
+    check_version(version)
     if version == VERSION:
         return
     await connection.execute("BEGIN IMMEDIATE")
@@ -112,6 +111,12 @@ async def migrate(
     )
     await connection.execute(f"PRAGMA user_version = {VERSION}")
     await connection.commit()
+
+
+def check_version(version: int) -> None:
+    """Raise CorruptStateError if a layout is newer than VERSION."""
+    if version > VERSION:
+        raise CorruptStateError(f"the database has layout {version}, but this release supports up to {VERSION}")
 
 
 async def read_version(connection: aiosqlite.Connection) -> int:

@@ -1,0 +1,10 @@
+"""The commands of the command line.
+
+exits     the exit codes, and how an error is reported
+serve     run the server
+clients   publish items to a server, and print them as they arrive
+token     print a signed token
+database  back up and restore the database
+
+May import everything except `__main__`.
+"""
