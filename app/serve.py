@@ -89,12 +89,12 @@ async def _listening(server: Server) -> AsyncIterator[Listening]:
     stats = services.context.stats
     users, operators = build_application(services, server.pages), build_operations(services)
     stats.server.register_routes(routes_of(users, operators))
-    async with running(users, Listener(settings.host, settings.port), limits, stats) as addresses:
+    async with running(users, Listener(settings.host, settings.port), settings, limits, stats) as addresses:
         if settings.metrics_port is None:
             yield Listening(addresses, [])
             return
         listener = Listener(settings.host, settings.metrics_port, "NEWS_METRICS_PORT")
-        async with running(operators, listener, limits, stats) as metrics_addresses:
+        async with running(operators, listener, settings, limits, stats) as metrics_addresses:
             yield Listening(addresses, metrics_addresses)
 
 

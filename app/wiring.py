@@ -59,6 +59,7 @@ from app.flows.delivery.replay_filter import ReplayFilter
 from app.flows.delivery.resume import StartResolver
 from app.flows.news.history import History
 from app.flows.news.process import IncomingItem, NewsProcessor
+from app.flows.operations.call_limits import CallLimiter
 from app.flows.operations.canary import Canary
 from app.flows.operations.canary_handler import CanaryHandler
 from app.flows.operations.gauges import Observed, gauges_of
@@ -156,7 +157,8 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
     """Build every component of a server and connect them. Raises InvalidSetting if a key for tokens cannot be used."""
     limits, revocations = build_limits(settings), Revocations(stores.revocations, clock)
     verifier = create_verifier(settings, revocations, clock, stats)
-    context = Context(settings, limits, verifier, clock, stats, app.__version__)
+    calls = CallLimiter(limits.requests, clock, stats)
+    context = Context(settings, limits, calls, verifier, clock, stats, app.__version__)
     clients = build_clients(stores, verifier, limits, clock, stats)
     pipeline = build_pipeline(context, stores, files, clients.delivery)
     canary_handler = CanaryHandler(clock)

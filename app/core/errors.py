@@ -43,6 +43,7 @@ class ErrorCode(StrEnum):
     RATE_LIMITED = "rate_limited"
     TOO_MANY_CHANNELS = "too_many_channels"
     TOO_MANY_CONNECTIONS = "too_many_connections"
+    LIMIT_REACHED = "limit_reached"
     DRAINING = "draining"
     AT_CAPACITY = "at_capacity"
     OVERLOADED = "overloaded"
@@ -83,6 +84,7 @@ ERROR_SPECS: dict[ErrorCode, ErrorSpec] = {
     ErrorCode.TOO_MANY_CHANNELS: ErrorSpec(400, "Too many channels", is_retryable=False),
     ErrorCode.RATE_LIMITED: ErrorSpec(429, "Too many requests", is_retryable=True),
     ErrorCode.TOO_MANY_CONNECTIONS: ErrorSpec(429, "Too many connections", is_retryable=True),
+    ErrorCode.LIMIT_REACHED: ErrorSpec(429, "Too much is stored", is_retryable=False),
     ErrorCode.DRAINING: ErrorSpec(503, "The server is restarting", is_retryable=True),
     ErrorCode.AT_CAPACITY: ErrorSpec(503, "The server is at capacity", is_retryable=True),
     ErrorCode.OVERLOADED: ErrorSpec(503, "The server is overloaded", is_retryable=True),

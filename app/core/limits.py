@@ -75,7 +75,7 @@ class DeliveryLimits(msgspec.Struct, frozen=True):
     If an item stays unacknowledged for `ack_timeout_s`, all unacknowledged items are sent again. After
     `max_redeliveries` redeliveries without an ack, the client is disconnected instead. A checkpoint tells a client up
     to which seq it has every matching item. It is sent when nothing was sent for `checkpoint_interval_s`, or after
-    `checkpoint_interval_items` items.
+    `checkpoint_interval_items` items. The acks of at most `max_devices_per_user` devices of a user are stored.
     """
 
     write_high_water_bytes: Bytes = 256 * 1024
@@ -88,6 +88,7 @@ class DeliveryLimits(msgspec.Struct, frozen=True):
     ack_window_items: Count = 1_000
     ack_timeout_s: Seconds = 15.0
     max_redeliveries: Count = 3
+    max_devices_per_user: Count = 50
 
 
 class ReplayLimits(msgspec.Struct, frozen=True):
@@ -110,11 +111,16 @@ class ReplayLimits(msgspec.Struct, frozen=True):
 
 
 class FilterLimits(msgspec.Struct, frozen=True):
-    """How many channels a connection may have, how often a user may change filters, and how large a request body with a
-    filter may be.
+    """How many channels a connection may have, how many filters may be stored, how often a user may change filters, and
+    how large a request body with a filter may be.
+
+    A user may have stored filters for `max_stored_channels` named channels, and `max_users` users may have stored
+    filters. Beyond that, a new filter is refused.
     """
 
     max_channels: Count = 32
+    max_stored_channels: Count = 64
+    max_users: Count = 1_000_000
     max_changes_per_min: Rate = 20.0
     max_body_bytes: Bytes = 64 * 1024
 
@@ -140,16 +146,28 @@ class BroadcastLimits(msgspec.Struct, frozen=True):
 
 
 class RequestLimits(msgspec.Struct, frozen=True):
-    """How long an HTTP request may take to arrive, and its answer to be read.
+    """How long an HTTP request may take to arrive, and its answer to be read, and how many calls one address and one
+    user may make.
 
     A request has `head_timeout_s` for its head, then a minimum rate and a maximum time for its body. The connection is
     aborted if too many bytes of an answer wait for the client for `answer_timeout_s`.
+
+    The rates are those of calls under /api/v1, for each address and for each user of a token: `publishes_per_s` for
+    publishing, `reads_per_s` for all other calls. At most `max_answers_per_ip` answers may be on their way to one
+    address; more calls wait. `max_connections_per_ip` is the number of HTTP connections of one address, without those
+    that became WebSockets.
     """
 
     head_timeout_s: Seconds = 1.25
     min_body_rate_bytes_s: Rate = 500.0
     body_timeout_s: Seconds = 10.0
     answer_timeout_s: Seconds = 10.0
+    reads_per_s: Rate = 50.0
+    read_burst: Count = 100
+    publishes_per_s: Rate = 1_000.0
+    publish_burst: Count = 1_000
+    max_answers_per_ip: Count = 32
+    max_connections_per_ip: Count = 200
 
     def body_deadline_s(self, received_bytes: int) -> float:
         """Return the time by which the next bytes of a body must arrive, in seconds after the start of the body.

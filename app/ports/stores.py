@@ -31,6 +31,12 @@ class SubscriptionStore(Protocol):
         ServerError(STORAGE_FULL).
         """
 
+    async def count_channels(self, user_id: str) -> int:
+        """Return the number of named channels for which a user has a stored filter."""
+
+    async def count_users(self) -> int:
+        """Return about how many users have a stored filter of channel `default`."""
+
     async def delete(self, user_id: str, channel: str | None = None) -> bool:
         """Delete the subscription of one of a user's channels; if `channel` is None, delete all of the user's
         subscriptions. Return whether anything was deleted.
@@ -57,6 +63,9 @@ class CursorStore(Protocol):
 
     async def load(self, user_id: str, device_id: str) -> Cursor | None:
         """Return a device's cursor, or None if none is stored."""
+
+    async def count(self, user_id: str) -> int:
+        """Return the number of devices for which a user has a cursor."""
 
     async def save(self, cursors: Sequence[Cursor]) -> None:
         """Store cursors durably, each replacing the previous one of its device. Raises ServerError(STORAGE_FULL)."""

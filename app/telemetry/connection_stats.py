@@ -5,7 +5,7 @@ from collections import Counter
 from app.core.protocol.close_codes import DisconnectReason
 from app.telemetry import histogram
 from app.telemetry.histogram import Histogram
-from app.telemetry.labels import Beat, Inbound, Invalid, RateScope, Refusal, SlowAction, TokenCheck
+from app.telemetry.labels import Beat, Inbound, Invalid, LimitHit, RateScope, Refusal, SlowAction, TokenCheck
 
 
 class ConnectionStats:
@@ -26,6 +26,7 @@ class ConnectionStats:
         self.invalid: Counter[Invalid] = Counter()
         self.received_bytes = 0
         self.rate_limited: Counter[RateScope] = Counter()
+        self.stored_limits: Counter[LimitHit] = Counter()
         self.slow: Counter[SlowAction] = Counter()
 
     def record_open(self) -> None:
@@ -72,6 +73,10 @@ class ConnectionStats:
         instead.
         """
         self.rate_limited[scope] += 1
+
+    def record_stored_limit(self, limit: LimitHit) -> None:
+        """Count a refusal because a user, or the server, has stored too much."""
+        self.stored_limits[limit] += 1
 
     def record_slow(self, action: SlowAction) -> None:
         """Count what was done about a slow client."""

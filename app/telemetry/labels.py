@@ -175,7 +175,7 @@ class Encoding(StrEnum):
 
 class RateScope(StrEnum):
     """The rate that was exceeded: messages of a connection, connects from an address, connects to the server, long
-    replays of a device, or filter changes of a user.
+    replays of a device, filter changes of a user, or REST calls of an address or user.
     """
 
     MESSAGE = "message"
@@ -183,6 +183,8 @@ class RateScope(StrEnum):
     SERVER_CONNECT = "server_connect"
     REPLAY = "replay"
     FILTER = "filter"
+    READ = "read"
+    PUBLISH = "publish"
 
 
 class LimitHit(StrEnum):
@@ -195,6 +197,10 @@ class LimitHit(StrEnum):
     REPLAY_RATE = "replay_rate"
     SLOW_REQUEST = "slow_request"
     SLOW_READER = "slow_reader"
+    READ_RATE = "read_rate"
+    PUBLISH_RATE = "publish_rate"
+    ANSWERS = "answers"
+    HTTP_CONNECTIONS = "http_connections"
     CONNECT_RATE = "connect_rate"
     SERVER_CONNECT_RATE = "server_connect_rate"
     CONNECTIONS = "connections"
@@ -204,6 +210,9 @@ class LimitHit(StrEnum):
     SILENCE = "silence"
     ACKS = "acks"
     LIFE = "life"
+    STORED_CHANNELS = "stored_channels"
+    USERS = "users"
+    DEVICES = "devices"
     PUBLISH_BYTES = "publish_bytes"
     INTAKE = "intake"
 

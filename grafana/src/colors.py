@@ -17,6 +17,8 @@ _OTHERS = (
     *("blue", "purple", "yellow", "light-blue", "dark-purple", "semi-dark-yellow", "dark-blue", "light-purple"),
     *("dark-green", "light-orange", "dark-red", "light-yellow", "light-green", "dark-orange", "super-light-blue"),
     *("super-light-purple", "super-light-green", "super-light-orange", "light-red"),
+    *("super-light-yellow", "super-light-red", "semi-dark-blue", "semi-dark-purple", "semi-dark-green"),
+    *("semi-dark-orange", "semi-dark-red"),
 )
 
 

@@ -22,6 +22,23 @@ async def test_load_returns_the_last_saved_cursor(cursors: CursorStore) -> None:
     assert await cursors.load("other", "laptop") is None
 
 
+async def test_devices_of_a_user_are_counted(cursors: CursorStore) -> None:
+    await cursors.save([cursor(), cursor("phone"), cursor("", user_id="other")])
+    await cursors.save([cursor(seq=9)])
+
+    assert [await cursors.count(user) for user in ("u", "other", "nobody")] == [2, 1, 0]
+
+
+async def test_highest_sent_seq_is_stored(cursors: CursorStore) -> None:
+    await cursors.save([cursor()._replace(sent=9)])
+    first = await cursors.load("u", "laptop")
+    await cursors.save([cursor()])
+
+    assert first is not None
+    assert first.sent == 9
+    assert await cursors.load("u", "laptop") == cursor()
+
+
 async def test_epoch_may_change(cursors: CursorStore) -> None:
     await cursors.save([cursor()])
     await cursors.save([cursor()._replace(position=Position("b2", 1))])

@@ -54,3 +54,19 @@ async def test_users_and_channels_are_independent(store: SubscriptionStore) -> N
     for channel in ("z", "default", "y"):
         assert await store.load("a", channel) is None
         assert await store.load("b", channel) == subscription("b", channel)
+
+
+async def test_stored_channels_and_users_are_counted(store: SubscriptionStore) -> None:
+    for user, channel in (("a", "default"), ("a", "y"), ("a", "z"), ("b", "default"), ("c", "z")):
+        await store.save(subscription(user, channel))
+
+    assert [await store.count_channels(user) for user in ("a", "b", "c", "d")] == [2, 0, 1, 0]
+    assert await store.count_users() == 2
+    await store.save(subscription("d"))
+    await store.save(subscription("d", wanted=Filter(), at=20.0))
+    assert await store.count_users() == 3
+    await store.delete("c")
+    await store.delete("a", "z")
+    assert await store.count_users() == 3
+    await store.delete("a")
+    assert (await store.count_users(), await store.count_channels("a")) == (2, 0)

@@ -112,6 +112,18 @@ MUTANTS = (
         "",
     ),
     Mutant(
+        "REST calls are not metered",
+        "app/adapters/http/request/identity.py",
+        "        context.calls.check(client.call_key, is_publish=is_publish)\n",
+        "",
+    ),
+    Mutant(
+        "any number of answers may be on their way to one address",
+        "app/flows/operations/call_limits.py",
+        "                    await answers.free.acquire()\n",
+        "                    await asyncio.sleep(0)\n",
+    ),
+    Mutant(
         "a database that was put back keeps its epoch",
         "app/adapters/sqlite/mark.py",
         "        epoch = secrets.token_hex(4) if was_put_back(found, mark) else None\n",

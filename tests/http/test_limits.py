@@ -40,3 +40,42 @@ async def test_changed_limits_are_enforced_and_shown() -> None:
         "publish_bytes",
     }
     assert sum(hit.values()) == 3
+
+
+async def test_stored_filters_and_devices_have_bounds() -> None:
+    changed = {"filters.max_stored_channels": 2, "filters.max_users": 1, "delivery.max_devices_per_user": 2}
+    async with running(limits=changed) as server:
+        async with connect(f"{server.ws_url}?user_id=u&v=2") as socket:
+            await socket.recv()
+            answers = []
+            for name in ("a", "b", "b", "c", "default"):
+                message: dict[str, object] = {
+                    "type": "subscribe",
+                    "id": name,
+                    "channel": name,
+                    "filters": {},
+                    "persist": True,
+                }
+                await socket.send(json.dumps(message))
+                answers.append(json.loads(await socket.recv()))
+        for device in ("1", "2", "1"):
+            async with connect(f"{server.ws_url}?user_id=u&ack=1&v=2&device_id={device}"):
+                pass
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{server.ws_url}?user_id=u&ack=1&v=2&device_id=3")
+        other = {"user_id": "other", "keywords": ["fed"]}
+        async with server.http.post(f"{server.url}/api/v1/subscriptions", json=other) as answer:
+            problem = await answer.json()
+        hits = {
+            limit: await server.metric("news_limit_hits_total", limit=limit)
+            for limit in ("stored_channels", "users", "devices")
+        }
+
+    assert [answer.get("code") for answer in answers] == [None, None, None, "limit_reached", None]
+    assert (refused.value.response.status_code, b"limit_reached" in refused.value.response.body) == (429, True)
+    assert (answer.status, problem["code"], problem["detail"]) == (
+        429,
+        "limit_reached",
+        "Filters of 1 users are stored already",
+    )
+    assert hits == {"stored_channels": 1, "users": 1, "devices": 1}

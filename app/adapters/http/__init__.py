@@ -3,6 +3,7 @@
 application        the aiohttp applications: routes, CORS, request metrics, access log
 services           the services that handlers use, stored in an application under typed keys
 server             listening sockets
+http_connections   how many HTTP connections each address has
 server_protocol    one HTTP connection: keep-alive, and the time limit for request heads
 aiohttp_internals  the private parts of aiohttp that this package depends on
 

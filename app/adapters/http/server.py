@@ -9,7 +9,9 @@ from typing import NamedTuple, cast
 
 from aiohttp import web
 
+from app.adapters.http.http_connections import HttpConnections
 from app.adapters.http.server_protocol import ServerProtocol
+from app.config import Settings
 from app.core.limits import Limits
 from app.telemetry.stats import Stats
 
@@ -26,7 +28,7 @@ class Listener(NamedTuple):
 
 @asynccontextmanager
 async def running(
-    application: web.Application, listener: Listener, limits: Limits, stats: Stats
+    application: web.Application, listener: Listener, settings: Settings, limits: Limits, stats: Stats
 ) -> AsyncIterator[list[str]]:
     """Serve an application while the context is open, and yield its addresses as `http://host:port`.
 
@@ -36,8 +38,10 @@ async def running(
     loop = asyncio.get_running_loop()
     runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
+    connections = HttpConnections(settings, limits.requests, stats)
     # runner.server is None only before setup().
-    new_protocol = partial(ServerProtocol, cast("web.Server", runner.server), limits.requests, stats, loop)
+    server = cast("web.Server", runner.server)
+    new_protocol = partial(ServerProtocol, server, connections, limits.requests, stats, loop)
     try:
         with ExitStack() as stack:
             servers = [

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from app.adapters.http.aiohttp_internals import is_waiting_for_request
 from app.adapters.http.application import AccessLog
+from app.adapters.http.http_connections import HttpConnections
 from app.adapters.http.response.problems import problem_before_routing
 from app.core.limits import RequestLimits
 from app.telemetry.stats import Stats
@@ -22,15 +23,21 @@ _LINGERING_S = 0.5
 
 
 class ServerProtocol(web.RequestHandler):
-    """aiohttp's protocol for one HTTP connection, with two time limits. It closes the connection if the head of a
+    """aiohttp's protocol for one HTTP connection, with three limits. It aborts the connection at once if its address
+    has too many. It closes the connection if the head of a
     request is still incomplete `head_timeout_s` seconds after its first byte, and aborts the connection if the client
     leaves too many bytes of an answer unread for `answer_timeout_s` seconds.
     """
 
-    __slots__ = ("_answer_timeout", "_head_timeout", "_limits", "_stats")
+    __slots__ = ("_address_key", "_answer_timeout", "_connections", "_head_timeout", "_limits", "_stats")
 
     def __init__(
-        self, server: web.Server, limits: RequestLimits, stats: Stats, loop: asyncio.AbstractEventLoop
+        self,
+        server: web.Server,
+        connections: HttpConnections,
+        limits: RequestLimits,
+        stats: Stats,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         super().__init__(
             server,
@@ -39,10 +46,19 @@ class ServerProtocol(web.RequestHandler):
             lingering_time=_LINGERING_S,
             access_log_class=AccessLog,
         )
+        self._connections = connections
+        self._address_key: str | None = ""
         self._limits = limits
         self._stats = stats
         self._head_timeout: asyncio.TimerHandle | None = None
         self._answer_timeout: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self._address_key = self._connections.admit(str(peer[0]) if peer else "")
+        if self._address_key is None and self.transport is not None:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -74,6 +90,9 @@ class ServerProtocol(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_timeout()
         self._stop_answer_timeout()
+        # Also called when the connection has become a WebSocket.
+        self._connections.release(self._address_key or "")
+        self._address_key = ""
         super().connection_lost(exc)
 
     def _stop_timeout(self) -> None:

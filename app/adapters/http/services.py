@@ -19,6 +19,7 @@ from app.flows.connections.revocations import Revocations
 from app.flows.connections.subscriptions import SubscriptionService
 from app.flows.news.history import History
 from app.flows.news.process import NewsProcessor
+from app.flows.operations.call_limits import CallLimiter
 from app.flows.operations.canary_handler import CanaryHandler
 from app.flows.operations.readiness import ReadinessChecks
 from app.ports.auth import Verifier
@@ -37,10 +38,13 @@ class FeedCounts(NamedTuple):
 
 
 class Context(NamedTuple):
-    """The settings and general services that every handler may need. `version` is the version of this server."""
+    """The settings and general services that every handler may need. `calls` limits REST calls, and `version` is the
+    version of this server.
+    """
 
     settings: Settings
     limits: Limits
+    calls: CallLimiter
     verifier: Verifier
     clock: Clock
     stats: Stats

@@ -14,6 +14,9 @@ class MemoryCursorStore:
     async def load(self, user_id: str, device_id: str) -> Cursor | None:
         return self._stored.get((user_id, device_id))
 
+    async def count(self, user_id: str) -> int:
+        return sum(user == user_id for user, _ in self._stored)
+
     async def save(self, cursors: Sequence[Cursor]) -> None:
         self._stored.update({(cursor.user_id, cursor.device_id): cursor for cursor in cursors})
 

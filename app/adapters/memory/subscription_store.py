@@ -1,6 +1,6 @@
 """Implement the port SubscriptionStore in memory."""
 
-from app.core.filters.filter import Subscription
+from app.core.filters.filter import DEFAULT_CHANNEL, Subscription
 
 
 class MemorySubscriptionStore:
@@ -17,6 +17,12 @@ class MemorySubscriptionStore:
         before = channels.get(subscription.channel, subscription)
         channels[subscription.channel] = subscription._replace(created_at=before.created_at)
         return channels[subscription.channel]
+
+    async def count_channels(self, user_id: str) -> int:
+        return sum(channel != DEFAULT_CHANNEL for channel in self._stored.get(user_id, {}))
+
+    async def count_users(self) -> int:
+        return sum(DEFAULT_CHANNEL in channels for channels in self._stored.values())
 
     async def delete(self, user_id: str, channel: str | None = None) -> bool:
         if channel is None:

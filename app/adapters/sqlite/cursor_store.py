@@ -34,6 +34,11 @@ class SqliteCursorStore:
         cursors = (Cursor(user_id, device_id, Position(epoch, seq), at, sent) for epoch, seq, at, sent in rows)
         return next(cursors, None)
 
+    async def count(self, user_id: str) -> int:
+        sql = "SELECT count(*) FROM cursors WHERE user_id = ?"
+        [(count,)] = await self._database.read(Operation.LOAD_CURSOR, sql, (user_id,))
+        return int(count)
+
     async def save(self, cursors: Sequence[Cursor]) -> None:
         rows = [(user, device, position.epoch, position.seq, at, sent) for user, device, position, at, sent in cursors]
 

@@ -70,6 +70,8 @@ class SqliteSubscriptionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._defaults = BatchLoader(self._find_defaults)
+        # Counted once, because counting a million rows takes a tenth of a second, and then kept up to date.
+        self._users: int | None = None
 
     async def load(self, user_id: str, channel: str) -> Subscription | None:
         if channel == DEFAULT_CHANNEL:
@@ -90,7 +92,21 @@ class SqliteSubscriptionStore:
         created_at = await self._database.write(
             Operation.SAVE_SUBSCRIPTION, lambda connection: save(connection, subscription)
         )
+        is_new = created_at == subscription.created_at == subscription.updated_at
+        if self._users is not None and is_new and subscription.channel == DEFAULT_CHANNEL:
+            self._users += 1
         return subscription._replace(created_at=created_at)
+
+    async def count_channels(self, user_id: str) -> int:
+        sql = "SELECT count(*) FROM subscription_channels WHERE user_id = ?"
+        [(count,)] = await self._database.read(Operation.LOAD_SUBSCRIPTION, sql, (user_id,))
+        return int(count)
+
+    async def count_users(self) -> int:
+        if self._users is None:
+            sql = "SELECT count(*) FROM user_subscriptions"
+            [(self._users,)] = await self._database.read(Operation.LOAD_SUBSCRIPTION, sql)
+        return self._users
 
     async def delete(self, user_id: str, channel: str | None = None) -> bool:
         async def forget(connection: aiosqlite.Connection) -> bool:
@@ -101,7 +117,11 @@ class SqliteSubscriptionStore:
             dropped += (await connection.execute(_DELETE_CHANNELS, (user_id, channel))).rowcount
             return dropped > 0
 
-        return await self._database.write(Operation.DELETE_SUBSCRIPTION, forget)
+        is_deleted = await self._database.write(Operation.DELETE_SUBSCRIPTION, forget)
+        if channel in (None, DEFAULT_CHANNEL):
+            # It is not known whether the user had a row for channel `default`: count again when the number is needed.
+            self._users = None
+        return is_deleted
 
 
 async def _save_default(connection: aiosqlite.Connection, subscription: Subscription) -> float:

@@ -12,6 +12,7 @@ _REFUSALS = {
     ErrorCode.HOST_NOT_ALLOWED: Refusal.FORBIDDEN_HOST,
     ErrorCode.AT_CAPACITY: Refusal.CAPACITY,
     ErrorCode.TOO_MANY_CONNECTIONS: Refusal.USER_LIMIT,
+    ErrorCode.LIMIT_REACHED: Refusal.USER_LIMIT,
     ErrorCode.DRAINING: Refusal.DRAINING,
     ErrorCode.RATE_LIMITED: Refusal.RATE_LIMITED,
     ErrorCode.RESUME_EXPIRED: Refusal.RESUME_EXPIRED,

@@ -16,7 +16,7 @@ from app.flows.connections.manager import ConnectionManager
 from app.flows.delivery.session import Session
 from app.ports.clock import Clock
 from app.ports.stores import CorruptSubscriptionError, SubscriptionStore
-from app.telemetry.labels import RateScope
+from app.telemetry.labels import LimitHit, RateScope
 from app.telemetry.stats import Stats
 
 DEFAULT_ALERT_CHANNELS = ("terminal",)
@@ -44,6 +44,7 @@ class SubscriptionService:
         self, store: SubscriptionStore, manager: ConnectionManager, limits: FilterLimits, clock: Clock, stats: Stats
     ) -> None:
         self._store = store
+        self._limits = limits
         self._manager = manager
         self._clock = clock
         self._stats = stats
@@ -122,10 +123,12 @@ class SubscriptionService:
         stored one.
 
         If `alert_channels` is None, those of the previous subscription are kept; a new subscription gets
-        `DEFAULT_ALERT_CHANNELS`.
+        `DEFAULT_ALERT_CHANNELS`. Raises ClientError(LIMIT_REACHED) if too many filters are stored.
         """
         async with self.lock(user_id):
             before = await self._stored_or_none(user_id, channel)
+            if before is None:
+                await self._check_space(user_id, channel)
             if alert_channels is None:
                 alert_channels = before.alert_channels if before else DEFAULT_ALERT_CHANNELS
             now = self._clock.wall()
@@ -167,6 +170,18 @@ class SubscriptionService:
             return MATCH_ALL
         where = (FieldError("channel", "must be the name of a stored channel"),)
         raise ClientError(ErrorCode.UNKNOWN_CHANNEL, f"Unknown channel '{channel}'", fields=where)
+
+    async def _check_space(self, user_id: str, channel: str) -> None:
+        """Raise ClientError(LIMIT_REACHED) if no filter may be stored for one more channel or user."""
+        if channel == DEFAULT_CHANNEL:
+            stored, most, hit = await self._store.count_users(), self._limits.max_users, LimitHit.USERS
+            detail = f"Filters of {most:,} users are stored already"
+        else:
+            stored, most = await self._store.count_channels(user_id), self._limits.max_stored_channels
+            hit, detail = LimitHit.STORED_CHANNELS, f"{most} channels are stored already: unsubscribe from one first"
+        if stored >= most:
+            self._stats.connections.record_stored_limit(hit)
+            raise ClientError(ErrorCode.LIMIT_REACHED, detail)
 
     async def _stored_or_none(self, user_id: str, channel: str) -> Subscription | None:
         try:

@@ -26,6 +26,7 @@ from app.flows.delivery.resume import StartResolver
 from app.flows.delivery.session import Session, resumes
 from app.ports.clock import Clock
 from app.ports.stores import Cursor, CursorStore
+from app.telemetry.labels import LimitHit
 from app.telemetry.stats import Stats
 
 _FLUSH_INTERVAL_S = 0.5
@@ -66,7 +67,8 @@ class Acks:
 
     async def prepare(self, session: Session) -> None:
         """Load the cursor of an admitted session's device, unless the device's ack window is still in memory, and store
-        that the device is connected. If the device has no cursor, store a first one. Raises ServerError.
+        that the device is connected. If the device has no cursor, store a first one. Raises ServerError, and
+        ClientError(LIMIT_REACHED) if the user has too many devices.
 
         This is stored before the device is sent any item. Otherwise a crash right after the first items would lose the
         position from which the device must get them again, or that they were sent.
@@ -75,6 +77,7 @@ class Acks:
         if device not in self._windows:
             cursor = await self._cursors.load(*device)
             if cursor is None:
+                await self._check_space(session.user_id)
                 after = self._live.position if session.start is None else session.start.after
                 await self._cursors.save([self._cursor(device, after)])
                 return
@@ -85,6 +88,16 @@ class Acks:
             self._unsaved[device] = self._cursor(device, window.acked)
             # A device that is known may connect even if nothing can be stored now: only a mark is at stake.
             await self.flush()
+
+    async def _check_space(self, user_id: str) -> None:
+        """Raise ClientError(LIMIT_REACHED) if a user has cursors of too many devices. The cursor of a device that was
+        not used for 30 days is deleted by `Retention`.
+        """
+        most = self._limits.max_devices_per_user
+        if await self._cursors.count(user_id) >= most:
+            self._stats.connections.record_stored_limit(LimitHit.DEVICES)
+            detail = f"The acks of {most} devices are stored already: use one of their device ids"
+            raise ClientError(ErrorCode.LIMIT_REACHED, detail)
 
     def _restore(self, session: Session, cursor: Cursor) -> None:
         start = positions.resume(cursor.position, self._resolver.bounds)

@@ -1,5 +1,6 @@
 """Monitoring, retention and shutdown of the server.
 
+call_limits     limits on REST calls, and on the answers that are on their way
 canary          the server's own client, and the probes that it sends
 canary_handler  the server's side of the canary's connection
 readiness       whether the server makes progress and accepts connections and items

@@ -30,6 +30,7 @@ _BODY = (
 _EVERYWHERE = (
     *(ErrorCode.UNAUTHORIZED, ErrorCode.TOKEN_EXPIRED, ErrorCode.FORBIDDEN),
     *(ErrorCode.HOST_NOT_ALLOWED, ErrorCode.ORIGIN_NOT_ALLOWED, ErrorCode.INVALID_PARAMETER),
+    *(ErrorCode.RATE_LIMITED, ErrorCode.OVERLOADED),
 )
 _STORE = (ErrorCode.STORAGE_FULL, ErrorCode.OVERLOADED)
 
@@ -130,7 +131,7 @@ def _subscription_endpoints() -> tuple[Endpoint, ...]:
             subscriptions.post_subscription,
             dict.fromkeys((HTTPStatus.OK, HTTPStatus.CREATED), (responses.SubscriptionSaved,)),
             bodies={JSON: (subscriptions.Owner, Filter)},
-            problems=(*_BODY, ErrorCode.INVALID_FILTER, ErrorCode.RATE_LIMITED, *_STORE),
+            problems=(*_BODY, ErrorCode.INVALID_FILTER, ErrorCode.RATE_LIMITED, ErrorCode.LIMIT_REACHED, *_STORE),
         ),
         Endpoint(
             Method.POST,

@@ -26,29 +26,36 @@ _IPV6_PREFIX = 64
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _LAST_32_BITS = 0xFFFF_FFFF
 _MAX_HEADER_LENGTH = 8_192
+CALL_RATES = ("requests.reads_per_s", "requests.read_burst", "requests.publishes_per_s", "requests.publish_burst")
+"""The limits of REST calls. If an operator set one of them, they apply to callers of this machine too."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class ClientAddress(NamedTuple):
-    """The keys under which a client is counted: for the number of its open connections, and for the rate at which it
-    connects. A key is "" if the limit does not apply to the client, and "unknown" if no IP address is known, for
-    example because a proxy forwarded another text.
+    """The keys under which a client is counted: for the number of its open connections, for the rate at which it
+    connects, for the rate of its REST calls, and for the answers that are on their way to it. A key is "" if the limit
+    does not apply to the client, and "unknown" if no IP address is known, for example because a proxy forwarded another
+    text.
     """
 
     open_key: str
     rate_key: str
+    call_key: str
+    answer_key: str
 
 
 def client_address_of(request: web.Request, settings: Settings) -> ClientAddress:
     """Return the keys under which the client of a request is counted."""
     address = request.remote or ""
-    if _is_in(address, settings.trusted_proxies):
+    if is_in(address, settings.trusted_proxies):
         lines = request.headers.getall(settings.proxy_header.value, [])
         address = _forwarded(lines, settings) or address
     return ClientAddress(
-        _key(address, counts_loopback=settings.max_connections_per_ip is not None),
-        _key(address, counts_loopback=settings.connect_rate_per_ip is not None),
+        key_of(address, counts_loopback=settings.max_connections_per_ip is not None),
+        key_of(address, counts_loopback=settings.connect_rate_per_ip is not None),
+        key_of(address, counts_loopback=any(name in settings.limits for name in CALL_RATES)),
+        key_of(address, counts_loopback=True),
     )
 
 
@@ -58,7 +65,7 @@ def _forwarded(lines: Iterable[str], settings: Settings) -> str | None:
     hops = [hop.strip() for hop in joined.split(",")]
     if settings.proxy_header is ProxyHeader.FORWARDED:
         hops = [_for_parameter(hop) for hop in hops]
-    return next((hop for hop in reversed(hops) if hop and not _is_in(hop, settings.trusted_proxies)), None)
+    return next((hop for hop in reversed(hops) if hop and not is_in(hop, settings.trusted_proxies)), None)
 
 
 def _for_parameter(element: str) -> str:
@@ -89,13 +96,17 @@ def parse_address(text: str) -> Address | None:
 
 
 @lru_cache(1_024)
-def _is_in(text: str, networks: tuple[str, ...]) -> bool:
+def is_in(text: str, networks: tuple[str, ...]) -> bool:
+    """Return whether a text is an IP address in one of these networks."""
     address = parse_address(text)
     return address is not None and any(address in ipaddress.ip_network(network) for network in networks)
 
 
 @lru_cache(1_024)
-def _key(text: str, *, counts_loopback: bool) -> str:
+def key_of(text: str, *, counts_loopback: bool) -> str:
+    """Return the key under which an address is counted: "" for one of this machine, unless these are counted too, and
+    "unknown" for a text that is no address.
+    """
     address = parse_address(text)
     if address is None:
         # For example, a proxy forwarded "unknown" instead of an address. All such callers count as one.

@@ -8,6 +8,7 @@ from functools import wraps
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from app.adapters.http.request.client_ip import client_address_of
 from app.adapters.http.request.params import refuse_unknown_params
 from app.adapters.http.request.tokens import read_token
 from app.adapters.http.services import CONTEXT
@@ -19,31 +20,46 @@ _IDENTITY: web.RequestKey[Identity] = web.RequestKey("identity", Identity)
 
 
 def guarded(handler: Handler, scope: Scope | None, query: Iterable[str] = ()) -> Handler:
-    """Return a handler that verifies the caller's token and scope, and the names of the query parameters, before it
-    calls the given handler.
+    """Return a handler that meters the call, and verifies the caller's token and scope and the names of the query
+    parameters, before it calls the given handler.
 
-    The returned handler raises NewsError if the token is missing or not valid, or lacks `scope`, and
-    ClientError(INVALID_PARAMETER) for a query parameter that is not in `query`. A server that requires no tokens
-    accepts every caller.
+    The returned handler raises ClientError(RATE_LIMITED), NewsError if the token is missing or not valid, or lacks
+    `scope`, ClientError(INVALID_PARAMETER) for a query parameter that is not in `query`, and ServerError(OVERLOADED) if
+    too many answers are on their way to the caller's address. A server that requires no tokens accepts every caller.
     """
 
     @wraps(handler)
     async def guard(request: web.Request) -> web.StreamResponse:
-        context = request.app[CONTEXT]
+        context, is_publish = request.app[CONTEXT], scope is Scope.PUBLISH
+        client = client_address_of(request, context.settings)
+        context.calls.check(client.call_key, is_publish=is_publish)
         try:
             token = read_token(request, in_query=context.settings.token_in_query)
             identity = await context.verifier.verify(token)
             if scope is not None:
                 identity.check_scope(scope)
         except NewsError:
-            if scope is Scope.PUBLISH:
+            if is_publish:
                 context.stats.intake.record_rejected(Rejection.UNAUTHORIZED)
             raise
         refuse_unknown_params(request.query, (*query, *(("token",) if context.settings.token_in_query else ())))
+        if client.call_key and identity.user_id is not None:
+            context.calls.check(f"user {identity.user_id}", is_publish=is_publish)
         request[_IDENTITY] = identity
-        return await handler(request)
+        if is_publish:
+            # The receipt is small, and items of many calls share one commit.
+            return await handler(request)
+        async with context.calls.answering(client.answer_key):
+            return await _sent(request, await handler(request))
 
     return guard
+
+
+async def _sent(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+    """Send an answer, and return it once its client has read most of it. aiohttp does not send it again."""
+    await answer.prepare(request)
+    await answer.write_eof()
+    return answer
 
 
 def caller_of(request: web.Request) -> Identity:
