@@ -73,7 +73,8 @@ async def compare(commit: str) -> list[Rounds]:
         old = Path(folder) / "commit"
         await asyncio.to_thread(_check_out, commit, old)
         scene = Scene(Path(folder))
-        await scene.store_filters(_CROWD.clients)
+        # An older release refuses a database of a newer one.
+        await scene.store_filters(_CROWD.clients, old)
 
         def processor_time(plan: Plan) -> Measure:
             async def measure(root: Path) -> float:

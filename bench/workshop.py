@@ -29,12 +29,15 @@ class Scene:
         self._database = folder / "stored.db"
         self._copies = 0
 
-    async def store_filters(self, users: int) -> None:
-        """Store the filters of users u0, u1 … and of bystanders b0, b1 …"""
+    async def store_filters(self, users: int, root: Path = ROOT) -> None:
+        """Store the filters of users u0, u1 … and of bystanders b0, b1 …, with the server of the checkout in `root`."""
         wanted = {f"u{number}": filters(number) for number in range(users)}
         wanted |= {f"b{number}": NOTHING for number in range(BYSTANDERS)}
         turns = asyncio.Semaphore(_AT_ONCE)
-        async with server_process("--database", str(self._database)) as running, asyncio.TaskGroup() as group:
+        async with (
+            server_process("--database", str(self._database), root=root) as running,
+            asyncio.TaskGroup() as group,
+        ):
 
             async def store(user_id: str, wants: dict[str, object]) -> None:
                 async with turns:
