@@ -22,7 +22,7 @@ from app.core.limits import Limits
 from app.core.protocol.close_codes import DisconnectReason
 from app.flows.connections.connect import ConnectRequest
 from app.flows.delivery.channel import Channel
-from app.flows.delivery.session import Session, client_options
+from app.flows.delivery.session import NO_PEER, Session, client_options
 from tests.support.harness import Harness
 from tests.support.sockets import masked
 
@@ -134,7 +134,7 @@ async def converse(harness: Harness, nowhere: socket.socket, chance: random.Rand
     window_bits = chance.choice((0, 12))
     uses_acks = chance.random() < 0.3
     request = ConnectRequest("u", "d", (Channel("default"),), options=client_options(True, uses_acks, window_bits))
-    session = await harness.clients.connect.admit(request, ANONYMOUS, "")
+    session = await harness.clients.connect.admit(request, ANONYMOUS, NO_PEER)
     transport: Any = Transport(nowhere)
     link = SocketLink(transport, session, harness.clients.dispatcher, harness.limits.messages.max_bytes)
     link.open()

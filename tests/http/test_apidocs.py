@@ -41,7 +41,7 @@ async def test_every_described_call_exists(server: RunningServer) -> None:
         async with server.http.request(method, address) as answer:
             assert answer.status != 405
             assert (await answer.json(content_type=None)).get("detail") != "Not Found"
-    assert len(described) == 16
+    assert len(described) == 17
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/errors"])

@@ -13,6 +13,7 @@ from app.core.errors import ErrorCode, NewsError
 from app.core.limits import HeartbeatLimits, Limits
 from app.flows.connections.admission import Admission, TooManyFromIp
 from app.flows.connections.connect_rate import ConnectRateLimiter
+from app.flows.delivery.session import Peer
 from app.telemetry.labels import LimitHit, RateScope
 from app.telemetry.limit_hits import limit_hits
 from app.telemetry.stats import Stats
@@ -151,14 +152,14 @@ def test_refused_address_owes_nothing() -> None:
 def test_released_address_leaves_nothing_behind() -> None:
     limits = Limits().with_values({"connections.max_per_ip": 1})
     admission = Admission(limits.connections, FakeClock())
-    first = admission.admit("u", ip="a")
+    first = admission.admit("u", peer=Peer("a"))
     with pytest.raises(TooManyFromIp):
-        admission.admit("v", ip="a")
+        admission.admit("v", peer=Peer("a"))
     admission.release(first)
     admission.release(first)
     for user in ("v", "w"):
-        admission.admit(user, ip="")
-    admission.release(admission.admit("x", ip="a"))
+        admission.admit(user, peer=Peer(""))
+    admission.release(admission.admit("x", peer=Peer("a")))
 
     assert not admission._by_ip
 
@@ -166,11 +167,11 @@ def test_released_address_leaves_nothing_behind() -> None:
 def test_refused_user_holds_no_place_of_its_address() -> None:
     limits = Limits().with_values({"connections.max_per_ip": 2, "connections.max_per_user": 1})
     admission = Admission(limits.connections, FakeClock())
-    admission.admit("u", ip="a")
+    admission.admit("u", peer=Peer("a"))
     with pytest.raises(NewsError):
-        admission.admit("u", ip="a")
+        admission.admit("u", peer=Peer("a"))
 
-    assert admission.admit("v", ip="a")
+    assert admission.admit("v", peer=Peer("a"))
 
 
 def test_all_addresses_share_one_connect_rate() -> None:

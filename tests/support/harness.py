@@ -25,7 +25,7 @@ from app.flows.delivery.channel import Channel
 from app.flows.delivery.in_flight import Outgoing
 from app.flows.delivery.live import LiveSet
 from app.flows.delivery.live_delivery import LiveDelivery
-from app.flows.delivery.session import Session, client_options
+from app.flows.delivery.session import NO_PEER, Session, client_options
 from app.ports.log import Record
 from app.ports.stores import Stores
 from app.ports.transport import SendMany
@@ -102,7 +102,7 @@ class Harness(Connections):
             client_options(is_v2, uses_acks, window_bits),
         )
         identity = Identity(user_id, expires_at=expires_at, entitled=entitled)
-        session = await self.clients.connect.admit(request, identity, "")
+        session = await self.clients.connect.admit(request, identity, NO_PEER)
         link = link or RecordingLink()
         link.on_resume = lambda: self.clients.dispatcher.on_resume(session)
         try:

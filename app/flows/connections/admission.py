@@ -11,7 +11,7 @@ from collections import Counter
 from app.core.errors import ClientError, ErrorCode, ServerError
 from app.core.limits import ConnectionLimits
 from app.core.protocol import frames
-from app.flows.delivery.session import Session
+from app.flows.delivery.session import NO_PEER, Peer, Session
 from app.ports.clock import Clock
 
 _DRAINING_RETRY_S = 5.0
@@ -57,7 +57,7 @@ class Admission:
         if not self.has_capacity:
             raise ServerError(ErrorCode.AT_CAPACITY, retry_after_s=_FULL_RETRY_S)
 
-    def admit(self, user_id: str, device_id: str | None = None, ip: str = "") -> Session:
+    def admit(self, user_id: str, device_id: str | None = None, peer: Peer = NO_PEER) -> Session:
         """Admit a connection before it opens, and return its new session.
 
         Raises ServerError(DRAINING, AT_CAPACITY) and ClientError(TOO_MANY_CONNECTIONS). An old session that the new one
@@ -66,10 +66,10 @@ class Admission:
         """
         if self.is_draining:
             raise ServerError(ErrorCode.DRAINING, retry_after_s=_DRAINING_RETRY_S)
-        if ip and self._by_ip[ip] >= self._limits.max_per_ip:
+        if peer.key and self._by_ip[peer.key] >= self._limits.max_per_ip:
             detail = f"This address already has {self._limits.max_per_ip} connections"
             raise TooManyFromIp(ErrorCode.TOO_MANY_CONNECTIONS, detail, retry_after_s=_IP_RETRY_S)
-        session = Session(self._next_id(), user_id, self._clock.monotonic(), device_id, ip)
+        session = Session(self._next_id(), user_id, self._clock.monotonic(), device_id, peer)
         displaced = self.displaced_by(session)
         if len(self._sessions) - len(displaced) >= self._limits.max_total:
             raise ServerError(ErrorCode.AT_CAPACITY, retry_after_s=_FULL_RETRY_S)
@@ -97,10 +97,10 @@ class Admission:
             self._by_user[session.user_id] = others
         else:
             del self._by_user[session.user_id]
-        if session.ip:
-            self._by_ip[session.ip] -= 1
-            if not self._by_ip[session.ip]:
-                del self._by_ip[session.ip]
+        if session.peer.key:
+            self._by_ip[session.peer.key] -= 1
+            if not self._by_ip[session.peer.key]:
+                del self._by_ip[session.peer.key]
         return True
 
     def all_sessions(self) -> list[Session]:
@@ -126,8 +126,8 @@ class Admission:
     def _add(self, session: Session) -> None:
         self._sessions[session.id] = session
         self._by_user[session.user_id] = (*self._by_user.get(session.user_id, ()), session)
-        if session.ip:
-            self._by_ip[session.ip] += 1
+        if session.peer.key:
+            self._by_ip[session.peer.key] += 1
 
     def _next_id(self) -> str:
         self._admitted += 1

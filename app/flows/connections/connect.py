@@ -19,7 +19,7 @@ from app.flows.delivery.acks import Acks
 from app.flows.delivery.channel import Channel
 from app.flows.delivery.inbox import Inbox
 from app.flows.delivery.resume import StartResolver
-from app.flows.delivery.session import ClientOptions, Session, token_state
+from app.flows.delivery.session import ClientOptions, Peer, Session, token_state
 
 
 class ConnectRequest(NamedTuple):
@@ -61,7 +61,9 @@ class Connect:
         """Raise ServerError(DRAINING) while the server shuts down, and ServerError(AT_CAPACITY) while it is full."""
         self._admission.check_capacity()
 
-    async def admit(self, request: ConnectRequest, identity: Identity, ip: str, inbox: Inbox | None = None) -> Session:
+    async def admit(
+        self, request: ConnectRequest, identity: Identity, peer: Peer, inbox: Inbox | None = None
+    ) -> Session:
         """Admit a connection, load and check what its client asked for, and return the new session. `inbox` is the
         inbox of a pending connection: the new session takes over its waiting messages and the state of its rate limit.
 
@@ -73,7 +75,7 @@ class Connect:
             where = (FieldError("user_id", "is required"),)
             raise ClientError(ErrorCode.INVALID_PARAMETER, "user_id is required", fields=where)
         self._check_channels(request.channels, identity)
-        session = self._admission.admit(user_id, request.device_id, ip)
+        session = self._admission.admit(user_id, request.device_id, peer)
         try:
             await self._prepare(session, request, identity, inbox)
         except BaseException:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from app.core.delivery.phases import Phase
+from app.core.filters.filter import Filter
 from app.core.protocol.close_codes import DisconnectReason
 from app.core.protocol.deflate import UNCOMPRESSED
 from app.flows.delivery.session import Session, buffered_bytes
@@ -16,19 +17,25 @@ _MAX_CLOSED = 1_000
 
 
 class ConnectionInfo(msgspec.Struct, frozen=True):
-    """One connection: its user and device, its traffic, where it is in the log, and why it ended.
+    """One connection: its user and device, the address and User-Agent of its client, its filters, its traffic, where it
+    is in the log, and why it ended.
 
-    `duration_s` is the time since its admission. `idle_s` is the time since the last frame from its client. For a
-    closed connection, both times are as of its end. `items` is the number of items that were sent. `behind_items` is
-    the number of items that the connection has yet to read from the log; it is 0 unless the phase is replaying or
-    lagging. `unacked_items` is the number of items that were sent and are not acknowledged. `reason` is null until the
-    connection begins to end. `closed_at`, in Unix seconds, is null while the connection is open.
+    `opened_at` is in Unix seconds. `filters` has the filter of each channel, null if it cannot be read; it is empty for
+    a closed connection. `duration_s` is the time since its admission. `idle_s` is the time since the last frame from
+    its client. For a closed connection, both times are as of its end. `items` is the number of items that were sent.
+    `behind_items` is the number of items that the connection has yet to read from the log; it is 0 unless the phase is
+    replaying or lagging. `unacked_items` is the number of items that were sent and are not acknowledged. `reason` is
+    null until the connection begins to end. `closed_at`, in Unix seconds, is null while the connection is open.
     """
 
     connection_id: str
     user_id: str
     device_id: str | None
+    address: str
+    agent: str
+    opened_at: float
     channels: tuple[str, ...]
+    filters: dict[str, Filter | None]
     phase: Phase
     duration_s: float
     items: int
@@ -51,7 +58,9 @@ class ConnectionHistory:
 
     def record(self, session: Session, position: int) -> None:
         """Keep the description of a connection that has just closed; `position` is the seq that was broadcast last."""
-        self._closed.append(msgspec.structs.replace(self._describe(session, position), closed_at=self._clock.wall()))
+        described = self._describe(session, position)
+        # A thousand closed connections must not keep their filters in memory.
+        self._closed.append(msgspec.structs.replace(described, filters={}, closed_at=self._clock.wall()))
 
     def closed(self) -> list[ConnectionInfo]:
         """Return the descriptions of the connections that closed last, starting with the one that
@@ -71,7 +80,11 @@ class ConnectionHistory:
             connection_id=session.id,
             user_id=session.user_id,
             device_id=session.device_id,
+            address=session.peer.address,
+            agent=session.peer.agent,
+            opened_at=round(self._clock.wall() - (now - session.opened_at), 3),
             channels=session.channels.names,
+            filters={channel.name: channel.filter for channel in session.channels},
             phase=session.phase,
             duration_s=round(now - session.opened_at, 3),
             items=session.sent + self._slots.delivered(session),

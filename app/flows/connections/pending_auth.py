@@ -24,7 +24,7 @@ from app.flows.connections.connect import Connect, ConnectRequest
 from app.flows.connections.dispatcher import MessageDispatcher
 from app.flows.connections.handler import BaseHandler
 from app.flows.connections.handshake_metrics import refusal_of
-from app.flows.delivery.session import Session
+from app.flows.delivery.session import Peer, Session
 from app.ports.auth import Verifier
 from app.ports.clock import Clock
 from app.ports.transport import Link
@@ -45,11 +45,11 @@ _log = structlog.get_logger("pending_auth")
 
 class UpgradeContext(NamedTuple):
     """The parts of an upgrade request without a token that are kept until the token arrives: what the client asks for,
-    and the address that the connection will count toward ("" if it counts toward none).
+    and its end of the connection.
     """
 
     request: ConnectRequest
-    ip: str
+    peer: Peer
 
 
 class PendingConnections:
@@ -184,7 +184,7 @@ class PendingConnection(BaseHandler):
         admitted.
         """
         pending, inbox, link = self._all, self.session.inbox, self.session.link
-        session = await pending.connect.admit(self._context.request, identity, self._context.ip, inbox)
+        session = await pending.connect.admit(self._context.request, identity, self._context.peer, inbox)
         if self.session.disconnect_reason is not None or link is None:
             pending.dispatcher.on_closed(session, DisconnectReason.NETWORK)
             return

@@ -54,6 +54,19 @@ def token_state(entitled: Entitlement, expires_at: float | None) -> TokenState:
     return NO_TOKEN if state == NO_TOKEN else state
 
 
+class Peer(msgspec.Struct, frozen=True, gc=False):
+    """The client's end of a connection. `key` is the address against whose limit the connection is counted, "" if it is
+    counted against none. `address` and `agent`, the header User-Agent, are for operators.
+    """
+
+    key: str = ""
+    address: str = ""
+    agent: str = ""
+
+
+NO_PEER = Peer()
+
+
 @cache
 def client_options(is_v2: bool, uses_acks: bool, deflate_window_bits: int) -> ClientOptions:
     """Return a cached ClientOptions, so that all connections with equal options share one object."""
@@ -81,13 +94,13 @@ class Session:
         "disconnect_reason",
         "id",
         "inbox",
-        "ip",
         "last_received_at",
         "last_written_at",
         "link",
         "opened_at",
         "opened_seq",
         "options",
+        "peer",
         "phase",
         "pinged_at",
         "probed_at",
@@ -100,13 +113,12 @@ class Session:
     )
 
     def __init__(
-        self, connection_id: str, user_id: str, now: float, device_id: str | None = None, ip: str = ""
+        self, connection_id: str, user_id: str, now: float, device_id: str | None = None, peer: Peer = NO_PEER
     ) -> None:
         self.id = connection_id
         self.user_id = user_id
         self.device_id = device_id
-        # The IP address against whose limit the connection is counted, "" if it is counted against none.
-        self.ip = ip
+        self.peer = peer
         self.options = ClientOptions()
         self.token = NO_TOKEN
         self.opened_at = self.last_received_at = self.last_written_at = self.pinged_at = now

@@ -18,6 +18,7 @@ from app.core.filters.filter import Filter
 from app.core.limits import Limits
 from app.core.news.item import RawNews
 from app.core.validation.values import Value
+from app.flows.connections.connection_info import ConnectionInfo
 from app.telemetry.labels import Method
 
 API = "/api/v1"
@@ -62,7 +63,12 @@ def api_endpoints(limits: Limits) -> tuple[Endpoint, ...]:
     """Return the endpoints under /api/v1. Each verifies the caller's token, if the server requires tokens, and
     refuses query parameters that it does not have.
     """
-    return tuple(map(_guarded, (*_news_endpoints(limits), *_subscription_endpoints(), *_operator_endpoints())))
+    return tuple(
+        map(
+            _guarded,
+            (*_news_endpoints(limits), *_subscription_endpoints(), *_operator_endpoints(), *_connection_endpoints()),
+        )
+    )
 
 
 def _guarded(endpoint: Endpoint) -> Endpoint:
@@ -170,11 +176,16 @@ def _operator_endpoints() -> tuple[Endpoint, ...]:
             problems=(ErrorCode.OVERLOADED,),
         ),
         Endpoint(Method.GET, f"{API}/limits", operations.get_limits, {HTTPStatus.OK: (responses.ServerLimits,)}),
+    )
+
+
+def _connection_endpoints() -> tuple[Endpoint, ...]:
+    return (
         Endpoint(
             Method.GET,
             f"{API}/connections",
             operations.get_connections,
-            {HTTPStatus.OK: (responses.Connections,)},
+            {HTTPStatus.OK: (responses.Connections[ConnectionInfo],)},
             query=operations.CONNECTIONS_QUERY,
             problems=(ErrorCode.INVALID_PARAMETER,),
             scope=Scope.ADMIN,
@@ -186,6 +197,15 @@ def _operator_endpoints() -> tuple[Endpoint, ...]:
             {HTTPStatus.OK: (responses.ConnectionKicked,)},
             path_params={"id": CONNECTION},
             problems=(ErrorCode.NOT_FOUND,),
+            scope=Scope.ADMIN,
+        ),
+        Endpoint(
+            Method.DELETE,
+            f"{API}/users/{{user_id}}/connections",
+            operations.delete_connections,
+            {HTTPStatus.OK: (responses.UserKicked,)},
+            path_params={"user_id": USER},
+            problems=(ErrorCode.INVALID_PARAMETER,),
             scope=Scope.ADMIN,
         ),
         Endpoint(

@@ -26,6 +26,7 @@ _IPV6_PREFIX = 64
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _LAST_32_BITS = 0xFFFF_FFFF
 _MAX_HEADER_LENGTH = 8_192
+_MAX_SHOWN_LENGTH = 64
 CALL_RATES = ("requests.reads_per_s", "requests.read_burst", "requests.publishes_per_s", "requests.publish_burst")
 """The limits of REST calls. If an operator set one of them, they apply to callers of this machine too."""
 
@@ -33,12 +34,13 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class ClientAddress(NamedTuple):
-    """The keys under which a client is counted: for the number of its open connections, for the rate at which it
-    connects, for the rate of its REST calls, and for the answers that are on their way to it. A key is "" if the limit
-    does not apply to the client, and "unknown" if no IP address is known, for example because a proxy forwarded another
-    text.
+    """A client's address as text, and the keys under which the client is counted: for the number of its open
+    connections, for the rate at which it connects, for the rate of its REST calls, and for the answers that are on
+    their way to it. A key is "" if the limit does not apply to the client, and "unknown" if no IP address is known, for
+    example because a proxy forwarded another text.
     """
 
+    address: str
     open_key: str
     rate_key: str
     call_key: str
@@ -51,7 +53,9 @@ def client_address_of(request: web.Request, settings: Settings) -> ClientAddress
     if is_in(address, settings.trusted_proxies):
         lines = request.headers.getall(settings.proxy_header.value, [])
         address = _forwarded(lines, settings) or address
+    parsed = parse_address(address)
     return ClientAddress(
+        str(parsed) if parsed is not None else address[:_MAX_SHOWN_LENGTH],
         key_of(address, counts_loopback=settings.max_connections_per_ip is not None),
         key_of(address, counts_loopback=settings.connect_rate_per_ip is not None),
         key_of(address, counts_loopback=any(name in settings.limits for name in CALL_RATES)),

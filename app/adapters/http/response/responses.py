@@ -18,7 +18,6 @@ from app.core.limits import Limits
 from app.core.news.item import NewsItem
 from app.core.protocol.explanations import DeliveryStatus, ExplainedStep
 from app.core.protocol.server_messages import FieldProblem
-from app.flows.connections.connection_info import ConnectionInfo
 
 Item = TypeVar("Item")
 Warnings = Annotated[tuple[FieldProblem, ...] | UnsetType, Meta(description="keys that are ignored")]
@@ -154,10 +153,12 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     oldest_seq: int
 
 
-class Connections(msgspec.Struct, frozen=True):
-    """A list of connections, newest first. `total` is the number of connections before `limit` shortened the list."""
+class Connections(msgspec.Struct, Generic[Item], frozen=True):
+    """A list of connections, newest first. `total` is the number of connections before `limit`, or the greatest size of
+    a page, shortened the list.
+    """
 
-    connections: tuple[ConnectionInfo, ...]
+    connections: tuple[Item, ...]
     total: int
 
 
@@ -169,6 +170,16 @@ class ConnectionKicked(msgspec.Struct, frozen=True):
     status: Literal["kicked"]
     connection_id: str
     user_id: str
+
+
+class UserKicked(msgspec.Struct, frozen=True):
+    """The confirmation that a user's connections were closed with code 4500, which tells their clients not to reconnect
+    by themselves. `connections` is how many were open.
+    """
+
+    status: Literal["kicked"]
+    user_id: str
+    connections: int
 
 
 class TokensRevoked(msgspec.Struct, frozen=True):

@@ -1,7 +1,9 @@
 """The handlers for operators: statistics, connections, token revocation, limits and health checks."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
+import msgspec
 import structlog
 from aiohttp import web
 
@@ -17,10 +19,12 @@ from app.adapters.http.response.responses import (
     ServerLimits,
     Statistics,
     TokensRevoked,
+    UserKicked,
 )
 from app.adapters.http.services import CONNECTIONS, CONTEXT, NEWS, OPERATIONS
 from app.core.errors import ClientError, ErrorCode
 from app.core.validation.values import integer
+from app.flows.connections.connection_info import ConnectionInfo
 from app.ports.log import NewsLog
 
 CONNECTIONS_QUERY = {"state": STATE, "user_id": USER, "limit": integer(1, 1_000)}
@@ -62,13 +66,34 @@ async def get_connections(request: web.Request) -> web.Response:
     values = read_params(request.query, CONNECTIONS_QUERY)
     described = request.app[CONNECTIONS].manager.describe(are_open=values.get("state", "open") == "open")
     selected = [info for info in described if values.get("user_id") in (None, info.user_id)]
-    return json_response(Connections(tuple(selected[: values.get("limit", 100)]), len(selected)))
+    max_bytes = request.app[CONTEXT].limits.history.max_page_bytes
+    return json_response(Connections(_encoded(selected[: values.get("limit", 100)], max_bytes), len(selected)))
+
+
+def _encoded(infos: Sequence[ConnectionInfo], max_bytes: int) -> tuple[msgspec.Raw, ...]:
+    """Return the JSON of the first connections that together have at most `max_bytes`, but at least one: the filters of
+    one connection may have a hundred KB.
+    """
+    encoded: list[msgspec.Raw] = []
+    for info in infos:
+        document = msgspec.json.encode(info)
+        max_bytes -= len(document)
+        if encoded and max_bytes < 0:
+            break
+        encoded.append(msgspec.Raw(document))
+    return tuple(encoded)
 
 
 async def delete_connection(request: web.Request) -> web.Response:
     """Close a connection with code 4500, which tells its client not to reconnect by itself."""
     session = request.app[CONNECTIONS].manager.kick(request.match_info["id"])
     return json_response(ConnectionKicked("kicked", session.id, session.user_id))
+
+
+async def delete_connections(request: web.Request) -> web.Response:
+    """Close all connections of a user with code 4500, which tells their clients not to reconnect by themselves."""
+    user = check_user_id(request.match_info["user_id"])
+    return json_response(UserKicked("kicked", user, request.app[CONNECTIONS].manager.kick_user(user)))
 
 
 async def delete_tokens(request: web.Request) -> web.Response:

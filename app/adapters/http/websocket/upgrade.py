@@ -59,7 +59,7 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
 async def _admit(upgrade: UpgradeRequest, context: Context, connections: ConnectionServices) -> Session:
     identity = await context.verifier.verify(upgrade.token)
     wanted = parse_connect_query(upgrade, context.limits)
-    return await connections.connect.admit(wanted, identity, upgrade.client.open_key)
+    return await connections.connect.admit(wanted, identity, upgrade.peer)
 
 
 def _accept_without_token(
@@ -70,7 +70,7 @@ def _accept_without_token(
     Raises NewsError before the 101 if the query is not valid or the server accepts no connection now.
     """
     wanted = parse_connect_query(upgrade, context.limits)
-    pending = connections.pending.accept(UpgradeContext(wanted, upgrade.client.open_key))
+    pending = connections.pending.accept(UpgradeContext(wanted, upgrade.peer))
     try:
         return _start(request, pending.session, pending, upgrade.response_headers())
     finally:

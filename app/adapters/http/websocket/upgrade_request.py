@@ -5,6 +5,7 @@ address.
 import base64
 import binascii
 import hashlib
+import sys
 from typing import NamedTuple, NoReturn
 
 from aiohttp import HttpVersion11, hdrs, web
@@ -16,25 +17,29 @@ from app.adapters.http.response.problems import VERSION_HEADER, WEBSOCKET_VERSIO
 from app.config import Settings
 from app.core.errors import ClientError, ErrorCode, FieldError
 from app.core.protocol.deflate import UNCOMPRESSED, NegotiatedDeflate, negotiate
+from app.flows.delivery.session import Peer
 
 SUBPROTOCOL = "news.v2.json"
 
 # The GUID that is hashed with the client's key to make Sec-WebSocket-Accept (RFC 6455 section 1.3).
 _KEY_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_BYTES = 16
+_MAX_AGENT_LENGTH = 200
 
 
 class UpgradeRequest(NamedTuple):
     """The contents of a valid upgrade request. `accept` is the value of Sec-WebSocket-Accept for the response.
 
-    `client` has the keys under which the connection is
-    counted. `token` is not verified yet; it is None if the request has none. `speaks_subprotocol` tells
-    whether the client offers the subprotocol of v2. `deflate` is None for a connection without compression.
+    `client` has the keys under which the connection is counted. `agent` is the header User-Agent, cut to
+    `_MAX_AGENT_LENGTH` characters. `token` is not verified yet; it is None if the request has none.
+    `speaks_subprotocol` tells whether the client offers the subprotocol of v2. `deflate` is None for a connection
+    without compression.
     """
 
     accept: str
     query: MultiMapping[str]
     client: ClientAddress
+    agent: str
     token: str | None
     speaks_subprotocol: bool
     deflate: NegotiatedDeflate | None
@@ -46,6 +51,10 @@ class UpgradeRequest(NamedTuple):
     @property
     def deflate_window_bits(self) -> int:
         return self.deflate.window_bits if self.deflate is not None else UNCOMPRESSED
+
+    @property
+    def peer(self) -> Peer:
+        return Peer(self.client.open_key, self.client.address, self.agent)
 
     def response_headers(self) -> dict[str, str]:
         """Return the headers of the 101 response, except Upgrade and Connection."""
@@ -64,6 +73,8 @@ def parse_upgrade(request: web.Request, settings: Settings) -> UpgradeRequest:
         accept=_check_handshake(request),
         query=request.query,
         client=client_address_of(request, settings),
+        # Interned, because thousands of connections have the same one.
+        agent=sys.intern(headers.get(hdrs.USER_AGENT, "")[:_MAX_AGENT_LENGTH]),
         token=read_token(request, in_query=settings.token_in_query),
         # Subprotocols are case-sensitive (RFC 6455 section 11.3.4).
         speaks_subprotocol=SUBPROTOCOL in offered_subprotocols(headers),
