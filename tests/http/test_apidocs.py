@@ -109,4 +109,4 @@ async def test_schemathesis_finds_nothing() -> None:
 
     print(out.decode())  # noqa: T201 - what it generated and found
     assert process.returncode == 0
-    assert b"Tested: 16" in out
+    assert b"Tested: 17" in out
