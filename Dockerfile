@@ -13,14 +13,15 @@ ARG REVISION=""
 ENV NEWS_HOST=0.0.0.0 \
     NEWS_PORT=8000 \
     NEWS_METRICS_PORT=9100 \
-    NEWS_DATABASE=/data/news.db \
     NEWS_REVISION=$REVISION \
-    PATH=/opt/news/bin:$PATH
+    PATH=/opt/news/bin:$PATH \
+    PYTHONPATH=/srv/polyfloat-news
 # A named volume takes over the owner of what it is mounted on. The user needs no name.
 RUN install -d -o 10001 -g 10001 /data
 COPY --from=build /opt/news /opt/news
 COPY --from=build /build/app /srv/polyfloat-news/app
-WORKDIR /srv/polyfloat-news
+# The databases are in the working folder: news.db, or sample.db with the sample wire.
+WORKDIR /data
 USER 10001:10001
 VOLUME /data
 EXPOSE 8000 9100
@@ -29,5 +30,6 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "from http.client import HTTPConnection as Http; server = Http('127.0.0.1', 8000, timeout=2); \
 server.request('GET', '/livez'); raise SystemExit(server.getresponse().status != 200)"]
-ENTRYPOINT ["python", "-m", "app"]
+# -P: no module is loaded from the working folder.
+ENTRYPOINT ["python", "-P", "-m", "app"]
 CMD ["serve"]

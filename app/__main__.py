@@ -13,7 +13,7 @@ from app import __version__
 from app.commands.clients import add_listen, add_publish
 from app.commands.database import add_backup, add_restore
 from app.commands.exits import INTERRUPTED
-from app.commands.serve import add_serve
+from app.commands.serve import add_config, add_serve
 from app.commands.token import add_token
 
 
@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     add_publish(commands.add_parser("publish", help="publish items to a server"))
     add_listen(commands.add_parser("listen", help="print items as they arrive"))
     add_token(commands.add_parser("token", help="print a token signed with NEWS_JWT_SECRET"))
+    add_config(commands.add_parser("config", help="check the settings"))
     add_backup(commands.add_parser("backup", help="copy the database into a file, also while a server runs"))
     add_restore(commands.add_parser("restore", help="replace the database by a backup"))
     return parser

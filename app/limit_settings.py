@@ -1,8 +1,9 @@
 """The limits of a server, which follow from its settings and from the machine."""
 
 from app.adapters.system.file_descriptors import usable_descriptors
-from app.config import ConnectionPolicy, Settings
+from app.config import Settings
 from app.core.limits import Limits
+from app.options import ConnectionPolicy
 
 # File descriptors reserved for everything except WebSockets: listeners, database, feeds, scrapes, REST clients.
 _RESERVED_DESCRIPTORS = 256

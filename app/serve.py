@@ -15,12 +15,14 @@ from app.adapters.http.server import Listener, running
 from app.adapters.http.websocket.canary_client import open_receiver
 from app.adapters.http.websocket.upgrade import CANARY_KEY, CANARY_PATH
 from app.adapters.memory.stores import memory_stores
-from app.adapters.sqlite.opening import open_database
+from app.adapters.sqlite.opening import SampleMismatch, open_database
 from app.adapters.sqlite.stores import sqlite_stores
 from app.adapters.system.clock import SystemClock
-from app.config import MEMORY, Settings
+from app.config import Settings
 from app.flows.operations.supervision import supervise
+from app.options import MEMORY, InvalidSetting, variable
 from app.ports.stores import Stores
+from app.reload import Reloader
 from app.telemetry.stats import Stats
 from app.wiring import Server, Worker, build, read_files
 
@@ -39,14 +41,19 @@ class Listening(NamedTuple):
 
 
 async def serve(
-    settings: Settings, stopping: asyncio.Event, started: Callable[[Listening], None], stats: Stats
+    settings: Settings,
+    stopping: asyncio.Event,
+    started: Callable[[Listening], None],
+    stats: Stats,
+    reloader: Reloader | None = None,
 ) -> None:
     """Run the server until `stopping` is set, then shut it down. Call `started` with the server's addresses as soon as
-    it listens.
+    it listens. The configuration is read again whenever that is requested of `reloader`.
 
-    Raises CorruptStateError, InvalidFeedsFile, InvalidSetting (a key that verifies tokens cannot be used), OSError (the
-    database cannot be opened, or an address is in use), and ExceptionGroup (a background task failed). If a background
-    task fails, the server stops, because its internal state may be corrupt.
+    Raises CorruptStateError, InvalidFeedsFile, InvalidSetting (a key that verifies tokens cannot be used, or the
+    database is for sample news and the settings are not, or the other way round), OSError (the database cannot be
+    opened, or an address is in use), and ExceptionGroup (a background task failed). If a background task fails, the
+    server stops, because its internal state may be corrupt.
     """
     async with _open_stores(settings, stats) as stores:
         files = await asyncio.to_thread(read_files, settings)
@@ -56,6 +63,8 @@ async def serve(
         await server.services.connections.revocations.load()
         async with _listening(server) as listening, asyncio.TaskGroup() as tasks:
             works: list[Worker] = [*server.workers, stores.watch, partial(_run_canary, server, listening)]
+            if reloader is not None:
+                works.append(partial(reloader.run, server.poller))
             workers = [_start(tasks, work, stopping) for work in works]
             intake = [tasks.create_task(source.run()) for source in server.sources]
             started(listening)
@@ -76,8 +85,13 @@ async def _open_stores(settings: Settings, stats: Stats) -> AsyncIterator[Stores
     if settings.database == MEMORY:
         yield memory_stores()
         return
-    async with open_database(settings.database, stats) as database:
-        yield await sqlite_stores(database)
+    try:
+        async with open_database(settings.database, stats, is_sample=settings.sample_wire) as database:
+            yield await sqlite_stores(database)
+    except SampleMismatch as error:
+        must_be = "0" if settings.sample_wire else "1"
+        detail = f"{variable('sample_wire')} must be {must_be} with it, or name another file"
+        raise InvalidSetting("database", settings.database, f"{error}: {detail}") from error
 
 
 @asynccontextmanager

@@ -136,6 +136,7 @@ class Server(NamedTuple):
     clients: Clients
     shutdown: Shutdown
     canary: Canary
+    poller: RssPoller
     sources: Sequence[RssPoller | SampleWire]
     workers: Sequence[Worker]
     pages: Mapping[str, StaticPage]
@@ -182,6 +183,7 @@ def build(settings: Settings, stores: Stores, files: Files, clock: Clock, stats:
             clock,
         ),
         canary=Canary(pipeline.websocket_queue, canary_handler.send, limits.canary, clock, stats),
+        poller=pipeline.poller,
         sources=(pipeline.poller, *pipeline.sample_wire),
         workers=[*pipeline.workers, retention.run, partial(watch_loop_lag, clock, stats), *clients.workers],
         pages=files.pages,

@@ -10,7 +10,7 @@ from app.client.listen import ConnectionRefused, as_line, listen
 from app.client.publish import PublishFailed, publish_file
 from app.client.server import check_address
 from app.commands.exits import FAILED, WRONG, complain
-from app.config import PREFIX
+from app.options import PREFIX
 
 
 def add_publish(parser: argparse.ArgumentParser) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from app.adapters.sqlite.backup import BackupError, back_up, restore
 from app.commands.exits import CORRUPT, FAILED, WRONG, complain
-from app.config import MEMORY, OPTIONS, InvalidSetting, read_settings
+from app.config import read_settings
 from app.core.errors import CorruptStateError
+from app.options import MEMORY, OPTIONS, InvalidSetting
 
 
 def add_backup(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 import structlog
 import uvloop
@@ -13,9 +14,12 @@ from app.adapters.sources.rss.config import InvalidFeedsFile
 from app.adapters.system.clock import SystemClock
 from app.adapters.system.gc_tuning import tune_garbage_collector
 from app.adapters.system.logs import set_up_logging
+from app.commands.check import check_settings
 from app.commands.exits import CORRUPT, FAILED, WRONG, complain
-from app.config import OPTIONS, SECRETS, InvalidSetting, Settings, read_settings, unknown_variables, variable
+from app.config import Settings, read_settings, unknown_variables
 from app.core.errors import CorruptStateError
+from app.options import OPTIONS, SECRETS, InvalidSetting, variable
+from app.reload import Reloader
 from app.serve import Listening, serve
 from app.telemetry.stats import Stats
 
@@ -23,6 +27,13 @@ _log = structlog.get_logger("main")
 
 
 def add_serve(parser: argparse.ArgumentParser) -> None:
+    add_options(parser)
+    parser.add_argument("--print-config", action="store_true", help="print the resulting settings and exit")
+    parser.set_defaults(run=_serve)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add an option for every setting that may be one."""
     for name, option in OPTIONS.items():
         if option.only_as_variable:
             continue
@@ -31,18 +42,45 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
         nargs = "?" if must_be == "0 or 1" else None
         text = f"{option.help} ({must_be}; {variable(name)})"
         parser.add_argument(f"--{name.replace('_', '-')}", help=text, nargs=nargs, const="1" if nargs else None)
-    parser.add_argument("--print-config", action="store_true", help="print the resulting settings and exit")
-    parser.set_defaults(run=_serve)
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="command")
+    check = commands.add_parser("check", help="check the settings and what they name, and start nothing")
+    add_options(check)
+    check.set_defaults(run=_check)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    try:
-        chosen = {name: value for name in OPTIONS if (value := getattr(arguments, name, None)) is not None}
-        settings = read_settings(os.environ, chosen)
+    def start() -> None:
+        settings = _read(arguments)
         if arguments.print_config:
             _print_config(settings)
+            check_settings(settings)
         else:
-            _run_server(settings)
+            _run_server(settings, lambda: _read(arguments))
+
+    return _explained(start)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    def check() -> None:
+        settings = _read(arguments)
+        check_settings(settings)
+        sys.stdout.write(f"{settings.config or 'The configuration'} is valid\n")
+
+    return _explained(check)
+
+
+def _read(arguments: argparse.Namespace) -> Settings:
+    chosen = {name: value for name in OPTIONS if (value := getattr(arguments, name, None)) is not None}
+    return read_settings(os.environ, chosen)
+
+
+def _explained(run: Callable[[], None]) -> int:
+    """Call a function, and return the exit code that stands for its exception; the exception is explained in words."""
+    try:
+        run()
     except (InvalidSetting, InvalidFeedsFile) as error:
         return complain(error, WRONG)
     except CorruptStateError as error:
@@ -56,19 +94,23 @@ def _serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _run_server(settings: Settings) -> None:
+def _run_server(settings: Settings, read: Callable[[], Settings]) -> None:
     stats = Stats()
     set_up_logging(settings.log_level, settings.log_format, SystemClock().monotonic, stats.server.record_log_line)
     for name, hint in unknown_variables(os.environ).items():
         _log.warning("unknown_setting", name=name, detail=f"is not a setting, and is ignored{hint}")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve_until_signalled(settings, stats))
+        runner.run(_serve_until_signalled(settings, read, stats))
 
 
-async def _serve_until_signalled(settings: Settings, stats: Stats) -> None:
+async def _serve_until_signalled(settings: Settings, read: Callable[[], Settings], stats: Stats) -> None:
     """Serve until SIGTERM or SIGINT, then shut down in order. A second signal cancels the shutdown and raises
     CancelledError.
+
+    At SIGHUP the configuration is read again. A server that was started in a terminal shuts down instead, because the
+    signal means that the terminal is gone.
     """
+    reloader = Reloader(settings, read)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     serving = asyncio.current_task()
@@ -80,7 +122,10 @@ async def _serve_until_signalled(settings: Settings, stats: Stats) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    await serve(settings, stopping, lambda listening: _announce(settings, listening), stats)
+    # Asked now, because a terminal that is gone is no terminal.
+    is_in_terminal = sys.stdin is not None and sys.stdin.isatty()
+    loop.add_signal_handler(signal.SIGHUP, stop if is_in_terminal else reloader.request)
+    await serve(settings, stopping, lambda listening: _announce(settings, listening), stats, reloader)
 
 
 def _announce(settings: Settings, listening: Listening) -> None:

@@ -7,11 +7,12 @@ import sys
 from app.adapters.system.clock import SystemClock
 from app.adapters.tokens.signing import sign
 from app.commands.exits import WRONG, complain
-from app.config import InvalidSetting, read_settings
+from app.config import read_settings
 from app.core.access.entitlement import parse_entitlement
 from app.core.access.identity import MAX_TOKEN_LIFETIME_S, Scope, check_subject
 from app.core.errors import ClientError
 from app.core.validation.strict_json import decode_object
+from app.options import InvalidSetting
 
 
 def add_token(parser: argparse.ArgumentParser) -> None:

@@ -6,9 +6,10 @@ import pytest
 import structlog
 
 from app.adapters.system.logs import set_up_logging
-from app.config import InvalidSetting, LogFormat, LogLevel, Settings, read_settings, unknown_variables
+from app.config import Settings, read_settings, unknown_variables
 from app.core.limits import Limits
 from app.core.validation.limit_overrides import RENAMED
+from app.options import InvalidSetting, LogFormat, LogLevel
 from tests.support.clock import FakeClock
 from tests.support.tokens import SECRET
 

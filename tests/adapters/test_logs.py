@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from app.adapters.system.logs import BURST_LINES, LINES_PER_S, set_up_logging
-from app.config import LogFormat, LogLevel
+from app.options import LogFormat, LogLevel
 from tests.support.clock import FakeClock
 
 
@@ -64,7 +64,7 @@ def test_library_logs_have_the_same_format(form: LogFormat) -> None:
     setting_up = f"set_up_logging(LogLevel.INFO, LogFormat({form.value!r}), time.monotonic)"
     program = f"""import logging, time
 from app.adapters.system.logs import set_up_logging
-from app.config import LogFormat, LogLevel
+from app.options import LogFormat, LogLevel
 {setting_up}
 logging.getLogger("asyncio").warning("took %s", "long")
 """

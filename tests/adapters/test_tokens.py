@@ -18,10 +18,11 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from app.adapters.memory.revocation_store import MemoryRevocationStore
 from app.adapters.tokens.choice import create_verifier
 from app.adapters.tokens.signing import sign
-from app.config import InvalidSetting, Settings
+from app.config import Settings
 from app.core.access.identity import ANONYMOUS, Identity, Scope
 from app.core.errors import ClientError, ErrorCode, NewsError, ServerError
 from app.flows.connections.revocations import Revocations
+from app.options import InvalidSetting
 from app.ports.auth import Verifier
 from app.telemetry.labels import TokenCheck
 from app.telemetry.stats import Stats

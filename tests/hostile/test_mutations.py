@@ -22,7 +22,8 @@ from app.core.limits import Limits
 from app.core.protocol.close_codes import DisconnectReason
 from app.flows.connections.connect import ConnectRequest
 from app.flows.delivery.channel import Channel
-from app.flows.delivery.session import NO_PEER, Session, client_options
+from app.flows.delivery.peer import NO_PEER
+from app.flows.delivery.session import Session, client_options
 from tests.support.harness import Harness
 from tests.support.sockets import masked
 

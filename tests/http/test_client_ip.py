@@ -8,12 +8,12 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from app.config import ProxyHeader
 from app.core.errors import ErrorCode, NewsError
 from app.core.limits import HeartbeatLimits, Limits
 from app.flows.connections.admission import Admission, TooManyFromIp
 from app.flows.connections.connect_rate import ConnectRateLimiter
-from app.flows.delivery.session import Peer
+from app.flows.delivery.peer import Peer
+from app.options import ProxyHeader
 from app.telemetry.labels import LimitHit, RateScope
 from app.telemetry.limit_hits import limit_hits
 from app.telemetry.stats import Stats

@@ -6,7 +6,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from app.config import InvalidSetting, read_settings
+from app.config import read_settings
+from app.options import InvalidSetting
 from tests.support.server import RunningServer, running
 from tests.support.tokens import SECRET
 

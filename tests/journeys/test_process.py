@@ -19,7 +19,7 @@ from tests.support.items import raw
 from tests.support.process import free_port, run_command, server_process, spawn
 from tests.support.server import RunningServer
 from tests.support.sockets import open_raw
-from tests.support.time_limits import soon
+from tests.support.time_limits import soon, within
 from tests.support.tokens import SECRET
 
 pytestmark = [pytest.mark.process, pytest.mark.time_limit(60)]
@@ -348,7 +348,36 @@ async def test_sample_wire_plays_without_a_network(tmp_path: Path) -> None:
         async with connect(f"{running.server.ws_url}?user_id=u") as socket:
             message = json.loads(await soon(socket.recv()))
 
-    assert message["type"] == "news_item"
+    assert (message["type"], message["data"]["tags"]) == ("news_item", ["sample"])
+
+
+async def test_sample_news_are_never_mixed_with_others(tmp_path: Path) -> None:
+    real, samples = str(tmp_path / "real.db"), str(tmp_path / "samples.db")
+    async with server_process("--database", real) as running:
+        await running.server.publish(raw(1))
+    async with server_process("--database", samples, "--sample-wire") as running:
+        async with within():
+            while (await running.server.get("/api/v1/stats"))["seq"] == 0:
+                await asyncio.sleep(0.05)
+
+    with_wire = await run_command("serve", "--port", "0", "--database", real, "--sample-wire")
+    without = await run_command("serve", "--port", "0", "--database", samples)
+
+    assert (with_wire.code, without.code) == (2, 2)
+    assert "holds news that are no samples: NEWS_SAMPLE_WIRE must be 0" in with_wire.err
+    assert "holds sample news: NEWS_SAMPLE_WIRE must be 1" in without.err
+    async with server_process("--database", samples, "--sample-wire"):
+        pass
+
+
+async def test_sample_wire_has_its_own_database() -> None:
+    with_wire = await run_command("serve", "--print-config", "--sample-wire")
+    named = await run_command("serve", "--print-config", "--sample-wire", "--database", "mine.db")
+    without = await run_command("serve", "--print-config")
+
+    assert "NEWS_DATABASE=mine.db\n" in named.out
+    assert "NEWS_DATABASE=sample.db\n" in with_wire.out
+    assert "NEWS_DATABASE=news.db\n" in without.out
 
 
 async def test_original_database_opens_and_filters(tmp_path: Path) -> None:

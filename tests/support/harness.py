@@ -25,7 +25,8 @@ from app.flows.delivery.channel import Channel
 from app.flows.delivery.in_flight import Outgoing
 from app.flows.delivery.live import LiveSet
 from app.flows.delivery.live_delivery import LiveDelivery
-from app.flows.delivery.session import NO_PEER, Session, client_options
+from app.flows.delivery.peer import NO_PEER
+from app.flows.delivery.session import Session, client_options
 from app.ports.log import Record
 from app.ports.stores import Stores
 from app.ports.transport import SendMany

@@ -12,10 +12,13 @@ from app.ports.clock import Clock
 from app.telemetry.labels import Intake
 
 INTERVAL_S = 1.5
+SAMPLE_TAG = "sample"
 
 
 class SampleWire:
-    """A source that puts the sample items into raw_news_queue, with the current time as `published_at`."""
+    """A source that puts the sample items into raw_news_queue, with the current time as `published_at` and the tag
+    `sample`.
+    """
 
     def __init__(
         self,
@@ -43,4 +46,4 @@ class SampleWire:
         url, _, fragment = str(item["url"]).partition("#")
         link = f"{url}?edition={edition}" + (f"#{fragment}" if fragment else "")
         now = self._clock.wall()
-        return parse_raw({**item, "url": link, "published_at": now}, now)
+        return parse_raw({**item, "url": link, "published_at": now, "tags": [SAMPLE_TAG]}, now)

@@ -84,6 +84,16 @@ def check(path: Path) -> Contents:
     return Contents(items, head, epoch)
 
 
+def is_for_samples(path: Path) -> bool:
+    """Return whether a database that `check` accepted is for sample items."""
+    with _opened(path) as connection:
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(log_identity)")}
+        if "is_sample" not in columns:
+            return False
+        [(is_sample,)] = connection.execute("SELECT is_sample FROM log_identity").fetchall()
+        return bool(is_sample)
+
+
 def _begin_new_log(copy: sqlite3.Connection) -> None:
     copy.execute("UPDATE log_identity SET epoch = ?", (secrets.token_hex(4),))
     columns = {row[1] for row in copy.execute("PRAGMA table_info(log_identity)")}

@@ -36,12 +36,18 @@ class CannotOpen(OSError):
     """The database file cannot be opened; the message names the setting and the reason."""
 
 
+class SampleMismatch(ValueError):
+    """Sample items would be stored among real ones, or real ones among sample items. The message says which."""
+
+
 @asynccontextmanager
-async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
+async def open_database(path: str, stats: Stats, *, is_sample: bool = False) -> AsyncIterator[Database]:
     """Open the database file, migrate its tables, and yield the database. Its writer runs while the context lasts.
 
-    Raises CannotOpen if the path is wrong, another server has the file open, the file must not be written, or the disk
-    is full. Raises CorruptStateError if the file is not a usable database, or is from a newer release.
+    `is_sample` is whether sample items will be stored; an empty database is then marked for them. Raises CannotOpen if
+    the path is wrong, another server has the file open, the file must not be written, or the disk is full. Raises
+    CorruptStateError if the file is not a usable database, or is from a newer release. Raises SampleMismatch if the
+    database is for sample items and `is_sample` is False, or the other way round.
     """
     # SQLite keeps its own files beside the file itself, also if the path is a symbolic link.
     path = await asyncio.to_thread(os.path.realpath, path)
@@ -59,6 +65,7 @@ async def open_database(path: str, stats: Stats) -> AsyncIterator[Database]:
             await searcher.create_function("normalise", 1, normalize, deterministic=True)
             await writer.create_function("check_database_file", 0, file.check)
             with explaining(path):
+                await _check_sample(writer, is_sample=is_sample)
                 await file.mark.recognize(writer)
             database = Database(writer, reader, searcher, path, stats, space, file)
             # A TaskGroup would wrap exceptions of the context's body in an ExceptionGroup. It is not needed, because
@@ -83,6 +90,19 @@ def explaining(path: str) -> Iterator[None]:
         if error.sqlite_errorname.startswith(_NO_DAMAGE):
             raise CannotOpen(f"NEWS_DATABASE={path!r}: {error}") from error
         raise CorruptStateError(f"{path} cannot be used as a database: {error}") from error
+
+
+async def _check_sample(writer: aiosqlite.Connection, *, is_sample: bool) -> None:
+    """Check that a database is for sample items exactly if `is_sample` is set; an empty one becomes what it must be.
+    Raises SampleMismatch.
+    """
+    sql = "SELECT is_sample, EXISTS (SELECT 1 FROM news_log) FROM log_identity"
+    [(marked, has_items)] = await writer.execute_fetchall(sql)
+    if bool(marked) is is_sample:
+        return
+    if has_items:
+        raise SampleMismatch("holds sample news" if marked else "holds news that are no samples")
+    await writer.execute("UPDATE log_identity SET is_sample = ?", (is_sample,))
 
 
 def _try_to_open(path: str) -> None:

@@ -86,6 +86,8 @@ _TO_VERSION_4 = (
     # was replaced by an older one.
     "ALTER TABLE log_identity ADD COLUMN start_id TEXT",
     "ALTER TABLE log_identity ADD COLUMN previous_start_id TEXT",
+    # Whether the log is for sample items, which must not be mixed with real ones.
+    "ALTER TABLE log_identity ADD COLUMN is_sample INTEGER NOT NULL DEFAULT 0",
 )
 
 _MIGRATIONS: tuple[Iterable[str], ...] = (_TO_VERSION_1, _TO_VERSION_2, _TO_VERSION_3, _TO_VERSION_4)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import structlog
 
-from app.config import LogFormat, LogLevel
 from app.core.rate_limiter import KeyedRateLimiter
+from app.options import LogFormat, LogLevel
 
 # For warnings and errors with the same event name: the number that may be logged in a burst, and then the number per
 # second.

@@ -4,8 +4,9 @@ from app.adapters.tokens.anonymous import AnonymousVerifier
 from app.adapters.tokens.jwks import PublishedKeys
 from app.adapters.tokens.keys import FixedKey, KeySource, public_key, secret_key
 from app.adapters.tokens.verifier import ExpectedClaims, JwtVerifier
-from app.config import InvalidSetting, Settings
+from app.config import Settings
 from app.flows.connections.revocations import Revocations
+from app.options import InvalidSetting
 from app.ports.auth import Verifier
 from app.ports.clock import Clock
 from app.telemetry.stats import Stats

@@ -11,7 +11,8 @@ from collections import Counter
 from app.core.errors import ClientError, ErrorCode, ServerError
 from app.core.limits import ConnectionLimits
 from app.core.protocol import frames
-from app.flows.delivery.session import NO_PEER, Peer, Session
+from app.flows.delivery.peer import NO_PEER, Peer
+from app.flows.delivery.session import Session
 from app.ports.clock import Clock
 
 _DRAINING_RETRY_S = 5.0

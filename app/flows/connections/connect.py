@@ -18,8 +18,9 @@ from app.flows.connections.subscriptions import SubscriptionService
 from app.flows.delivery.acks import Acks
 from app.flows.delivery.channel import Channel
 from app.flows.delivery.inbox import Inbox
+from app.flows.delivery.peer import Peer
 from app.flows.delivery.resume import StartResolver
-from app.flows.delivery.session import ClientOptions, Peer, Session, token_state
+from app.flows.delivery.session import ClientOptions, Session, token_state
 
 
 class ConnectRequest(NamedTuple):

@@ -24,7 +24,8 @@ from app.flows.connections.connect import Connect, ConnectRequest
 from app.flows.connections.dispatcher import MessageDispatcher
 from app.flows.connections.handler import BaseHandler
 from app.flows.connections.handshake_metrics import refusal_of
-from app.flows.delivery.session import Peer, Session
+from app.flows.delivery.peer import Peer
+from app.flows.delivery.session import Session
 from app.ports.auth import Verifier
 from app.ports.clock import Clock
 from app.ports.transport import Link

@@ -2,6 +2,7 @@
 
 channel        one filter of a connection, under a name
 session        the state of one connection
+peer           the client's end of a connection: address and User-Agent
 inbox          a client's unanswered messages, and the token buckets that meter its frames
 live           the set of live connections: how a connection joins and leaves it, and how it is written to
 slots          the number (slot) of each channel in the filter index, and how many items were sent to each slot

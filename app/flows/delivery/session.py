@@ -19,6 +19,7 @@ from app.core.protocol.close_codes import DisconnectReason
 from app.core.protocol.deflate import UNCOMPRESSED
 from app.flows.delivery.channel import Channel, ChannelSet
 from app.flows.delivery.inbox import Inbox
+from app.flows.delivery.peer import NO_PEER, Peer
 from app.ports.transport import Link
 
 
@@ -52,19 +53,6 @@ def token_state(entitled: Entitlement, expires_at: float | None) -> TokenState:
     """Return the state of a token. All connections without a token share one object, NO_TOKEN."""
     state = TokenState(entitled, expires_at)
     return NO_TOKEN if state == NO_TOKEN else state
-
-
-class Peer(msgspec.Struct, frozen=True, gc=False):
-    """The client's end of a connection. `key` is the address against whose limit the connection is counted, "" if it is
-    counted against none. `address` and `agent`, the header User-Agent, are for operators.
-    """
-
-    key: str = ""
-    address: str = ""
-    agent: str = ""
-
-
-NO_PEER = Peer()
 
 
 @cache

@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from app.config import ProxyHeader, Settings
+from app.config import Settings
+from app.options import ProxyHeader
 
 _IPV6_PREFIX = 64
 # RFC 6052: an IPv4 address in the last 32 bits, written by a NAT64 gateway.
@@ -53,9 +54,8 @@ def client_address_of(request: web.Request, settings: Settings) -> ClientAddress
     if is_in(address, settings.trusted_proxies):
         lines = request.headers.getall(settings.proxy_header.value, [])
         address = _forwarded(lines, settings) or address
-    parsed = parse_address(address)
     return ClientAddress(
-        str(parsed) if parsed is not None else address[:_MAX_SHOWN_LENGTH],
+        _shown(address),
         key_of(address, counts_loopback=settings.max_connections_per_ip is not None),
         key_of(address, counts_loopback=settings.connect_rate_per_ip is not None),
         key_of(address, counts_loopback=any(name in settings.limits for name in CALL_RATES)),
@@ -97,6 +97,12 @@ def parse_address(text: str) -> Address | None:
         if address in _NAT64:
             return ipaddress.IPv4Address(int(address) & _LAST_32_BITS)
     return address
+
+
+@lru_cache(1_024)
+def _shown(text: str) -> str:
+    address = parse_address(text)
+    return str(address) if address is not None else text[:_MAX_SHOWN_LENGTH]
 
 
 @lru_cache(1_024)

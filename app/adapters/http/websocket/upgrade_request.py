@@ -5,7 +5,6 @@ address.
 import base64
 import binascii
 import hashlib
-import sys
 from typing import NamedTuple, NoReturn
 
 from aiohttp import HttpVersion11, hdrs, web
@@ -17,7 +16,7 @@ from app.adapters.http.response.problems import VERSION_HEADER, WEBSOCKET_VERSIO
 from app.config import Settings
 from app.core.errors import ClientError, ErrorCode, FieldError
 from app.core.protocol.deflate import UNCOMPRESSED, NegotiatedDeflate, negotiate
-from app.flows.delivery.session import Peer
+from app.flows.delivery.peer import Peer, peer
 
 SUBPROTOCOL = "news.v2.json"
 
@@ -54,7 +53,7 @@ class UpgradeRequest(NamedTuple):
 
     @property
     def peer(self) -> Peer:
-        return Peer(self.client.open_key, self.client.address, self.agent)
+        return peer(self.client.open_key, self.client.address, self.agent)
 
     def response_headers(self) -> dict[str, str]:
         """Return the headers of the 101 response, except Upgrade and Connection."""
@@ -73,8 +72,7 @@ def parse_upgrade(request: web.Request, settings: Settings) -> UpgradeRequest:
         accept=_check_handshake(request),
         query=request.query,
         client=client_address_of(request, settings),
-        # Interned, because thousands of connections have the same one.
-        agent=sys.intern(headers.get(hdrs.USER_AGENT, "")[:_MAX_AGENT_LENGTH]),
+        agent=headers.get(hdrs.USER_AGENT, "")[:_MAX_AGENT_LENGTH],
         token=read_token(request, in_query=settings.token_in_query),
         # Subprotocols are case-sensitive (RFC 6455 section 11.3.4).
         speaks_subprotocol=SUBPROTOCOL in offered_subprotocols(headers),

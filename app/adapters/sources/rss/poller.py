@@ -60,6 +60,7 @@ class RssPoller:
         stats: Stats,
     ) -> None:
         self._feeds = [_PolledFeed(config) for config in feeds]
+        self._replaced = asyncio.Event()
         self._queue = raw_news_queue
         self._limits = limits
         self._clock = clock
@@ -77,11 +78,24 @@ class RssPoller:
         """Return the number of feeds whose last poll succeeded, plus the number of feeds that were never polled."""
         return sum(not feed.failures for feed in self._feeds)
 
+    def replace(self, feeds: Iterable[FeedConfig]) -> None:
+        """Poll these feeds from now on. A feed that was polled before with the same configuration keeps its state."""
+        polled = {feed.config: feed for feed in self._feeds}
+        self._feeds = [polled.get(config) or _PolledFeed(config) for config in feeds]
+        self._replaced.set()
+
     async def run(self) -> None:
         """Poll every feed at its own interval, until cancelled."""
+        polling: dict[_PolledFeed, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as tasks:
-            for feed in self._feeds:
-                tasks.create_task(self._run_feed(feed), name=f"feed {feed.config.url}")
+            while True:
+                self._replaced.clear()
+                for feed in polling.keys() - set(self._feeds):
+                    polling.pop(feed).cancel()
+                for feed in self._feeds:
+                    if feed not in polling:
+                        polling[feed] = tasks.create_task(self._run_feed(feed), name=f"feed {feed.config.url}")
+                await self._replaced.wait()
 
     async def _run_feed(self, feed: _PolledFeed) -> None:
         async with session_for(feed.config) as session:
