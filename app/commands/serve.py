@@ -14,6 +14,7 @@ from app.adapters.sources.rss.config import InvalidFeedsFile
 from app.adapters.system.clock import SystemClock
 from app.adapters.system.gc_tuning import tune_garbage_collector
 from app.adapters.system.logs import set_up_logging
+from app.adapters.system.service_manager import notify
 from app.commands.check import check_settings
 from app.commands.exits import CORRUPT, FAILED, WRONG, complain
 from app.config import Settings, read_settings, unknown_variables
@@ -119,6 +120,7 @@ async def _serve_until_signalled(settings: Settings, read: Callable[[], Settings
         if stopping.is_set() and serving is not None:
             serving.cancel()
         stopping.set()
+        notify("STOPPING=1")
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
@@ -130,6 +132,7 @@ async def _serve_until_signalled(settings: Settings, read: Callable[[], Settings
 
 def _announce(settings: Settings, listening: Listening) -> None:
     tune_garbage_collector()
+    notify("READY=1")
     _log.info("serving", **listening._asdict(), database=settings.database, sample_wire=settings.sample_wire)
     if settings.allow_anonymous:
         _log.warning("anonymous_access", detail="anyone who reaches this server can read, publish and subscribe")
