@@ -50,6 +50,7 @@ class NewsQuery(NamedTuple):
     Items are sorted newest first, by `published_at` and then seq. With `after_seq` or `before_seq` the newest item is
     the one with the highest seq, so that pages neither overlap nor skip items while news arrives. `older_than` is the
     (published_at, seq) of an item; the page then starts with the next older item, by `published_at` and then seq.
+    `up_to_seq` is inclusive and does not change the order: it is the newest item when the first page was read.
     """
 
     limit: int = 50
@@ -64,6 +65,7 @@ class NewsQuery(NamedTuple):
     after_seq: int | None = None
     before_seq: int | None = None
     older_than: tuple[float, int] | None = None
+    up_to_seq: int | None = None
 
 
 class NewsTotals(NamedTuple):

@@ -43,6 +43,7 @@ def test_repeated_warnings_are_counted_but_rate_limited(
     for number in range(500):
         log.warning("flooding", number=number)
         log.info("connection_opened", number=number)
+        log.info("request_refused", number=number)
     log.error("something_else")
     clock.move(1 / LINES_PER_S)
     log.warning("flooding", number=500)
@@ -51,9 +52,10 @@ def test_repeated_warnings_are_counted_but_rate_limited(
     assert Counter(line["event"] for line in lines) == {
         "flooding": BURST_LINES + 1,
         "connection_opened": 500,
+        "request_refused": BURST_LINES,
         "something_else": 1,
     }
-    assert counted == {"warning": 501, "info": 500, "error": 1}
+    assert counted == {"warning": 501, "info": 1_000, "error": 1}
     floods = [line for line in lines if line["event"] == "flooding"]
     assert [line.get("suppressed") for line in floods[-2:]] == [None, 500 - BURST_LINES]
     assert floods[-1]["number"] == 500

@@ -124,6 +124,18 @@ MUTANTS = (
         "                    await asyncio.sleep(0)\n",
     ),
     Mutant(
+        "explanations show that a hidden item exists",
+        "app/flows/connections/explain.py",
+        "    return not entitled.hides_items or may_see(analyze_item(record.item), entitled)\n",
+        "    return True\n",
+    ),
+    Mutant(
+        "sample news are written among real ones",
+        "app/adapters/sqlite/opening.py",
+        "    if has_items:\n        raise SampleMismatch",
+        "    if has_items and marked:\n        raise SampleMismatch",
+    ),
+    Mutant(
         "a database that was put back keeps its epoch",
         "app/adapters/sqlite/mark.py",
         "        epoch = secrets.token_hex(4) if was_put_back(found, mark) else None\n",

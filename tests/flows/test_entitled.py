@@ -180,10 +180,6 @@ async def test_explain_does_not_reveal_hidden_items(harness: Harness) -> None:
     late, late_link = await harness.arrive("v", entitled=may(min_delay_s=60))
     await harness.send(late, {"type": "explain", "id": 2, "item": record.item.id})
 
-    explained, unknown = link.messages[-1], late_link.messages[-1]
-    assert (explained["verdict"], explained["steps"]) == (
-        "source",
-        [{"step": "source", "met": False, "want": {"entitled": True}, "got": {}}],
-    )
+    for answer in (link.messages[-1], late_link.messages[-1]):
+        assert (answer["type"], answer["code"]) == ("error", "unknown_item")
     assert "kept back" not in str(link.messages)
-    assert (unknown["type"], unknown["code"]) == ("error", "unknown_item")

@@ -87,8 +87,10 @@ async def test_rest_shows_only_entitled_items(closed: RunningServer) -> None:
     assert (preview["matched"], [one["category"] for one in preview["samples"]]) == (1, ["crypto"])
     assert (preview["scanned"], sum(preview["rejected"].values())) == (1, 0)
     status, said = await call(closed, limited, "GET", f"news/{all_news[0]['id']}/explain?user_id=alice")
-    assert (status, said["verdict"]) == (200, "category")
-    assert all_news[0]["title"] not in json.dumps(said)
+    assert (status, said["code"]) == (404, "unknown_item")
+    _, stats = await call(closed, limited, "GET", "stats")
+    shown = all_news[2]["impact_score"]
+    assert (stats["total_news_items"], stats["items_last_24h"], stats["average_impact"]) == (1, 1, round(shown, 2))
 
 
 async def test_delayed_token_sees_nothing_early(closed: RunningServer) -> None:

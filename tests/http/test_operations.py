@@ -1,12 +1,14 @@
 """What operators use: the canary's endpoint, and the separate port for metrics."""
 
 import asyncio
+import json
 
 import pytest
 from websockets.asyncio.client import connect
 
 from app.adapters.http.websocket.canary_client import open_receiver
 from tests.support.server import RunningServer, running
+from tests.support.tokens import SECRET
 
 
 async def probed(server: RunningServer) -> None:
@@ -72,3 +74,19 @@ async def test_separate_metrics_port_is_the_only_one() -> None:
         async with server.http.get(f"{server.metrics_url}/api/v1/news") as private:
             assert private.status == 404
         assert await server.metric("news_http_requests_total", route="/metrics", method="GET", code="2xx") >= 1
+
+
+async def test_refusals_are_logged_with_their_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    async with running(jwt_secret=SECRET) as server:
+        for path in ("/api/v1/stats", "/ws/news?user_id=u"):
+            async with server.http.get(server.url + path) as answer:
+                assert answer.status in (401, 426)
+        async with server.http.get(server.url + "/api/v1/nothing") as answer:
+            assert answer.status == 404
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "request_refused" in line]
+    assert [(line["reason"], line["route"]) for line in lines] == [
+        ("unauthorized", "/api/v1/stats"),
+        ("upgrade_required", "/ws/news"),
+    ]
+    assert all(line["detail"] and line["address"] for line in lines)

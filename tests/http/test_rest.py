@@ -573,3 +573,24 @@ async def test_operators_see_open_and_closed_connections(server: RunningServer) 
     assert (there["user_id"], there["items"], there["reason"]) == ("b", 1, "client")
     assert there["closed_at"] > 1e9
     assert nobody == {"connections": [], "total": 0}
+
+
+@pytest.mark.parametrize("query", ["", "&after_seq=2", "&before_seq=40", "&user_id=u", "&user_id=u&after_seq=2"])
+async def test_pages_are_those_of_the_first_moment(server: RunningServer, query: str) -> None:
+    await server.subscribe("u", impact_threshold=0)
+    await server.publish(*(raw(number, published_at=1_000.0 + number % 3) for number in range(1, 24)))
+    whole = (await server.get(f"/api/v1/news?limit=100{query}"))["items"]
+    path: str | None = f"/api/v1/news?limit=5{query}"
+    seqs: list[int] = []
+    totals = set()
+    number = 100
+    while path is not None:
+        page = await server.get(path)
+        seqs += [item["seq"] for item in page["items"]]
+        totals.add(page["total"])
+        path = page["next"]
+        await server.publish(raw(number, published_at=1_000.0 + number % 3))
+        number += 1
+
+    assert seqs == [item["seq"] for item in whole]
+    assert totals == {len(whole)}

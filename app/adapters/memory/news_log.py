@@ -111,6 +111,7 @@ def _meets(record: Record, query: NewsQuery) -> bool:
         query.end_time is None or item.published_at <= query.end_time,
         query.after_seq is None or record.seq > query.after_seq,
         query.before_seq is None or record.seq < query.before_seq,
+        query.up_to_seq is None or record.seq <= query.up_to_seq,
         query.older_than is None or (item.published_at, record.seq) < query.older_than,
     )
     return all(verdicts)

@@ -20,6 +20,7 @@ _CONDITIONS: dict[str, str] = {
     "end_time": "published_at <= ?",
     "after_seq": "seq > ?",
     "before_seq": "seq < ?",
+    "up_to_seq": "seq <= ?",
 }
 _OLDER_THAN = "(published_at, seq) < (?, ?)"
 

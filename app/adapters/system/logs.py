@@ -13,6 +13,8 @@ from app.options import LogFormat, LogLevel
 # For warnings and errors with the same event name: the number that may be logged in a burst, and then the number per
 # second.
 BURST_LINES, LINES_PER_S = 20, 1.0
+# Events that are no warnings, but that clients can cause at any rate.
+_LIMITED = frozenset({"request_refused"})
 
 
 def set_up_logging(
@@ -57,8 +59,8 @@ def set_up_logging(
 
 
 class _WarningLimiter:
-    """Limits the rate of warnings and errors with the same event name, so that events that a client can trigger do not
-    fill a disk.
+    """Limits the rate of warnings and errors with the same event name, and of the events in `_LIMITED`, so that events
+    that a client can trigger do not fill a disk.
 
     The next line that is logged with this name has a field `suppressed`, the number of lines that were dropped before
     it. Metrics count dropped lines too.
@@ -70,9 +72,9 @@ class _WarningLimiter:
         self._suppressed: Counter[str] = Counter()
 
     def __call__(self, _logger: object, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-        if method in ("debug", "info"):
-            return event
         kind = str(event.get("event"))
+        if method in ("debug", "info") and kind not in _LIMITED:
+            return event
         if self._limiter.acquire(kind, self._monotonic()):
             self._suppressed[kind] += 1
             raise structlog.DropEvent

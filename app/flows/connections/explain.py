@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from app.core.access.entitlement import UNRESTRICTED, Entitlement
 from app.core.errors import ClientError, ErrorCode
+from app.core.filters.analysis import analyze_item
 from app.core.filters.explain import UNREADABLE_FILTER, FilterVerdict, explain_filter
 from app.core.filters.filter import Filter
-from app.core.filters.matching import Outcome
+from app.core.filters.matching import Outcome, may_see
 from app.core.protocol.explanations import DeliveryStatus, ExplainedStep, Explanation
 from app.flows.connections.manager import ConnectionManager
 from app.flows.connections.subscriptions import SubscriptionService
@@ -90,8 +91,7 @@ class Explainer:
         of the user's open connections. `entitled` is the entitlement of the caller, who may be an operator instead of
         the user.
 
-        Raises ClientError(UNKNOWN_ITEM) if there is no such item, or if the caller may not see it yet, because
-        `entitled` shows items only after a delay.
+        Raises ClientError(UNKNOWN_ITEM) if there is no such item, or if `entitled` hides it or still delays it.
         """
         record = await self._find(item_id, entitled)
         stored = await self._subscriptions.readable_filter_of(user_id)
@@ -114,12 +114,12 @@ class Explainer:
         return ItemExplanation(record, verdict, statuses)
 
     async def _find(self, item_id: str, entitled: Entitlement) -> Record:
-        """Return the record of an item. Raises ClientError(UNKNOWN_ITEM) if the item is not stored, or if the caller
-        may not see it yet, because `entitled` shows items only after a delay. It is the same error, so that it does not
-        reveal that the item exists.
+        """Return the record of an item. Raises ClientError(UNKNOWN_ITEM) if the item is not stored, or if `entitled`
+        hides it from the caller, or still delays it. It is the same error, so that it does not reveal that the item
+        exists.
         """
         record = await self._news_log.by_id(item_id)
-        if record is None or not entitled.is_due(record.accepted_at, self._clock.wall()):
+        if record is None or not _is_visible(record, entitled, self._clock.wall()):
             raise ClientError(ErrorCode.UNKNOWN_ITEM, "No stored item has this id")
         return record
 
@@ -151,6 +151,12 @@ class Explainer:
             return DeliveryState.REJECTED
         is_acked = session.window is not None and seq <= session.window.acked
         return DeliveryState.ACKED if is_acked else DeliveryState.WRITTEN
+
+
+def _is_visible(record: Record, entitled: Entitlement, now: float) -> bool:
+    if not entitled.is_due(record.accepted_at, now):
+        return False
+    return not entitled.hides_items or may_see(analyze_item(record.item), entitled)
 
 
 def _verdict(record: Record, filter_or_none: Filter | None, entitled: Entitlement) -> FilterVerdict:

@@ -11,7 +11,7 @@ from app.core.filters.filter import MATCH_ALL, Filter
 from app.core.filters.matching import Outcome, first_rejection, may_see
 from app.core.limits import HistoryLimits
 from app.flows.time_slices import TimeSlices
-from app.ports.log import NewsLog, NewsQuery, Record
+from app.ports.log import NewsLog, NewsQuery, NewsTotals, Record
 
 _SCAN_PAGE = 100
 _SAMPLES = 10
@@ -19,10 +19,13 @@ _REJECTIONS = (Outcome.IMPACT, Outcome.CATEGORY, Outcome.SOURCE, Outcome.KEYWORD
 
 
 class NewsPage(NamedTuple):
-    """One page of stored items, and the number of items on all pages."""
+    """One page of stored items. `total` is the number of items on all pages, and `remaining` the number of those on
+    this page, on the later ones, and in the offset.
+    """
 
     records: list[Record]
     total: int
+    remaining: int
 
 
 class Preview(NamedTuple):
@@ -62,28 +65,48 @@ class History:
     async def page(
         self, query: NewsQuery, now: float, wanted: Filter | None = None, entitled: Entitlement = UNRESTRICTED
     ) -> NewsPage:
-        """Return one page of the stored items that the query selects.
+        """Return one page of the stored items that the query selects. A query with `up_to_seq` and `before_seq` is that
+        of a later page, which starts before `before_seq`.
 
         If there is a filter, or if the entitlement hides items, only the newest `max_scan_items` of the selected items
         are evaluated. The page and its total then contain only those that match.
         """
         if wanted is None and not entitled.hides_items:
-            return NewsPage(await self._select(query), await self._news_log.count(query))
+            remaining = await self._news_log.count(query)
+            whole = _whole_list(query)
+            total = remaining if whole == query else await self._news_log.count(whole)
+            return NewsPage(await self._select(query), total, remaining)
         wanted = MATCH_ALL if wanted is None else wanted
         compiled = compile_filter(wanted, entitled)
         # SQL evaluates the query and the impact threshold; the rest of the filter is evaluated here.
-        narrowed = query._replace(min_impact=max(query.min_impact or 0.0, wanted.impact_threshold))
+        narrowed = _whole_list(query)._replace(min_impact=max(query.min_impact or 0.0, wanted.impact_threshold))
         found: list[Record] = []
-        total = held_bytes = 0
+        total = held_bytes = remaining = 0
         async for record in self._scan(narrowed):
             if not _matches(compiled, record, now):
                 continue
-            is_on_page = query.offset <= total < query.offset + query.limit
+            total += 1
+            if query.before_seq is not None and record.seq >= query.before_seq:
+                continue
+            is_on_page = query.offset <= remaining < query.offset + query.limit
+            remaining += 1
             if is_on_page and held_bytes <= self._limits.max_page_bytes:
                 found.append(record)
                 held_bytes += len(record.item_json)
-            total += 1
-        return NewsPage(self._within_bytes(found), total)
+        return NewsPage(self._within_bytes(found), total, remaining)
+
+    async def totals(self, since: float, now: float, entitled: Entitlement) -> NewsTotals:
+        """Return totals over the stored items; `items_since` counts those published after `since` (Unix seconds). If
+        `entitled` hides items, only the newest `max_scan_items` are looked at, and only those that it shows at `now`
+        are counted.
+        """
+        if not entitled.hides_items:
+            return await self._news_log.totals(since)
+        compiled = compile_filter(MATCH_ALL, entitled)
+        shown = [record.item async for record in self._scan(NewsQuery()) if _matches(compiled, record, now)]
+        recent = sum(item.published_at > since for item in shown)
+        average = sum(item.impact_score for item in shown) / len(shown) if shown else 0.0
+        return NewsTotals(len(shown), recent, average)
 
     async def _select(self, query: NewsQuery) -> list[Record]:
         """Return the items of a page, read in parts of 100, so that no more bytes are held than the page may have."""
@@ -143,6 +166,14 @@ class History:
 def _matches(compiled: CompiledFilter, record: Record, now: float) -> bool:
     is_due = compiled.entitled.is_due(record.accepted_at, now)
     return is_due and first_rejection(analyze_item(record.item), compiled) is None
+
+
+def _whole_list(query: NewsQuery) -> NewsQuery:
+    """Return the query for all pages of a list, of which `query` is for one."""
+    if query.up_to_seq is None or query.before_seq is None:
+        return query
+    # Not None, because that would change the order.
+    return query._replace(before_seq=query.up_to_seq + 1)
 
 
 def _after(query: NewsQuery, last: Record) -> NewsQuery:

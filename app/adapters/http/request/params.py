@@ -116,6 +116,7 @@ def news_params(max_page_items: int) -> dict[str, Value]:
         "end_time": moment,
         "after_seq": seq,
         "before_seq": seq,
+        "head": seq,
         "user_id": USER,
     }
 
@@ -127,6 +128,7 @@ def read_news_query(query: MultiMapping[str], max_page_items: int) -> tuple[News
     Raises ClientError(INVALID_PARAMETER).
     """
     values = read_params(query, news_params(max_page_items))
+    values["up_to_seq"] = values.pop("head", None)
     as_user = values.pop("user_id", None)
     # The original FastAPI service that this one replaces reads `min_score`, but its documentation says `min_impact`.
     # Both are accepted; if both are given, `min_impact` counts.

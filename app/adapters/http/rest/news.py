@@ -47,6 +47,7 @@ async def get_news(request: web.Request) -> web.Response:
     context, news = request.app[CONTEXT], request.app[NEWS]
     query, as_user = read_news_query(request.query, context.limits.history.max_page_items)
     stored = await news.subscriptions.filter_of(check_user(request, as_user)) if as_user is not None else None
+    query = _with_head(query, news.log.head)
     page = await news.history.page(query, context.clock.wall(), stored, caller_of(request).entitled)
     next_link = _next_link(request, query, page)
     return json_response(Page(with_seq(page.records), page.total, query.limit, query.offset, next_link))
@@ -120,11 +121,18 @@ def with_seq(records: Iterable[Record]) -> tuple[msgspec.Raw, ...]:
     return tuple(msgspec.Raw(b'{"seq":%d,%b' % (record.seq, record.item_json[1:])) for record in records)
 
 
+def _with_head(query: NewsQuery, head: int) -> NewsQuery:
+    """Return the query with the newest seq of its list, so that items that arrive later are on none of its pages."""
+    if query.up_to_seq is not None:
+        return query
+    return query._replace(up_to_seq=head if query.before_seq is None else min(head, query.before_seq - 1))
+
+
 def _next_link(request: web.Request, query: NewsQuery, page: NewsPage) -> str | None:
     """Return the path and query of the next page; None if this page is the last one or empty."""
     by_seq = query.after_seq is not None or query.before_seq is not None
-    if not page.records or query.offset + len(page.records) >= page.total:
+    if not page.records or query.offset + len(page.records) >= page.remaining:
         return None
     changed = {"before_seq": str(page.records[-1].seq)} if by_seq else {"offset": str(query.offset + len(page.records))}
     kept = {key: value for key, value in request.query.items() if not (by_seq and key == "offset")}
-    return str(request.rel_url.with_query({**kept, **changed}))
+    return str(request.rel_url.with_query({**kept, **changed, "head": str(query.up_to_seq)}))

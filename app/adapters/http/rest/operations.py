@@ -7,6 +7,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from app.adapters.http.request.identity import caller_of
 from app.adapters.http.request.params import STATE, USER, check_user_id, read_params
 from app.adapters.http.response.json_response import json_response
 from app.adapters.http.response.responses import (
@@ -42,7 +43,8 @@ async def get_stats(request: web.Request) -> web.Response:
     """
     context, connections, log = request.app[CONTEXT], request.app[CONNECTIONS], request.app[NEWS].log
     operations = request.app[OPERATIONS]
-    totals = await log.totals(context.clock.wall() - _DAY_S)
+    now, entitled = context.clock.wall(), caller_of(request).entitled
+    totals = await request.app[NEWS].history.totals(now - _DAY_S, now, entitled)
     feeds = operations.feed_counts()
     return json_response(
         Statistics(
