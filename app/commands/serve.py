@@ -15,6 +15,7 @@ from app.adapters.system.clock import SystemClock
 from app.adapters.system.gc_tuning import tune_garbage_collector
 from app.adapters.system.logs import set_up_logging
 from app.adapters.system.service_manager import notify
+from app.adapters.system.thread_switching import let_threads_run_soon
 from app.commands.check import check_settings
 from app.commands.exits import CORRUPT, FAILED, WRONG, complain
 from app.config import Settings, read_settings, unknown_variables
@@ -132,6 +133,7 @@ async def _serve_until_signalled(settings: Settings, read: Callable[[], Settings
 
 def _announce(settings: Settings, listening: Listening) -> None:
     tune_garbage_collector()
+    let_threads_run_soon()
     notify("READY=1")
     _log.info("serving", **listening._asdict(), database=settings.database, sample_wire=settings.sample_wire)
     if settings.allow_anonymous:

@@ -51,6 +51,20 @@ async def deflating(server: RunningServer) -> Streams:
     return await upgraded(server, is_deflating=True)
 
 
+async def acknowledging(server: RunningServer) -> Streams:
+    reader, writer = await connected(server)
+    writer.write(upgrade_request("/ws/news?user_id=attacker&ack=1"))
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+    return reader, writer
+
+
+async def chunks_begun(server: RunningServer) -> Streams:
+    reader, writer = await connected(server)
+    head = b"POST /api/v1/news HTTP/1.1\r\nHost: [::]\r\nContent-Type: application/json\r\n"
+    writer.write(head + b"Transfer-Encoding: chunked\r\n\r\n")
+    return reader, writer
+
+
 async def head_begun(server: RunningServer) -> Streams:
     reader, writer = await connected(server)
     writer.write(b"GET /ws/news?user_id=slow HTTP/1.1\r\nHost: [::]\r\n")
@@ -85,6 +99,7 @@ def bomb(size: int) -> bytes:
 
 NOT_COUNTED: tuple[str, dict[str, str]] = ("", {})
 SLOW = ("news_limit_hits_total", {"limit": "slow_request"})
+TOO_LARGE = ("news_limit_hits_total", {"limit": "publish_bytes"})
 BEGUN = masked(TEXT, b"x")
 DEEP = "[" * 7_000 + "]" * 7_000
 HUGE = json.dumps({"type": "subscribe", "filters": {"keywords": ["ﷺ" * 64] * 70}}, ensure_ascii=False)
@@ -112,6 +127,8 @@ ATTACKS = (
     Attack("bomb of 10 MB", deflating, bomb(10_000_000), closed_for("message_too_big")),
     Attack("deep JSON", upgraded, text(DEEP) * 10, closed_for("too_many_bad_messages")),
     Attack("huge keywords", upgraded, text(HUGE) * 100, closed_for("rate_limited")),
+    Attack("acks of nothing", acknowledging, text('{"type":"ack","seq":0}') * 500, closed_for("rate_limited")),
+    Attack("a body in chunks of one byte", chunks_begun, b"1\r\nx\r\n" * 20_000, TOO_LARGE, 0),
     Attack("binary", upgraded, masked(FIN | BINARY, b"x" * 100), closed_for("unsupported_data")),
     Attack("no mask", upgraded, b"\x81\x05hello" * 100, closed_for("protocol_error")),
     Attack("reserved bits", upgraded, masked(FIN | 0x30 | TEXT, b"x"), closed_for("protocol_error")),

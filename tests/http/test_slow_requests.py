@@ -1,6 +1,7 @@
 """Slow requests: a head must be complete soon, a body must arrive at a minimum rate."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -10,7 +11,7 @@ import pytest
 
 from tests.support.items import raw
 from tests.support.server import RunningServer, running
-from tests.support.time_limits import within
+from tests.support.time_limits import soon, within
 
 HEAD_TIMEOUT_S = 0.5
 BODY_RATE_BYTES_S = 100.0
@@ -173,3 +174,16 @@ async def test_total_body_time_is_limited() -> None:
 
     assert said.startswith(b"HTTP/1.1 408")
     assert seconds >= 1.2
+
+
+async def test_body_in_tiny_chunks_is_read_in_pieces(server: RunningServer, streams: Streams) -> None:
+    reader, writer = streams
+    body = json.dumps(raw(1, content="x" * 3_000)).encode()
+    head = b"POST /api/v1/news HTTP/1.1\r\nHost: [::]\r\nContent-Type: application/json\r\n"
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body)
+    writer.write(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+    # A second request right behind it, in the same bytes.
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: [::]\r\n\r\n")
+
+    assert (await soon(reader.readuntil(b"\r\n\r\n"))).startswith(b"HTTP/1.1 202")
+    assert b"HTTP/1.1 200" in await soon(reader.readuntil(b"alive"))

@@ -77,7 +77,7 @@ def test_image_is_locked_and_unprivileged() -> None:
     assert runtime - locked == set()
     assert set(stages) == {"python:3.11-slim-bookworm"}
     assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
-    assert '"python", "-m", "app"' in DOCKERFILE
+    assert '"python", "-P", "-m", "app"' in DOCKERFILE
 
 
 def image_environment() -> dict[str, str]:

@@ -6,6 +6,7 @@ tests/http/test_handover.py checks by behavior that these facts about aiohttp's 
     - `connection_lost` ends the handler's task. It leaves the transport open if the attribute `transport` is None.
     - `_waiter` is a pending future while the connection waits for a request, once the handler's task runs.
     - `_prepare_headers` adds the header Server to a response.
+    - `_reading_paused` and `_buffer_paused` are true while a handler does not take what was received.
     - `_request_count` is 0 until the first head has arrived completely, whether or not it could be parsed.
 """
 
@@ -66,3 +67,15 @@ def is_waiting_for_request(protocol: web.RequestHandler) -> bool:
     The first bytes of a connection often arrive before the handler's task runs, which creates `_waiter`.
     """
     return protocol._request_count == 0 or (protocol._waiter is not None and not protocol._waiter.done())
+
+
+def pause_transport(protocol: web.RequestHandler) -> None:
+    """Stop reading from the client, whatever aiohttp's own flow control says."""
+    if protocol.transport is not None:
+        protocol.transport.pause_reading()
+
+
+def resume_transport(protocol: web.RequestHandler) -> None:
+    """Read from the client again, unless aiohttp's own flow control has stopped the reading."""
+    if protocol.transport is not None and not protocol._reading_paused and not protocol._buffer_paused:
+        protocol.transport.resume_reading()

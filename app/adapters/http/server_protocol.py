@@ -3,13 +3,16 @@ request line and the headers) and for reading an answer.
 
 A head fits into one or two packets, so a normal client completes it soon after its first byte. A client that takes
 longer is most likely a slowloris attack, which holds connections open with unfinished heads.
+
+Parsing costs time for each line and each chunk, not for each byte. A body in chunks of one byte takes half a second. So
+what was read at once and has many line ends is parsed in pieces, and the event loop runs in between.
 """
 
 import asyncio
 
 from aiohttp import web
 
-from app.adapters.http.aiohttp_internals import is_waiting_for_request
+from app.adapters.http.aiohttp_internals import is_waiting_for_request, pause_transport, resume_transport
 from app.adapters.http.application import AccessLog
 from app.adapters.http.http_connections import HttpConnections
 from app.adapters.http.response.problems import problem_before_routing
@@ -20,6 +23,9 @@ _KEEPALIVE_S = 10.0
 # For how many seconds the server reads and discards the rest of a request's body after it has sent the response. Some
 # clients read the response only after they have sent the whole body.
 _LINGERING_S = 0.5
+_PIECE_BYTES = 4 * 1024
+# What was read is parsed in pieces if its lines are shorter than this on average.
+_SHORT_LINE_BYTES = 32
 
 
 class ServerProtocol(web.RequestHandler):
@@ -29,7 +35,7 @@ class ServerProtocol(web.RequestHandler):
     leaves too many bytes of an answer unread for `answer_timeout_s` seconds.
     """
 
-    __slots__ = ("_address_key", "_answer_timeout", "_connections", "_head_timeout", "_limits", "_stats")
+    __slots__ = ("_address_key", "_answer_timeout", "_connections", "_head_timeout", "_limits", "_stats", "_unparsed")
 
     def __init__(
         self,
@@ -47,6 +53,7 @@ class ServerProtocol(web.RequestHandler):
             access_log_class=AccessLog,
         )
         self._connections = connections
+        self._unparsed = bytearray()
         self._address_key: str | None = ""
         self._limits = limits
         self._stats = stats
@@ -61,6 +68,38 @@ class ServerProtocol(web.RequestHandler):
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        if not data:
+            # aiohttp's parser goes on with what it has held back.
+            self._parse(data)
+        elif self._unparsed:
+            self._unparsed += data
+            pause_transport(self)
+        elif len(data) > _PIECE_BYTES and data.count(b"\r\n") * _SHORT_LINE_BYTES > len(data):
+            self._unparsed += data
+            pause_transport(self)
+            self._parse_piece()
+        else:
+            self._parse(data)
+
+    def _parse_piece(self) -> None:
+        """Parse the next piece of what was read, and the others when the event loop has run. Then read on."""
+        piece = bytes(self._unparsed[:_PIECE_BYTES])
+        del self._unparsed[:_PIECE_BYTES]
+        if self.transport is None or not piece:
+            return
+        self._parse(piece)
+        if self._unparsed:
+            asyncio.get_running_loop().call_soon(self._parse_piece)
+        else:
+            resume_transport(self)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        # aiohttp wants more, but not before what was read is parsed.
+        super().resume_reading(resume_parser)
+        if self._unparsed:
+            pause_transport(self)
+
+    def _parse(self, data: bytes) -> None:
         super().data_received(data)
         if not is_waiting_for_request(self):
             self._stop_timeout()
@@ -91,6 +130,7 @@ class ServerProtocol(web.RequestHandler):
         self._stop_timeout()
         self._stop_answer_timeout()
         # Also called when the connection has become a WebSocket.
+        self._unparsed.clear()
         self._connections.release(self._address_key or "")
         self._address_key = ""
         super().connection_lost(exc)

@@ -5,4 +5,5 @@ file_descriptors  raises the limit on open files, which bounds the number of con
 gc_tuning         makes full garbage collections rare and short
 logs              configures structured logging
 service_manager   tells systemd how far the server is
+thread_switching  lets the threads of SQLite run soon
 """
