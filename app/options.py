@@ -33,10 +33,13 @@ class LogFormat(StrEnum):
 
 
 class ProxyHeader(StrEnum):
-    """The header in which trusted proxies name the client."""
+    """How trusted proxies name the client: in one of two HTTP headers, or before the first byte of a connection (the
+    PROXY protocol).
+    """
 
     X_FORWARDED_FOR = "x-forwarded-for"
     FORWARDED = "forwarded"
+    PROXY_PROTOCOL = "proxy-protocol"
 
 
 class ConnectionPolicy(StrEnum):

@@ -217,6 +217,11 @@ COUNTERS: tuple[CounterFamily, ...] = (
         "Stored items that could not be read back, each time that one was skipped.",
         lambda s: s.server.log_rows_skipped,
     ),
+    counter(
+        "news_bad_proxy_headers",
+        "Connections of trusted proxies without a valid header of the PROXY protocol.",
+        lambda s: s.server.bad_proxy_headers,
+    ),
     counter("news_scrape_errors", "Gauges that could not be read at scrape.", lambda s: s.server.scrape_errors),
 )
 

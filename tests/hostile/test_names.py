@@ -147,6 +147,6 @@ async def test_hostile_names_add_no_series_or_lines() -> None:
     assert not [status for status in statuses if status.startswith(b"5") or status == b"none"]
     assert all(line.isascii() for line in lines)
     said = "".join(lines)
-    assert not [one for one in tokens if one in said or one.rpartition(".")[2] in said]
+    assert not [one for one in (*tokens, *(one.rpartition(".")[2] for one in tokens[:2])) if one in said]
     assert SECRET not in said
     assert levels.keys() <= {"debug", "info", "warning"}

@@ -44,15 +44,15 @@ def nginx(folder: Path, port: int, server_port: int) -> list[str]:
     return ["-p", str(folder), "-c", str(file)]
 
 
-def haproxy(folder: Path, port: int, server_port: int) -> list[str]:
+def haproxy(folder: Path, port: int, server_port: int, options: str = "") -> list[str]:
     text = documented("haproxy").replace("bind :443 ssl crt /etc/haproxy/news.pem", f"bind 127.0.0.1:{port}")
     file = folder / "haproxy.cfg"
-    file.write_text(text.replace("127.0.0.1:8000", f"127.0.0.1:{server_port}"))
+    file.write_text(text.replace("127.0.0.1:8000 check", f"127.0.0.1:{server_port}{options}"))
     return ["-db", "-f", str(file)]
 
 
 @asynccontextmanager
-async def proxied(name: str, folder: Path, server_port: int) -> AsyncIterator[str]:
+async def proxied(name: str, folder: Path, server_port: int, *options: str) -> AsyncIterator[str]:
     """Run a proxy in front of the server, and yield its address."""
     program = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
@@ -60,7 +60,7 @@ async def proxied(name: str, folder: Path, server_port: int) -> AsyncIterator[st
             pytest.fail(f"{name} is missing")
         pytest.skip(f"{name} is missing: apt-get install {name}")
     port = free_port()
-    arguments = {"nginx": nginx, "haproxy": haproxy}[name](folder, port, server_port)
+    arguments = nginx(folder, port, server_port) if name == "nginx" else haproxy(folder, port, server_port, *options)
     process = await asyncio.create_subprocess_exec(program, *arguments, stderr=asyncio.subprocess.PIPE)
     try:
         yield f"http://127.0.0.1:{port}"
@@ -95,6 +95,27 @@ async def test_documented_proxy_serves_sockets_and_rest(name: str, tmp_path: Pat
 
     assert (welcome["type"], item["type"], shown["address"]) == ("welcome", "news_item", "203.0.113.9")
     assert (answer.status, problem["code"]) == (400, "invalid_parameter")
+
+
+async def test_haproxy_names_the_client_by_proxy_protocol(tmp_path: Path) -> None:
+    arguments = ("--database", ":memory:", "--trusted-proxies", "127.0.0.1", "--proxy-header", "proxy-protocol")
+    async with server_process(*arguments) as running, aiohttp.ClientSession() as http:
+        async with proxied(
+            "haproxy", tmp_path, int(running.server.url.rpartition(":")[2]), " send-proxy-v2"
+        ) as address:
+            async with within():
+                while True:
+                    with suppress(aiohttp.ClientError, OSError):
+                        headers = {"X-Forwarded-For": "203.0.113.9"}
+                        async with http.ws_connect(f"{address}/ws/news?user_id=u&v=2", headers=headers) as client:
+                            welcome = await client.receive_json()
+                            async with http.get(f"{running.server.url}/api/v1/connections") as answer:
+                                [shown] = (await answer.json())["connections"]
+                            break
+                    await asyncio.sleep(0.05)
+
+    # The header is not trusted; the proxy was called from this machine.
+    assert (welcome["type"], shown["address"]) == ("welcome", "127.0.0.1")
 
 
 @pytest.mark.parametrize("kind", ["file", "abstract"])

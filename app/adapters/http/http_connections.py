@@ -10,6 +10,7 @@ from collections import Counter
 from app.adapters.http.request.client_ip import is_in, key_of
 from app.config import Settings
 from app.core.limits import RequestLimits
+from app.options import ProxyHeader
 from app.telemetry.stats import Stats
 
 _LIMIT = "requests.max_connections_per_ip"
@@ -20,10 +21,15 @@ class HttpConnections:
 
     def __init__(self, settings: Settings, limits: RequestLimits, stats: Stats) -> None:
         self._proxies = settings.trusted_proxies
+        self._has_proxy_protocol = settings.proxy_header is ProxyHeader.PROXY_PROTOCOL
         self._counts_loopback = _LIMIT in settings.limits
         self._limit = limits.max_connections_per_ip
         self._stats = stats
         self._open: Counter[str] = Counter()
+
+    def expects_proxy_header(self, peer: str) -> bool:
+        """Return whether connections of a peer begin with a header of the PROXY protocol."""
+        return self._has_proxy_protocol and is_in(peer, self._proxies)
 
     def admit(self, peer: str) -> str | None:
         """Count a new connection, and return the key with which it must be released, "" if it is not limited. Return

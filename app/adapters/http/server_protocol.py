@@ -15,6 +15,8 @@ from aiohttp import web
 from app.adapters.http.aiohttp_internals import is_waiting_for_request, pause_transport, resume_transport
 from app.adapters.http.application import AccessLog
 from app.adapters.http.http_connections import HttpConnections
+from app.adapters.http.request.client_ip import key_of
+from app.adapters.http.request.proxy_protocol import parse_proxy_header
 from app.adapters.http.response.problems import problem_before_routing
 from app.core.limits import RequestLimits
 from app.telemetry.stats import Stats
@@ -35,7 +37,10 @@ class ServerProtocol(web.RequestHandler):
     leaves too many bytes of an answer unread for `answer_timeout_s` seconds.
     """
 
-    __slots__ = ("_address_key", "_answer_timeout", "_connections", "_head_timeout", "_limits", "_stats", "_unparsed")
+    __slots__ = (
+        *("_address_key", "_answer_timeout", "_awaited_header", "_connections", "_head_timeout", "_limits", "_stats"),
+        *("_unparsed", "proxied_address"),
+    )
 
     def __init__(
         self,
@@ -54,6 +59,9 @@ class ServerProtocol(web.RequestHandler):
         )
         self._connections = connections
         self._unparsed = bytearray()
+        # The beginning of a header of the PROXY protocol; None if none is expected, or no longer.
+        self._awaited_header: bytes | None = None
+        self.proxied_address = ""
         self._address_key: str | None = ""
         self._limits = limits
         self._stats = stats
@@ -62,12 +70,55 @@ class ServerProtocol(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        peer = transport.get_extra_info("peername")
-        self._address_key = self._connections.admit(str(peer[0]) if peer else "")
+        peer = self._peer(transport)
+        self._awaited_header = b"" if self._connections.expects_proxy_header(peer) else None
+        self._admit(peer)
+
+    def _peer(self, transport: asyncio.BaseTransport | None) -> str:
+        name = transport.get_extra_info("peername") if transport is not None else None
+        return str(name[0]) if name else ""
+
+    def _admit(self, address: str) -> None:
+        """Count the connection for an address, and abort it if the address has too many."""
+        self._address_key = self._connections.admit(address)
         if self._address_key is None and self.transport is not None:
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        if self._awaited_header is not None:
+            self._read_proxy_header(data)
+        else:
+            self._read(data)
+
+    def _read_proxy_header(self, data: bytes) -> None:
+        """Read the header of the PROXY protocol, which precedes everything else. A connection without a valid header is
+        aborted, unless it comes from this machine: the canary and probes have none. A header must come as soon as a
+        head.
+        """
+        received = (self._awaited_header or b"") + data
+        try:
+            header = parse_proxy_header(received)
+        except ValueError:
+            if not key_of(self._peer(self.transport), counts_loopback=False):
+                self._awaited_header = None
+                self._read(received)
+                return
+            self._stats.server.record_bad_proxy_header()
+            if self.transport is not None:
+                self.transport.abort()
+            return
+        if header is None:
+            self._awaited_header = received
+            self._start_head_timeout()
+            return
+        self._awaited_header, self.proxied_address = None, header.address
+        if header.address:
+            self._connections.release(self._address_key or "")
+            self._admit(header.address)
+        if len(received) > header.size:
+            self._read(received[header.size :])
+
+    def _read(self, data: bytes) -> None:
         if not data:
             # aiohttp's parser goes on with what it has held back.
             self._parse(data)
@@ -103,8 +154,8 @@ class ServerProtocol(web.RequestHandler):
         super().data_received(data)
         if not is_waiting_for_request(self):
             self._stop_timeout()
-        elif self._head_timeout is None:
-            self._head_timeout = asyncio.get_running_loop().call_later(self._limits.head_timeout_s, self._time_out)
+        else:
+            self._start_head_timeout()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -134,6 +185,10 @@ class ServerProtocol(web.RequestHandler):
         self._connections.release(self._address_key or "")
         self._address_key = ""
         super().connection_lost(exc)
+
+    def _start_head_timeout(self) -> None:
+        if self._head_timeout is None:
+            self._head_timeout = asyncio.get_running_loop().call_later(self._limits.head_timeout_s, self._time_out)
 
     def _stop_timeout(self) -> None:
         if self._head_timeout is not None:

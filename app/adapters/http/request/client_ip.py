@@ -2,7 +2,8 @@
 
 If the TCP peer is a trusted proxy, the client's address is the last one in the proxies' header that is not a trusted
 proxy. The addresses before it cannot be trusted, because the client may have made them up. Exactly one header is
-trusted (NEWS_PROXY_HEADER): a proxy that writes one header usually passes the other on as the client sent it.
+trusted (NEWS_PROXY_HEADER): a proxy that writes one header usually passes the other on as the client sent it. With the
+PROXY protocol the connection itself names the client, and no header is trusted.
 
 Proxies write addresses in many forms: with a port, in brackets, with a zone, or as IPv6 forms of an IPv4 address. All
 forms of one address count as one client. An IPv6 address is replaced by its /64 network, which belongs to one
@@ -51,7 +52,9 @@ class ClientAddress(NamedTuple):
 def client_address_of(request: web.Request, settings: Settings) -> ClientAddress:
     """Return the keys under which the client of a request is counted."""
     address = request.remote or ""
-    if is_in(address, settings.trusted_proxies):
+    if settings.proxy_header is ProxyHeader.PROXY_PROTOCOL:
+        address = getattr(request.protocol, "proxied_address", "") or address
+    elif is_in(address, settings.trusted_proxies):
         lines = request.headers.getall(settings.proxy_header.value, [])
         address = _forwarded(lines, settings) or address
     return ClientAddress(
