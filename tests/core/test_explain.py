@@ -1,9 +1,11 @@
 """The explanation of a verdict agrees with the verdict."""
 
+import pytest
 from hypothesis import given
 
-from app.core.filters.explain import explain_filter
-from app.core.filters.filter import Exclude, Filter
+from app.core.access.entitlement import parse_entitlement
+from app.core.filters.explain import FilterStep, FilterVerdict, explain_filter
+from app.core.filters.filter import MATCH_ALL, Exclude, Filter
 from app.core.filters.matching import Outcome, why_not
 from app.core.news.item import NewsItem
 from tests.core.strategies import filters, items
@@ -38,3 +40,12 @@ def test_every_step_reports_want_and_got() -> None:
     assert keyword.got == {"title": "A title", "tickers": (), "people": ()}
     assert not source.is_met
     assert not keyword.is_met
+
+
+@pytest.mark.parametrize(
+    ("hides", "step"), [({"categories": []}, Outcome.CATEGORY), ({"sources": ["nitter"]}, Outcome.SOURCE)]
+)
+def test_hidden_item_reveals_only_the_hiding_step(hides: dict[str, object], step: Outcome) -> None:
+    verdict = explain_filter(item(title="kept back"), MATCH_ALL, parse_entitlement(hides))
+
+    assert verdict == FilterVerdict(step, (FilterStep(step, is_met=False, want={"entitled": True}, got={}),))
