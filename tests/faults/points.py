@@ -7,6 +7,7 @@ a gap at seq N says that the client has every matching item up to N.
 """
 
 import asyncio
+import inspect
 import sys
 import zlib
 from collections import Counter
@@ -57,10 +58,13 @@ LIMITS = Limits().with_values(
 
 
 class Point(NamedTuple):
-    """A place that can fail: the file, the function, the line, and how often the line ran before."""
+    """A place that can fail: the file, the function, whether it is a coroutine, the line, and how often the line ran
+    before. Only a coroutine waits for stores, so only there can a ServerError arise.
+    """
 
     path: str
     function: str
+    is_coroutine: bool
     line: int
     times: int
 
@@ -92,7 +96,9 @@ class Injector:
         if event == "line" and not self.has_fired:
             path = self._paths[frame.f_code.co_filename]
             key = path, frame.f_lineno
-            point = Point(path, frame.f_code.co_qualname, frame.f_lineno, self._ran[key])
+            code = frame.f_code
+            is_coroutine = bool(code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR))
+            point = Point(path, code.co_qualname, is_coroutine, frame.f_lineno, self._ran[key])
             self._ran[key] += 1
             self.points.append(point)
             if self._target == point and self._error is not None:
