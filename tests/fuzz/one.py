@@ -29,7 +29,7 @@ def main(name: str, seconds: str, folder: Path) -> None:
 
     own = folder / "corpus"
     own.mkdir()
-    limits = [f"-max_total_time={seconds}", f"-max_len={target.max_bytes}", "-print_final_stats=1"]
+    limits = [f"-max_total_time={seconds}", f"-max_len={target.max_bytes}", "-len_control=0", "-print_final_stats=1"]
     atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={folder}/", str(own), str(CORPUS / name)], call)
     atheris.Fuzz()
 

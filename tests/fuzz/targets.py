@@ -32,6 +32,8 @@ SLOWEST = "slowest"
 """The name of the file in which a run of the fuzzer leaves the slowest input."""
 SECRET = "a secret of more than thirty-two bytes"
 _MESSAGE_BYTES = 16 * 1024
+# After so many frames at once a client is disconnected: the burst, and as many again.
+_MOST_FRAMES = 60
 
 
 class Target(NamedTuple):
@@ -43,13 +45,16 @@ class Target(NamedTuple):
 
 
 def frames(data: bytes) -> None:
-    """Read frames that arrive in two parts, uncompressed and compressed."""
+    """Read frames that arrive in two parts, uncompressed and compressed. As on a connection, the rate limit ends the
+    reading.
+    """
     for is_deflated in (False, True):
         reader = MessageReader(_MESSAGE_BYTES, is_deflated=is_deflated)
-        half = len(data) // 2
+        half, received = len(data) // 2, 0
         for part in (data[:half], data[half:]):
             for _ in reader.feed(part):
-                pass
+                received += 1
+                reader.is_over = received >= _MOST_FRAMES
 
 
 def messages(data: bytes) -> None:
