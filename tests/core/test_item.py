@@ -49,6 +49,7 @@ BAD: list[tuple[dict[str, Any], set[str]]] = [
     ({"tickers": ["X"] * 51}, {"/tickers"}),
     ({"people": "Powell"}, {"/people"}),
     ({"id": "a\nb"}, {"/id"}),
+    ({"id": "stream"}, {"/id"}),
     ({"source": None, "url": 5, "tags": [1]}, {"/source", "/url", "/tags/0"}),
 ]
 

@@ -17,6 +17,7 @@ from app.core.validation.values import MUST_BE, UNIX_TIME
 HIGH_SIGNAL_ABOVE = 70.0
 MAX_TITLE = 512
 # Clocks differ, and sources confuse time zones.
+RESERVED_IDS = ("stream",)
 _MAX_AHEAD_S = 24 * 3600
 _MUST_BE_PAST = "must be a Unix time in seconds, at most a day ahead of the server's clock"
 MAX_CONTENT = 16 * 1024
@@ -118,7 +119,11 @@ def parse_raw(data: Mapping[str, object], now: float, pointer: str = "") -> RawN
     object in the request. Raises ClientError(INVALID_PARAMETER) that names the wrong fields, at most MAX_ERRORS of
     them.
     """
-    errors = (*_url_errors(data.get("url"), pointer), *_time_errors(data.get("published_at"), now, pointer))
+    errors = (
+        *_id_errors(data.get("id"), pointer),
+        *_url_errors(data.get("url"), pointer),
+        *_time_errors(data.get("published_at"), now, pointer),
+    )
     try:
         raw = fields.convert(data, RawNews, pointer)
     except fields.InvalidFields as error:
@@ -126,6 +131,13 @@ def parse_raw(data: Mapping[str, object], now: float, pointer: str = "") -> RawN
     if errors:
         raise _invalid(errors)
     return raw
+
+
+def _id_errors(given: object, pointer: str) -> tuple[FieldError, ...]:
+    """Return an error for an id that would be a path of the API beside `/news/{id}`."""
+    if given not in RESERVED_IDS:
+        return ()
+    return (FieldError(f"{pointer}/id", f"must not be one of {', '.join(RESERVED_IDS)}"),)
 
 
 def _url_errors(url: object, pointer: str) -> tuple[FieldError, ...]:
