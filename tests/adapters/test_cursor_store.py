@@ -26,7 +26,7 @@ async def test_devices_of_a_user_are_counted(cursors: CursorStore) -> None:
     await cursors.save([cursor(), cursor("phone"), cursor("", user_id="other")])
     await cursors.save([cursor(seq=9)])
 
-    assert [await cursors.count(user) for user in ("u", "other", "nobody")] == [2, 1, 0]
+    assert [await cursors.count(user) for user in ("u", "other", "third")] == [2, 1, 0]
 
 
 async def test_highest_sent_seq_is_stored(cursors: CursorStore) -> None:

@@ -32,7 +32,7 @@ SLOWEST = "slowest"
 """The name of the file in which a run of the fuzzer leaves the slowest input."""
 SECRET = "a secret of more than thirty-two bytes"
 _MESSAGE_BYTES = 16 * 1024
-# After so many frames at once a client is disconnected: the burst, and as many again.
+# A client that sends this number of frames at once is disconnected: the burst, and as many again.
 _MOST_FRAMES = 60
 
 

@@ -156,7 +156,7 @@ async def test_unread_answers_hold_little_memory(tmp_path: Path) -> None:
         for client in readers:
             with suppress(OSError):
                 client.close()
-    print(f"\n{UNREAD} answers that nobody reads: {held / 1e6:+.1f} MB")  # noqa: T201 - a line of `make hostile`
+    print(f"\n{UNREAD} unread answers: {held / 1e6:+.1f} MB")  # noqa: T201 - a line of `make hostile`
 
     assert held < MAX_HELD_BYTES
     assert MEMORY_BYTES < MAX_HELD_BYTES
