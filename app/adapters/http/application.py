@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 
 from app.adapters.http.apidocs.endpoints import Endpoint, api_endpoints, health_endpoints
 from app.adapters.http.apidocs.pages import protocol_pages
+from app.adapters.http.request.client_ip import client_address_of
 from app.adapters.http.request.origins import check_host, check_page
 from app.adapters.http.response.problems import (
     UNKNOWN_ROUTE,
@@ -23,11 +24,21 @@ from app.adapters.http.rest.metrics import metrics_handler
 from app.adapters.http.services import CONTEXT, Services, add_services
 from app.adapters.http.web import static
 from app.adapters.http.websocket import upgrade
+from app.core.errors import ErrorCode, NewsError
 from app.telemetry.labels import Method
 from app.telemetry.server_stats import ServerStats
 
 _MAX_AGE_S = 3600
 _UNCHECKED = ("/health", "/livez", "/readyz", "/metrics", "/ws/news")
+
+# The errors that an operator looks for when a user says that nothing works. They are logged at a limited rate.
+_REFUSALS = frozenset(
+    {
+        *(ErrorCode.UNAUTHORIZED, ErrorCode.TOKEN_EXPIRED, ErrorCode.FORBIDDEN, ErrorCode.HOST_NOT_ALLOWED),
+        *(ErrorCode.ORIGIN_NOT_ALLOWED, ErrorCode.UPGRADE_REQUIRED, ErrorCode.RATE_LIMITED, ErrorCode.LIMIT_REACHED),
+        *(ErrorCode.TOO_MANY_CONNECTIONS, ErrorCode.AT_CAPACITY, ErrorCode.RESUME_EXPIRED),
+    }
+)
 
 _log = structlog.get_logger("access")
 
@@ -61,7 +72,7 @@ def build_operations(services: Services) -> web.Application:
 
 
 def _new_application(services: Services) -> web.Application:
-    app = web.Application(middlewares=[observe_requests, answer_problems, refuse_foreign_pages])
+    app = web.Application(middlewares=[observe_requests, answer_problems, log_refusals, refuse_foreign_pages])
     app.on_response_prepare.append(add_security_headers)
     add_services(app, services)
     return app
@@ -108,6 +119,19 @@ def _counted(request: web.Request, stats: ServerStats) -> tuple[str, Method]:
     """
     requested = route_of(request), request.method
     return next((known for known in stats.request_methods if known == requested), (UNKNOWN_ROUTE, Method.OTHER))
+
+
+@web.middleware
+async def log_refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Log one line for each refused request or upgrade: why it was refused, and where it came from."""
+    try:
+        return await handler(request)
+    except NewsError as error:
+        if error.code in _REFUSALS:
+            address = client_address_of(request, request.app[CONTEXT].settings).address
+            reason, route = error.code.value, route_of(request)
+            _log.info("request_refused", reason=reason, detail=error.detail, route=route, address=address)
+        raise
 
 
 @web.middleware

@@ -24,15 +24,6 @@ _BY_STATUS = {
     405: ErrorCode.METHOD_NOT_ALLOWED,
     413: ErrorCode.PAYLOAD_TOO_LARGE,
 }
-# The errors that an operator looks for when a user says that nothing works. They are logged at a limited rate.
-_REFUSALS = frozenset(
-    {
-        *(ErrorCode.UNAUTHORIZED, ErrorCode.TOKEN_EXPIRED, ErrorCode.FORBIDDEN, ErrorCode.HOST_NOT_ALLOWED),
-        *(ErrorCode.ORIGIN_NOT_ALLOWED, ErrorCode.UPGRADE_REQUIRED, ErrorCode.RATE_LIMITED, ErrorCode.LIMIT_REACHED),
-        *(ErrorCode.TOO_MANY_CONNECTIONS, ErrorCode.AT_CAPACITY, ErrorCode.RESUME_EXPIRED),
-    }
-)
-
 _log = structlog.get_logger("http")
 
 
@@ -46,9 +37,6 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
     try:
         return await handler(request)
     except NewsError as error:
-        if error.code in _REFUSALS:
-            route, address = route_of(request), request.remote
-            _log.info("request_refused", reason=error.code.value, detail=error.detail, route=route, address=address)
         return problem(request, error)
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
