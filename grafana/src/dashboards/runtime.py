@@ -61,6 +61,7 @@ def runtime() -> model.Dashboard:
                     "Refused requests and disconnected clients, by limit.",
                     "cps",
                     rates("news_limit_hits_total", "limit"),
+                    query(f"sum(rate(news_bad_proxy_headers_total{{%}}{RATE}))", "bad proxy headers"),
                     width=24,
                 ),
             ],
