@@ -5,8 +5,8 @@ them are found. It closes the stores only after the accepted items were broadcas
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -85,13 +85,20 @@ async def _open_stores(settings: Settings, stats: Stats) -> AsyncIterator[Stores
     if settings.database == MEMORY:
         yield memory_stores()
         return
-    try:
+    with explaining_samples(settings):
         async with open_database(settings.database, stats, is_sample=settings.sample_wire) as database:
             yield await sqlite_stores(database)
+
+
+@contextmanager
+def explaining_samples(settings: Settings) -> Iterator[None]:
+    """Convert a SampleMismatch to an InvalidSetting that says what the settings must be."""
+    try:
+        yield
     except SampleMismatch as error:
         must_be = "0" if settings.sample_wire else "1"
-        detail = f"{variable('sample_wire')} must be {must_be} with it, or name another file"
-        raise InvalidSetting("database", settings.database, f"{error}: {detail}") from error
+        detail = f"{error}: {variable('sample_wire')} must be {must_be} with it, or name another file"
+        raise InvalidSetting("database", settings.database, detail) from error
 
 
 @asynccontextmanager

@@ -1,17 +1,19 @@
 """Check what the settings name, as a start would, without starting anything and without changing a file."""
 
 import os
-import socket
 from pathlib import Path
 
+from app.adapters.http.server import resolve
 from app.adapters.memory.revocation_store import MemoryRevocationStore
 from app.adapters.sqlite.backup import check, is_for_samples
+from app.adapters.sqlite.opening import refuse_mixing
 from app.adapters.system.clock import SystemClock
 from app.adapters.tokens.choice import create_verifier
 from app.config import Settings
 from app.flows.connections.revocations import Revocations
 from app.limit_settings import build_limits
 from app.options import MEMORY, InvalidSetting
+from app.serve import explaining_samples
 from app.telemetry.stats import Stats
 from app.wiring import read_files
 
@@ -26,10 +28,7 @@ def check_settings(settings: Settings) -> None:
     read_files(settings)
     clock = SystemClock()
     create_verifier(settings, Revocations(MemoryRevocationStore(), clock), clock, Stats())
-    try:
-        socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise OSError(f"NEWS_HOST={settings.host!r}: {error.strerror}") from error
+    resolve(settings.host, settings.port)
     if settings.database != MEMORY:
         _check_database(settings)
 
@@ -40,7 +39,6 @@ def _check_database(settings: Settings) -> None:
         if not os.access(path.parent, os.W_OK | os.X_OK):
             raise InvalidSetting("database", settings.database, "must be in an existing folder that can be written to")
         return
-    contents = check(path)
-    if contents.items and is_for_samples(path) is not settings.sample_wire:
-        kind = "news that are no samples" if settings.sample_wire else "sample news"
-        raise InvalidSetting("database", settings.database, f"holds {kind}: name another file")
+    if check(path).items:
+        with explaining_samples(settings):
+            refuse_mixing(is_marked=is_for_samples(path), is_sample=settings.sample_wire)

@@ -125,7 +125,7 @@ async def _serve_until_signalled(settings: Settings, read: Callable[[], Settings
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    # Asked now, because a terminal that is gone is no terminal.
+    # Checked now: once the terminal is gone, isatty() returns False.
     is_in_terminal = sys.stdin is not None and sys.stdin.isatty()
     loop.add_signal_handler(signal.SIGHUP, stop if is_in_terminal else reloader.request)
     await serve(settings, stopping, lambda listening: _announce(settings, listening), stats, reloader)

@@ -106,7 +106,8 @@ def report(trials: list[Trial]) -> str:
     errors = ", ".join(sorted({trial.error for trial in trials}))
     return f"""# Fault points
 
-Written by `make faults` ({datetime.now(UTC):%Y-%m-%d}): {len(trials):,} runs, {wrong} false claims.
+Written by `FAULTS=long pytest tests/faults/test_points.py`, a part of `make faults` ({datetime.now(UTC):%Y-%m-%d}):
+{len(trials):,} runs, {wrong} false claims.
 
 Each line of the delivery that a scenario runs fails once, at its first and at its last turn, with each of these errors:
 

@@ -69,9 +69,10 @@ def report(results: list[Result], seconds: int) -> str:
     ]
     return f"""# Fuzzing
 
-Written by `make fuzz` ({datetime.now(UTC):%Y-%m-%d}): atheris, which is guided by coverage, for {seconds} s on each
-target. Every input must be answered by the errors that callers expect, and within its bound of processor time, measured
-without the fuzzer's instrumentation. Feeds have no bound yet. The corpus in `tests/fuzz/corpus` is tested in CI.
+Written by `python -m tests.fuzz.run {seconds} --write` ({datetime.now(UTC):%Y-%m-%d}; `make fuzz` takes 60 s for each
+target): atheris, which is guided by coverage. Every input must be answered by the errors that callers expect, and
+within its bound of processor time, measured without the fuzzer's instrumentation. Feeds have no bound yet. The corpus
+in `tests/fuzz/corpus` is tested in CI.
 
 | Target | Inputs | Bytes at most | Bytes of the slowest | Its processor time | Bound | Unexpected errors |
 | --- | --- | --- | --- | --- | --- | --- |

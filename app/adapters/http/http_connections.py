@@ -1,8 +1,8 @@
 """Count the HTTP connections of each address, so that one address cannot hold all descriptors of the server.
 
-A connection that becomes a WebSocket is counted no more: WebSockets have limits of their own. Proxies that are trusted,
-and callers of this machine, are not limited, because they serve many users; the limit of callers of this machine can be
-set.
+A connection that becomes a WebSocket is no longer counted: WebSockets have limits of their own. Proxies that are
+trusted, and callers of this machine, are not limited, because they serve many users; the limit of callers of this
+machine can be set.
 """
 
 from collections import Counter
@@ -45,7 +45,7 @@ class HttpConnections:
         return key
 
     def release(self, key: str) -> None:
-        """Count a connection no more; `key` is what `admit` returned."""
+        """Stop counting a connection; `key` is what `admit` returned."""
         if key:
             self._open[key] -= 1
             if not self._open[key]:

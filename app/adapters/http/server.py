@@ -5,7 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
 from functools import partial
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from aiohttp import web
 
@@ -53,18 +53,22 @@ async def running(
         await runner.cleanup()
 
 
+def resolve(host: str, port: int) -> list[tuple[Any, ...]]:
+    """Return the addresses of a host, as `socket.getaddrinfo` does. Raises OSError; the message names the setting."""
+    try:
+        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE))
+    except OSError as error:
+        raise OSError(f"NEWS_HOST={host!r}: {error.strerror}") from error
+
+
 def _bind(listener: Listener, send_buffer_bytes: int) -> list[socket.socket]:
     """Return a bound socket for each address of the host. Raises OSError; the message names the setting.
 
     The kernel's send buffer is limited to `send_buffer_bytes`, so that a slow client's unsent bytes wait in the
     transport, where they are counted.
     """
-    try:
-        infos = socket.getaddrinfo(listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise OSError(f"NEWS_HOST={listener.host!r}: {error.strerror}") from error
     bound = []
-    for family, kind, protocol, _name, address in dict.fromkeys(infos):
+    for family, kind, protocol, _name, address in dict.fromkeys(resolve(listener.host, listener.port)):
         end = socket.socket(family, kind, protocol)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)

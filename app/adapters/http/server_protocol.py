@@ -32,9 +32,11 @@ _SHORT_LINE_BYTES = 32
 
 class ServerProtocol(web.RequestHandler):
     """aiohttp's protocol for one HTTP connection, with three limits. It aborts the connection at once if its address
-    has too many. It closes the connection if the head of a
-    request is still incomplete `head_timeout_s` seconds after its first byte, and aborts the connection if the client
-    leaves too many bytes of an answer unread for `answer_timeout_s` seconds.
+    has too many. It closes the connection if the head of a request is still incomplete `head_timeout_s` seconds after
+    its first byte. It aborts the connection if the client leaves too many bytes of an answer unread for
+    `answer_timeout_s` seconds.
+
+    `proxied_address` is the client's address that a header of the PROXY protocol named, "" if none did.
     """
 
     __slots__ = (
@@ -59,7 +61,7 @@ class ServerProtocol(web.RequestHandler):
         )
         self._connections = connections
         self._unparsed = bytearray()
-        # The beginning of a header of the PROXY protocol; None if none is expected, or no longer.
+        # What has arrived of an expected header of the PROXY protocol; None if none is expected.
         self._awaited_header: bytes | None = None
         self.proxied_address = ""
         self._address_key: str | None = ""
@@ -92,8 +94,8 @@ class ServerProtocol(web.RequestHandler):
 
     def _read_proxy_header(self, data: bytes) -> None:
         """Read the header of the PROXY protocol, which precedes everything else. A connection without a valid header is
-        aborted, unless it comes from this machine: the canary and probes have none. A header must come as soon as a
-        head.
+        aborted, unless it comes from this machine: the canary and probes have none. The header has the same time limit
+        as the head of a request.
         """
         received = (self._awaited_header or b"") + data
         try:
@@ -115,7 +117,8 @@ class ServerProtocol(web.RequestHandler):
         if header.address:
             self._connections.release(self._address_key or "")
             self._admit(header.address)
-        if len(received) > header.size:
+        is_refused = self._address_key is None
+        if len(received) > header.size and not is_refused:
             self._read(received[header.size :])
 
     def _read(self, data: bytes) -> None:

@@ -54,16 +54,17 @@ def restore(backup: Path, database: str) -> tuple[Contents, Path | None]:
     Raises BackupError, also while a server has the database open, and CorruptStateError if the backup is not complete.
     """
     path = Path(os.path.realpath(database))
-    with _opened(backup) as source, _kept_from_servers(path), _written(path, may_exist=True) as temporary:
-        check(backup)
-        with closing(sqlite3.connect(temporary)) as copy:
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")
-            _begin_new_log(copy)
-        contents = check(temporary)
-        replaced = _set_aside(path)
+    with _opened(backup) as source, _kept_from_servers(path):
+        with _written(path, may_exist=True) as temporary:
+            check(backup)
+            with closing(sqlite3.connect(temporary)) as copy:
+                source.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+                _begin_new_log(copy)
+            contents = check(temporary)
+            replaced = _keep_aside(path)
         mark_path(str(path)).unlink(missing_ok=True)
-        return contents, replaced
+    return contents, replaced
 
 
 def check(path: Path) -> Contents:
@@ -157,8 +158,10 @@ def _kept_from_servers(path: Path) -> Iterator[None]:
         raise BackupError(f"a server has {path} open: stop it first") from None
 
 
-def _set_aside(path: Path) -> Path | None:
-    """Rename a database, with its write-ahead log, so that another file can take its place."""
+def _keep_aside(path: Path) -> Path | None:
+    """Give a database, with its write-ahead log, a second name, so that another file can take its place. There is a
+    file at `path` at every moment: after a crash a server must not start with an empty database.
+    """
     if not path.exists():
         return None
     aside = path.with_name(f"{path.name}.replaced-{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(2)}")
@@ -166,7 +169,7 @@ def _set_aside(path: Path) -> Path | None:
         companion = Path(f"{path}{suffix}")
         if companion.exists():
             companion.rename(f"{aside}{suffix}")
-    path.rename(aside)
+    aside.hardlink_to(path)
     return aside
 
 

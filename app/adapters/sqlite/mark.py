@@ -4,7 +4,7 @@ Such a file lacks the newest items, and would give their seqs to other items. So
 
 The mark is a small file beside the database. It has the id of the last start of a server, and the newest seq. The
 database has that id too. In a file that was put back, the id is an earlier one, or the newest seq is lower than that of
-the mark. If mark and database are put back together, this cannot be told.
+the mark. If mark and database are put back together, this cannot be noticed.
 """
 
 import asyncio

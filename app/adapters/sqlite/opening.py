@@ -98,11 +98,17 @@ async def _check_sample(writer: aiosqlite.Connection, *, is_sample: bool) -> Non
     """
     sql = "SELECT is_sample, EXISTS (SELECT 1 FROM news_log) FROM log_identity"
     [(marked, has_items)] = await writer.execute_fetchall(sql)
-    if bool(marked) is is_sample:
-        return
     if has_items:
-        raise SampleMismatch("holds sample news" if marked else "holds news that are no samples")
+        refuse_mixing(is_marked=bool(marked), is_sample=is_sample)
     await writer.execute("UPDATE log_identity SET is_sample = ?", (is_sample,))
+
+
+def refuse_mixing(*, is_marked: bool, is_sample: bool) -> None:
+    """Raise SampleMismatch if a database with items is marked for sample items and `is_sample` is False, or the other
+    way round.
+    """
+    if is_marked is not is_sample:
+        raise SampleMismatch("holds sample news" if is_marked else "holds news that are no samples")
 
 
 def _try_to_open(path: str) -> None:

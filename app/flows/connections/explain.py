@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 from app.core.access.entitlement import UNRESTRICTED, Entitlement
 from app.core.errors import ClientError, ErrorCode
-from app.core.filters.analysis import analyze_item
 from app.core.filters.explain import UNREADABLE_FILTER, FilterVerdict, explain_filter
 from app.core.filters.filter import Filter
-from app.core.filters.matching import Outcome, may_see
+from app.core.filters.matching import Outcome
 from app.core.protocol.explanations import DeliveryStatus, ExplainedStep, Explanation
 from app.flows.connections.manager import ConnectionManager
 from app.flows.connections.subscriptions import SubscriptionService
 from app.flows.delivery.channel import Channel
 from app.flows.delivery.live import LiveSet
 from app.flows.delivery.session import Session
+from app.flows.news.history import is_shown
 from app.flows.time_slices import TimeSlices
 from app.ports.clock import Clock
 from app.ports.log import NewsLog, Record
@@ -119,7 +119,7 @@ class Explainer:
         exists.
         """
         record = await self._news_log.by_id(item_id)
-        if record is None or not _is_visible(record, entitled, self._clock.wall()):
+        if record is None or not is_shown(record, entitled, self._clock.wall()):
             raise ClientError(ErrorCode.UNKNOWN_ITEM, "No stored item has this id")
         return record
 
@@ -151,12 +151,6 @@ class Explainer:
             return DeliveryState.REJECTED
         is_acked = session.window is not None and seq <= session.window.acked
         return DeliveryState.ACKED if is_acked else DeliveryState.WRITTEN
-
-
-def _is_visible(record: Record, entitled: Entitlement, now: float) -> bool:
-    if not entitled.is_due(record.accepted_at, now):
-        return False
-    return not entitled.hides_items or may_see(analyze_item(record.item), entitled)
 
 
 def _verdict(record: Record, filter_or_none: Filter | None, entitled: Entitlement) -> FilterVerdict:

@@ -182,6 +182,7 @@ class Acks:
                 return
             try:
                 await self._cursors.save(list(moved.values()))
+            # Also if the flush is cancelled: the cursors are kept for the next one.
             except BaseException as error:
                 self._unsaved = moved | self._unsaved
                 if not isinstance(error, ServerError):

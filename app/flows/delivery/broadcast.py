@@ -7,7 +7,6 @@ The queue is bounded. While it is full, the first task waits (backpressure) and 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
@@ -122,13 +121,13 @@ class WebSocketBroadcaster:
         while True:
             self._last_tick_at = self._clock.monotonic()
             self._stats.broadcast.record_tick(self._clock.wall())
-            first = None
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(_IDLE_TICK_S):
                     first = await self._queue.get()
-            if first is not None:
-                # Not above: a TimeoutError of the delivery itself must not be taken for an idle tick.
-                self._take_batch(first)
+            except TimeoutError:
+                continue
+            # Outside of `try`: a TimeoutError of the delivery itself must not be taken for an idle tick.
+            self._take_batch(first)
             # Pause so that the event loop can write the bytes that the kernel did not take. Without this pause they
             # would pile up during a burst of items, and healthy clients would look slow.
             await asyncio.sleep(0)

@@ -223,8 +223,8 @@ class CatchUp:
 
     def _matching_channels(self, session: Session, record: Record) -> list[Channel]:
         entitled = session.token.entitled
-        undecided_ones = undecided(session, record.seq)
-        return [channel for channel in undecided_ones if self._replay_filter.matches(channel, record, entitled)]
+        channels = undecided(session, record.seq)
+        return [channel for channel in channels if self._replay_filter.matches(channel, record, entitled)]
 
     def _encode(self, session: Session, record: Record, matched: Sequence[Channel]) -> bytes:
         """Return the frame of an item that is read from the log for one connection."""

@@ -99,7 +99,7 @@ class Fanout:
     def _checkpoint(self, seq: int, delivered: int) -> bytes:
         """Return the frame of a checkpoint at `seq`; `delivered` is the number of items since the last one.
 
-        It is the checkpoint that `LiveSet.checkpoint` would send right after the items of the batch.
+        It is the checkpoint that `LiveDelivery.checkpoint` would send right after the items of the batch.
         """
         return frames.message_frame(server_messages.checkpoint_message(self._clock.wall(), seq, delivered, age_ms=0))
 

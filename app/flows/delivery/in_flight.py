@@ -1,4 +1,5 @@
-"""The state of a batch of items while it is written: what was sent of it, and to whom an error kept it from being sent.
+"""The state of a batch of items while it is written, and the connections that were not sent all of it because of an
+error.
 
 After an error the server must not claim that a client has everything. So a batch records which writes began and which
 ended. From this it follows for every connection whether it was sent all of its items, none of them, or an unknown part.
@@ -33,7 +34,7 @@ class FanoutResult(NamedTuple):
 
     Those in `full` have too many buffered bytes or a full ack window. Those in `due` must be sent a checkpoint. The
     other two are empty unless an error occurred. `unsent` has the sessions that miss items, each with the seq after
-    which it was sent none of the batch. For those in `unknown` it cannot be told which items they were sent.
+    which it was sent none of the batch. For those in `unknown` it is unknown which items they were sent.
     """
 
     full: list[Session]
@@ -52,7 +53,15 @@ class InFlight:
     """
 
     __slots__ = (
-        *("attempted", "channels_of", "failed", "frames", "latencies", "message", "recipients", "record", "sends"),
+        "attempted",
+        "channels_of",
+        "failed",
+        "frames",
+        "latencies",
+        "message",
+        "recipients",
+        "record",
+        "sends",
         "wire_bytes",
     )
 
@@ -141,7 +150,7 @@ class Batch:
 
     def interrupt(self, slots: Slots) -> None:
         """Record that the batch was interrupted by an error: add to the result every session that was not sent all of
-        its items, or of which it cannot be told.
+        its items, or for which this is unknown.
         """
         uncertain = self.begun - self.finished
         self.result.unknown.extend(slots.sessions_of(uncertain))

@@ -58,9 +58,7 @@ class History:
         seconds).
         """
         record = await self._news_log.by_id(item_id)
-        if record is None or not _matches(compile_filter(MATCH_ALL, entitled), record, now):
-            return None
-        return record
+        return record if record is not None and is_shown(record, entitled, now) else None
 
     async def page(
         self, query: NewsQuery, now: float, wanted: Filter | None = None, entitled: Entitlement = UNRESTRICTED
@@ -102,8 +100,7 @@ class History:
         """
         if not entitled.hides_items:
             return await self._news_log.totals(since)
-        compiled = compile_filter(MATCH_ALL, entitled)
-        shown = [record.item async for record in self._scan(NewsQuery()) if _matches(compiled, record, now)]
+        shown = [record.item async for record in self._scan(NewsQuery()) if is_shown(record, entitled, now)]
         recent = sum(item.published_at > since for item in shown)
         average = sum(item.impact_score for item in shown) / len(shown) if shown else 0.0
         return NewsTotals(len(shown), recent, average)
@@ -161,6 +158,13 @@ class History:
             if len(records) < _SCAN_PAGE:
                 return
             query = _after(query, records[-1])
+
+
+def is_shown(record: Record, entitled: Entitlement, now: float) -> bool:
+    """Return whether an entitlement allows an item at `now` (Unix seconds): its category, its source and its age."""
+    if not entitled.is_due(record.accepted_at, now):
+        return False
+    return not entitled.hides_items or may_see(analyze_item(record.item), entitled)
 
 
 def _matches(compiled: CompiledFilter, record: Record, now: float) -> bool:
