@@ -7,7 +7,7 @@ from app.core.filters.filter import Exclude, Filter
 from app.core.news.item import Category, NewsItem, Source
 from tests.support.items import item
 
-WORDS = ["fed", "rate", "cut", "cuts", "btc", "eth", "whether", "利下げ", "日銀", "b.tc"]
+WORDS = ["fed", "rate", "cut", "cuts", "btc", "eth", "whether", "利下げ", "日銀", "b.tc", "c++", "c", "fed+"]
 ACCOUNTS = ["@Fed", "fed", "WSJ.com: Markets", "wsj", "rate wire", "日銀 wire"]
 TICKERS = ["BTC", "$eth", "b.tc", "fed"]
 PEOPLE = ["Jerome Powell", "powell", "jerome", "pow*"]

@@ -6,8 +6,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from app.core.text.term_index import TermIndex
 from app.core.text.words import Term, occurs_in, parse_term, tokenize
 
-phrases = st.text(alphabet="ab *利下", min_size=1, max_size=8)
-texts = st.text(alphabet="ab 利下", max_size=30)
+phrases = st.text(alphabet="ab *+#利下", min_size=1, max_size=8)
+texts = st.text(alphabet="ab +#利下", max_size=30)
 # More places where a phrase may begin than a lookup walks one by one.
 repetitive_texts = st.builds(lambda text: f"{text} " * 300, st.text(alphabet="ab 利下", min_size=1, max_size=8))
 

@@ -29,6 +29,18 @@ CASES = [
     ("s&p 500", "The S&P 500 fell", True),
     ("whale_alert", "whale_alert says", True),
     ("naïve", "a nai\u0308ve view", True),
+    ("C++", "The C++ standard", True),
+    ("C++", "Vitamin C sells out", False),
+    ("C++", "C# is not C", False),
+    ("C#", "Microsoft updates C#.", True),
+    ("C#", "C #1 in the charts", False),
+    ("c", "The C++ standard", True),
+    ("Ｃ＋＋", "c++", True),
+    ("visual c++ team", "the Visual C++ team", True),
+    ("visual c++ team", "the visual c team", False),
+    ("disney+ pri*", "Disney+ prices rise", True),
+    ("+5", "up 5 percent", True),
+    ("c#*", "c# and f#", True),
 ]
 
 
@@ -44,7 +56,7 @@ def test_phrase_without_letters_is_not_a_term(phrase: str) -> None:
     assert parse_term(phrase) is None
 
 
-@given(st.text(alphabet="ab c*-'éß利下", max_size=8), st.text(alphabet="ab c-'éß利下İ", max_size=30))
+@given(st.text(alphabet="ab c*-+#'éß利下", max_size=8), st.text(alphabet="ab c-+#'éß利下İ", max_size=30))
 def test_terms_are_found_like_a_regular_expression(phrase: str, text: str) -> None:
     term = parse_term(phrase)
 

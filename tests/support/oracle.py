@@ -84,9 +84,19 @@ def found(phrase: str, text: str) -> bool:
         return False
     if any(low <= ord(char) <= high for char in sought for low, high in UNSPACED):
         return sought.rstrip("*").rstrip() in body
+    if re.search(r"\w[+#]", sought):
+        return _found_with_signs(sought, body)
     end = r"\w*" if sought.endswith("*") else ""
     pattern = r"(?<!\w)" + r"\W+".join(map(re.escape, parts)) + end + r"(?!\w)"
     return re.search(pattern, body) is not None
+
+
+def _found_with_signs(sought: str, body: str) -> bool:
+    """Return whether the words of a term, each with exactly the signs behind it, follow one another in a text."""
+    parts = [re.escape(part) + ("" if part[-1] in "+#" else r"(?!\w)") for part in re.findall(r"\w+[+#]*", sought)]
+    last = re.findall(r"\w+[+#]*", sought)[-1]
+    parts[-1] = re.escape(last) if sought.endswith("*") else parts[-1] + "(?![+#])"
+    return re.search(r"(?<!\w)" + r"(?![+#])\W*".join(parts), body) is not None
 
 
 def _fold(text: str) -> str:

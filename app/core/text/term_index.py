@@ -4,7 +4,8 @@ filter index, and for an entry in a `Vocabulary`.
 The cost of a lookup is bounded by the length of the text, not by the number of terms: whatever users list, no text is
 expensive. Single words are found by one set intersection. Prefixes are found by slices of the text's words. Phrases,
 and substrings in scripts without spaces between words, are found by walking down a trie. Each kind of term has its own
-table, and an empty table costs almost nothing.
+table, and an empty table costs almost nothing. Terms with signs, such as C++, are in an index of their own, because
+they are compared with other words of the text.
 """
 
 from collections.abc import Sized
@@ -31,17 +32,16 @@ class IndexTable(Protocol):
 class TermIndex:
     """The index of all kinds of terms. `len` is the number of distinct terms."""
 
-    __slots__ = ("_characters", "_phrases", "_prefixes", "_substrings", "_words")
+    __slots__ = ("_characters", "_plain", "_signed", "_substrings")
 
     def __init__(self) -> None:
-        self._words: PostingLists[str] = PostingLists()
-        self._prefixes = PrefixIndex()
-        self._phrases = PhraseTrie()
+        self._plain = _WordsIndex()
+        self._signed = _WordsIndex()
         self._characters: PostingLists[str] = PostingLists()
         self._substrings = PhraseTrie()
 
     def __len__(self) -> int:
-        tables: tuple[Sized, ...] = (self._words, self._prefixes, self._phrases, self._characters, self._substrings)
+        tables: tuple[Sized, ...] = (self._plain, self._signed, self._characters, self._substrings)
         return sum(map(len, tables))
 
     def add(self, term: Term, slot: int) -> None:
@@ -56,16 +56,42 @@ class TermIndex:
         if term.substring:
             is_one = len(term.substring) == 1
             return (self._characters, term.substring) if is_one else (self._substrings, Phrase(term.substring))
-        if len(term.words) == 1:
-            return (self._prefixes if term.is_prefix else self._words), term.words[0]
-        return self._phrases, Phrase(term.words[:-1], term.words[-1]) if term.is_prefix else Phrase(term.words)
+        return (self._signed if term.is_signed else self._plain).table_and_key(term)
 
     def lookup(self, text: Text) -> list[BitMap]:
         """Return the posting list of every indexed term that occurs in a text."""
         return [
-            *self._words.lookup(self._words.postings.keys() & text.vocabulary),
-            *(self._prefixes.lookup(text.vocabulary) if self._prefixes else ()),
-            *self._phrases.lookup(text.words),
+            *self._plain.lookup(text.words, text.vocabulary),
+            *(self._signed.lookup(text.signed, frozenset(text.signed)) if text.signed and self._signed else ()),
             *(self._characters.lookup(set(text.plain)) if self._characters else ()),
             *self._substrings.lookup(text.plain),
+        ]
+
+
+class _WordsIndex:
+    """The index of the terms that consist of words, either without signs or with the signs after them."""
+
+    __slots__ = ("_phrases", "_prefixes", "_words")
+
+    def __init__(self) -> None:
+        self._words: PostingLists[str] = PostingLists()
+        self._prefixes = PrefixIndex()
+        self._phrases = PhraseTrie()
+
+    def __len__(self) -> int:
+        return len(self._words) + len(self._prefixes) + len(self._phrases)
+
+    def table_and_key(self, term: Term) -> tuple[IndexTable, str | Phrase]:
+        if len(term.words) == 1:
+            return (self._prefixes if term.is_prefix else self._words), term.words[0]
+        return self._phrases, Phrase(term.words[:-1], term.words[-1]) if term.is_prefix else Phrase(term.words)
+
+    def lookup(self, words: tuple[str, ...], vocabulary: frozenset[str]) -> list[BitMap]:
+        """Return the posting list of every term that occurs in these consecutive words, which `vocabulary` has as a
+        set.
+        """
+        return [
+            *self._words.lookup(self._words.postings.keys() & vocabulary),
+            *(self._prefixes.lookup(vocabulary) if self._prefixes else ()),
+            *self._phrases.lookup(words),
         ]

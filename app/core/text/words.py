@@ -3,6 +3,9 @@ rules.
 
 A word is a maximal run of `\\w` after NFKC and casefold. A term is one or more consecutive words; a trailing `*` makes
 its last word a prefix. In scripts without spaces between words, a term is a substring.
+
+The signs + and # directly after a word can change what it names: C, C++ and C# are three languages. A term in which
+such signs occur is compared with the words of the text and the signs after them. All other terms ignore signs.
 """
 
 import re
@@ -11,6 +14,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 WORD = re.compile(r"\w+")
+_SIGNS = ("+", "#")
+_SIGNED_WORD = re.compile(r"\w+[+#]*")
 # Most texts are ASCII apart from these marks, and none of the marks belongs to a word. Once they are replaced by
 # spaces, a text can be split as ASCII, which is four times as fast.
 _TYPOGRAPHIC = "‘’“”–—"
@@ -28,12 +33,14 @@ UNSPACED = re.compile(
 
 class Text(NamedTuple):
     """A text that is prepared for finding terms. `words` has its words in order, and `vocabulary` the same words as a
-    set. `plain` is the whole normalized text; terms of scripts without spaces between words are found in it.
+    set. `plain` is the whole normalized text; terms of scripts without spaces between words are found in it. `signed`
+    has the words with the signs after them, and is empty if there are no such signs.
     """
 
     words: tuple[str, ...]
     vocabulary: frozenset[str]
     plain: str
+    signed: tuple[str, ...] = ()
 
 
 class Term(NamedTuple):
@@ -44,6 +51,11 @@ class Term(NamedTuple):
     words: tuple[str, ...]
     is_prefix: bool
     substring: str
+
+    @property
+    def is_signed(self) -> bool:
+        """Return whether the words include signs, so that they are compared with the signed words of a text."""
+        return any(word.endswith(_SIGNS) for word in self.words)
 
 
 def normalize(text: str) -> str:
@@ -60,7 +72,7 @@ def tokenize(text: str) -> Text:
 def _tokenize(text: str) -> Text:
     plain = normalize(text)
     words = words_of(plain)
-    return Text(words, frozenset(words), plain)
+    return Text(words, frozenset(words), plain, signed_words_of(plain))
 
 
 _tokenize_cached = lru_cache(_CACHED_TEXTS)(_tokenize)
@@ -79,6 +91,14 @@ def words_of(plain: str) -> tuple[str, ...]:
     return tuple(spaced.translate(_BREAKS).split())
 
 
+def signed_words_of(plain: str) -> tuple[str, ...]:
+    """Return the words of a normalized text, each with the signs directly after it. Return () if no word has any."""
+    if not any(sign in plain for sign in _SIGNS):
+        return ()
+    signed = tuple(_SIGNED_WORD.findall(plain))
+    return signed if any(word.endswith(_SIGNS) for word in signed) else ()
+
+
 def parse_term(phrase: str) -> Term | None:
     """Parse a keyword, feed name or person name. Return None for a phrase without a word character, because it can
     never be found.
@@ -87,7 +107,7 @@ def parse_term(phrase: str) -> Term | None:
     stem = plain.rstrip("*").rstrip()
     if not stem.isascii() and UNSPACED.search(stem) and WORD.search(stem):
         return Term((), is_prefix=False, substring=stem)
-    words = words_of(plain)
+    words = signed_words_of(plain) or words_of(plain)
     return Term(words, is_prefix=plain.endswith("*"), substring="") if words else None
 
 
@@ -97,8 +117,9 @@ def occurs_in(term: Term, text: Text) -> bool:
     """
     if term.substring:
         return term.substring in text.plain
+    words = text.signed if term.is_signed else text.words
     size = len(term.words)
-    return any(_equals(term, text.words[start : start + size]) for start in range(len(text.words) - size + 1))
+    return any(_equals(term, words[start : start + size]) for start in range(len(words) - size + 1))
 
 
 def _equals(term: Term, window: tuple[str, ...]) -> bool:
