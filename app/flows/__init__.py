@@ -5,6 +5,7 @@ connections/  connections and what their clients ask for, from the upgrade to th
 news/         items on their way into the log, and stored items read back through filters
 operations/   monitoring, retention and shutdown of the server
 time_slices   shares the event loop between the tasks that read stored items back
+visibility    what the bearer of a token is shown of a stored item
 
 Imports between these folders go one way: `operations` may import the other three, and `connections` may import
 `delivery` and `news`, which import neither each other nor the other two.

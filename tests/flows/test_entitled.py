@@ -63,6 +63,34 @@ async def test_live_and_replayed_items_respect_the_token(harness: Harness) -> No
     assert harness.stats.broadcast.decisions[Outcome.CATEGORY] == 2
 
 
+async def test_restricted_user_learns_no_original(harness: Harness) -> None:
+    limited = may(sources=["rss"])
+    _, everything = await harness.arrive("u")
+    _, shared = await harness.arrive("v", entitled=limited)
+    _, acking = await harness.arrive("w", entitled=limited, uses_acks=True)
+    await harness.publish()
+    await harness.publish(is_duplicate=True, duplicate_of="hidden")
+    _, replayed = await harness.arrive("x", entitled=limited, resume=Position(harness.stores.log.epoch, 0))
+    async with harness.reading():
+        await harness.settle()
+
+    told = {
+        link: [one["data"]["duplicate_of"] for one in link.messages if one["type"] == "news_item"]
+        for link in (everything, shared, acking, replayed)
+    }
+    assert told == {everything: [None, "hidden"], shared: [None, None], acking: [None, None], replayed: [None, None]}
+    assert all(one["data"]["is_duplicate"] for link in told for one in link.messages if one.get("seq") == 2)
+
+
+async def test_refresh_without_restriction_shows_originals(harness: Harness) -> None:
+    session, link = await harness.arrive(entitled=may(sources=["rss"]))
+    await harness.publish(duplicate_of="hidden")
+    channels_of(harness).use_token(session, TokenState(may()))
+    await harness.publish(duplicate_of="shown")
+
+    assert [one["data"]["duplicate_of"] for one in link.messages if one["type"] == "news_item"] == [None, "shown"]
+
+
 @pytest.mark.parametrize("asked", [None, ResumeLast(2)])
 async def test_delayed_user_gets_each_item_once_when_due(harness: Harness, asked: ResumeRequest | None) -> None:
     await harness.publish(2)

@@ -93,6 +93,23 @@ async def test_rest_shows_only_entitled_items(closed: RunningServer) -> None:
     assert (stats["total_news_items"], stats["items_last_24h"], stats["average_impact"]) == (1, 1, round(shown, 2))
 
 
+async def test_rest_names_no_hidden_original(closed: RunningServer) -> None:
+    text = "The Federal Reserve cut its benchmark rate by fifty basis points on Tuesday in a surprise move."
+    for number, category in enumerate(("politics", "crypto")):
+        body = raw(number, title="Fed cuts", content=text, category=category, published_at=time.time())
+        await call(closed, bearer("p", scope="news:publish"), "POST", "news", json=body)
+    [copy, original] = (await call(closed, bearer("bob"), "GET", "news?min_impact=0"))[1]["items"]
+    limited = bearer("alice", ent={"categories": ["crypto"]})
+
+    [listed] = (await call(closed, limited, "GET", "news"))[1]["items"]
+    _, shown = await call(closed, limited, "GET", f"news/{copy['id']}")
+    wanted = {"impact_threshold": 0, "hours": 168}
+    [sample] = (await call(closed, limited, "POST", "subscriptions/preview", json=wanted))[1]["samples"]
+
+    assert copy["duplicate_of"] == original["id"]
+    assert [one["duplicate_of"] for one in (listed, shown, sample)] == [None, None, None]
+
+
 async def test_delayed_token_sees_nothing_early(closed: RunningServer) -> None:
     late = bearer("alice", ent={"min_delay_s": DELAY_S})
     async with connect(closed.ws_url, additional_headers=late) as socket:

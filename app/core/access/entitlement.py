@@ -55,7 +55,12 @@ class Entitlement(NamedTuple):
     @property
     def hides_items(self) -> bool:
         """Return whether some items are hidden from the user, permanently or until `min_delay_s` has passed."""
-        return self.categories is not None or self.sources is not None or self.min_delay_s > 0
+        return self.hides_for_good or self.min_delay_s > 0
+
+    @property
+    def hides_for_good(self) -> bool:
+        """Return whether some items are hidden from the user whatever their age."""
+        return self.categories is not None or self.sources is not None
 
     def is_due(self, accepted_at: float, now: float) -> bool:
         """Return whether `min_delay_s` has passed at the time `now` for an item accepted at `accepted_at`. Both times

@@ -17,8 +17,8 @@ from app.flows.connections.subscriptions import SubscriptionService
 from app.flows.delivery.channel import Channel
 from app.flows.delivery.live import LiveSet
 from app.flows.delivery.session import Session
-from app.flows.news.history import is_shown
 from app.flows.time_slices import TimeSlices
+from app.flows.visibility import is_shown
 from app.ports.clock import Clock
 from app.ports.log import NewsLog, Record
 

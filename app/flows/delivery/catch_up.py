@@ -27,6 +27,7 @@ from app.flows.delivery.log_reader import LogReader
 from app.flows.delivery.replay_filter import ReplayFilter
 from app.flows.delivery.session import Session, buffered_bytes, resumes, undecided
 from app.flows.time_slices import TimeSlices
+from app.flows.visibility import as_shown
 from app.ports.clock import Clock
 from app.ports.log import NewsLog, Record
 from app.telemetry.labels import Redelivery
@@ -231,7 +232,7 @@ class CatchUp:
         payload = frames.news_item(
             record.seq,
             record.accepted_at,
-            record.item_json,
+            as_shown(record, session.token.entitled).item_json,
             named_channels(session, [channel.name for channel in matched]),
             is_replay=True,
             is_redelivery=session.window is not None and session.window.was_sent(record.seq),

@@ -17,7 +17,7 @@ from app.core.protocol import frames, server_messages
 from app.flows.delivery.channel import Channel
 from app.flows.delivery.in_flight import Batch, FanoutResult, InFlight, Outgoing
 from app.flows.delivery.session import Session, is_window_full
-from app.flows.delivery.slots import Slots
+from app.flows.delivery.slots import Form, Slots
 from app.ports.clock import Clock
 from app.ports.transport import SendMany
 from app.telemetry.broadcast_stats import SLOW_DELIVERY_S
@@ -63,29 +63,31 @@ class Fanout:
         this.nearly_due = self._slots.nearly_due(self._limits.checkpoint_interval_items - len(this.items))
         for group in group_by_items([item.recipients for item in this.items]):
             items = [this.items[position] for position in group.items]
-            for window_bits, slots in self._slots.by_deflate_window(group.slots):
-                self._send_shared(items, window_bits, slots, this)
+            by_restriction = any(item.record.item.duplicate_of is not None for item in items)
+            for form, slots in self._slots.by_form(group.slots, by_restriction=by_restriction):
+                self._send_shared(items, form, slots, this)
         for item in this.items:
             self._send_per_channel(item, this)
 
-    def _send_shared(self, items: Sequence[InFlight], window_bits: int, slots: BitMap, this: Batch) -> None:
-        """Write `items` to the connections of `slots` that share frames. For the other connections, only record which
-        channels match: `_send_per_channel` writes to them later.
+    def _send_shared(self, items: Sequence[InFlight], form: Form, slots: BitMap, this: Batch) -> None:
+        """Write `items`, in one form, to the connections of `slots` that share frames. For the other connections, only
+        record which channels match: `_send_per_channel` writes to them later.
         """
         self._collect_channels(items, slots & self._slots.unshared)
         rest = slots - self._slots.unshared
-        item_frames = [item.message.frame(window_bits) for item in items]
+        messages = (item.message_for(is_restricted=form.is_restricted) for item in items)
+        item_frames = [message.frame(form.window_bits) for message in messages]
         sizes = [(item, len(frame)) for item, frame in zip(items, item_frames, strict=True)]
         joined = b"".join(item_frames)
         for delivered, due in self._due(rest & this.nearly_due, len(items)):
             with_checkpoint = joined + self._checkpoint(this.last_seq, delivered)
             reached, failed = self._send_to(due, with_checkpoint, items, this)
             self._slots.mark_checkpointed(reached, this.last_seq, delivered)
-            this.finish(due, len(reached), failed, sizes, window_bits)
+            this.finish(due, len(reached), failed, sizes, form.window_bits)
             rest = rest - due
         reached, failed = self._send_to(rest, joined, items, this)
         self._slots.record_sent(reached, len(items))
-        this.finish(rest, len(reached), failed, sizes, window_bits)
+        this.finish(rest, len(reached), failed, sizes, form.window_bits)
 
     def _due(self, slots: BitMap, items: int) -> list[tuple[int, BitMap]]:
         """Return the slots whose checkpoint is due once they are sent `items` more items.
@@ -166,14 +168,14 @@ class Fanout:
 
     def _send_per_channel(self, item: InFlight, this: Batch) -> None:
         """Write one item to the connections that need frames of their own: those with named channels or in ack mode."""
-        now, written, messages = self._clock.monotonic(), 0, _Messages(item)
+        now, written = self._clock.monotonic(), 0
         for session, channels in item.channels_of.items():
             if session in this.stopped:
                 this.skip(item, session)
                 continue
             is_begun = False
             try:
-                frame = messages.frame(session, channels)
+                frame = _own_frame(item, session, channels)
                 is_begun = True
                 written += self._write_own(session, frame, item, now, this.result)
                 this.written_up_to[session] = item.record.seq
@@ -183,7 +185,6 @@ class Fanout:
             except Exception:  # noqa: BLE001 - the connections after this one can still be written to
                 _log.exception("write_failed", connection_id=session.id, sequence=item.record.seq)
                 this.fail(item, session, is_begun=is_begun)
-        messages.count_frames()
         self._record_latency([item], written)
 
     def _write_own(self, session: Session, frame: bytes, item: InFlight, now: float, result: FanoutResult) -> bool:
@@ -227,7 +228,7 @@ class Fanout:
         dashboard panel to the item.
         """
         record = item.record
-        item.count_frames(item.message)
+        item.count_frames()
         self._stats.broadcast.record_fanout(item.totals())
         slowest_s = max((seconds for seconds, _ in item.latencies), default=0.0)
         if slowest_s > SLOW_DELIVERY_S:
@@ -240,30 +241,11 @@ class Fanout:
         _log.exception("fanout_failed", first_sequence=first, last_sequence=last)
 
 
-class _Messages:
-    """The encoded messages of one item, by the names of the channels that they list.
-
-    Connections with the same matching channels and the same deflate window share one frame.
-    """
-
-    def __init__(self, item: InFlight) -> None:
-        self._item = item
-        self._messages: dict[tuple[str, ...], frames.EncodedMessage] = {(): item.message}
-
-    def frame(self, session: Session, channels: Iterable[Channel]) -> bytes:
-        """Return the item's frame for a connection on which these channels match."""
-        names = named_channels(session, (channel.name for channel in channels))
-        if names not in self._messages:
-            record = self._item.record
-            payload = frames.news_item(record.seq, record.accepted_at, record.item_json, names)
-            self._messages[names] = frames.EncodedMessage(payload)
-        return self._messages[names].frame(session.options.deflate_window_bits)
-
-    def count_frames(self) -> None:
-        """Count the frames that were encoded only for these connections."""
-        for names, message in self._messages.items():
-            if names:
-                self._item.count_frames(message)
+def _own_frame(item: InFlight, session: Session, channels: Iterable[Channel]) -> bytes:
+    """Return the item's frame for a connection on which these channels match."""
+    names = named_channels(session, (channel.name for channel in channels))
+    message = item.message_for(names, is_restricted=session.token.entitled.hides_for_good)
+    return message.frame(session.options.deflate_window_bits)
 
 
 def named_channels(session: Session, matched: Iterable[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from app.core.protocol.deflate import UNCOMPRESSED
 from app.flows.delivery.channel import Channel
 from app.flows.delivery.session import Session
 from app.flows.delivery.slots import Slots
+from app.flows.visibility import without_original
 from app.ports.log import Record
 from app.telemetry.broadcast_stats import FanoutCounts
 from app.telemetry.labels import Encoding
@@ -53,20 +54,15 @@ class InFlight:
     """
 
     __slots__ = (
-        "attempted",
-        "channels_of",
-        "failed",
-        "frames",
-        "latencies",
-        "message",
-        "recipients",
-        "record",
-        "sends",
+        *("attempted", "channels_of", "failed", "frames", "latencies", "messages", "recipients", "record", "sends"),
         "wire_bytes",
     )
 
     def __init__(self, outgoing: Outgoing) -> None:
-        self.record, self.message, self.recipients = outgoing
+        self.record, message, self.recipients = outgoing
+        # The encoded messages, by the names of the channels that they list, and whether they name no other item.
+        # Connections with the same names, restriction and deflate window share one frame.
+        self.messages: dict[tuple[tuple[str, ...], bool], frames.EncodedMessage] = {((), False): message}
         self.attempted = self.failed = 0
         self.channels_of: dict[Session, list[Channel]] = {}
         self.sends: Counter[Encoding] = Counter()
@@ -74,15 +70,27 @@ class InFlight:
         self.frames: Counter[Encoding] = Counter()
         self.latencies: list[tuple[float, int]] = []
 
+    def message_for(self, names: tuple[str, ...] = (), *, is_restricted: bool) -> frames.EncodedMessage:
+        """Return the item's message that lists the channels `names`. `is_restricted` is whether the recipients' tokens
+        hide items for good.
+        """
+        key = names, is_restricted and self.record.item.duplicate_of is not None
+        if key not in self.messages:
+            record = without_original(self.record) if key[1] else self.record
+            payload = frames.news_item(record.seq, record.accepted_at, record.item_json, names)
+            self.messages[key] = frames.EncodedMessage(payload)
+        return self.messages[key]
+
     def count(self, window_bits: int, frame_bytes: int, sends: int) -> None:
         """Count that one frame of the item, with `frame_bytes` bytes, was written `sends` times."""
         encoding = encoding_of(window_bits)
         self.sends[encoding] += sends
         self.wire_bytes[encoding] += frame_bytes * sends
 
-    def count_frames(self, message: frames.EncodedMessage) -> None:
-        """Count the frames that were encoded for a message: one for each deflate window in use."""
-        self.frames.update(map(encoding_of, message.frames))
+    def count_frames(self) -> None:
+        """Count the frames that were encoded for the item: one for each message and deflate window in use."""
+        for message in self.messages.values():
+            self.frames.update(map(encoding_of, message.frames))
 
     def totals(self) -> FanoutCounts:
         """Return the counts of the item's sends, after all of them."""

@@ -5,7 +5,8 @@ but the index contains the slot only while the connection is live. Items sent in
 bitmaps, for all connections at once, so that sending an item updates no session.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from pyroaring import BitMap
 
@@ -16,6 +17,15 @@ from app.core.protocol.deflate import UNCOMPRESSED
 from app.flows.delivery.channel import Channel
 from app.flows.delivery.session import Session
 from app.ports.transport import SendHandle
+
+
+class Form(NamedTuple):
+    """The form in which an item is sent: the deflate window of the frame, and whether it leaves out which other item
+    this one duplicates.
+    """
+
+    window_bits: int
+    is_restricted: bool
 
 
 class Slots:
@@ -31,6 +41,8 @@ class Slots:
         self._free: list[int] = []
         # The slots of connections that need frames of their own, because they have named channels or use acks.
         self.unshared = BitMap()
+        # The slots of connections whose token hides items for good.
+        self.restricted = BitMap()
         # For live connections that share frames: `_delivered` counts the items that each slot was sent since its last
         # checkpoint, and `_written` has the slots that were written to since the last `flush_write_times`.
         self._delivered = SlotCounters()
@@ -63,6 +75,7 @@ class Slots:
         for slots in self._deflated.values():
             slots.discard(channel.slot)
         self.unshared.discard(channel.slot)
+        self.restricted.discard(channel.slot)
         self._written.discard(channel.slot)
         self.sessions[channel.slot] = self.channels[channel.slot] = None
         self._free.append(channel.slot)
@@ -75,6 +88,10 @@ class Slots:
         it.
         """
         session = self.sessions[channel.slot]
+        if session is not None and session.token.entitled.hides_for_good:
+            self.restricted.add(channel.slot)
+        else:
+            self.restricted.discard(channel.slot)
         if channel.filter is None or session is None:
             self.index.put_broken(channel.slot)
         else:
@@ -116,16 +133,14 @@ class Slots:
         for slot in _slots_of(session):
             self.handles[slot] = None
 
-    def by_deflate_window(self, slots: BitMap) -> Iterator[tuple[int, BitMap]]:
-        """Group slots by the deflate window of their connections, and yield each window with its slots. The window of
-        connections without compression is UNCOMPRESSED.
+    def by_form(self, slots: BitMap, *, by_restriction: bool) -> Iterator[tuple[Form, BitMap]]:
+        """Group slots by the form in which their connections are sent an item, and yield each form with its slots.
+        Unless `by_restriction`, no form is restricted.
         """
-        for window_bits, deflated in self._deflated.items():
-            if same := slots & deflated:
-                yield window_bits, same
-                slots = slots - same
-        if slots:
-            yield UNCOMPRESSED, slots
+        if by_restriction and (restricted := slots & self.restricted):
+            slots = slots - restricted
+            yield from ((Form(bits, is_restricted=True), part) for bits, part in _by_window(self._deflated, restricted))
+        yield from ((Form(bits, is_restricted=False), part) for bits, part in _by_window(self._deflated, slots))
 
     def record_sent(self, slots: BitMap, items: int) -> None:
         """Count `items` items written to each of these slots."""
@@ -199,6 +214,18 @@ class Slots:
         session = self.sessions[slot]
         if session is not None:
             session.add_delivered(self._delivered.pop(slot))
+
+
+def _by_window(deflated: Mapping[int, BitMap], slots: BitMap) -> Iterator[tuple[int, BitMap]]:
+    """Group slots by the deflate window of their connections, and yield each window with its slots. The window of
+    connections without compression is UNCOMPRESSED.
+    """
+    for window_bits, same_window in deflated.items():
+        if same := slots & same_window:
+            yield window_bits, same
+            slots = slots - same
+    if slots:
+        yield UNCOMPRESSED, slots
 
 
 def _slots_of(session: Session) -> list[int]:

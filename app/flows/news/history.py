@@ -11,6 +11,7 @@ from app.core.filters.filter import MATCH_ALL, Filter
 from app.core.filters.matching import Outcome, first_rejection, may_see
 from app.core.limits import HistoryLimits
 from app.flows.time_slices import TimeSlices
+from app.flows.visibility import as_shown, is_shown
 from app.ports.log import NewsLog, NewsQuery, NewsTotals, Record
 
 _SCAN_PAGE = 100
@@ -58,7 +59,9 @@ class History:
         seconds).
         """
         record = await self._news_log.by_id(item_id)
-        return record if record is not None and is_shown(record, entitled, now) else None
+        if record is None or not is_shown(record, entitled, now):
+            return None
+        return as_shown(record, entitled)
 
     async def page(
         self, query: NewsQuery, now: float, wanted: Filter | None = None, entitled: Entitlement = UNRESTRICTED
@@ -89,7 +92,7 @@ class History:
             is_on_page = query.offset <= remaining < query.offset + query.limit
             remaining += 1
             if is_on_page and held_bytes <= self._limits.max_page_bytes:
-                found.append(record)
+                found.append(as_shown(record, entitled))
                 held_bytes += len(record.item_json)
         return NewsPage(self._within_bytes(found), total, remaining)
 
@@ -140,7 +143,7 @@ class History:
             outcome = first_rejection(analyzed, compiled) or Outcome.MATCHED
             outcomes[outcome] += 1
             if outcome is Outcome.MATCHED and len(samples) < _SAMPLES:
-                samples.append(record)
+                samples.append(as_shown(record, entitled))
         matched = outcomes[Outcome.MATCHED]
         rejected = {step.value: outcomes[step] for step in _REJECTIONS}
         return Preview(outcomes.total(), matched, rejected, round(matched / hours, 3), samples)
@@ -158,13 +161,6 @@ class History:
             if len(records) < _SCAN_PAGE:
                 return
             query = _after(query, records[-1])
-
-
-def is_shown(record: Record, entitled: Entitlement, now: float) -> bool:
-    """Return whether an entitlement allows an item at `now` (Unix seconds): its category, its source and its age."""
-    if not entitled.is_due(record.accepted_at, now):
-        return False
-    return not entitled.hides_items or may_see(analyze_item(record.item), entitled)
 
 
 def _matches(compiled: CompiledFilter, record: Record, now: float) -> bool:
