@@ -243,13 +243,14 @@ class Operation(StrEnum):
 
 class Fault(StrEnum):
     """The classes of database errors. `sync`: the disk failed to store written data. `file`: the database file was
-    removed, replaced or truncated.
+    removed, replaced or truncated. `corrupt`: a part of the file is damaged.
     """
 
     BUSY = "busy"
     FULL = "full"
     SYNC = "sync"
     FILE = "file"
+    CORRUPT = "corrupt"
     IO = "io"
     CONSTRAINT = "constraint"
     OTHER = "other"

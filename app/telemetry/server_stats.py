@@ -69,9 +69,9 @@ class ServerStats:
         if fault is not None:
             self.db_faults[operation, fault] += 1
 
-    def record_skipped_row(self) -> None:
-        """Count an item that is stored and cannot be read back, so that it was skipped."""
-        self.log_rows_skipped += 1
+    def record_skipped_rows(self, rows: int) -> None:
+        """Count items that are stored and cannot be read back, so that they were skipped."""
+        self.log_rows_skipped += rows
 
     def record_loop_lag(self, seconds: float) -> None:
         """Record by how many seconds the event loop woke a timer too late."""

@@ -47,8 +47,8 @@ MUTANTS = (
     Mutant(
         "reading from the disk gives the last item again",
         "app/adapters/sqlite/news_log.py",
-        "WHERE seq > ? ORDER BY seq LIMIT ?",
-        "WHERE seq >= ? ORDER BY seq LIMIT ?",
+        "first, head = max(after + 1, self._oldest), self._head",
+        "first, head = max(after, self._oldest), self._head",
     ),
     Mutant(
         "the tail in memory is read one item late",
@@ -386,5 +386,23 @@ MUTANTS = (
         "app/adapters/sqlite/database_file.py",
         "fcntl.LOCK_EX | fcntl.LOCK_NB",
         "fcntl.LOCK_SH | fcntl.LOCK_NB",
+    ),
+    Mutant(
+        "a live item names a hidden one",
+        "app/flows/delivery/in_flight.py",
+        "is_restricted and self.record.item.duplicate_of is not None",
+        "False",
+    ),
+    Mutant(
+        "a replayed item names a hidden one",
+        "app/flows/delivery/catch_up.py",
+        "as_shown(record, session.token.entitled).item_json",
+        "record.item_json",
+    ),
+    Mutant(
+        "a damaged page stops all replays across it",
+        "app/adapters/sqlite/news_log.py",
+        "if fault_of(error.__cause__ or error) is not Fault.CORRUPT:",
+        "if True:",
     ),
 )

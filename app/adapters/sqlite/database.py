@@ -7,7 +7,7 @@ its first write.
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -167,6 +167,19 @@ class Database:
         has locked the database, with STORAGE_FULL if the disk is full, and with INTERNAL for any other error.
         """
         return await self._run(self._reader, operation, sql, parameters)
+
+    async def read_each(self, sql: str, keys: Iterable[object]) -> list[Row]:
+        """Run a query that uses an index once for each key, and return all rows. Keys whose rows are in a damaged part
+        of the file are skipped. Raises as `read` for other errors.
+        """
+        rows: list[Row] = []
+        for key in keys:
+            try:
+                rows += map(tuple, await self._reader.execute_fetchall(sql, (key,)))
+            except sqlite3.DatabaseError as error:
+                if fault_of(error) is not Fault.CORRUPT:
+                    raise explain(error) from error
+        return rows
 
     async def search(self, operation: Operation, sql: str, parameters: tuple[object, ...] = ()) -> list[Row]:
         """Run a query that may have to read every row, and return its rows.

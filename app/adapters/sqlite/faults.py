@@ -12,6 +12,7 @@ _MEANINGS = {
         ErrorCode.OVERLOADED,
         "The database file was removed, replaced or truncated: nothing is stored until the server is restarted",
     ),
+    Fault.CORRUPT: (ErrorCode.INTERNAL, "A part of the database file is damaged: restore it from a backup"),
     Fault.SYNC: (
         ErrorCode.INTERNAL,
         "The disk failed to store data: nothing is stored until the server is restarted",
@@ -29,6 +30,8 @@ _FAULTS = {
     "SQLITE_IOERR_FSYNC": Fault.SYNC,
     "SQLITE_IOERR_DIR_FSYNC": Fault.SYNC,
     "SQLITE_IOERR": Fault.IO,
+    "SQLITE_CORRUPT": Fault.CORRUPT,
+    "SQLITE_NOTADB": Fault.CORRUPT,
     "SQLITE_CONSTRAINT": Fault.CONSTRAINT,
 }
 

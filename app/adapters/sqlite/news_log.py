@@ -20,11 +20,12 @@ import structlog
 
 from app.adapters.sqlite.commit_batch import CommitBatch
 from app.adapters.sqlite.database import Database, Row
+from app.adapters.sqlite.faults import fault_of
 from app.adapters.sqlite.queries import conditions, ordering
 from app.core.errors import CorruptStateError, ServerError
 from app.core.news.item import NewsItem
 from app.ports.log import Appended, Entry, NewsQuery, NewsTotals, Record
-from app.telemetry.labels import Operation
+from app.telemetry.labels import Fault, Operation
 
 TAIL_ITEMS = 2_048
 FOLLOW_ITEMS = 256
@@ -81,15 +82,12 @@ class SqliteNewsLog:
     async def read(self, after: int, limit: int) -> list[Record]:
         if self._tail and after + 1 >= self._tail[0].seq:
             return list(islice(self._tail, after + 1 - self._tail[0].seq, after + 1 - self._tail[0].seq + limit))
-        rows = await self._database.read(
-            Operation.READ_HISTORY,
-            f"SELECT {_COLUMNS} FROM news_log WHERE seq > ? ORDER BY seq LIMIT ?",
-            (after, limit),
-        )
-        records = self._records(rows)
-        if rows and not records:
-            # None of these rows can be decoded: continue after them, because an empty page means that nothing follows.
-            return await self.read(rows[-1][0], limit)
+        end = after
+        records: list[Record] = []
+        # An empty page means that nothing follows. So if none of its rows can be read, the next ones are.
+        while not records and end < self._head:
+            rows, end = await self._rows(end, limit)
+            records = self._records(rows)
         return records
 
     async def follow(self, after: int) -> AsyncIterator[Sequence[Record]]:
@@ -158,6 +156,24 @@ class SqliteNewsLog:
             self._tail.popleft()
         return self._oldest - before
 
+    async def _rows(self, after: int, limit: int) -> tuple[list[Row], int]:
+        """Return up to `limit` rows after a seq, and the seq up to which every row that can be read was returned."""
+        sql = f"SELECT {_COLUMNS} FROM news_log WHERE seq"
+        first, head = max(after + 1, self._oldest), self._head
+        try:
+            rows = await self._database.read(Operation.READ_HISTORY, f"{sql} >= ? ORDER BY seq LIMIT ?", (first, limit))
+        except ServerError as error:
+            if fault_of(error.__cause__ or error) is not Fault.CORRUPT:
+                raise
+            # One damaged page of the file makes the whole query fail.
+            end = min(first + limit - 1, head)
+            rows = await self._database.read_each(f"{sql} = ?", range(first, end + 1))
+            unreadable = end - first + 1 - len(rows)
+            _log.error("log_rows_unreadable", first_sequence=first, last_sequence=end, rows=unreadable)
+            self._database.stats.server.record_skipped_rows(unreadable)
+            return rows, end
+        return rows, rows[-1][0] if rows else head
+
     def _records(self, rows: Iterable[Row]) -> list[Record]:
         """Return the items of these rows, without those that cannot be decoded."""
         records = []
@@ -166,7 +182,7 @@ class SqliteNewsLog:
                 records.append(Record(seq, accepted_at, _decode(item_json), item_json))
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 _log.error("log_row_unreadable", sequence=seq, error=str(error))
-                self._database.stats.server.record_skipped_row()
+                self._database.stats.server.record_skipped_rows(1)
         return records
 
     async def _commit(self, batch: CommitBatch) -> None:
