@@ -99,7 +99,7 @@ class Stores(NamedTuple):
 
     `is_writable` returns whether items can be stored. `pending_operations` returns how many operations wait or run, and
     `file_sizes` returns the size of each database file in bytes. `watch` runs for as long as the stores work, and
-    returns if they do not any more.
+    returns if they do not any more. `stalled_s` returns for how many seconds one change has been running, or 0.
     """
 
     log: NewsLog
@@ -110,3 +110,4 @@ class Stores(NamedTuple):
     pending_operations: Callable[[], float] = lambda: 0.0
     file_sizes: Callable[[], Mapping[str, float]] = lambda: {"main": 0.0, "wal": 0.0}
     watch: Callable[[], Coroutine[None, None, None]] = _never_end
+    stalled_s: Callable[[], float] = lambda: 0.0

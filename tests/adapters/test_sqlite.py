@@ -14,6 +14,7 @@ from app.adapters.sqlite.cursor_store import SqliteCursorStore
 from app.adapters.sqlite.database import Database
 from app.adapters.sqlite.news_log import TAIL_ITEMS, open_log
 from app.adapters.sqlite.opening import CannotOpen, open_database
+from app.adapters.sqlite.stores import sqlite_stores
 from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
 from app.core.delivery.positions import Position
 from app.core.errors import CorruptStateError, ErrorCode, ServerError
@@ -438,3 +439,20 @@ async def test_future_schema_is_refused(path: str) -> None:
     with pytest.raises(CorruptStateError, match="supports up to"):
         async with open_database(path, Stats()):
             pass
+
+
+async def test_hanging_change_shows_in_the_health(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.adapters.sqlite.database._STALLED_S", 0.02)
+    stores = await sqlite_stores(database)
+    released = asyncio.Event()
+    change = asyncio.ensure_future(database.write(Operation.SAVE_CURSOR, lambda _: released.wait()))
+    assert stores.is_writable()
+    await asyncio.sleep(0.05)
+
+    assert stores.stalled_s() > 0.02
+    assert not stores.is_writable()
+    released.set()
+    await change
+    await database.write(Operation.SAVE_CURSOR, lambda connection: connection.execute_fetchall("SELECT 1"))
+    assert stores.stalled_s() == 0.0
+    assert stores.is_writable()

@@ -152,6 +152,20 @@ async def test_full_disk_is_alive_but_not_ready() -> None:
     assert not readiness.checks()["storage"]
 
 
+async def test_hanging_storage_is_not_alive() -> None:
+    log, clock, limits = MemoryNewsLog(), FakeClock(), Limits()
+    seconds = [limits.broadcast.stall_timeout_s - 1]
+    stores = memory_stores(log)._replace(stalled_s=lambda: seconds[0])
+    connections = Connections(send_many, limits, clock, Stats())
+    broadcaster = WebSocketBroadcaster(log, BroadcastQueue(), connections.delivery, clock, Stats())
+    readiness = ReadinessChecks(stores, connections.admission, connections.live, broadcaster, limits.broadcast, clock)
+
+    assert readiness.is_alive()
+    seconds[0] += 1
+    assert not readiness.is_alive()
+    assert readiness.checks()["broadcaster"]
+
+
 async def test_stuck_items_make_server_neither_alive_nor_ready() -> None:
     log, clock, stats, limits, queue = MemoryNewsLog(), FakeClock(), Stats(), Limits(), BroadcastQueue()
     stores = memory_stores(log)

@@ -28,6 +28,8 @@ _SEARCH_S = 5.0
 _HEAL_EVERY_S = 5.0
 _CHECK_FILE_EVERY_S = 1.0
 _SHRINK_PAGES = 2_000
+# A change takes milliseconds, and never longer than this unless the disk or SQLite's thread hangs.
+_STALLED_S = 5.0
 # `Any`, because the type of each column depends on the query.
 Row = tuple[Any, ...]
 Job = Callable[[aiosqlite.Connection], Awaitable[Result]]
@@ -66,6 +68,8 @@ class Database:
         self._file = file
         self.mark = file.mark
         self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
+        # When the writer began with the change that it makes now (monotonic seconds); None if it waits for one.
+        self._writing_since: float | None = None
         self._reading = 0
         self._searching = 0
         self._search_lock = asyncio.Lock()
@@ -81,10 +85,14 @@ class Database:
         return self._queue.qsize() + self._reading
 
     def is_writable(self) -> bool:
-        """Return whether every change is accepted. On a full disk only some changes are accepted. After a failed fsync
-        no change is accepted until the server is restarted.
+        """Return whether every change is accepted and soon made. On a full disk only some changes are accepted. After
+        a failed fsync no change is accepted until the server is restarted.
         """
-        return self._space.is_writable
+        return self._space.is_writable and self.stalled_s() < _STALLED_S
+
+    def stalled_s(self) -> float:
+        """Return for how many seconds the writer has been making one change, or 0 if it makes none."""
+        return 0.0 if self._writing_since is None else asyncio.get_running_loop().time() - self._writing_since
 
     def file_sizes(self) -> dict[str, float]:
         """Return the sizes in bytes of the database file (`main`) and its write-ahead log (`wal`). A missing file has
@@ -233,10 +241,11 @@ class Database:
         loop = asyncio.get_running_loop()
         while True:
             queued = await self._queue.get()
+            self._writing_since = loop.time()
             fault = None
             try:
-                run = self._in_transaction if queued.in_transaction else self._run_alone
-                result = await run(queued.job)
+                job = queued.job
+                result = await (self._in_transaction(job) if queued.in_transaction else job(self._writer))
             # Any failure of a job is passed to its caller, and must not stop the writer.
             except Exception as error:  # noqa: BLE001
                 fault = fault_of(error)
@@ -245,10 +254,8 @@ class Database:
             else:
                 queued.committed()
                 _settle(queued.done, result)
+            self._writing_since = None
             self.stats.server.record_database(queued.operation, loop.time() - queued.since, fault)
-
-    async def _run_alone(self, job: Job[object]) -> object:
-        return await job(self._writer)
 
     async def _in_transaction(self, job: Job[object]) -> object:
         await self._writer.execute("BEGIN IMMEDIATE")

@@ -19,4 +19,5 @@ async def sqlite_stores(database: Database) -> Stores:
         lambda: database.pending,
         database.file_sizes,
         database.watch,
+        database.stalled_s,
     )

@@ -34,10 +34,11 @@ class ReadinessChecks:
         self._stalled_since = 0.0
 
     def is_alive(self) -> bool:
-        """Return whether the broadcaster makes progress. It has stalled if, for `stall_timeout_s` seconds, its loop has
-        begun no new round, or stored items have waited and none was broadcast. Then only a restart helps.
+        """Return whether the broadcaster and the storage make progress. The broadcaster has stalled if, for
+        `stall_timeout_s` seconds, its loop has begun no new round, or stored items have waited and none was broadcast.
+        The storage has stalled if it has been making one change for so long. Then only a restart helps.
         """
-        return max(self._broadcaster.idle_s(), self._stalled_s()) < self._limits.stall_timeout_s
+        return max(self._stores.stalled_s(), self._broadcast_stalled_s()) < self._limits.stall_timeout_s
 
     def is_ready(self) -> bool:
         return all(self.checks().values())
@@ -47,13 +48,17 @@ class ReadinessChecks:
         pass.
         """
         return {
-            "broadcaster": self.is_alive(),
+            "broadcaster": self._broadcast_stalled_s() < self._limits.stall_timeout_s,
             "storage": self._stores.is_writable(),
             "not_draining": not self._admission.is_draining,
             "below_capacity": self._admission.has_capacity,
         }
 
-    def _stalled_s(self) -> float:
+    def _broadcast_stalled_s(self) -> float:
+        """Return for how many seconds the broadcaster has made no progress."""
+        return max(self._broadcaster.idle_s(), self._waiting_s())
+
+    def _waiting_s(self) -> float:
         """Return for how many seconds stored items have waited while none was broadcast, or 0 if every stored item was
         broadcast. The time starts with the first call that found items waiting behind the same last broadcast item as
         now.

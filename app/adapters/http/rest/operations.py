@@ -127,7 +127,8 @@ async def get_health(request: web.Request) -> web.Response:
 
 
 async def get_livez(request: web.Request) -> web.Response:
-    """Return whether the broadcaster makes progress; 503 if it does not. A stalled event loop sends no answer at all.
+    """Return whether the broadcaster and the storage make progress; 503 if one does not. A stalled event loop sends no
+    answer at all.
 
     An orchestrator may restart a server that fails this check. So the check uses nothing outside the process, which a
     restart could not repair.
