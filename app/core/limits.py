@@ -154,8 +154,9 @@ class RequestLimits(msgspec.Struct, frozen=True):
 
     The rates are those of calls under /api/v1, for each address and for each user of a token: `publishes_per_s` for
     publishing, `reads_per_s` for all other calls. At most `max_answers_per_ip` answers may be on their way to one
-    address; more calls wait. `max_connections_per_ip` is the number of HTTP connections of one address, without those
-    that became WebSockets.
+    address; more calls wait. The bodies of an address that are being received or processed may hold
+    `max_body_bytes_per_ip` bytes together. `max_connections_per_ip` is the number of HTTP connections of one address,
+    without those that became WebSockets.
     """
 
     head_timeout_s: Seconds = 1.25
@@ -167,6 +168,7 @@ class RequestLimits(msgspec.Struct, frozen=True):
     publishes_per_s: Rate = 1_000.0
     publish_burst: Count = 1_000
     max_answers_per_ip: Count = 32
+    max_body_bytes_per_ip: Bytes = 8 * 1024 * 1024
     max_connections_per_ip: Count = 200
 
     def body_deadline_s(self, received_bytes: int) -> float:

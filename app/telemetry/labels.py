@@ -200,6 +200,7 @@ class LimitHit(StrEnum):
     READ_RATE = "read_rate"
     PUBLISH_RATE = "publish_rate"
     ANSWERS = "answers"
+    BODY_BYTES = "body_bytes"
     HTTP_CONNECTIONS = "http_connections"
     CONNECT_RATE = "connect_rate"
     SERVER_CONNECT_RATE = "server_connect_rate"

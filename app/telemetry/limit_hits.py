@@ -20,6 +20,7 @@ def limit_hits(stats: Stats) -> Mapping[LimitHit, int]:
         LimitHit.READ_RATE: stats.connections.rate_limited[RateScope.READ],
         LimitHit.PUBLISH_RATE: stats.connections.rate_limited[RateScope.PUBLISH],
         LimitHit.ANSWERS: stats.server.too_many_answers,
+        LimitHit.BODY_BYTES: stats.server.too_many_bodies,
         LimitHit.HTTP_CONNECTIONS: stats.server.refused_connections,
         LimitHit.CONNECT_RATE: stats.connections.rate_limited[RateScope.CONNECT],
         LimitHit.SERVER_CONNECT_RATE: stats.connections.rate_limited[RateScope.SERVER_CONNECT],

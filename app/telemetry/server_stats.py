@@ -19,7 +19,7 @@ class ServerStats:
         self.requests: Counter[tuple[str, Method, StatusClass]] = Counter()
         self.request_methods: tuple[tuple[str, Method], ...] = ()
         self.request_times: dict[str, Histogram] = {}
-        self.slow_requests = self.slow_readers = self.too_many_answers = 0
+        self.slow_requests = self.slow_readers = self.too_many_answers = self.too_many_bodies = 0
         self.refused_connections = self.bad_proxy_headers = 0
         self.db_times = {operation: Histogram(histogram.REQUEST_S) for operation in Operation}
         self.db_faults: Counter[tuple[Operation, Fault]] = Counter()
@@ -55,6 +55,10 @@ class ServerStats:
     def record_too_many_answers(self) -> None:
         """Count a REST call that was refused because too many answers were on their way to its address."""
         self.too_many_answers += 1
+
+    def record_too_many_bodies(self) -> None:
+        """Count a REST call that was refused because the bodies of its address held too many bytes."""
+        self.too_many_bodies += 1
 
     def record_bad_proxy_header(self) -> None:
         """Count a connection of a trusted proxy that did not begin with a header of the PROXY protocol."""

@@ -405,4 +405,16 @@ MUTANTS = (
         "if fault_of(error.__cause__ or error) is not Fault.CORRUPT:",
         "if True:",
     ),
+    Mutant(
+        "one address may send any number of bodies at once",
+        "app/flows/operations/call_limits.py",
+        "if self._held_bytes[address] + size > self._limits.max_body_bytes_per_ip:",
+        "if size > self._limits.max_body_bytes_per_ip:",
+    ),
+    Mutant(
+        "a hanging change of the database looks healthy",
+        "app/adapters/sqlite/database.py",
+        "            self._writing_since = loop.time()\n",
+        "",
+    ),
 )

@@ -1,4 +1,4 @@
-"""Calls of an address or user have a rate, and answers that are on their way a bound."""
+"""Calls of an address or user have a rate, and its answers on their way and its bodies a bound."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -87,3 +87,19 @@ async def test_waiting_call_is_refused_in_time(stats: Stats) -> None:
                 pass
 
     assert refused.value.code is ErrorCode.OVERLOADED
+
+
+def test_bodies_of_an_address_are_bounded(stats: Stats) -> None:
+    limiter = CallLimiter(RequestLimits(max_body_bytes_per_ip=10), FakeClock(), stats)
+    with limiter.holding("a") as body, limiter.holding("a") as other, limiter.holding("b") as elsewhere:
+        body.add(4)
+        body.add(3)
+        other.add(3)
+        elsewhere.add(10)
+        with pytest.raises(ServerError, match="send fewer at once"):
+            other.add(1)
+    with limiter.holding("a") as body:
+        body.add(10)
+
+    assert stats.server.too_many_bodies == 1
+    assert limiter._held_bytes == {}

@@ -1,7 +1,7 @@
 """The heaviest user that the limits allow: the largest filter, the longest items, every replay and every call at once.
 
 Nothing here is forbidden, so the user is not disconnected, but the limits of one address hold: calls beyond them are
-refused. The others must hardly notice it. The last test reads nothing.
+refused. The others must hardly notice it. The last tests read nothing.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from tests.hostile.test_attacks import CALM_S, MEMORY_BYTES, P99_S, published_to
 from tests.support.items import raw
 from tests.support.process import server_process
 from tests.support.server import RunningServer
+from tests.support.sockets import upgrade_request
 from tests.support.time_limits import within
 
 IS_LONG = os.environ.get("HOSTILE") == "long"
@@ -30,6 +31,8 @@ STREAMS = 8
 # What one address may hold, over all doors.
 MAX_HELD_BYTES = 64 * 1024 * 1024
 UNREAD = 40
+GET_PAGE = b"GET /api/v1/news?limit=500 HTTP/1.1\r\nHost: [::]\r\n\r\n"
+NDJSON = "application/x-ndjson"
 
 # Not from this machine, whose callers are not metered.
 SOMEWHERE = {"X-Forwarded-For": "203.0.113.9"}
@@ -133,20 +136,52 @@ async def replay(http: aiohttp.ClientSession, server: RunningServer, epoch: str,
     return times
 
 
+async def test_one_address_holds_little_memory(tmp_path: Path) -> None:
+    """One address uses every door at once, as much as its limits allow, and reads nothing."""
+    limits = {"NEWS_LIMITS": "connections.connect_burst=1000,requests.max_connections_per_ip=200"}
+    environment = {**limits, "NEWS_MAX_CONNECTIONS_PER_IP": "100"}
+    async with server_process("--database", str(tmp_path / "news.db"), environment=environment) as running:
+        server = running.server
+        await heavy_server(server)
+        epoch = (await server.get("/api/v1/stats"))["epoch"]
+        memory = await server.metric("process_resident_memory_bytes")
+        body = b"x" * 262_000
+        head = f"POST /api/v1/news HTTP/1.1\r\nHost: [::]\r\nContent-Type: {NDJSON}\r\nContent-Length: 262001\r\n\r\n"
+        replays = [upgrade_request(f"/ws/news?user_id=u{number}&resume={epoch}:0&v=2") for number in range(100)]
+        held = []
+        clients = [await unread(server, request) for request in replays]
+        for requests in ([head.encode() + body] * 160, [GET_PAGE] * 2 * UNREAD):
+            clients += await asyncio.gather(*(unread(server, request) for request in requests))
+            await asyncio.sleep(1.0)
+            held.append(await server.metric("process_resident_memory_bytes") - memory)
+        hits = {limit: await server.metric("news_limit_hits_total", limit=limit) for limit in ("answers", "body_bytes")}
+        for client in clients:
+            client.close()
+    print(f"\none address over all doors: {max(held) / 1e6:+.1f} MB")  # noqa: T201 - a line of `make hostile`
+
+    assert max(held) < MAX_HELD_BYTES
+    assert hits["body_bytes"] > 0
+
+
+async def unread(server: RunningServer, request: bytes) -> socket.socket:
+    """Send a request, as much of it as the server takes, and do not read its answer."""
+    parts, loop = urlsplit(server.url), asyncio.get_running_loop()
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    client.setblocking(False)
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(3.0):
+            await loop.sock_connect(client, (parts.hostname, parts.port))
+            await loop.sock_sendall(client, request)
+    return client
+
+
 async def test_unread_answers_hold_little_memory(tmp_path: Path) -> None:
     async with server_process("--database", str(tmp_path / "news.db")) as running:
         server = running.server
         await heavy_server(server)
         memory = await server.metric("process_resident_memory_bytes")
-        parts, loop = urlsplit(server.url), asyncio.get_running_loop()
-        readers = []
-        for _ in range(UNREAD):
-            client = socket.socket()
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-            client.setblocking(False)
-            await loop.sock_connect(client, (parts.hostname, parts.port))
-            await loop.sock_sendall(client, b"GET /api/v1/news?limit=500 HTTP/1.1\r\nHost: [::]\r\n\r\n")
-            readers.append(client)
+        readers = [await unread(server, GET_PAGE) for _ in range(UNREAD)]
         await asyncio.sleep(1.0)
         held = await server.metric("process_resident_memory_bytes") - memory
         async with within():
@@ -154,8 +189,7 @@ async def test_unread_answers_hold_little_memory(tmp_path: Path) -> None:
             while await server.metric("news_limit_hits_total", limit="slow_reader") == 0:
                 await asyncio.sleep(0.1)
         for client in readers:
-            with suppress(OSError):
-                client.close()
+            client.close()
     print(f"\n{UNREAD} unread answers: {held / 1e6:+.1f} MB")  # noqa: T201 - a line of `make hostile`
 
     assert held < MAX_HELD_BYTES

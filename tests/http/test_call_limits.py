@@ -1,6 +1,7 @@
 """REST calls have a rate for each address and user, and answers and connections a bound for each address."""
 
 import asyncio
+import json
 import socket
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from websockets.asyncio.client import connect
 
 from tests.support.items import raw
 from tests.support.server import RunningServer, running
-from tests.support.time_limits import within
+from tests.support.time_limits import soon, within
 from tests.support.tokens import SECRET, token
 
 
@@ -94,6 +95,34 @@ async def ask_and_do_not_read(server: RunningServer) -> socket.socket:
     await loop.sock_connect(client, (parts.hostname, parts.port))
     await loop.sock_sendall(client, b"GET /api/v1/news?limit=60 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     return client
+
+
+HEAD = (
+    b"POST /api/v1/news HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 4001\r\n\r\n"
+)
+
+
+async def test_bodies_of_an_address_are_bounded() -> None:
+    limits = {"requests.max_body_bytes_per_ip": 5_000, "requests.read_burst": 10_000}
+    headers = {"Content-Type": "application/json"}
+    async with running(limits=limits) as server:
+        parts = urlsplit(server.url)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writer.write(HEAD + b" " * 4_000)
+        body = json.dumps(raw(1, content="x" * 2_000))
+        status, retry_after = 0, ""
+        async with within():
+            while status != 503:
+                async with server.http.post(f"{server.url}/api/v1/news", data=body, headers=headers) as answer:
+                    status, retry_after = answer.status, answer.headers.get("Retry-After", "")
+        writer.write(b" ")
+        assert (await soon(reader.readline())).startswith(b"HTTP/1.1 400")
+        async with server.http.post(f"{server.url}/api/v1/news", data=body, headers=headers) as answer:
+            assert answer.status == 202
+        writer.close()
+        refused = await server.metric("news_limit_hits_total", limit="body_bytes")
+
+    assert (retry_after, refused) == ("1", 1)
 
 
 async def test_http_connections_of_one_address_are_bounded() -> None:

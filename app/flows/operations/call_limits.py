@@ -1,4 +1,5 @@
-"""Limits on REST calls: how many a second, and how many answers may be on their way to one address.
+"""Limits on REST calls: how many a second, how many answers may be on their way to one address, and how many bytes of
+bodies are held for one address.
 
 A call is counted for its address before its token is verified, and for its user after that. Publishing has a rate of
 its own.
@@ -8,8 +9,9 @@ call waits until one has ended, because a proxy may send the calls of many users
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from app.core.errors import ClientError, ErrorCode, ServerError
 from app.core.limits import RequestLimits
@@ -22,7 +24,9 @@ _RETRY_S = 1.0
 
 
 class CallLimiter:
-    """Meters the calls of each address and user, and bounds the answers that are on their way to each address."""
+    """Meters the calls of each address and user, and bounds the answers that are on their way to each address, and the
+    bodies that are held for it.
+    """
 
     def __init__(self, limits: RequestLimits, clock: Clock, stats: Stats) -> None:
         self._limits = limits
@@ -33,6 +37,7 @@ class CallLimiter:
             RateScope.PUBLISH: KeyedRateLimiter(limits.publishes_per_s, limits.publish_burst),
         }
         self._answers: dict[str, _Answers] = {}
+        self._held_bytes: Counter[str] = Counter()
 
     def check(self, caller: str, *, is_publish: bool) -> None:
         """Meter one call of a caller: the key of an address or a user, or "" for a caller that is not limited. Raises
@@ -66,6 +71,27 @@ class CallLimiter:
             if not answers.calls:
                 del self._answers[address]
 
+    @contextmanager
+    def holding(self, address: str) -> Iterator["HeldBody"]:
+        """Count the bytes that are added to the body as held for an address, until the end of the context."""
+        body = HeldBody(address, self)
+        try:
+            yield body
+        finally:
+            self._held_bytes[address] -= body.size
+            if not self._held_bytes[address]:
+                del self._held_bytes[address]
+
+    def hold(self, address: str, size: int) -> None:
+        """Count bytes of a body as held for an address. Raises ServerError(OVERLOADED) instead if more than
+        `max_body_bytes_per_ip` would be held.
+        """
+        if self._held_bytes[address] + size > self._limits.max_body_bytes_per_ip:
+            self._stats.server.record_too_many_bodies()
+            detail = "The bodies that this address sends at once are too large together: send fewer at once"
+            raise ServerError(ErrorCode.OVERLOADED, detail, retry_after_s=_RETRY_S)
+        self._held_bytes[address] += size
+
     async def _wait_for_turn(self, answers: "_Answers") -> None:
         if answers.calls <= 2 * self._limits.max_answers_per_ip:
             try:
@@ -78,6 +104,22 @@ class CallLimiter:
         self._stats.server.record_too_many_answers()
         detail = "Too many answers are on their way to this address: read them first"
         raise ServerError(ErrorCode.OVERLOADED, detail, retry_after_s=_RETRY_S)
+
+
+class HeldBody:
+    """The body of one request: `size` is how many of its bytes are held in memory."""
+
+    __slots__ = ("_address", "_limiter", "size")
+
+    def __init__(self, address: str, limiter: CallLimiter) -> None:
+        self._address = address
+        self._limiter = limiter
+        self.size = 0
+
+    def add(self, size: int) -> None:
+        """Count more bytes. Raises ServerError(OVERLOADED)."""
+        self._limiter.hold(self._address, size)
+        self.size += size
 
 
 class _Answers:

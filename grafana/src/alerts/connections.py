@@ -11,7 +11,7 @@ _REFUSED_TOKENS = f'sum by (job) (rate(news_auth_attempts_total{{{JOB}, result!=
 _ABUSE_LIMITS = (
     "message_bytes|message_rate|bad_messages|slow_request|slow_reader"
     "|connect_rate|server_connect_rate|address_connections|publish_bytes"
-    "|read_rate|answers|http_connections"
+    "|read_rate|answers|body_bytes|http_connections"
 )
 
 CONNECTIONS = (

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 
 from app.adapters.http.request.client_ip import client_address_of
 from app.adapters.http.request.params import refuse_unknown_params
+from app.adapters.http.request.request_body import HELD
 from app.adapters.http.request.tokens import read_token
 from app.adapters.http.services import CONTEXT
 from app.core.access.identity import Identity, Scope
@@ -25,7 +26,8 @@ def guarded(handler: Handler, scope: Scope | None, query: Iterable[str] = ()) ->
 
     The returned handler raises ClientError(RATE_LIMITED), NewsError if the token is missing or not valid, or lacks
     `scope`, ClientError(INVALID_PARAMETER) for a query parameter that is not in `query`, and ServerError(OVERLOADED) if
-    too many answers are on their way to the caller's address. A server that requires no tokens accepts every caller.
+    too many answers are on their way to the caller's address, or its bodies are too large together. A server that
+    requires no tokens accepts every caller.
     """
 
     @wraps(handler)
@@ -46,11 +48,12 @@ def guarded(handler: Handler, scope: Scope | None, query: Iterable[str] = ()) ->
         if client.call_key and identity.user_id is not None:
             context.calls.check(f"user {identity.user_id}", is_publish=is_publish)
         request[_IDENTITY] = identity
-        if is_publish:
-            # The receipt is small, and items of many calls share one commit.
-            return await handler(request)
-        async with context.calls.answering(client.answer_key):
-            return await _sent(request, await handler(request))
+        with context.calls.holding(client.answer_key) as request[HELD]:
+            if is_publish:
+                # The receipt is small, and items of many calls share one commit.
+                return await handler(request)
+            async with context.calls.answering(client.answer_key):
+                return await _sent(request, await handler(request))
 
     return guard
 

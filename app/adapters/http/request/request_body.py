@@ -9,10 +9,15 @@ from app.adapters.http.response.problems import CONTENT_ENCODING_MUST_BE
 from app.adapters.http.services import CONTEXT
 from app.core.errors import ClientError, ErrorCode
 from app.core.limits import RequestLimits
+from app.flows.operations.call_limits import HeldBody
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 _ENCODINGS = ("", "identity", "gzip", "deflate")
+
+
+HELD: web.RequestKey[HeldBody] = web.RequestKey("held", HeldBody)
+"""The bytes of a request's body, which are counted as held until the request is answered."""
 
 
 async def read_body(request: web.Request, max_bytes: int, *types: str) -> bytes:
@@ -22,7 +27,8 @@ async def read_body(request: web.Request, max_bytes: int, *types: str) -> bytes:
     CORS preflight request first.
 
     Raises ClientError with UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT, or INVALID_PARAMETER (the
-    encoding of the body is broken).
+    encoding of the body is broken), and ServerError(OVERLOADED) if the bodies of the caller's address are too large
+    together.
     """
     content_type = request.headers.get("Content-Type", "")
     if request.content_type not in types or not content_type:
@@ -47,6 +53,7 @@ async def _receive(request: web.Request, max_bytes: int, limits: RequestLimits) 
     body, started = bytearray(), asyncio.get_running_loop().time()
     async with asyncio.timeout(limits.body_deadline_s(0)) as deadline:
         async for chunk in request.content.iter_any():
+            request[HELD].add(len(chunk))
             body += chunk
             if len(body) > max_bytes:
                 raise _too_large(max_bytes)
