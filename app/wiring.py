@@ -18,7 +18,6 @@ from typing import NamedTuple
 from aiohttp import __version__ as aiohttp_version
 
 import app
-from app.adapters.data.html_text import to_text
 from app.adapters.data.vocabularies import load_sample_wire, load_vocabularies
 from app.adapters.http.services import (
     ConnectionServices,
@@ -30,7 +29,9 @@ from app.adapters.http.services import (
 )
 from app.adapters.http.web.static import StaticPage, load_pages
 from app.adapters.http.websocket.send_many import send_many
+from app.adapters.sources.html_text import to_text
 from app.adapters.sources.rss.config import FeedConfig, read_feeds
+from app.adapters.sources.rss.parser_pool import ParserPool
 from app.adapters.sources.rss.poller import RssPoller
 from app.adapters.sources.sample import SampleWire
 from app.adapters.tokens.choice import create_verifier
@@ -58,6 +59,7 @@ from app.flows.delivery.live_delivery import LiveDelivery
 from app.flows.delivery.replay_filter import ReplayFilter
 from app.flows.delivery.resume import StartResolver
 from app.flows.news.history import History
+from app.flows.news.intake import FeedIntake
 from app.flows.news.process import IncomingItem, NewsProcessor
 from app.flows.operations.call_limits import CallLimiter
 from app.flows.operations.canary import Canary
@@ -200,7 +202,15 @@ def build_pipeline(context: Context, stores: Stores, files: Files, delivery: Liv
         processor=NewsProcessor(stores.log, raw_news_queue, enricher, limits.publishing, clock, stats),
         websocket_queue=websocket_queue,
         broadcaster=WebSocketBroadcaster(stores.log, websocket_queue, delivery, clock, stats),
-        poller=RssPoller(files.feeds, raw_news_queue, limits.feeds, clock, stats),
+        poller=RssPoller(
+            files.feeds,
+            FeedIntake(stores.log, stores.seen, raw_news_queue, clock),
+            stores.seen,
+            ParserPool(limits.feeds),
+            limits.feeds,
+            clock,
+            stats,
+        ),
         sample_wire=[SampleWire(files.sample_wire, raw_news_queue, clock)] if files.sample_wire else [],
     )
 

@@ -190,14 +190,19 @@ class HistoryLimits(msgspec.Struct, frozen=True):
 
 
 class FeedLimits(msgspec.Struct, frozen=True):
-    """Limits of one fetch of a feed: the size of the document, the total time, the number of redirects, and the number
-    of entries that are used.
+    """Limits of one fetch of a feed: the size of the document after decompression, the total time, the number of
+    redirects, the seconds that parsing may take, and the number of entries that are used.
+
+    The feeds of one host are fetched at most `max_fetches_per_host` at once and `fetches_per_s_per_host` a second.
     """
 
-    max_bytes: Bytes = 5 * 1024 * 1024
+    max_bytes: Bytes = 25 * 1024 * 1024
     fetch_timeout_s: Seconds = 20.0
     max_redirects: Count = 3
-    max_entries: Count = 200
+    parse_timeout_s: Seconds = 2.0
+    max_entries: Count = 2_000
+    max_fetches_per_host: Count = 2
+    fetches_per_s_per_host: Rate = 1.0
 
 
 class AuthLimits(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@ them.
 
 log        the durable log of items
 stores     stored filters, cursors of devices, revocations, and the bundle of all stores
+seen       what was seen of feeds
 transport  clients' sockets, the handlers of their events, and sends to many sockets
 clock      time
 auth       verification of tokens

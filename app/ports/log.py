@@ -1,6 +1,6 @@
 """The port to the durable log of items."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from app.core.news.item import NewsItem
@@ -31,8 +31,9 @@ class Appended(NamedTuple):
 class Entry(NamedTuple):
     """An item to append, and when it was accepted (Unix seconds).
 
-    `url_key` is the canonical form of the item's link. The item is a duplicate if an earlier item that is still stored
-    has the same id or the same `url_key`.
+    `url_key` identifies the item beside its id: it is the canonical form of the item's link, or what identifies an
+    entry of a feed (core/news/identity). The item is a duplicate if an earlier item that is still stored has the same
+    id or the same `url_key`.
     """
 
     item: NewsItem
@@ -119,6 +120,9 @@ class NewsLog(Protocol):
 
     async def by_id(self, item_id: str) -> Record | None:
         """Return the item with this id, or None."""
+
+    async def accepted_links(self, url_keys: Collection[str]) -> dict[str, float]:
+        """Return those `url_key`s of entries that are stored, and when each was accepted (Unix seconds)."""
 
     async def select(self, query: NewsQuery) -> list[Record]:
         """Return the page of stored items that a query describes."""

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from app.core.delivery.positions import Position
 from app.core.filters.filter import Subscription
 from app.ports.log import NewsLog
+from app.ports.seen import SeenStore
 
 
 class CorruptSubscriptionError(Exception):
@@ -106,6 +107,7 @@ class Stores(NamedTuple):
     subscriptions: SubscriptionStore
     cursors: CursorStore
     revocations: RevocationStore
+    seen: SeenStore
     is_writable: Callable[[], bool] = lambda: True
     pending_operations: Callable[[], float] = lambda: 0.0
     file_sizes: Callable[[], Mapping[str, float]] = lambda: {"main": 0.0, "wal": 0.0}

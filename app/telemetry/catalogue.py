@@ -11,6 +11,7 @@ from itertools import product
 
 from app.core.delivery.ack_window import AckResult
 from app.core.filters.matching import Outcome
+from app.core.news.feed_entry import EntryOutcome
 from app.core.protocol.close_codes import ADMITTED_REASONS
 from app.telemetry import labels
 from app.telemetry.families import CounterFamily, GaugeFamily, counter, counters, gauge
@@ -89,6 +90,13 @@ COUNTERS: tuple[CounterFamily, ...] = (
     ),
     counters(
         "news_items_rejected", "Items not stored, by reason.", "reason", labels.Rejection, lambda s: s.intake.rejected
+    ),
+    counters(
+        "news_feed_entries",
+        "Entries of fetched feeds, by what became of them.",
+        "outcome",
+        EntryOutcome,
+        lambda s: s.intake.entries,
     ),
     counters("news_feed_fetches", "Fetches of feeds, by result.", "result", labels.Fetch, lambda s: s.intake.fetches),
     counters(

@@ -1,7 +1,9 @@
 """Counters of items on their way into the log, and of feeds that were fetched."""
 
 from collections import Counter
+from collections.abc import Mapping
 
+from app.core.news.feed_entry import EntryOutcome
 from app.telemetry.labels import Fetch, Intake, Rejection
 
 
@@ -14,12 +16,18 @@ class IntakeStats:
         self.accepted: Counter[Intake] = Counter()
         self.rejected: Counter[Rejection] = Counter()
         self.fetches: Counter[Fetch] = Counter()
+        self.entries: Counter[EntryOutcome] = Counter()
 
     def record_accepted(self, intake: Intake, items: int) -> None:
         self.accepted[intake] += items
 
     def record_rejected(self, reason: Rejection, items: int = 1) -> None:
         self.rejected[reason] += items
+
+    def record_entries(self, outcomes: Mapping[EntryOutcome, int]) -> None:
+        """Count the entries of one fetched document."""
+        for outcome, entries in outcomes.items():
+            self.entries[outcome] += entries
 
     def record_fetch(self, result: Fetch) -> None:
         self.fetches[result] += 1

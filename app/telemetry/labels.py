@@ -240,6 +240,8 @@ class Operation(StrEnum):
     SAVE_CURSOR = "save_cursor"
     LOAD_REVOCATIONS = "load_revocations"
     SAVE_REVOCATION = "save_revocation"
+    LOAD_SEEN = "load_seen"
+    SAVE_SEEN = "save_seen"
 
 
 class Fault(StrEnum):

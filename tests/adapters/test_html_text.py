@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.data.html_text import to_text
+from app.adapters.sources.html_text import to_text
 
 CASES = [
     ("plain text", "plain text"),

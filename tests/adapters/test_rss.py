@@ -1,123 +1,33 @@
-"""Feeds: the configuration file, fetching with its limits, parsing, and the poller against a real
-server on loopback.
-"""
+"""Feeds: the configuration file, and the poller against a real server on loopback. Also the sample wire."""
 
 import asyncio
-import gzip
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from app.adapters.data.vocabularies import load_sample_wire
+from app.adapters.memory.stores import memory_stores
 from app.adapters.sources.rss.config import FeedConfig, InvalidFeedsFile, read_feeds
-from app.adapters.sources.rss.fetching import FetchFailed, Validators, fetch
-from app.adapters.sources.rss.parsing import ParseFailed, parse
+from app.adapters.sources.rss.parsing import parse
 from app.adapters.sources.rss.poller import RssPoller
-from app.adapters.sources.rss.public_addresses import is_public, session_for
 from app.adapters.sources.sample import SampleWire
 from app.core.limits import Limits
+from app.core.news.feed_entry import EntryOutcome, FeedDocument
 from app.core.news.urls import canonical
+from app.flows.news.intake import FeedIntake
 from app.flows.news.process import IncomingItem
+from app.ports.log import Appended
+from app.ports.stores import Stores
 from app.telemetry.labels import Fetch
 from app.telemetry.stats import Stats
 from tests.support.clock import FakeClock
-from tests.support.time_limits import soon
+from tests.support.feeds import FeedServer, rss
+from tests.support.time_limits import soon, within
 
 NOW = 1_800_000_000.0
 WIRE = load_sample_wire()
-
-RSS = """<?xml version="1.0"?><rss version="2.0"><channel><title>Example Markets</title>
-<item><title>Newer &amp; better</title><link>https://e.com/2</link><description>&lt;p&gt;Two&lt;/p&gt;</description>
-<pubDate>Tue, 02 Jan 2024 10:00:00 GMT</pubDate></item>
-<item><title>Older</title><link>https://e.com/1</link><pubDate>Mon, 01 Jan 2024 10:00:00 GMT</pubDate></item>
-<item><title>No link</title></item>
-<item><title>Bad link</title><link>javascript:alert(1)</link></item>
-<item><title>From the future</title><link>https://e.com/3</link><pubDate>Mon, 01 Jan 2199 10:00:00 GMT</pubDate></item>
-</channel></rss>"""
-
-ATOM = """<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom"><title>Atom wire</title>
-<entry><title>One</title><link href="https://e.com/a"/><updated>2024-01-01T10:00:00Z</updated>
-<content type="html">&lt;b&gt;x&lt;/b&gt;</content></entry></feed>"""
-
-RDF = """<?xml version="1.0"?><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/">
-<channel rdf:about="x"><title>RDF wire</title></channel>
-<item rdf:about="https://e.com/r"><title>R</title><link>https://e.com/r</link></item></rdf:RDF>"""
-
-
-def test_entries_are_oldest_first_without_unusable_ones() -> None:
-    raws = parse(RSS.encode(), "", NOW, 200)
-
-    assert [raw.url for raw in raws] == ["https://e.com/1", "https://e.com/2", "https://e.com/3"]
-    assert raws[0].published_at == 1_704_103_200.0
-    assert raws[2].published_at == NOW
-    assert {raw.source_account for raw in raws} == {"Example Markets"}
-    assert raws[0].content == "Older"
-    assert "Two" in raws[1].content
-
-
-def test_configured_name_replaces_the_feeds_own() -> None:
-    assert parse(ATOM.encode(), "Desk", NOW, 200)[0].source_account == "Desk"
-
-
-def test_forgiving_parser_reads_what_the_fast_one_misses() -> None:
-    [raw] = parse(RDF.encode(), "", NOW, 200)
-
-    assert (raw.url, raw.source_account, raw.published_at) == ("https://e.com/r", "RDF wire", NOW)
-
-
-def test_feed_without_entries_is_valid() -> None:
-    assert parse(b'<rss version="2.0"><channel><title>Quiet</title></channel></rss>', "", NOW, 200) == []
-
-
-def test_entries_are_limited() -> None:
-    assert len(parse(RSS.encode(), "", NOW, 1)) == 1
-
-
-BOMB = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa">]>' + RSS.split("?>", 1)[1]
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"<html><body>Not found</body></html>",
-        b"\x00\x01",
-        b'{"a":1}',
-        BOMB.encode(),
-        BOMB.encode("utf-16"),
-    ],
-)
-def test_invalid_or_unsafe_feeds_are_rejected(body: bytes) -> None:
-    with pytest.raises(ParseFailed):
-        parse(body, "", NOW, 200)
-
-
-ODDITIES = [
-    b'{"version":"https://jsonfeed.org/version/1.1","title":7,"items":[%b]}' % item
-    for item in (
-        b'{"title":5,"url":"https://e.com/1"}',
-        b'{"title":["x"],"url":"https://e.com/1","content_html":{}}',
-        b'{"title":"t","url":7}',
-        b'{"title":"t","url":"http://a/\\ud800"}',
-        b'{"title":"\\ud800 t","url":"https://e.com/1","content_text":"\\udfff"}',
-        b'{"title":"t","url":"https://e.com/1","date_published":true,"tags":5}',
-        b"5",
-    )
-]
-
-
-@pytest.mark.parametrize("body", ODDITIES)
-def test_json_feed_with_wrong_types_is_tolerated(body: bytes) -> None:
-    try:
-        raws = parse(body, "", NOW, 200)
-    except ParseFailed:
-        return
-
-    assert all(isinstance(raw.title, str) and isinstance(raw.content, str) for raw in raws)
 
 
 def test_feeds_file_is_read(tmp_path: Path) -> None:
@@ -128,9 +38,48 @@ def test_feeds_file_is_read(tmp_path: Path) -> None:
     )
 
     assert read_feeds(str(path)) == [
-        FeedConfig(url="https://e.com/a.xml"),
-        FeedConfig(url="http://e.com/b", name="B", every_s=5.0),
+        FeedConfig(url="https://e.com/a.xml", id="e-com-a-xml"),
+        FeedConfig(url="http://e.com/b", id="b", name="B", every_s=5.0),
     ]
+
+
+def test_defaults_hold_for_every_feed(tmp_path: Path) -> None:
+    path = tmp_path / "feeds.toml"
+    path.write_text(
+        "[defaults]\nmax_age_s = 0\nevery_s = 9\n[[feed]]\nurl = 'https://e.com/a'\n"
+        "[[feed]]\nid = 'own'\nurl = 'https://e.com/b'\nmax_age_s = 5\n"
+    )
+    one, other = read_feeds(str(path))
+
+    assert (one.max_age_s, one.first_look_age_s, one.every_s) == (0.0, 3_600.0, 9.0)
+    assert (other.id, other.max_age_s, other.every_s) == ("own", 5.0, 9.0)
+
+
+def test_made_ids_are_unique_and_stable(tmp_path: Path) -> None:
+    path = tmp_path / "feeds.toml"
+    urls = ("https://e.com/a?x=1", "https://e.com/a?x=2", "https://日本.example/")
+
+    def ids(*order: str) -> dict[str, str]:
+        path.write_text("".join(f"[[feed]]\nurl = '{url}'\n" for url in order))
+        return {feed.url: feed.id for feed in read_feeds(str(path))}
+
+    assert len(set(ids(*urls).values())) == 3
+    assert ids(*urls) == ids(*reversed(urls))
+
+
+def test_credentials_are_sent_as_headers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESK_PASSWORD", "open sesame")
+    path = tmp_path / "feeds.toml"
+    path.write_text(
+        "[defaults]\nuser_agent = 'desk@e.com'\n[[feed]]\nurl = 'https://e.com/a'\nheaders = {X-Key = 'k'}\n"
+        "[[feed]]\nurl = 'https://e.com/b'\nusername = 'desk'\npassword_env = 'DESK_PASSWORD'\n"
+        "[[feed]]\nurl = 'https://e.com/c'\nbearer_env = 'DESK_PASSWORD'\n"
+    )
+    headers = [feed.request_headers() for feed in read_feeds(str(path))]
+
+    assert headers[0] == {"X-Key": "k", "User-Agent": "desk@e.com"}
+    assert headers[1]["Authorization"] == "Basic ZGVzazpvcGVuIHNlc2FtZQ=="
+    assert headers[2]["Authorization"] == "Bearer open sesame"
 
 
 BAD_CATALOGUES = [
@@ -141,6 +90,17 @@ BAD_CATALOGUES = [
     ("[[feed]]\nurl = 'ftp://x'\n", "/feed/0/url: must be an http"),
     ("[[feed]]\nurl = 'https://x'\nevery_s = 0\n", "/feed/0/every_s"),
     ("[[feed]]\nurl = 'https://x'\nevry_s = 9\n", "/feed/0/evry_s: unknown key"),
+    ("[defaults]\nevry_s = 9\n", '/defaults/evry_s: unknown key (did you mean "every_s"?)'),
+    ("[defaults]\nurl = 'https://x'\n", "/defaults/url: unknown key"),
+    ("[defaults]\nmax_age_s = -1\n", "/defaults/max_age_s"),
+    ("defaults = 5\n", "defaults must be a table"),
+    ("[[feed]]\nurl = 'https://x'\nid = 'A b'\n", "/feed/0/id: must be 1 to 64 characters"),
+    ("[[feed]]\nid='a'\nurl = 'https://x'\n[[feed]]\nid='a'\nurl = 'https://y'\n", "two feeds have the id 'a'"),
+    (
+        "[[feed]]\nurl = 'https://x'\nbearer_env = 'NO_SUCH_1'\n",
+        "/feed/0/bearer_env: the variable NO_SUCH_1 is not set",
+    ),
+    ("[[feed]]\nurl = 'https://x'\nuser_agent = \"a\\nb\"\n", "/feed/0/user_agent: must be printable ASCII"),
 ]
 
 
@@ -160,217 +120,210 @@ def test_missing_feeds_file_is_reported() -> None:
         read_feeds("/nowhere/feeds.toml")
 
 
-Serve = Callable[[web.Request], web.StreamResponse]
+class InThisProcess:
+    """A parser that needs no other process."""
+
+    async def parse(self, body: bytes, url: str, http_charset: str) -> FeedDocument:
+        return parse(body, url, http_charset)
+
+    async def close(self) -> None:
+        pass
 
 
-class FeedServer:
-    """A web server whose responses a test sets."""
+class Wire:
+    """A poller of the feeds of one server, whose items are stored at once."""
 
-    def __init__(self) -> None:
-        self.requests: list[web.Request] = []
-        self.answer: Serve = lambda _request: web.Response(text=RSS)
-        app = web.Application()
-        app.router.add_get("/{name}", self._serve)
-        self.server = TestServer(app)
+    def __init__(self, feeds: FeedServer, stores: Stores | None = None) -> None:
+        self.feeds = feeds
+        self.stores = stores or memory_stores()
+        self.clock, self.stats = FakeClock(NOW), Stats()
+        self.queue: asyncio.Queue[IncomingItem] = asyncio.Queue()
+        self.items: list[IncomingItem] = []
+        self.step_s = 1.0
+        self.poller = self.polling()
 
-    def url(self, name: str = "feed.xml") -> str:
-        return str(self.server.make_url(f"/{name}"))
+    def polling(self, *configs: FeedConfig) -> RssPoller:
+        """Return a poller of these feeds; without any, of one that publishes whatever it has."""
+        every = configs or (FeedConfig(url=self.feeds.url(), id="f", max_age_s=0, first_look_age_s=0),)
+        intake = FeedIntake(self.stores.log, self.stores.seen, self.queue, self.clock)
+        # One host has all feeds of a test.
+        limits = Limits().with_values({"feeds.fetches_per_s_per_host": 1_000.0}).feeds
+        self.poller = RssPoller(every, intake, self.stores.seen, InThisProcess(), limits, self.clock, self.stats)
+        return self.poller
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(request)
-        return self.answer(request)
+    async def polled(self, times: int) -> None:
+        """Let time pass until so many polls were answered."""
+        async with within():
+            while sum(self.stats.intake.fetches.values()) < times:
+                self.clock.move(self.step_s)
+                await asyncio.sleep(0.001)
+                while not self.queue.empty():
+                    arrived = self.queue.get_nowait()
+                    self.items.append(arrived)
+                    if arrived.stored is not None:
+                        arrived.stored.set_result(Appended("x", len(self.items), is_duplicate=False))
+
+    async def run(self, times: int) -> None:
+        """Poll so many times in all, and stop."""
+        task = asyncio.create_task(self.poller.run())
+        await self.polled(times)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    @property
+    def links(self) -> list[str]:
+        return [arrived.raw.url for arrived in self.items]
 
 
 @pytest.fixture
-async def feeds() -> AsyncIterator[FeedServer]:
+async def wire() -> AsyncIterator[Wire]:
     feeds = FeedServer()
     await feeds.server.start_server()
-    yield feeds
+    yield Wire(feeds)
     await feeds.server.close()
 
 
-async def fetch_once(feeds: FeedServer, limits: Limits = Limits(), known: Validators = Validators()) -> bytes | None:  # noqa: B008
-    async with session_for(FeedConfig(url=feeds.url())) as session:
-        return (await fetch(session, feeds.url(), known, limits.feeds)).body
+def served(*bodies: str) -> Callable[[web.Request], web.Response]:
+    """Return an answer that shows one body after the other, and then the last again."""
+    rest = list(bodies)
+    return lambda _request: web.Response(text=rest.pop(0) if len(rest) > 1 else rest[0])
 
 
-async def test_validators_are_sent_and_304_means_unchanged(feeds: FeedServer) -> None:
-    feeds.answer = lambda _request: web.Response(status=304)
+async def test_poller_passes_on_new_entries_only(wire: Wire) -> None:
+    story = "<title>t{0}</title><link>https://e.com/{0}</link>"
+    one, two, three = map(story.format, range(3))
+    wire.feeds.answer = served(rss(one, two), rss(two), rss(three, one))
+    await wire.run(5)
 
-    body = await fetch_once(feeds, known=Validators('"v1"', "Mon, 01 Jan 2024 10:00:00 GMT"))
-
-    assert body is None
-    assert feeds.requests[0].headers["If-None-Match"] == '"v1"'
-    assert feeds.requests[0].headers["If-Modified-Since"] == "Mon, 01 Jan 2024 10:00:00 GMT"
-
-
-async def test_decompressed_body_is_limited(feeds: FeedServer) -> None:
-    bomb = gzip.compress(b" " * 10_000_000)
-    feeds.answer = lambda _request: web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
-
-    with pytest.raises(FetchFailed, match="more than 100000 bytes"):
-        await fetch_once(feeds, Limits().with_values({"feeds.max_bytes": 100_000}))
+    assert wire.links == ["https://e.com/0", "https://e.com/1", "https://e.com/2"]
+    assert {arrived.raw.source_account for arrived in wire.items} == {"Wire"}
+    assert wire.stats.intake.entries == {EntryOutcome.PUBLISHED: 3, EntryOutcome.REPEATED: 6}
 
 
-@pytest.mark.parametrize(
-    ("answer", "part"),
-    [
-        (web.Response(status=500), "status 500"),
-        (web.Response(status=302, headers={"Location": "/feed.xml"}), "TooManyRedirects"),
-        (web.Response(body=b"no gzip at all" * 9, headers={"Content-Encoding": "gzip"}), "Error"),
-    ],
-)
-async def test_failed_fetch_reports_the_reason(feeds: FeedServer, answer: web.Response, part: str) -> None:
-    feeds.answer = lambda _request: web.Response(body=answer.body, status=answer.status, headers=answer.headers)
+async def test_configured_name_replaces_the_feeds_own(wire: Wire) -> None:
+    wire.feeds.answer = served(rss("<title>t</title>"))
+    wire.polling(FeedConfig(url=wire.feeds.url(), name="Desk", first_look_age_s=0))
+    await wire.run(1)
 
-    with pytest.raises(FetchFailed, match=part):
-        await fetch_once(feeds)
+    assert [arrived.raw.source_account for arrived in wire.items] == ["Desk"]
 
 
-@pytest.mark.parametrize(
-    "elsewhere",
-    [
-        "http://127.0.0.2:{port}/x",
-        "http://0x7f.2:{port}/x",
-        "http://[::1]:{port}/x",
-        "http://[::ffff:127.0.0.3]:{port}/",
-    ],
-)
-async def test_feed_cannot_reach_private_addresses(feeds: FeedServer, elsewhere: str) -> None:
-    location = elsewhere.format(port=feeds.server.port)
-    feeds.answer = lambda _request: web.Response(status=302, headers={"Location": location})
-
-    with pytest.raises(FetchFailed, match="not a public address"):
-        await fetch_once(feeds)
-
-    assert len(feeds.requests) == 1
-
-
-@pytest.mark.parametrize("name", ["feeds.example", "bücher.example"])
-@pytest.mark.parametrize("is_private", [False, True])
-async def test_host_name_reaches_private_address_only_if_configured(
-    feeds: FeedServer, monkeypatch: pytest.MonkeyPatch, is_private: bool, name: str
-) -> None:
-    async def resolve(_self: object, host: str, port: int, _family: int) -> list[dict[str, object]]:
-        return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": 2, "proto": 6, "flags": 0}]
-
-    monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
-    url = f"http://{name}:{feeds.server.port}/feed.xml"
-    async with session_for(FeedConfig(url=url, private=is_private)) as session:
-        if is_private:
-            assert (await fetch(session, url, Validators(), Limits().feeds)).body == RSS.encode()
-        else:
-            with pytest.raises(FetchFailed, match=r"127\.0\.0\.1 is not a public address"):
-                await fetch(session, url, Validators(), Limits().feeds)
-    # One allowed name does not allow another.
-    async with session_for(FeedConfig(url="http://admitted.example/", private=True)) as session:
-        with pytest.raises(FetchFailed, match="not a public address"):
-            await fetch(session, url, Validators(), Limits().feeds)
-
-
-@pytest.mark.parametrize(
-    ("address", "is_everybodys"),
-    [
-        ("8.8.8.8", True),
-        ("2606:4700::1111", True),
-        ("64:ff9b::808:808", True),
-        ("::ffff:8.8.8.8", True),
-        ("127.0.0.1", False),
-        ("10.1.2.3", False),
-        ("169.254.169.254", False),
-        ("100.64.0.1", False),
-        ("0.0.0.0", False),
-        ("224.0.0.1", False),
-        ("::1", False),
-        ("fe80::1%eth0", False),
-        ("fd00::1", False),
-        ("fec0::1", False),
-        ("::ffff:169.254.169.254", False),
-        ("64:ff9b::7f00:1", False),
-        ("2002:7f00:1::", False),
-        ("2001:0:7f00:1::", False),
-    ],
-)
-def test_public_address_classification(address: str, is_everybodys: bool) -> None:
-    assert is_public(address) is is_everybodys
-
-
-async def test_silent_feed_times_out() -> None:
-    given_up = asyncio.Event()
-
-    async def silent(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await given_up.wait()
-        writer.close()
-        await writer.wait_closed()
-
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    url = f"http://127.0.0.1:{port}/"
-    async with session_for(FeedConfig(url=url)) as session:
-        with pytest.raises(FetchFailed, match="no answer within"):
-            await fetch(session, url, Validators(), Limits().with_values({"feeds.fetch_timeout_s": 0.1}).feeds)
-    given_up.set()
-    server.close()
-    await server.wait_closed()
-    await asyncio.sleep(0.01)
-
-
-async def test_poller_passes_on_new_entries_only(feeds: FeedServer) -> None:
-    queue: asyncio.Queue[IncomingItem] = asyncio.Queue()
-    clock, stats = FakeClock(NOW), Stats()
-    poller = RssPoller([FeedConfig(url=feeds.url(), every_s=60)], queue, Limits().feeds, clock, stats)
-    polling = asyncio.create_task(poller.run())
-    first = [await soon(queue.get()) for _ in range(3)]
-    while not stats.intake.fetches[Fetch.NEW]:
-        await asyncio.sleep(0)
-
-    feeds.answer = lambda _request: web.Response(text=RSS.replace("https://e.com/2", "https://e.com/9"))
-    clock.move(70)
-    later = await soon(queue.get())
+async def test_failing_feed_backs_off_and_recovers(wire: Wire) -> None:
+    wire.feeds.answer = lambda _request: web.Response(text="<html>down</html>")
+    polling = asyncio.create_task(wire.poller.run())
+    await wire.polled(1)
+    assert (wire.poller.total, wire.poller.active) == (1, 0)
+    began = wire.clock.monotonic()
+    await wire.polled(2)
+    assert wire.clock.monotonic() - began >= 100
+    wire.feeds.answer = served(rss("<title>t</title>"))
+    await wire.polled(3)
     polling.cancel()
 
-    assert [arrival.raw.url for arrival in first] == ["https://e.com/1", "https://e.com/2", "https://e.com/3"]
-    assert later.raw.url == "https://e.com/9"
-    assert queue.empty()
+    assert wire.poller.active == 1
+    assert wire.stats.intake.fetches == {Fetch.FAILED: 2, Fetch.NEW: 1}
 
 
-async def test_failing_feed_backs_off_and_recovers(feeds: FeedServer) -> None:
-    queue: asyncio.Queue[IncomingItem] = asyncio.Queue()
-    clock, stats = FakeClock(NOW), Stats()
-    poller = RssPoller([FeedConfig(url=feeds.url(), every_s=10)], queue, Limits().feeds, clock, stats)
-    feeds.answer = lambda _request: web.Response(text="<html>down</html>")
-    polling = asyncio.create_task(poller.run())
-    while stats.intake.fetches[Fetch.FAILED] < 1:
-        await asyncio.sleep(0.001)
-    assert (poller.total, poller.active) == (1, 0)
+@pytest.mark.parametrize("retry_after", ["500", "Fri, 15 Jan 2027 08:08:20 GMT"])
+async def test_retry_after_is_respected(wire: Wire, retry_after: str) -> None:
+    wire.feeds.answer = lambda _request: web.Response(status=429, headers={"Retry-After": retry_after})
+    began = wire.clock.monotonic()
+    await wire.run(2)
 
-    clock.move(12)
-    await asyncio.sleep(0.05)
-    assert stats.intake.fetches[Fetch.FAILED] == 1
-    feeds.answer = lambda _request: web.Response(text=ATOM)
-    clock.move(12)
-    arrival = await soon(queue.get())
-    while not poller.active:
-        await asyncio.sleep(0.001)
-    polling.cancel()
-
-    assert arrival.raw.url == "https://e.com/a"
+    assert wire.clock.monotonic() - began >= 490
 
 
-async def test_retry_after_is_respected(feeds: FeedServer) -> None:
-    clock, stats = FakeClock(NOW), Stats()
-    feeds.answer = lambda _request: web.Response(status=429, headers={"Retry-After": "500"})
-    polling = asyncio.create_task(
-        RssPoller([FeedConfig(url=feeds.url())], asyncio.Queue(), Limits().feeds, clock, stats).run()
-    )
-    while stats.intake.fetches[Fetch.FAILED] < 1:
-        await asyncio.sleep(0.001)
+async def test_feed_may_ask_for_longer_pauses(wire: Wire) -> None:
+    wire.feeds.answer = served(rss(head="<ttl>10</ttl>"))
+    began = wire.clock.monotonic()
+    await wire.run(2)
+    assert wire.clock.monotonic() - began >= 600
 
-    clock.move(450)
-    await asyncio.sleep(0.05)
-    polling.cancel()
+    began = wire.clock.monotonic()
+    wire.polling(FeedConfig(url=wire.feeds.url(), every_s=10, insist=True))
+    await wire.run(4)
+    assert wire.clock.monotonic() - began < 100
 
-    assert stats.intake.fetches[Fetch.FAILED] == 1
+
+async def test_hours_to_skip_are_skipped(wire: Wire) -> None:
+    # It is 08:00 UTC.
+    wire.feeds.answer = served(rss(head="<skipHours><hour>8</hour><hour>9</hour></skipHours>"))
+    began = wire.clock.monotonic()
+    await wire.run(2)
+
+    assert 7_100 <= wire.clock.monotonic() - began <= 7_400
+
+
+async def test_gone_feed_is_not_asked_again(wire: Wire) -> None:
+    wire.feeds.answer = lambda _request: web.Response(status=410)
+    other = FeedConfig(url=wire.feeds.url("other.xml"), every_s=10)
+    wire.polling(FeedConfig(url=wire.feeds.url(), every_s=1), other)
+    task = asyncio.create_task(wire.poller.run())
+    await wire.polled(2)
+    wire.feeds.answer = served(rss())
+    wire.poller.replace([FeedConfig(url=wire.feeds.url(), every_s=1), FeedConfig(url=wire.feeds.url("third.xml"))])
+    await wire.polled(5)
+    task.cancel()
+
+    assert [request.path for request in wire.feeds.requests].count("/feed.xml") == 1
+    assert (wire.poller.total, wire.poller.active) == (2, 1)
+
+
+async def test_moved_feed_is_asked_at_its_new_address(wire: Wire) -> None:
+    def answer(request: web.Request) -> web.Response:
+        if request.path == "/feed.xml":
+            return web.Response(status=301, headers={"Location": "/moved.xml"})
+        return web.Response(text=rss("<title>t</title>"))
+
+    wire.feeds.answer = answer
+    await wire.run(3)
+    # Also after a restart.
+    wire.polling()
+    await wire.run(5)
+
+    paths = [request.path for request in wire.feeds.requests]
+    assert paths == ["/feed.xml", *["/moved.xml"] * 5]
+    assert len(wire.items) == 1
+
+
+async def test_validators_outlive_a_restart(wire: Wire) -> None:
+    def answer(request: web.Request) -> web.Response:
+        if request.headers.get("If-None-Match") == 'W/"1"':
+            return web.Response(status=304)
+        return web.Response(text=rss("<title>t</title>"), headers={"ETag": 'W/"1"'})
+
+    wire.feeds.answer = answer
+    await wire.run(2)
+    wire.polling()
+    await wire.run(4)
+
+    assert wire.stats.intake.fetches == {Fetch.NEW: 1, Fetch.UNCHANGED: 3}
+    assert wire.stats.intake.entries == {EntryOutcome.PUBLISHED: 1}
+
+
+async def test_unchanged_feed_is_read_once_a_day(wire: Wire) -> None:
+    def answer(request: web.Request) -> web.Response:
+        if "If-None-Match" in request.headers:
+            return web.Response(status=304)
+        return web.Response(text=rss("<title>t</title>"), headers={"ETag": '"1"'})
+
+    wire.feeds.answer = answer
+    wire.polling(FeedConfig(url=wire.feeds.url(), every_s=20_000, first_look_age_s=0))
+    wire.step_s = 100.0
+    await wire.run(7)
+
+    whole = ["If-None-Match" not in request.headers for request in wire.feeds.requests]
+    assert whole == [True, False, False, False, False, True, False]
+
+
+async def test_notices_count_as_failure(wire: Wire) -> None:
+    notice = "<title>RSS reader not yet whitelisted!</title><link>https://n.example/</link>"
+    wire.feeds.answer = served(rss(notice).replace("Wire", "Desk / @desk"))
+    await wire.run(2)
+
+    assert wire.items == []
+    assert wire.stats.intake.fetches == {Fetch.FAILED: 2}
+    assert wire.stats.intake.entries == {EntryOutcome.NOTICE: 2}
 
 
 async def test_sample_wire_repeats_with_new_items() -> None:

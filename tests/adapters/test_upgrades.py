@@ -56,7 +56,7 @@ async def test_earlier_layout_opens_with_everything(path: Path, layout: int) -> 
             )
             assert loud is not None
             assert (loud.filter.impact_threshold, loud.created_at) == (90, 3.0)
-            cursor = Cursor("alice", "desk", Position("feed5eed", 2), 5.0)
+            cursor = Cursor("alice", "desk", Position("feed5eed", 2), 5.0, sent=3 if layout >= 4 else None)
             assert await stores.cursors.load("alice", "desk") == (cursor if layout >= 2 else None)
             assert await stores.revocations.load() == ({"mallory": 7.0} if layout >= 3 else {})
     async with open_database(str(path), Stats()) as database:

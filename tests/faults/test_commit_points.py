@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.data.html_text import to_text
 from app.adapters.data.vocabularies import load_vocabularies
+from app.adapters.sources.html_text import to_text
 from app.adapters.sqlite.opening import open_database
 from app.adapters.sqlite.stores import sqlite_stores
 from app.core.limits import Limits

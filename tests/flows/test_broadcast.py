@@ -12,7 +12,7 @@ from app.core.delivery.phases import Phase
 from app.core.limits import Limits
 from app.flows.delivery.broadcast import BroadcastQueue, Probe, WebSocketBroadcaster
 from app.flows.operations.readiness import ReadinessChecks
-from app.flows.operations.retention import STEP_INTERVAL_S, Retention
+from app.flows.operations.retention import SEEN_KEPT_S, STEP_INTERVAL_S, Retention
 from app.ports.log import Record
 from app.telemetry.labels import Broadcast
 from app.telemetry.stats import Stats
@@ -108,6 +108,21 @@ async def test_retention_prunes_old_items_every_minute() -> None:
     pruning.cancel()
 
     assert log.oldest == 4
+
+
+async def test_retention_forgets_what_feeds_dropped() -> None:
+    clock, stores = FakeClock(now=1_000_000.0), memory_stores()
+    connections = Connections(send_many, Limits(), clock, Stats())
+    await stores.seen.remember({b"old": b"v"}, 1_000_000.0)
+    clock.move(SEEN_KEPT_S - 1)
+    await stores.seen.remember({b"new": b"v"}, clock.wall())
+    retention = Retention(stores, connections.live, clock, keep_s=60.0, keep_items=1_000)
+    await retention.prune()
+    assert set(await stores.seen.known([b"old", b"new"])) == {b"old", b"new"}
+    clock.move(2)
+    await retention.prune()
+
+    assert set(await stores.seen.known([b"old", b"new"])) == {b"new"}
 
 
 async def test_retention_keeps_items_not_broadcast_yet() -> None:

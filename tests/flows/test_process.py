@@ -6,9 +6,9 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from app.adapters.data.html_text import to_text
 from app.adapters.data.vocabularies import load_vocabularies
 from app.adapters.memory.news_log import MemoryNewsLog
+from app.adapters.sources.html_text import to_text
 from app.core.errors import ErrorCode, ServerError
 from app.core.limits import Limits
 from app.core.news.enrichment import Enricher

@@ -140,7 +140,7 @@ def headers(data: bytes) -> None:
 def feeds(data: bytes) -> None:
     """Parse a feed."""
     with contextlib.suppress(ParseFailed):
-        parse(data, "", 1_000_000.0, 200)
+        parse(data, "https://feeds.example/")
 
 
 TARGETS: dict[str, Target] = {

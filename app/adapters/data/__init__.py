@@ -1,5 +1,4 @@
 """Bundled data files, and conversion of HTML to text.
 
 vocabularies  loads the vocabularies and the sample items from app/data
-html_text     converts HTML to plain text
 """

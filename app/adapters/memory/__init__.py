@@ -4,5 +4,6 @@ news_log            NewsLog
 subscription_store  SubscriptionStore
 cursor_store        CursorStore
 revocation_store    RevocationStore
+seen_store          SeenStore
 stores              the bundle of all stores
 """

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 
 import msgspec
 
@@ -60,6 +60,10 @@ class MemoryNewsLog:
 
     async def by_id(self, item_id: str) -> Record | None:
         return self._first.get(("id", item_id))
+
+    async def accepted_links(self, url_keys: Collection[str]) -> dict[str, float]:
+        found = ((key, self._first.get(("url", key))) for key in url_keys)
+        return {key: record.accepted_at for key, record in found if record is not None}
 
     async def select(self, query: NewsQuery) -> list[Record]:
         found = [record for record in self._records if _meets(record, query)]

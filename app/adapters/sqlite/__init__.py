@@ -14,6 +14,7 @@ commit_batch        the appends that share one commit
 news_log            NewsLog: group commit, the newest items in memory, queries
 subscription_store  SubscriptionStore: stored filters, in a table of the original service and in two new ones
 cursor_store        CursorStore: the position up to which each device acknowledged all items
+seen_store          SeenStore: the entries of feeds that were seen, and what is remembered about each feed
 revocation_store    RevocationStore: the time up to which each user's tokens are revoked
 stores              the bundle of all stores
 """

@@ -10,14 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
-Value = TypeVar("Value")
+from app.adapters.sqlite.queries import MAX_KEYS
 
-# Safely below 999: older versions of SQLite accept at most that many parameters in a query.
-_MAX_KEYS = 500
+Value = TypeVar("Value")
 
 
 class BatchLoader(Generic[Value]):
-    """Looks up values by key, at most _MAX_KEYS in one query. `find` runs the query: it takes several keys, and returns
+    """Looks up values by key, at most MAX_KEYS in one query. `find` runs the query: it takes several keys, and returns
     the values that exist, by key.
     """
 
@@ -39,7 +38,7 @@ class BatchLoader(Generic[Value]):
     async def _find_all(self) -> None:
         try:
             while self._waiting:
-                keys = list(islice(self._waiting, _MAX_KEYS))
+                keys = list(islice(self._waiting, MAX_KEYS))
                 # From here on a new request for one of these keys is answered by the next query.
                 await self._answer({key: self._waiting.pop(key) for key in keys})
         finally:

@@ -4,13 +4,12 @@ Appends that arrive while one commit is being written to disk share the next com
 a timer. There is only one writer, and it assigns seqs inside the transaction. So seqs have no gaps and follow the order
 of the commits. A reader sees an item only after its commit.
 
-A row that cannot be decoded is logged, counted and skipped. Because seqs have no gaps, a reader notices that
-it is missing.
+A row that cannot be decoded is logged, counted and skipped. Seqs have no gaps, so a reader notices that it is missing.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ import structlog
 from app.adapters.sqlite.commit_batch import CommitBatch
 from app.adapters.sqlite.database import Database, Row
 from app.adapters.sqlite.faults import fault_of
-from app.adapters.sqlite.queries import conditions, ordering
+from app.adapters.sqlite.queries import conditions, in_parts, ordering
 from app.core.errors import CorruptStateError, ServerError
 from app.core.news.item import NewsItem
 from app.ports.log import Appended, Entry, NewsQuery, NewsTotals, Record
@@ -107,6 +106,13 @@ class SqliteNewsLog:
             Operation.READ_HISTORY, f"SELECT {_COLUMNS} FROM news_log WHERE id = ?", (item_id,)
         )
         return next(iter(self._records(rows)), None)
+
+    async def accepted_links(self, url_keys: Collection[str]) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for part, marks in in_parts(url_keys):
+            sql = f"SELECT url_key, accepted_at FROM news_log WHERE url_key IN ({marks})"
+            found.update(await self._database.read(Operation.READ_HISTORY, sql, part))
+        return found
 
     async def select(self, query: NewsQuery) -> list[Record]:
         where, values = conditions(query)

@@ -1,6 +1,22 @@
-"""Convert a NewsQuery to SQL. Values are always bound as parameters."""
+"""Convert a NewsQuery to SQL, and divide long lists of keys. Values are always bound as parameters."""
+
+from collections.abc import Collection, Iterator
+from typing import TypeVar
 
 from app.ports.log import NewsQuery
+
+Key = TypeVar("Key")
+
+MAX_KEYS = 500
+"""Safely below 999: older versions of SQLite accept at most that many parameters in a query."""
+
+
+def in_parts(keys: Collection[Key]) -> Iterator[tuple[tuple[Key, ...], str]]:
+    """Yield keys in parts that are not too long for one query, each with its placeholders for `IN (…)`."""
+    wanted = tuple(keys)
+    for start in range(0, len(wanted), MAX_KEYS):
+        part = wanted[start : start + MAX_KEYS]
+        yield part, ",".join("?" * len(part))
 
 
 def _symbol(operand: str) -> str:

@@ -11,7 +11,7 @@ import aiosqlite
 
 from app.core.errors import CorruptStateError
 
-VERSION = 4
+VERSION = 5
 
 _TO_VERSION_1 = (
     # This table has exactly the columns that it has in the original's database.
@@ -90,7 +90,22 @@ _TO_VERSION_4 = (
     "ALTER TABLE log_identity ADD COLUMN is_sample INTEGER NOT NULL DEFAULT 0",
 )
 
-_MIGRATIONS: tuple[Iterable[str], ...] = (_TO_VERSION_1, _TO_VERSION_2, _TO_VERSION_3, _TO_VERSION_4)
+_TO_VERSION_5 = (
+    # The entries of feeds that were seen: a hash of what identifies each, a hash of its text, and when it was last seen
+    # (Unix seconds). Also `url_key` in `news_log` now holds what identifies an entry, for the items of feeds.
+    """
+    CREATE TABLE seen_entries (
+        key BLOB PRIMARY KEY,
+        version BLOB NOT NULL,
+        seen_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX seen_entries_by_age ON seen_entries (seen_at)",
+    # What is remembered about each feed, as JSON.
+    "CREATE TABLE feed_states (feed TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT, WITHOUT ROWID",
+)
+
+_MIGRATIONS: tuple[Iterable[str], ...] = (_TO_VERSION_1, _TO_VERSION_2, _TO_VERSION_3, _TO_VERSION_4, _TO_VERSION_5)
 
 
 async def migrate(

@@ -4,6 +4,7 @@ from app.adapters.sqlite.cursor_store import SqliteCursorStore
 from app.adapters.sqlite.database import Database
 from app.adapters.sqlite.news_log import open_log
 from app.adapters.sqlite.revocation_store import SqliteRevocationStore
+from app.adapters.sqlite.seen_store import SqliteSeenStore
 from app.adapters.sqlite.subscription_store import SqliteSubscriptionStore
 from app.ports.stores import Stores
 
@@ -15,6 +16,7 @@ async def sqlite_stores(database: Database) -> Stores:
         SqliteSubscriptionStore(database),
         SqliteCursorStore(database),
         SqliteRevocationStore(database),
+        SqliteSeenStore(database),
         database.is_writable,
         lambda: database.pending,
         database.file_sizes,

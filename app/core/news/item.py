@@ -68,6 +68,10 @@ class NewsItem(msgspec.Struct, frozen=True, kw_only=True):
     `source_account` is the Nitter account or the name of the RSS feed. `title` and `content` are plain text without
     HTML. `published_at` is in Unix seconds, and scores are from 0 to 100. `duplicate_of` is the id of the item whose
     story this one repeats, or null. `is_high_signal` means an impact score above 70.
+
+    The last three are there only if they say something. With `published_at_estimated` the source did not say for
+    certain when it published the item. With `text_damaged` characters of the text were lost before it came here.
+    `retweeted_by` is the Nitter account that repeated the post of `source_account`.
     """
 
     id: str
@@ -87,6 +91,9 @@ class NewsItem(msgspec.Struct, frozen=True, kw_only=True):
     is_duplicate: bool = False
     duplicate_of: str | None = None
     is_high_signal: bool = False
+    published_at_estimated: bool | msgspec.UnsetType = msgspec.UNSET
+    text_damaged: bool | msgspec.UnsetType = msgspec.UNSET
+    retweeted_by: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class RawNews(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ import structlog
 
 from app.core.errors import ErrorCode, NewsError, ServerError
 from app.core.limits import PublishLimits
-from app.core.news.enrichment import Enricher
+from app.core.news.enrichment import Enricher, Origin
 from app.core.news.item import RawNews
 from app.ports.clock import Clock
 from app.ports.log import Appended, Entry, NewsLog, Record
@@ -32,10 +32,14 @@ _log = structlog.get_logger("process")
 
 
 class IncomingItem(NamedTuple):
-    """A raw item in raw_news_queue, and the kind of source that put it there."""
+    """A raw item in raw_news_queue, and the kind of source that put it there. `origin` is what is known about an entry
+    of a feed. `stored` is set to the result when the item is on disk, or to None if it was dropped.
+    """
 
     raw: RawNews
     intake: Intake
+    origin: Origin | None = None
+    stored: asyncio.Future[Appended | None] | None = None
 
 
 class NewsProcessor:
@@ -136,30 +140,36 @@ class NewsProcessor:
             self._enricher.forget(entry.item.id)
 
     async def _process(self, batch: Sequence[IncomingItem]) -> None:
-        for intake in {incoming.intake for incoming in batch}:
-            entries = [self._enrich_or_drop(incoming.raw) for incoming in batch if incoming.intake is intake]
-            await self._append_until_stored([entry for entry in entries if entry is not None], intake)
+        for intake in dict.fromkeys(incoming.intake for incoming in batch):
+            enriched = [(one, self._enrich_or_drop(one)) for one in batch if one.intake is intake]
+            entries = [entry for _, entry in enriched if entry is not None]
+            results = iter(await self._append_until_stored(entries, intake))
+            for incoming, entry in enriched:
+                result = None if entry is None else next(results)
+                if incoming.stored is not None and not incoming.stored.done():
+                    incoming.stored.set_result(result)
 
-    def _enrich_or_drop(self, raw: RawNews) -> Entry | None:
+    def _enrich_or_drop(self, incoming: IncomingItem) -> Entry | None:
+        raw = incoming.raw
         try:
-            return self._enrich(raw)
+            return self._enrich(raw, origin=incoming.origin)
         # An item that cannot be enriched must not stop the others: it is dropped, logged and counted.
         except Exception:  # noqa: BLE001
             _log.exception("item_dropped", url=raw.url[:200])
             self._stats.intake.record_rejected(Rejection.INVALID)
             return None
 
-    async def _append_until_stored(self, entries: Sequence[Entry], intake: Intake) -> None:
+    async def _append_until_stored(self, entries: Sequence[Entry], intake: Intake) -> list[Appended]:
         """Append items of feeds, and try again after every ServerError until they are stored: a feed cannot be asked to
         send an item again.
         """
         while entries:
             try:
-                await self._append(entries, intake)
-                return
+                return await self._append(entries, intake)
             except ServerError as error:
                 _log.error("intake_waits", items=len(entries), reason=error.code.value, detail=error.detail)
                 await self._clock.sleep(error.retry_after_s or 1.0)
+        return []
 
     async def _enrich_all(self, raws: Sequence[RawNews], trace_id: str) -> list[Entry]:
         entries = []
@@ -169,7 +179,7 @@ class NewsProcessor:
                 await asyncio.sleep(0)
         return entries
 
-    def _enrich(self, raw: RawNews, trace_id: str = "") -> Entry:
+    def _enrich(self, raw: RawNews, trace_id: str = "", origin: Origin | None = None) -> Entry:
         now = self._clock.wall()
-        item, url_key = self._enricher.enrich(raw, now)
+        item, url_key = self._enricher.enrich(raw, now, origin)
         return Entry(item, url_key, now, trace_id)

@@ -147,14 +147,28 @@ def overview() -> model.Dashboard:
                     limit=0.1,
                 ),
                 stack(
-                    "Items refused", "Why items were not stored.", "cps", rates("news_items_rejected_total", "reason")
+                    "Items refused",
+                    "Why items were not stored.",
+                    "cps",
+                    rates("news_items_rejected_total", "reason"),
+                    width=12,
                 ),
-                stack("Feeds", "Looks at feeds by result.", "cps", rates("news_feed_fetches_total", "result")),
+                stack(
+                    "Feeds", "Looks at feeds by result.", "cps", rates("news_feed_fetches_total", "result"), width=12
+                ),
+                stack(
+                    "Entries of feeds",
+                    "Entries of fetched feeds by outcome.",
+                    "cps",
+                    rates("news_feed_entries_total", "outcome"),
+                    width=12,
+                ),
                 lines(
                     "On their way in",
                     "Items of feeds that are not in the log yet.",
                     "short",
                     query("sum by (instance) (news_intake_queue_items{%})", "{{instance}}"),
+                    width=12,
                 ),
             ],
             "Objectives": [

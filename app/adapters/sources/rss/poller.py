@@ -1,73 +1,103 @@
-"""Poll every feed at its own interval, put its new entries into raw_news_queue, and poll less often after failures."""
+"""Poll every feed at its own interval, hand its documents to the intake, and poll less often after failures."""
 
 import asyncio
 import random
-from collections import OrderedDict
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Protocol
 
 import aiohttp
+import msgspec
 import structlog
 
 from app.adapters.sources.rss.config import FeedConfig
-from app.adapters.sources.rss.fetching import FetchFailed, Validators, fetch
-from app.adapters.sources.rss.parsing import ParseFailed, parse
+from app.adapters.sources.rss.fetching import Fetched, FetchFailed, Validators, fetch
+from app.adapters.sources.rss.host_gates import HostGates
+from app.adapters.sources.rss.parsing import ParseFailed
 from app.adapters.sources.rss.public_addresses import session_for
+from app.core.errors import ServerError
 from app.core.limits import FeedLimits
-from app.core.news.item import RawNews
-from app.flows.news.process import IncomingItem
+from app.core.news.entry_rules import AgeRules
+from app.core.news.feed_entry import EntryOutcome, FeedDocument
+from app.core.news.nitter import is_nitter
+from app.flows.news.intake import FeedIntake, FeedProfile, Taken
 from app.ports.clock import Clock
-from app.telemetry.labels import Fetch, Intake
+from app.ports.seen import FeedState, SeenStore
+from app.telemetry.labels import Fetch
 from app.telemetry.stats import Stats
 
-_REMEMBERED_LINKS = 2_000
 _MAX_BACKOFF_S = 900.0
-# The longest pause that a feed's server can request (Retry-After).
-_MAX_REQUESTED_PAUSE_S = 3_600.0
+# The longest pause that a feed's server can request (Retry-After), and that a document can ask for.
+_MAX_PAUSE_S = 3_600.0
 _JITTER = 0.1
+# Seconds between the first polls of two feeds.
+_START_STEP_S = 0.05
+# A feed that does not change is read whole once a day. Otherwise its entries would be forgotten.
+_READ_EVERY_S = 86_400.0
+
+
+class Parser(Protocol):
+    """Parses documents, in other processes."""
+
+    async def parse(self, body: bytes, url: str, http_charset: str) -> FeedDocument:
+        """Parse a document that came from a URL. Raises ParseFailed."""
+
+    async def close(self) -> None:
+        """Stop parsing."""
+
 
 _log = structlog.get_logger("rss")
 
 
-class _PolledFeed:
-    """A feed and the state of its polling: the validators for the next fetch, the number of failures in a row, and the
-    links of the last _REMEMBERED_LINKS entries that were put into the queue.
+class PolledFeed:
+    """A feed and the state of its polling. `failures` counts those in a row, and `is_gone` is whether the feed's server
+    says that it does not exist any more. Times are in Unix seconds, and None before the first.
     """
 
-    def __init__(self, config: FeedConfig) -> None:
+    def __init__(self, config: FeedConfig, started_at: float) -> None:
         self.config = config
-        self.validators = Validators()
+        self.profile = FeedProfile(
+            config.id or config.url, config.name, AgeRules(config.max_age_s, config.first_look_age_s), config.url
+        )
+        self.state: FeedState | None = None
         self.failures = 0
-        self.seen: OrderedDict[str, None] = OrderedDict()
+        self.is_gone = False
+        self.error = ""
+        self.last_success_at: float | None = None
+        self.last_item_at: float | None = None
+        self.skip_hours: frozenset[int] = frozenset()
+        self.pause_s = 0.0
+        # When its last document was read (monotonic seconds); at the start, when the server started.
+        self.read_at = started_at
 
-    def unseen(self, raws: Iterable[RawNews]) -> list[RawNews]:
-        return [raw for raw in raws if raw.url not in self.seen]
-
-    def remember(self, url: str) -> None:
-        self.seen[url] = None
-        if len(self.seen) > _REMEMBERED_LINKS:
-            self.seen.popitem(last=False)
+    @property
+    def address(self) -> str:
+        """Return the address to fetch: where the feed has moved to, or else what is configured."""
+        return (self.state.address if self.state is not None else "") or self.config.url
 
 
 class RssPoller:
-    """Polls every feed in a task of its own, and puts new entries into raw_news_queue."""
+    """Polls every feed in a task of its own, and hands what it fetched to the intake."""
 
     def __init__(
         self,
         feeds: Iterable[FeedConfig],
-        raw_news_queue: asyncio.Queue[IncomingItem],
+        intake: FeedIntake,
+        seen: SeenStore,
+        parser: Parser,
         limits: FeedLimits,
         clock: Clock,
         stats: Stats,
     ) -> None:
-        self._feeds = [_PolledFeed(config) for config in feeds]
+        self._feeds = [PolledFeed(config, clock.monotonic()) for config in feeds]
         self._replaced = asyncio.Event()
-        self._queue = raw_news_queue
+        self._intake = intake
+        self._seen = seen
+        self._parser = parser
         self._limits = limits
         self._clock = clock
         self._stats = stats
-        # Held while a feed is parsed, so that only one is parsed at a time: two parsers would slow down each other, and
-        # each already slows down the event loop.
-        self._parser = asyncio.Lock()
+        self._gates = HostGates(limits, clock)
 
     @property
     def total(self) -> int:
@@ -76,82 +106,140 @@ class RssPoller:
     @property
     def active(self) -> int:
         """Return the number of feeds whose last poll succeeded, plus the number of feeds that were never polled."""
-        return sum(not feed.failures for feed in self._feeds)
+        return sum(not (feed.failures or feed.is_gone) for feed in self._feeds)
 
     def replace(self, feeds: Iterable[FeedConfig]) -> None:
         """Poll these feeds from now on. A feed that was polled before with the same configuration keeps its state."""
-        polled = {feed.config: feed for feed in self._feeds}
-        self._feeds = [polled.get(config) or _PolledFeed(config) for config in feeds]
+        polled = {msgspec.json.encode(feed.config): feed for feed in self._feeds}
+        now = self._clock.monotonic()
+        self._feeds = [polled.get(msgspec.json.encode(config)) or PolledFeed(config, now) for config in feeds]
         self._replaced.set()
 
     async def run(self) -> None:
         """Poll every feed at its own interval, until cancelled."""
-        polling: dict[_PolledFeed, asyncio.Task[None]] = {}
+        try:
+            await self._run_all()
+        finally:
+            await self._parser.close()
+
+    async def _run_all(self) -> None:
+        polling: dict[PolledFeed, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._replaced.clear()
                 for feed in polling.keys() - set(self._feeds):
                     polling.pop(feed).cancel()
-                for feed in self._feeds:
-                    if feed not in polling:
-                        polling[feed] = tasks.create_task(self._run_feed(feed), name=f"feed {feed.config.url}")
+                fresh = [feed for feed in self._feeds if feed not in polling]
+                for position, feed in enumerate(fresh):
+                    run = self._run_feed(feed, position * _START_STEP_S)
+                    polling[feed] = tasks.create_task(run, name=f"feed {feed.config.url}")
                 await self._replaced.wait()
 
-    async def _run_feed(self, feed: _PolledFeed) -> None:
+    async def _run_feed(self, feed: PolledFeed, delay_s: float) -> None:
+        if delay_s:
+            await self._clock.sleep(delay_s)
         async with session_for(feed.config) as session:
-            while True:
-                requested_pause_s = await self._poll(session, feed)
-                await self._clock.sleep(max(_pause_s(feed), requested_pause_s))
+            while not feed.is_gone:
+                await self._poll(session, feed)
+                await self._clock.sleep(_pause_s(feed, self._clock.wall()))
 
-    async def _poll(self, session: aiohttp.ClientSession, feed: _PolledFeed) -> float:
-        """Poll a feed once and record the result. Return the pause in seconds that the feed's server asked for, at most
-        _MAX_REQUESTED_PAUSE_S; it is 0 if the server asked for none.
-        """
+    async def _poll(self, session: aiohttp.ClientSession, feed: PolledFeed) -> None:
+        """Poll a feed once and record the result."""
         try:
-            new_items = await self._fetch_new(session, feed)
-        except (FetchFailed, ParseFailed) as error:
+            outcomes = await self._fetch_new(session, feed)
+        except (FetchFailed, ParseFailed, ServerError) as error:
             self._record_failure(feed, error)
-            return min(getattr(error, "retry_after_s", 0.0), _MAX_REQUESTED_PAUSE_S)
         # An unexpected error in one feed must not end the polling of the other feeds.
         except Exception as error:  # noqa: BLE001
             self._record_failure(feed, error)
         else:
-            feed.failures = 0
-            self._stats.intake.record_fetch(Fetch.NEW if new_items else Fetch.UNCHANGED)
-        return 0.0
+            feed.failures, feed.error = 0, ""
+            feed.last_success_at = self._clock.wall()
+            self._stats.intake.record_fetch(Fetch.NEW if outcomes.get(EntryOutcome.PUBLISHED) else Fetch.UNCHANGED)
 
-    def _record_failure(self, feed: _PolledFeed, error: Exception) -> None:
+    def _record_failure(self, feed: PolledFeed, error: Exception) -> None:
         feed.failures += 1
+        feed.error = f"{type(error).__name__}: {error}"
+        feed.is_gone = getattr(error, "is_gone", False)
+        if (retry_after_s := min(getattr(error, "retry_after_s", 0.0) or 0.0, _MAX_PAUSE_S)) > 0:
+            self._gates.close(feed.address, retry_after_s)
+        if feed.failures > 1 and feed.state is not None and feed.state.address:
+            # The feed may be at its old address again.
+            feed.state = msgspec.structs.replace(feed.state, address="")
         self._stats.intake.record_fetch(Fetch.FAILED)
         kind = type(error).__name__
-        _log.warning("feed_failed", url=feed.config.url, failures=feed.failures, kind=kind, error=str(error))
+        _log.warning(
+            "feed_gone" if feed.is_gone else "feed_failed",
+            feed=feed.profile.id,
+            url=feed.config.url,
+            failures=feed.failures,
+            kind=kind,
+            error=str(error),
+        )
 
-    async def _fetch_new(self, session: aiohttp.ClientSession, feed: _PolledFeed) -> int:
-        """Fetch a feed, put its new entries into raw_news_queue, and return their number."""
-        fetched = await fetch(session, feed.config.url, feed.validators, self._limits)
-        if fetched.body is None:
-            return 0
-        async with self._parser:
-            raws = await asyncio.to_thread(
-                parse, fetched.body, feed.config.name, self._clock.wall(), self._limits.max_entries
+    async def _fetch_new(self, session: aiohttp.ClientSession, feed: PolledFeed) -> dict[EntryOutcome, int]:
+        """Fetch a feed, hand what has changed to the intake, and return the number of its entries by outcome. Raises
+        FetchFailed, ParseFailed and ServerError.
+        """
+        if feed.state is None:
+            feed.state = await self._seen.feed(feed.profile.id)
+        state = feed.state or FeedState()
+        is_due = self._clock.monotonic() - feed.read_at > _READ_EVERY_S
+        validators = Validators() if is_due else Validators(state.etag, state.last_modified)
+        async with self._gates.passing(feed.config.url):
+            fetched = await fetch(
+                session, feed.address, validators, self._limits, feed.config.request_headers(), self._clock.wall()
             )
-        unseen = feed.unseen(raws)
-        for raw in unseen:
-            await self._queue.put(IncomingItem(raw, Intake.RSS))
-            feed.remember(raw.url)
-        # The validators are stored only after all new entries are in the queue. If the poll is interrupted before that,
-        # the next poll fetches the whole feed again.
-        feed.validators = fetched.validators
-        return len(unseen)
+        if fetched.body is None:
+            return {}
+        feed.read_at = self._clock.monotonic()
+        document = await self._parser.parse(fetched.body, fetched.url, fetched.charset)
+        taken = await self._intake.take(feed.profile, document)
+        self._stats.intake.record_entries(taken.outcomes)
+        _note(feed, fetched, document, taken)
+        # The state, with the validators, is stored only after all new entries are on disk. If the poll is interrupted
+        # before that, the next poll fetches the whole feed again.
+        await self._remember(feed, taken.state, fetched)
+        if taken.outcomes and set(taken.outcomes) == {EntryOutcome.NOTICE}:
+            raise ParseFailed("the instance sends a notice instead of posts")
+        return taken.outcomes
+
+    async def _remember(self, feed: PolledFeed, state: FeedState, fetched: Fetched) -> None:
+        address = fetched.moved_to or state.address
+        if fetched.moved_to and fetched.moved_to != state.address:
+            _log.warning("feed_moved", feed=feed.profile.id, url=feed.config.url, moved_to=fetched.moved_to)
+        etag, last_modified = fetched.validators
+        found = msgspec.structs.replace(state, address=address, etag=etag, last_modified=last_modified)
+        if found != feed.state:
+            await self._seen.save_feed(feed.profile.id, found)
+        feed.state = found
 
 
-def _pause_s(feed: _PolledFeed) -> float:
+def _note(feed: PolledFeed, fetched: Fetched, document: FeedDocument, taken: Taken) -> None:
+    """Note when a feed has had its last item, and when it wants to be polled again."""
+    feed.last_item_at = max(filter(None, (feed.last_item_at, taken.newest_at)), default=None)
+    # Nitter's ttl is the same whatever the account does.
+    ttl_s = 0.0 if is_nitter(document) else document.ttl_s
+    feed.pause_s = 0.0 if feed.config.insist else min(max(ttl_s, fetched.max_age_s), _MAX_PAUSE_S)
+    feed.skip_hours = frozenset() if feed.config.insist else document.skip_hours
+
+
+def _pause_s(feed: PolledFeed, now: float) -> float:
     """Return the seconds until the feed's next poll, with a random jitter of 10 % so that feeds are not polled all at
     once.
 
-    Without failures the pause is the feed's interval. Each failure in a row doubles it, up to _MAX_BACKOFF_S. Failures
-    do not change an interval that is longer than that.
+    Without failures the pause is the feed's interval, or what the feed asks for if that is longer. Each failure in a
+    row doubles it, up to _MAX_BACKOFF_S. Failures do not change an interval that is longer than that. In the hours that
+    the feed names, it is not polled.
     """
-    every_s = feed.config.every_s
+    every_s = max(feed.config.every_s, feed.pause_s)
     backoff_s: float = min(every_s * 2 ** min(feed.failures, 10), max(_MAX_BACKOFF_S, every_s))
-    return backoff_s * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - jitter, not a secret
+    pause_s = backoff_s * random.uniform(1, 1 + _JITTER)  # noqa: S311 - jitter, not a secret
+    return pause_s + _skipped_s(feed.skip_hours, now + pause_s)
+
+
+def _skipped_s(hours: frozenset[int], at: float) -> float:
+    """Return the seconds from a time until the first hour that is not skipped."""
+    moment = datetime.fromtimestamp(at, UTC)
+    skipped = next((count for count in range(24) if (moment.hour + count) % 24 not in hours), 0)
+    return skipped * 3_600.0 - (moment.minute * 60 + moment.second if skipped else 0)

@@ -26,7 +26,9 @@ def session_for(feed: FeedConfig) -> aiohttp.ClientSession:
     because a session reuses open connections without checking their addresses again.
     """
     resolver = _GuardedResolver(feed)
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=resolver, socket_factory=resolver.new_socket))
+    connector = aiohttp.TCPConnector(resolver=resolver, socket_factory=resolver.new_socket)
+    # Servers lie about compression, so `fetching` looks at the bytes.
+    return aiohttp.ClientSession(connector=connector, auto_decompress=False)
 
 
 def is_public(text: str) -> bool:
