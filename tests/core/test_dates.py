@@ -78,6 +78,7 @@ NONE = [
     *(
         "",
         "yesterday",
+        "Foo 29, 2026",
         "Sun, 32 Nov 2026 10:00:00 GMT",
         "Sun, 29 Nov 2026 25:00:00 GMT",
         "Mon, 01 Jan 0001 00:00:00 GMT",
