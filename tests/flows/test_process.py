@@ -204,3 +204,11 @@ async def test_broken_feed_item_is_dropped_alone() -> None:
 
     assert one.log.head == 1
     assert one.stats.intake.rejected[Rejection.INVALID] == 1
+
+
+async def test_tags_of_publishers_are_kept() -> None:
+    one = desk()
+    await one.processor.publish([news(1, title="Bitcoin ETF approved", tags=["own"])])
+    [record] = await one.log.read(0, 1)
+
+    assert record.item.tags == ("own",)
