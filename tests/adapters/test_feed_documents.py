@@ -174,6 +174,12 @@ def test_undeclared_prefixes_are_understood() -> None:
     assert (titles(found), links(found)) == (["a"], ["https://e.com/a"])
 
 
+def test_impossible_names_of_elements_raise_nothing() -> None:
+    document = parse(rss("<title>a</title>", "<title><x:>b</x:></title>").encode(), "https://e.com/")
+
+    assert "a" in titles(document)
+
+
 MALFORMED = [
     ("<title>Open <b>tag</title>", "Open tag"),
     ("<title>EPS <estimate, x</title>", "EPS <estimate, x"),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from lxml import etree
@@ -152,7 +153,9 @@ def _markup(element: etree._Element) -> str:
     inside = [element.text or ""]
     for child in element:
         for part in child.iter("{*}*"):
-            part.tag = _local(part).rpartition(":")[2]
+            # A forgiving parser lets names through that no element may have.
+            with suppress(ValueError):
+                part.tag = _local(part).rpartition(":")[2]
         inside.append(etree.tostring(child, encoding="unicode", method="html"))
     return "".join(inside)
 

@@ -33,10 +33,14 @@ def parse(body: bytes, url: str, http_charset: str = "", max_entries: int = 2_00
         raise ParseFailed("not text")
     try:
         feed = read_tree(parse_markup(text)) if is_markup(text) or not is_json(text) else read_json(text)
+        raw_entries = list(feed.entries)
     except NotAFeed as error:
         raise ParseFailed(str(error)) from None
+    # Whatever a library raises about a hostile document means that it cannot be parsed.
+    except Exception as error:
+        raise ParseFailed(f"{type(error).__name__}: {error}") from error
     site = _first_usable(feed.links, url) or ""
-    kept, over_limit = _within(list(feed.entries), max_entries)
+    kept, over_limit = _within(raw_entries, max_entries)
     dropped = Counter({EntryOutcome.MALFORMED: feed.cut, EntryOutcome.OVER_LIMIT: over_limit})
     entries = []
     for raw in kept:
