@@ -13,12 +13,13 @@ from app.core.news.identity import Key, Seen
 
 
 class FeedState(msgspec.Struct, frozen=True):
-    """What is remembered about a feed. `address` is where its server says that it has moved to, "" if it has not;
-    `etag` and `last_modified` are the validators of its last document. `guid_changes` counts the fetches in a row that
-    showed known entries under new guids only.
+    """What is remembered about a feed. `url` is its configured address, and `moved_to` where its server says that it
+    has moved from there, "" if it has not; `etag` and `last_modified` are the validators of its last document.
+    `guid_changes` counts the fetches in a row that showed known entries under new guids only.
     """
 
-    address: str = ""
+    url: str = ""
+    moved_to: str = ""
     etag: str = ""
     last_modified: str = ""
     guid_changes: int = 0

@@ -16,6 +16,7 @@ from app.core.limits import Limits
 from tests.support.feeds import RSS, FeedServer
 
 NOW = 1_800_000_000.0
+NO_HEADERS = FeedConfig(url="https://e.com/").headers_for
 GZIPPED = gzip.compress(RSS.encode())
 
 
@@ -29,7 +30,7 @@ async def feeds() -> AsyncIterator[FeedServer]:
 
 async def fetch_once(feeds: FeedServer, limits: Limits = Limits(), known: Validators = Validators()) -> bytes | None:  # noqa: B008
     async with session_for(FeedConfig(url=feeds.url())) as session:
-        return (await fetch(session, feeds.url(), known, limits.feeds, {}, NOW)).body
+        return (await fetch(session, feeds.url(), known, limits.feeds, NO_HEADERS, NOW)).body
 
 
 async def test_validators_are_sent_and_304_means_unchanged(feeds: FeedServer) -> None:
@@ -97,14 +98,14 @@ async def test_host_name_reaches_private_address_only_if_configured(
     url = f"http://{name}:{feeds.server.port}/feed.xml"
     async with session_for(FeedConfig(url=url, private=is_private)) as session:
         if is_private:
-            assert (await fetch(session, url, Validators(), Limits().feeds, {}, NOW)).body == RSS.encode()
+            assert (await fetch(session, url, Validators(), Limits().feeds, NO_HEADERS, NOW)).body == RSS.encode()
         else:
             with pytest.raises(FetchFailed, match=r"127\.0\.0\.1 is not a public address"):
-                await fetch(session, url, Validators(), Limits().feeds, {}, NOW)
+                await fetch(session, url, Validators(), Limits().feeds, NO_HEADERS, NOW)
     # One allowed name does not allow another.
     async with session_for(FeedConfig(url="http://admitted.example/", private=True)) as session:
         with pytest.raises(FetchFailed, match="not a public address"):
-            await fetch(session, url, Validators(), Limits().feeds, {}, NOW)
+            await fetch(session, url, Validators(), Limits().feeds, NO_HEADERS, NOW)
 
 
 async def test_silent_feed_times_out() -> None:
@@ -120,7 +121,9 @@ async def test_silent_feed_times_out() -> None:
     url = f"http://127.0.0.1:{port}/"
     async with session_for(FeedConfig(url=url)) as session:
         with pytest.raises(FetchFailed, match="no answer within"):
-            await fetch(session, url, Validators(), Limits().with_values({"feeds.fetch_timeout_s": 0.1}).feeds, {}, NOW)
+            await fetch(
+                session, url, Validators(), Limits().with_values({"feeds.fetch_timeout_s": 0.1}).feeds, NO_HEADERS, NOW
+            )
     given_up.set()
     server.close()
     await server.wait_closed()
@@ -154,9 +157,9 @@ def test_public_address_classification(address: str, is_everybodys: bool) -> Non
     assert is_public(address) is is_everybodys
 
 
-async def fetched(feeds: FeedServer, url: str = "", **sent: str) -> Fetched:
+async def fetched(feeds: FeedServer, url: str = "") -> Fetched:
     async with session_for(FeedConfig(url=feeds.url())) as session:
-        return await fetch(session, url or feeds.url(), Validators(), Limits().feeds, sent, NOW)
+        return await fetch(session, url or feeds.url(), Validators(), Limits().feeds, NO_HEADERS, NOW)
 
 
 @pytest.mark.parametrize(
@@ -204,12 +207,15 @@ async def test_headers_stay_with_their_host(feeds: FeedServer) -> None:
     other = FeedServer()
     await other.server.start_server()
     feeds.answer = lambda _request: web.Response(status=302, headers={"Location": other.url()})
-    async with session_for(FeedConfig(url=feeds.url())) as session:
-        await fetch(session, feeds.url(), Validators(), Limits().feeds, {"Authorization": "secret"}, NOW)
+    config = FeedConfig(url=feeds.url(), headers={"Authorization": "secret"}, user_agent="desk@e.com")
+    async with session_for(config) as session:
+        await fetch(session, feeds.url(), Validators(), Limits().feeds, config.headers_for, NOW)
     await other.server.close()
 
     assert feeds.requests[0].headers["Authorization"] == "secret"
     assert "Authorization" not in other.requests[0].headers
+    assert other.requests[0].headers["User-Agent"] == "desk@e.com"
+    assert config.headers_for(feeds.url().replace("http:", "https:")) == {"User-Agent": "desk@e.com"}
 
 
 @pytest.mark.parametrize(

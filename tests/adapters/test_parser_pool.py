@@ -36,7 +36,7 @@ async def test_failures_are_told(pool: ParserPool) -> None:
         await pool.parse(b"<html></html>", "https://e.com/", "")
 
 
-async def test_too_much_memory_harms_no_one(pool: ParserPool) -> None:
+async def test_document_may_not_take_all_memory(pool: ParserPool) -> None:
     with pytest.raises(ParseFailed):
         await pool.parse(b"<rss><channel>" + b"<item><title>&amp;</title></item>" * 5_000_000, "https://e.com/", "")
 

@@ -75,7 +75,7 @@ def test_credentials_are_sent_as_headers(tmp_path: Path, monkeypatch: pytest.Mon
         "[[feed]]\nurl = 'https://e.com/b'\nusername = 'desk'\npassword_env = 'DESK_PASSWORD'\n"
         "[[feed]]\nurl = 'https://e.com/c'\nbearer_env = 'DESK_PASSWORD'\n"
     )
-    headers = [feed.request_headers() for feed in read_feeds(str(path))]
+    headers = [feed.headers_for(feed.url) for feed in read_feeds(str(path))]
 
     assert headers[0] == {"X-Key": "k", "User-Agent": "desk@e.com"}
     assert headers[1]["Authorization"] == "Basic ZGVzazpvcGVuIHNlc2FtZQ=="
@@ -152,7 +152,7 @@ class Wire:
         return self.poller
 
     async def polled(self, times: int) -> None:
-        """Let time pass until so many polls were answered."""
+        """Let time pass until this number of polls was answered."""
         async with within():
             while sum(self.stats.intake.fetches.values()) < times:
                 self.clock.move(self.step_s)
@@ -164,7 +164,7 @@ class Wire:
                         arrived.stored.set_result(Appended("x", len(self.items), is_duplicate=False))
 
     async def run(self, times: int) -> None:
-        """Poll so many times in all, and stop."""
+        """Poll until this number of polls was answered, and stop."""
         task = asyncio.create_task(self.poller.run())
         await self.polled(times)
         task.cancel()
@@ -284,6 +284,44 @@ async def test_moved_feed_is_asked_at_its_new_address(wire: Wire) -> None:
     paths = [request.path for request in wire.feeds.requests]
     assert paths == ["/feed.xml", *["/moved.xml"] * 5]
     assert len(wire.items) == 1
+
+
+async def test_changed_address_forgets_the_old_one(wire: Wire) -> None:
+    def answer(request: web.Request) -> web.Response:
+        if request.path == "/feed.xml":
+            return web.Response(status=301, headers={"Location": "/moved.xml"})
+        return web.Response(text=rss("<title>t</title>"), headers={"ETag": '"1"'})
+
+    wire.feeds.answer = answer
+    await wire.run(1)
+    wire.polling(FeedConfig(url=wire.feeds.url("other.xml"), id="f", first_look_age_s=0))
+    await wire.run(2)
+
+    assert [request.path for request in wire.feeds.requests] == ["/feed.xml", "/moved.xml", "/other.xml"]
+    assert "If-None-Match" not in wire.feeds.requests[-1].headers
+    assert wire.stats.intake.entries == {EntryOutcome.PUBLISHED: 1, EntryOutcome.REPEATED: 1}
+
+
+async def test_feed_that_moved_back_is_found(wire: Wire) -> None:
+    is_back = False
+
+    def answer(request: web.Request) -> web.Response:
+        if request.path == "/moved.xml":
+            return web.Response(status=404) if is_back else web.Response(text=rss("<title>t</title>"))
+        if is_back:
+            return web.Response(text=rss("<title>t</title>"))
+        return web.Response(status=301, headers={"Location": "/moved.xml"})
+
+    wire.feeds.answer = answer
+    await wire.run(1)
+    is_back = True
+    await wire.run(5)
+    # Also after a restart.
+    wire.polling()
+    await wire.run(6)
+
+    paths = [request.path.strip("/") for request in wire.feeds.requests]
+    assert paths == ["feed.xml", "moved.xml", "moved.xml", "moved.xml", "feed.xml", "feed.xml", "feed.xml"]
 
 
 async def test_validators_outlive_a_restart(wire: Wire) -> None:

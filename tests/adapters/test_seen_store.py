@@ -29,7 +29,7 @@ async def test_old_keys_are_pruned_in_steps(seen: SeenStore) -> None:
 
 
 async def test_state_of_a_feed_is_kept(seen: SeenStore) -> None:
-    state = FeedState("https://e.com/moved", '"etag"', "Mon", 1)
+    state = FeedState("https://e.com/", "https://e.com/moved", '"etag"', "Mon", 1)
     await seen.save_feed("f", FeedState())
     await seen.save_feed("f", state)
 

@@ -71,4 +71,4 @@ RESOLVED = [
 
 @pytest.mark.parametrize(("link", "absolute"), RESOLVED)
 def test_link_is_resolved_as_it_is_written(link: str, absolute: str) -> None:
-    assert resolve(link, "", "https://site.example/news/", "https://feed.example/") == absolute
+    assert resolve(link, "https://site.example/news/") == absolute

@@ -57,7 +57,7 @@ class Desk:
         """Take a document of a feed, and return what became of its entries."""
         document = parse(rss(*items).replace("Wire", title).encode(), "https://feeds.example/f")
         profile = FeedProfile(feed, "", ages, "https://feeds.example/f")
-        taken: Taken = await self._intake.take(profile, document)
+        taken: Taken = await self._intake.take(profile, document, await self.stores.seen.feed(feed))
         await self.stores.seen.save_feed(feed, taken.state)
         assert taken.outcomes.total() == len(items)
         return taken.outcomes

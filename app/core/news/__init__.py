@@ -6,6 +6,7 @@ entities         an item's tickers, people, category and tags, found with a voca
 scoring          impact and relevance, 0 to 100
 dates            the dates of feeds, in dozens of forms
 feed_entry       FeedDocument and FeedEntry: what a feed says, and what becomes of an entry
+feed_schedule    when a feed is polled again
 identity         which entries of feeds are the same one
 entry_rules      which entries are news, by their age and by what was seen
 nitter           whose post an entry of a Nitter instance is

@@ -30,13 +30,14 @@ class Seen(NamedTuple):
 class EntryIdentity(NamedTuple):
     """What identifies an entry. `name` is unique in the log. An entry is known if one of `deciding` is, and `others`
     are remembered with them: they decide about later entries. `link_key` is the canonical form of the link, "" if there
-    is none. `version` is a hash of the title and the text.
+    is none, and `guid_key` the key of the guid if that decides. `version` is a hash of the title and the text.
     """
 
     name: str
     deciding: tuple[Key, ...]
     others: tuple[Key, ...]
     link_key: str
+    guid_key: Key | None
     version: bytes
 
     @property
@@ -77,7 +78,8 @@ def _identify(entry: FeedEntry, feed: str, page: str, place: str, *, has_guid: b
     deciding = list(filter(None, candidates))
     others = [name for name in (guid, link) if name and name not in deciding]
     version = _key(f"{title}\n{_plain(entry.content)}")
-    return EntryIdentity(deciding[0], tuple(map(_key, deciding)), tuple(map(_key, others)), page, version)
+    guid_key = _key(guid) if has_guid else None
+    return EntryIdentity(deciding[0], tuple(map(_key, deciding)), tuple(map(_key, others)), page, guid_key, version)
 
 
 def _link_keys(link: str) -> tuple[str, str]:

@@ -111,14 +111,13 @@ def canonical_with_fragment(url: str) -> str:
     return canonical(url) if is_irrelevant else f"{canonical(url)}#{unquote(fragment)}"
 
 
-def resolve(link: str, *bases: str) -> str:
-    """Return a link of a feed as an absolute URL: relative to the first base that is one itself. What publishers write
-    is kept, except that line breaks are removed and spaces escaped.
+def resolve(link: str, base: str) -> str:
+    """Return a link of a feed as an absolute URL, relative to a base. What publishers write is kept, except that line
+    breaks are removed and spaces escaped.
     """
     cleaned = "".join(char for char in html.unescape(link) if char.isprintable()).strip().replace(" ", "%20")
     if cleaned.startswith("www."):
         return f"https://{cleaned}"
-    base = next((base for base in bases if base.startswith(("http://", "https://"))), "")
     try:
         return urljoin(base, cleaned)
     except ValueError:

@@ -6,13 +6,22 @@ after the restart, and the log finds it by its identity.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from app.core.news.enrichment import Origin
-from app.core.news.entry_rules import AgeRules, judge_age, known_as, published_of
+from app.core.news.entry_rules import (
+    AgeRules,
+    count_guid_changes,
+    is_forgotten_soon,
+    is_item_of,
+    judge_age,
+    known_as,
+    published_of,
+    trusts_guids,
+)
 from app.core.news.feed_entry import EntryOutcome, FeedDocument, FeedEntry
 from app.core.news.identity import EntryIdentity, Key, Seen, identify
 from app.core.news.item import RawNews, Source
@@ -23,11 +32,8 @@ from app.ports.log import Appended, NewsLog
 from app.ports.seen import FeedState, SeenStore
 from app.telemetry.labels import Intake
 
-# The guids of a feed are distrusted when they have changed in this many fetches in a row.
-_CHANGES_UNTIL_DISTRUSTED = 2
 # All instances of Nitter show the same posts.
 _NITTER = "nitter"
-_REFRESHED_S = 86_400.0
 
 
 class FeedProfile(NamedTuple):
@@ -42,13 +48,10 @@ class FeedProfile(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What became of a document: the number of its entries by outcome, and the state of its feed. `newest_at` is when
-    the newest of the published entries was published (Unix seconds), or None if none was.
-    """
+    """What became of a document: the number of its entries by outcome, and the state of its feed."""
 
     outcomes: Counter[EntryOutcome]
     state: FeedState
-    newest_at: float | None
 
 
 class _Candidate(NamedTuple):
@@ -82,27 +85,23 @@ class FeedIntake:
         self._queue = raw_news_queue
         self._clock = clock
 
-    async def take(self, feed: FeedProfile, document: FeedDocument) -> Taken:
-        """Publish the entries of a document that are news, and wait until they are on disk. Raises ServerError if the
-        storage fails; nothing is remembered of the document then, and it can be taken again.
+    async def take(self, feed: FeedProfile, document: FeedDocument, state: FeedState | None) -> Taken:
+        """Publish the entries of a document that are news, and wait until they are on disk. `state` is that of the feed
+        before, None if this is the first look at it. Raises ServerError if the storage fails; nothing is remembered of
+        the document then, and it can be taken again.
         """
-        state = await self._seen.feed(feed.id)
+        is_first_look, state = state is None, state or FeedState()
         outcomes = Counter(document.dropped)
-        trusts_guids = state is None or state.guid_changes < _CHANGES_UNTIL_DISTRUSTED
-        candidates = _candidates(document, feed, outcomes, trusts_guids=trusts_guids)
+        candidates = _candidates(document, feed, outcomes, has_guids=trusts_guids(state.guid_changes))
         known = await self._seen.known({key for one in candidates for key in one.identity.keys})
-        changes = _guid_changes(candidates, known) if trusts_guids else 0
-        sifted = await self._sift(feed, candidates, known, is_first_look=state is None)
-        state = state or FeedState()
-        state = msgspec.structs.replace(state, guid_changes=state.guid_changes + changes if changes >= 0 else 0)
+        changes = count_guid_changes(state.guid_changes, [one.identity for one in candidates], known)
+        sifted = await self._sift(feed, candidates, known, is_first_look=is_first_look)
         for candidate, appended in await self._publish(feed, document, sifted.new):
             sifted.outcomes[EntryOutcome.MALFORMED if appended is None else _outcome(appended)] += 1
             sifted.versions.update(_versions(candidate))
-        now = self._clock.wall()
         if sifted.versions:
-            await self._seen.remember(sifted.versions, now)
-        newest = max((published_of(one.entry, now).at for one in sifted.new), default=None)
-        return Taken(outcomes + sifted.outcomes, state, newest)
+            await self._seen.remember(sifted.versions, self._clock.wall())
+        return Taken(outcomes + sifted.outcomes, msgspec.structs.replace(state, guid_changes=changes))
 
     async def _sift(
         self, feed: FeedProfile, candidates: Sequence[_Candidate], known: dict[Key, Seen], *, is_first_look: bool
@@ -112,10 +111,12 @@ class FeedIntake:
         stored = await self._news_log.accepted_links({one.identity.link_key for one in candidates} - {""})
         for candidate in sorted(candidates, key=lambda one: published_of(one.entry, now).at):
             outcome = known_as(candidate.identity, known)
-            if outcome is EntryOutcome.REPEATED and not _is_stale(candidate.identity, known, now):
+            if outcome is EntryOutcome.REPEATED and not is_forgotten_soon(candidate.identity, known, now):
                 sifted.outcomes[outcome] += 1
                 continue
-            if outcome is None and _is_stored(candidate, stored):
+            accepted_at = stored.get(candidate.identity.link_key)
+            # The log may have the entry from before entries were remembered, or from a publisher.
+            if outcome is None and accepted_at is not None and is_item_of(candidate.entry, accepted_at):
                 outcome = EntryOutcome.REPEATED
             outcome = outcome or judge_age(candidate.entry, feed.ages, now, is_first_look=is_first_look)
             # What one document shows twice is one entry.
@@ -140,11 +141,11 @@ class FeedIntake:
 
 
 def _candidates(
-    document: FeedDocument, feed: FeedProfile, outcomes: Counter[EntryOutcome], *, trusts_guids: bool
+    document: FeedDocument, feed: FeedProfile, outcomes: Counter[EntryOutcome], *, has_guids: bool
 ) -> list[_Candidate]:
     """Return the entries of a document that may be news, and count the notices among the others."""
     if not is_nitter(document):
-        identities = identify(document.entries, feed.id, trusts_guids=trusts_guids)
+        identities = identify(document.entries, feed.id, trusts_guids=has_guids)
         return [
             _Candidate(Post(entry), identity, Source.RSS)
             for entry, identity in zip(document.entries, identities, strict=True)
@@ -156,30 +157,8 @@ def _candidates(
     return [_Candidate(post, identity, Source.NITTER) for post, identity in zip(posts, identities, strict=True)]
 
 
-def _guid_changes(candidates: Sequence[_Candidate], known: Mapping[Key, Seen]) -> int:
-    """Return 1 if the known entries of a document have new guids only, -1 if one has its old guid, and otherwise 0."""
-    seen = [one for one in candidates if one.entry.guid and known_as(one.identity, known) is not None]
-    if not seen:
-        return 0
-    return -1 if any(one.identity.deciding[0] in known for one in seen) else 1
-
-
 def _versions(candidate: _Candidate) -> dict[Key, bytes]:
     return dict.fromkeys(candidate.identity.keys, candidate.identity.version)
-
-
-def _is_stale(identity: EntryIdentity, known: Mapping[Key, Seen], now: float) -> bool:
-    """Return whether it is time to store that an entry is still seen, so that it is not forgotten."""
-    return any(now - known[key].at > _REFRESHED_S for key in identity.deciding if key in known)
-
-
-def _is_stored(candidate: _Candidate, stored: dict[str, float]) -> bool:
-    """Return whether the log has the entry from before entries were remembered, or from a publisher: an item with the
-    same link, accepted after the entry was published.
-    """
-    accepted_at = stored.get(candidate.identity.link_key)
-    date = candidate.entry.date
-    return accepted_at is not None and (date is None or date.seconds <= accepted_at)
 
 
 def _outcome(appended: Appended) -> EntryOutcome:

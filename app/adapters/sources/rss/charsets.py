@@ -61,13 +61,14 @@ def decode(body: bytes, http_charset: str = "") -> str:
 
 def _codec(name: str) -> str:
     """Return Python's name of the charset that a publisher means, or "" for an unknown one."""
+    bare = name.strip().strip("\"'")
     try:
-        found = codecs.lookup(name.strip().strip("\"'"))
+        # Fails for codecs that are none of text, such as base64.
+        " ".encode(bare)
+        found = codecs.lookup(bare).name
     except (LookupError, ValueError):
         return ""
-    # Codecs such as base64 are none of text.
-    is_text = getattr(found, "_is_text_encoding", True)
-    return "" if not is_text or found.name in _NOT_FOR_FEEDS else _MEANT.get(found.name, found.name)
+    return "" if found in _NOT_FOR_FEEDS else _MEANT.get(found, found)
 
 
 def _is_wide(name: str) -> bool:

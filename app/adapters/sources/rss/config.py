@@ -74,11 +74,14 @@ class FeedConfig(msgspec.Struct, frozen=True, kw_only=True):
     password_env: str = ""
     bearer_env: str = ""
 
-    def request_headers(self) -> dict[str, str]:
-        """Return the headers to send to the feed's host. Passwords and tokens are read from the environment."""
-        sent = dict(self.headers)
-        if self.user_agent:
-            sent["User-Agent"] = self.user_agent
+    def headers_for(self, url: str) -> dict[str, str]:
+        """Return the headers to send with a request for a URL. What the operator set for the feed's own host is not
+        sent to another, to which the feed redirects. Passwords and tokens are read from the environment.
+        """
+        sent = {"User-Agent": self.user_agent} if self.user_agent else {}
+        if _origin(url) != _origin(self.url):
+            return sent
+        sent |= self.headers
         if self.username:
             pair = f"{self.username}:{os.environ.get(self.password_env, '')}"
             sent["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
@@ -126,6 +129,11 @@ def _read_feed(table: Mapping[str, object], defaults: Mapping[str, object], poin
         if variable and variable not in os.environ:
             raise fields.InvalidFields((FieldError(f"{pointer}/{key}", f"the variable {variable} is not set"),))
     return feed
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.lower()
 
 
 def _check_keys(table: Mapping[str, object], pointer: str, without: Iterable[str] = ()) -> None:

@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
+from urllib.parse import urljoin
 
 from lxml import etree
 
 from app.adapters.sources.html_text import to_text
 from app.adapters.sources.rss.markup import Tree, escape_bare
 from app.core.news.dates import FeedDate, parse_date
-from app.core.news.urls import resolve
 
 # The namespaces of elements that are read, by the prefix that they usually have. The elements of RSS and Atom
 # themselves have none here, whatever namespace a publisher puts them into.
@@ -27,7 +27,6 @@ _PREFIXES = {
 _OWN = frozenset(
     ("", "http://purl.org/rss/1.0/", "http://backend.userland.com/rss2", "http://my.netscape.com/rdf/simple/0.9/")
 )
-_XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
 _TITLES = ("title", "dc:title", "media:title")
 _TEXTS = (
@@ -53,18 +52,13 @@ _SAYS_SOMETHING = 20
 _DECLARATION = re.compile(r"<!(?!--|doctype html\b)", re.IGNORECASE)
 
 
-class Links(NamedTuple):
-    """The links of an entry as they are written, the best first, and the base that relative ones are relative to."""
-
-    written: tuple[str, ...]
-    base: str
-
-
 class RawEntry(NamedTuple):
-    """An entry as it stands in the document; `title` and `content` are plain text."""
+    """An entry as it stands in the document. `links` are as they are written, the best first, but resolved against
+    xml:base; `title` and `content` are plain text.
+    """
 
     guid: str
-    links: Links
+    links: tuple[str, ...]
     title: str
     content: str
     date: FeedDate | None
@@ -76,15 +70,15 @@ class RawFeed(NamedTuple):
     """A feed as it stands in the document. `links` are those of its site, and `cut` counts entries without an end."""
 
     title: str
-    links: Links
-    entries: Iterable[RawEntry]
+    links: tuple[str, ...]
+    entries: list[RawEntry]
     cut: int = 0
     ttl_s: float = 0.0
     skip_hours: frozenset[int] = frozenset()
 
 
 def read_tree(tree: Tree) -> RawFeed:
-    """Return the feed in a tree. Its entries are read one by one, as they are asked for."""
+    """Return the feed in a tree."""
     root = tree.root
     own = _namespace(root)
     is_atom = _local(root) == "feed"
@@ -94,8 +88,8 @@ def read_tree(tree: Tree) -> RawFeed:
     parts = _children(channel, own)
     return RawFeed(
         title=_title(parts.get("title", [])),
-        links=_links(channel, parts),
-        entries=(_entry(element, own) for element in kept),
+        links=_links(parts),
+        entries=[_entry(element, own) for element in kept],
         cut=len(found) - len(kept),
         ttl_s=_ttl_s(parts),
         skip_hours=_skip_hours(parts),
@@ -106,7 +100,7 @@ def _entry(element: etree._Element, own: str) -> RawEntry:
     parts = _children(element, own)
     return RawEntry(
         guid=next(_texts_of(parts, _GUIDS), "") or _about(element),
-        links=_links(element, parts),
+        links=_links(parts),
         title=next(filter(None, (_title(parts.get(name, [])) for name in _TITLES)), ""),
         content=_longest_of_short([_content(found) for name in _TEXTS for found in parts.get(name, [])]),
         date=next(filter(None, map(parse_date, _texts_of(parts, _DATES))), None),
@@ -187,8 +181,8 @@ def _about(element: etree._Element) -> str:
     return next((str(value) for name, value in element.attrib.items() if str(name).endswith("}about")), "").strip()
 
 
-def _links(element: etree._Element, parts: dict[str, list[etree._Element]]) -> Links:
-    return Links(tuple(dict.fromkeys(filter(None, _written_links(parts)))), (element.base or "").strip())
+def _links(parts: dict[str, list[etree._Element]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, _written_links(parts))))
 
 
 def _written_links(parts: dict[str, list[etree._Element]]) -> Iterator[str]:
@@ -210,9 +204,8 @@ def _written_links(parts: dict[str, list[etree._Element]]) -> Iterator[str]:
 
 
 def _based(element: etree._Element, link: str) -> str:
-    """Return a link, resolved against the xml:base of its element if it has one."""
-    base = next((base for base in (one.get(_XML_BASE) for one in (element, *element.iterancestors())) if base), None)
-    return resolve(link, element.base or "") if link and base else link
+    """Return a link, resolved against the xml:base that holds for its element."""
+    return urljoin(element.base or "", link.strip()) if link else link
 
 
 def _is_web(text: str) -> bool:

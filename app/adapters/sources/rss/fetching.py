@@ -6,10 +6,10 @@ is checked while the body arrives.
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import aiohttp
 
@@ -65,22 +65,20 @@ async def fetch(
     url: str,
     validators: Validators,
     limits: FeedLimits,
-    headers: Mapping[str, str],
+    headers_for: Callable[[str], Mapping[str, str]],
     now: float,
 ) -> Fetched:
-    """Fetch a feed; the result has a body only if the feed has changed. `headers` are sent too, and `now` is in Unix
-    seconds. Raises FetchFailed.
+    """Fetch a feed; the result has a body only if the feed has changed. `headers_for` returns more headers for a
+    request, by its URL, which may be that of a redirect. `now` is in Unix seconds. Raises FetchFailed.
     """
     conditions = {"If-None-Match": validators.etag, "If-Modified-Since": validators.last_modified}
     sent = {**_HEADERS, **{name: value for name, value in conditions.items() if value}}
-    own_host = urlsplit(url).netloc
     timeout = aiohttp.ClientTimeout(total=limits.fetch_timeout_s)
     address, moved_to, is_permanent = url, "", True
     try:
         for _ in range(limits.max_redirects + 1):
-            # What the operator set for one host is not for others.
-            shown = {**sent, **headers} if urlsplit(address).netloc == own_host else sent
-            async with session.get(address, headers=shown, timeout=timeout, allow_redirects=False) as response:
+            headers = {**sent, **headers_for(address)}
+            async with session.get(address, headers=headers, timeout=timeout, allow_redirects=False) as response:
                 location = response.headers.get("Location", "")
                 if response.status not in (*_PERMANENT, *_TEMPORARY) or not location:
                     fetched = await _read(response, validators, limits.max_bytes, now)

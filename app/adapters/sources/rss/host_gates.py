@@ -36,8 +36,10 @@ class HostGates:
             now = self._clock.monotonic()
             begins_at = max(now, gate.next_at, gate.closed_until)
             gate.next_at = begins_at + 1 / self._limits.fetches_per_s_per_host
-            if begins_at > now:
+            while begins_at > now:
                 await self._clock.sleep(begins_at - now)
+                # The server may have asked for a pause meanwhile.
+                now, begins_at = self._clock.monotonic(), gate.closed_until
             yield
 
     def close(self, url: str, seconds: float) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from app.adapters.sources.html_text import to_text
-from app.adapters.sources.rss.entries import Links, RawEntry, RawFeed
+from app.adapters.sources.rss.entries import RawEntry, RawFeed
 from app.adapters.sources.rss.markup import NotAFeed, escape_bare
 from app.core.news.dates import parse_date
 
@@ -30,8 +30,8 @@ def read_json(text: str) -> RawFeed:
     kept = [item for item in items if isinstance(item, dict)]
     return RawFeed(
         title=to_text(_text(document, "title")),
-        links=Links(tuple(filter(None, (_text(document, "home_page_url"),))), ""),
-        entries=map(_entry, kept),
+        links=tuple(filter(None, (_text(document, "home_page_url"),))),
+        entries=list(map(_entry, kept)),
         cut=len(items) - len(kept),
     )
 
@@ -42,7 +42,7 @@ def _entry(item: dict[str, object]) -> RawEntry:
     text = _text(item, "content_text")
     return RawEntry(
         guid=found,
-        links=Links(tuple(filter(None, (*(_text(item, name) for name in _LINKS), *guid_link))), ""),
+        links=tuple(filter(None, (*(_text(item, name) for name in _LINKS), *guid_link))),
         title=to_text(escape_bare(_text(item, "title"))),
         content=" ".join(text.split()) or to_text(_text(item, "content_html")) or to_text(_text(item, "summary")),
         date=next(filter(None, (parse_date(_text(item, name)) for name in _DATES)), None),

@@ -67,9 +67,13 @@ class ParserPool:
             *(sys.executable, "-m", _MODULE), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
         )
         self._started.add(process)
-        async with asyncio.timeout(_START_TIMEOUT_S):
-            if process.stdout is not None:
-                await process.stdout.readexactly(len(READY))
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                if process.stdout is not None:
+                    await process.stdout.readexactly(len(READY))
+        except BaseException:
+            self._end(process)
+            raise
         return process
 
     def _end(self, process: Process) -> None:

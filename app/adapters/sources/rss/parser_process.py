@@ -2,7 +2,7 @@
 standard output. It ends when its input does.
 
 A hostile document can take any time and memory, and crash the libraries that parse it. In a process of its own it
-harms no one else: its memory is limited, and the server ends it when it takes too long.
+affects only its feed: the memory is limited, and the server ends the process when it takes too long.
 """
 
 import resource

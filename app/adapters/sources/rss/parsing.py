@@ -4,10 +4,11 @@ The caller runs `parse` in another process, because a large or hostile document 
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import islice
 
 from app.adapters.sources.rss.charsets import decode
-from app.adapters.sources.rss.entries import Links, RawEntry, read_tree
+from app.adapters.sources.rss.entries import RawEntry, read_tree
 from app.adapters.sources.rss.json_feed import is_json, read_json
 from app.adapters.sources.rss.markup import NotAFeed, is_markup, parse_markup
 from app.core.news.feed_entry import EntryOutcome, FeedDocument, FeedEntry
@@ -33,14 +34,13 @@ def parse(body: bytes, url: str, http_charset: str = "", max_entries: int = 2_00
         raise ParseFailed("not text")
     try:
         feed = read_tree(parse_markup(text)) if is_markup(text) or not is_json(text) else read_json(text)
-        raw_entries = list(feed.entries)
     except NotAFeed as error:
         raise ParseFailed(str(error)) from None
     # Whatever a library raises about a hostile document means that it cannot be parsed.
     except Exception as error:
         raise ParseFailed(f"{type(error).__name__}: {error}") from error
     site = _first_usable(feed.links, url) or ""
-    kept, over_limit = _within(raw_entries, max_entries)
+    kept, over_limit = _within(feed.entries, max_entries)
     dropped = Counter({EntryOutcome.MALFORMED: feed.cut, EntryOutcome.OVER_LIMIT: over_limit})
     entries = []
     for raw in kept:
@@ -65,16 +65,16 @@ def _finished(raw: RawEntry, site: str, url: str) -> FeedEntry | EntryOutcome:
     if not (title or content):
         return EntryOutcome.NO_TEXT
     link = _first_usable(raw.links, site or url)
-    if link is None and raw.links.written:
+    if link is None and raw.links:
         return EntryOutcome.BAD_LINK
     tags = tuple(islice((tag[:_LONGEST_TAG] for tag in raw.tags if tag), _MAX_TAGS))
     return FeedEntry(raw.guid[:_MAX_GUID], link or "", title, content, raw.date, raw.author, tags)
 
 
-def _first_usable(links: Links, base: str) -> str | None:
+def _first_usable(links: Iterable[str], base: str) -> str | None:
     """Return the first of some links that can be published, as an absolute URL, or None."""
-    for written in links.written:
-        link = resolve(written, links.base, base)
+    for written in links:
+        link = resolve(written, base)
         try:
             canonical(link)
         except ValueError:

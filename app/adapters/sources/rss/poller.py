@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Protocol
 
 import aiohttp
@@ -19,17 +18,16 @@ from app.core.errors import ServerError
 from app.core.limits import FeedLimits
 from app.core.news.entry_rules import AgeRules
 from app.core.news.feed_entry import EntryOutcome, FeedDocument
+from app.core.news.feed_schedule import JITTER, PollingRules, next_poll_s
 from app.core.news.nitter import is_nitter
-from app.flows.news.intake import FeedIntake, FeedProfile, Taken
+from app.flows.news.intake import FeedIntake, FeedProfile
 from app.ports.clock import Clock
 from app.ports.seen import FeedState, SeenStore
 from app.telemetry.labels import Fetch
 from app.telemetry.stats import Stats
 
-_MAX_BACKOFF_S = 900.0
 # The longest pause that a feed's server can request (Retry-After), and that a document can ask for.
 _MAX_PAUSE_S = 3_600.0
-_JITTER = 0.1
 # Seconds between the first polls of two feeds.
 _START_STEP_S = 0.05
 # A feed that does not change is read whole once a day. Otherwise its entries would be forgotten.
@@ -50,8 +48,9 @@ _log = structlog.get_logger("rss")
 
 
 class PolledFeed:
-    """A feed and the state of its polling. `failures` counts those in a row, and `is_gone` is whether the feed's server
-    says that it does not exist any more. Times are in Unix seconds, and None before the first.
+    """A feed and the state of its polling. `state` is what is known about it, and `stored` what is in the store of
+    that; both are None before its first document. `failures` counts those in a row, and `is_gone` is whether the feed's
+    server says that it does not exist any more. `rules` decide about its next poll.
     """
 
     def __init__(self, config: FeedConfig, started_at: float) -> None:
@@ -60,20 +59,17 @@ class PolledFeed:
             config.id or config.url, config.name, AgeRules(config.max_age_s, config.first_look_age_s), config.url
         )
         self.state: FeedState | None = None
+        self.stored: FeedState | None = None
         self.failures = 0
         self.is_gone = False
-        self.error = ""
-        self.last_success_at: float | None = None
-        self.last_item_at: float | None = None
-        self.skip_hours: frozenset[int] = frozenset()
-        self.pause_s = 0.0
+        self.rules = PollingRules(config.every_s)
         # When its last document was read (monotonic seconds); at the start, when the server started.
         self.read_at = started_at
 
     @property
     def address(self) -> str:
         """Return the address to fetch: where the feed has moved to, or else what is configured."""
-        return (self.state.address if self.state is not None else "") or self.config.url
+        return (self.state.moved_to if self.state is not None else "") or self.config.url
 
 
 class RssPoller:
@@ -141,7 +137,8 @@ class RssPoller:
         async with session_for(feed.config) as session:
             while not feed.is_gone:
                 await self._poll(session, feed)
-                await self._clock.sleep(_pause_s(feed, self._clock.wall()))
+                jitter = random.uniform(0, JITTER)  # noqa: S311 - not a secret
+                await self._clock.sleep(next_poll_s(feed.rules, feed.failures, self._clock.wall(), jitter))
 
     async def _poll(self, session: aiohttp.ClientSession, feed: PolledFeed) -> None:
         """Poll a feed once and record the result."""
@@ -153,19 +150,17 @@ class RssPoller:
         except Exception as error:  # noqa: BLE001
             self._record_failure(feed, error)
         else:
-            feed.failures, feed.error = 0, ""
-            feed.last_success_at = self._clock.wall()
+            feed.failures = 0
             self._stats.intake.record_fetch(Fetch.NEW if outcomes.get(EntryOutcome.PUBLISHED) else Fetch.UNCHANGED)
 
     def _record_failure(self, feed: PolledFeed, error: Exception) -> None:
         feed.failures += 1
-        feed.error = f"{type(error).__name__}: {error}"
         feed.is_gone = getattr(error, "is_gone", False)
         if (retry_after_s := min(getattr(error, "retry_after_s", 0.0) or 0.0, _MAX_PAUSE_S)) > 0:
             self._gates.close(feed.address, retry_after_s)
-        if feed.failures > 1 and feed.state is not None and feed.state.address:
+        if feed.failures > 1 and feed.state is not None:
             # The feed may be at its old address again.
-            feed.state = msgspec.structs.replace(feed.state, address="")
+            feed.state = msgspec.structs.replace(feed.state, moved_to="")
         self._stats.intake.record_fetch(Fetch.FAILED)
         kind = type(error).__name__
         _log.warning(
@@ -182,64 +177,53 @@ class RssPoller:
         FetchFailed, ParseFailed and ServerError.
         """
         if feed.state is None:
-            feed.state = await self._seen.feed(feed.profile.id)
+            feed.stored = await self._seen.feed(feed.profile.id)
+            feed.state = _of_this_address(feed.stored, feed.config.url)
         state = feed.state or FeedState()
         is_due = self._clock.monotonic() - feed.read_at > _READ_EVERY_S
         validators = Validators() if is_due else Validators(state.etag, state.last_modified)
         async with self._gates.passing(feed.config.url):
             fetched = await fetch(
-                session, feed.address, validators, self._limits, feed.config.request_headers(), self._clock.wall()
+                session, feed.address, validators, self._limits, feed.config.headers_for, self._clock.wall()
             )
         if fetched.body is None:
             return {}
-        feed.read_at = self._clock.monotonic()
         document = await self._parser.parse(fetched.body, fetched.url, fetched.charset)
-        taken = await self._intake.take(feed.profile, document)
+        taken = await self._intake.take(feed.profile, document, feed.state)
         self._stats.intake.record_entries(taken.outcomes)
-        _note(feed, fetched, document, taken)
+        feed.rules = _polling_rules(feed, fetched, document)
         # The state, with the validators, is stored only after all new entries are on disk. If the poll is interrupted
         # before that, the next poll fetches the whole feed again.
         await self._remember(feed, taken.state, fetched)
+        feed.read_at = self._clock.monotonic()
         if taken.outcomes and set(taken.outcomes) == {EntryOutcome.NOTICE}:
             raise ParseFailed("the instance sends a notice instead of posts")
         return taken.outcomes
 
     async def _remember(self, feed: PolledFeed, state: FeedState, fetched: Fetched) -> None:
-        address = fetched.moved_to or state.address
-        if fetched.moved_to and fetched.moved_to != state.address:
-            _log.warning("feed_moved", feed=feed.profile.id, url=feed.config.url, moved_to=fetched.moved_to)
+        moved_to = fetched.moved_to or state.moved_to
+        if moved_to != state.moved_to:
+            _log.warning("feed_moved", feed=feed.profile.id, url=feed.config.url, moved_to=moved_to)
         etag, last_modified = fetched.validators
-        found = msgspec.structs.replace(state, address=address, etag=etag, last_modified=last_modified)
-        if found != feed.state:
+        found = msgspec.structs.replace(
+            state, url=feed.config.url, moved_to=moved_to, etag=etag, last_modified=last_modified
+        )
+        if found != feed.stored:
             await self._seen.save_feed(feed.profile.id, found)
-        feed.state = found
+        feed.state = feed.stored = found
 
 
-def _note(feed: PolledFeed, fetched: Fetched, document: FeedDocument, taken: Taken) -> None:
-    """Note when a feed has had its last item, and when it wants to be polled again."""
-    feed.last_item_at = max(filter(None, (feed.last_item_at, taken.newest_at)), default=None)
+def _of_this_address(state: FeedState | None, url: str) -> FeedState | None:
+    """Return a feed's state without what was true only of an earlier address of it."""
+    if state is None or state.url == url:
+        return state
+    return FeedState(url=url, guid_changes=state.guid_changes)
+
+
+def _polling_rules(feed: PolledFeed, fetched: Fetched, document: FeedDocument) -> PollingRules:
+    """Return what decides about a feed's next polls, after a document of it."""
+    if feed.config.insist:
+        return PollingRules(feed.config.every_s)
     # Nitter's ttl is the same whatever the account does.
     ttl_s = 0.0 if is_nitter(document) else document.ttl_s
-    feed.pause_s = 0.0 if feed.config.insist else min(max(ttl_s, fetched.max_age_s), _MAX_PAUSE_S)
-    feed.skip_hours = frozenset() if feed.config.insist else document.skip_hours
-
-
-def _pause_s(feed: PolledFeed, now: float) -> float:
-    """Return the seconds until the feed's next poll, with a random jitter of 10 % so that feeds are not polled all at
-    once.
-
-    Without failures the pause is the feed's interval, or what the feed asks for if that is longer. Each failure in a
-    row doubles it, up to _MAX_BACKOFF_S. Failures do not change an interval that is longer than that. In the hours that
-    the feed names, it is not polled.
-    """
-    every_s = max(feed.config.every_s, feed.pause_s)
-    backoff_s: float = min(every_s * 2 ** min(feed.failures, 10), max(_MAX_BACKOFF_S, every_s))
-    pause_s = backoff_s * random.uniform(1, 1 + _JITTER)  # noqa: S311 - jitter, not a secret
-    return pause_s + _skipped_s(feed.skip_hours, now + pause_s)
-
-
-def _skipped_s(hours: frozenset[int], at: float) -> float:
-    """Return the seconds from a time until the first hour that is not skipped."""
-    moment = datetime.fromtimestamp(at, UTC)
-    skipped = next((count for count in range(24) if (moment.hour + count) % 24 not in hours), 0)
-    return skipped * 3_600.0 - (moment.minute * 60 + moment.second if skipped else 0)
+    return PollingRules(feed.config.every_s, min(max(ttl_s, fetched.max_age_s), _MAX_PAUSE_S), document.skip_hours)
